@@ -1,0 +1,108 @@
+# Pre-trade checks, one a limit, in a fixed order. Fail closed: a missing input refuses. Cancels always pass.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from openmm._fast.units cimport InstrumentSpec, i128
+from openmm._fast.planner cimport Action
+from openmm._fast.orders cimport OrderTable
+
+cpdef enum RiskState:
+    RISK_UNDECIDED = 0
+    RUNNING = 1
+    REDUCING = 2            # only orders that bring inventory to target
+    PAUSED = 3              # no quotes, by operator
+    HALTED = 4              # latched
+
+cpdef enum Reason:          # the order of the values is the order of the checks
+    REASON_UNDECIDED = 0
+    APPROVED = 1
+    STATE = 2
+    BOOK_UNVERIFIED = 3
+    STREAM_DOWN = 4         # private stream not live
+    CLOCK_SKEW = 5
+    MESSAGE_AGE = 6
+    REFERENCE_MISSING = 7
+    INSTRUMENT = 8          # pair not online, or spec not loaded
+    ORDER_SIZE_MIN = 9
+    ORDER_SIZE_MAX = 10
+    NOTIONAL_MIN = 11
+    NOTIONAL_MAX = 12       # per order
+    PRICE_COLLAR = 13
+    POST_ONLY_CROSS = 14
+    SELF_TRADE = 15
+    DUPLICATE = 16          # same side and price already live, or predecessor unknown
+    ORDER_COUNT = 17
+    OPEN_NOTIONAL = 18
+    INVENTORY_LONG = 19
+    INVENTORY_SHORT = 20
+    BALANCE = 21            # per side, less reserve
+    RATE_BUDGET = 22
+    FILL_BRAKE = 23         # fills per minute
+    DRAWDOWN = 24
+    TAPE_FULL = 25
+    TABLE_FULL = 26
+    UNKNOWN_ORDER = 27      # amend or cancel of an order the table does not hold
+    ORDER_UNCERTAIN = 28    # amend of an order in UNKNOWN or PENDING_*
+    REASON_COUNT = 29
+
+cdef struct Limits:         # from config; tightened live, never loosened past the file
+    int64_t order_lots_max
+    int64_t order_lots_min
+    i128 order_ticklots_max
+    i128 open_ticklots_max
+    int64_t inventory_lots_max      # |q| long or short
+    int64_t collar_ppm              # distance from the reference
+    int64_t order_count_max
+    int64_t message_age_ns_max
+    int64_t clock_offset_ns_max
+    int64_t base_reserve_lots
+    i128 quote_reserve_ticklots
+    int64_t fills_per_minute_max
+    int64_t fee_ppm                 # taker fee, added to the cost of a buy in the balance check
+
+cdef struct RiskInputs:     # filled by the pipeline before a decision; MISSING refuses
+    int64_t now_ns
+    int32_t risk_state              # RiskState
+    int32_t book_state              # BookState of the quoted book
+    int32_t stream_live             # 1 = live
+    int32_t instrument_online       # 1 = online
+    int64_t book_recv_ns
+    int64_t clock_offset_ns
+    int64_t reference_uticks
+    int64_t best_bid_ticks
+    int64_t best_ask_ticks
+    int64_t q_lots                  # inventory off target
+    int64_t base_lots               # held
+    i128 quote_ticklots             # held
+    int32_t quote_known
+    int32_t fills_last_minute
+    int32_t drawdown_breached       # 1 = breached, 0 = not, anything else refuses
+    int32_t tape_full
+
+# Made only by `Checks`; an Encoder takes nothing else.
+cdef struct Approved:
+    Action action
+    uint64_t seal                   # non-zero, per session; encoders refuse 0
+    int64_t rate_cost_milli
+    uint8_t post_only
+
+# The venue's rate counter, as it computes it, with a reserve that only cancels may use.
+cdef class RateBudget:
+    cdef int64_t level_milli            # counter now, thousandths
+    cdef int64_t threshold_milli
+    cdef int64_t reserve_milli          # kept for cancels
+    cdef int64_t decay_milli_per_s
+    cdef int64_t updated_ns
+    cdef int64_t cost_c(self, int kind, int64_t age_ns) noexcept nogil
+    cdef void decay_c(self, int64_t now_ns) noexcept nogil
+    cdef bint allows_c(self, int kind, int64_t cost_milli, int64_t now_ns) noexcept nogil
+    cdef void spend_c(self, int64_t cost_milli) noexcept nogil
+
+cdef class Checks:
+    cdef Limits limits
+    cdef InstrumentSpec spec
+    cdef RateBudget budget
+    cdef uint64_t refused[REASON_COUNT]     # count by reason
+    cdef Reason last_reason
+    cdef i128 last_limit                    # limit and value seen of the last refusal
+    cdef i128 last_value
+    # Orders approved earlier in the same batch are already in `table` (PENDING_NEW): they count.
+    cdef Reason approve_c(self, const Action* action, const RiskInputs* inputs, OrderTable table, Approved* out) noexcept nogil

@@ -1,0 +1,90 @@
+# The order table: every own order from intent to its proven end. Fixed capacity, free list, no allocation.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from openmm._fast.units cimport i128
+
+cdef enum:
+    ORDERS_MAX = 512           # slots; a power of two. client sequence = generation * ORDERS_MAX + slot
+    VENUE_ID_BYTES = 40
+
+cpdef enum OrderState:
+    FREE = 0                   # empty slot
+    PENDING_NEW = 1            # intent journalled, no answer yet
+    OPEN = 2
+    PARTIALLY_FILLED = 3
+    PENDING_CANCEL = 4
+    PENDING_AMEND = 5
+    UNKNOWN = 6                # a create, amend or cancel went unanswered: counts in full
+    FILLED = 7                 # terminal from here on
+    CANCELLED = 8
+    REJECTED = 9
+
+cpdef enum OrderEvent:         # evidence that moves an order
+    EV_UNDECIDED = 0
+    EV_PLACED = 1              # we sent a create
+    EV_ACKED = 2
+    EV_REJECTED = 3
+    EV_AMEND_SENT = 4
+    EV_AMENDED = 5
+    EV_AMEND_REJECTED = 6
+    EV_CANCEL_SENT = 7
+    EV_CANCELLED = 8
+    EV_CANCEL_REJECTED = 9     # leads to a query, never to a loop
+    EV_FILL = 10
+    EV_TIMEOUT = 11            # -> UNKNOWN
+    EV_PROVEN_OPEN = 12        # by query or snapshot
+    EV_PROVEN_GONE = 13        # by query: cancelled or never there
+    EV_EXPIRED = 14
+
+cpdef enum Transition:         # result of every table operation
+    TR_UNDECIDED = 0
+    TR_OK = 1
+    TR_IGNORED = 2             # a late or doubled message that changes nothing
+    TR_ILLEGAL = 3             # not a transition of the table: alarm
+    TR_UNKNOWN_ORDER = 4
+    TR_FULL = 5
+    TR_OVERFILL = 6            # booked, and alarmed
+
+cdef struct Order:
+    # first line: what the planner and the checks read
+    uint64_t seq               # client sequence; 0 when the slot is free
+    int64_t price_ticks        # confirmed (or first wanted) price
+    int64_t qty_lots           # total, filled part included
+    int64_t filled_lots
+    int64_t pending_price_ticks   # wanted by an amend in flight, else 0
+    int64_t pending_qty_lots
+    int64_t queue_ns           # since when it holds its queue place
+    int32_t state
+    uint8_t side               # Side
+    uint8_t level              # ladder level it was made for
+    uint8_t post_only
+    uint8_t acked
+    # second line: slow path
+    int64_t created_ns
+    int64_t acted_ns           # last request sent
+    int64_t amended_ns         # created or last amended: the venue's rate counter ages from here
+    int64_t cost_ticklots_low  # filled cost, low and high half of a 128-bit sum
+    int64_t cost_ticklots_high
+    int32_t unanswered_count
+    int32_t venue_id_len
+    char venue_id[VENUE_ID_BYTES]
+
+cdef class OrderTable:
+    cdef Order* orders                  # ORDERS_MAX slots, 64-byte aligned
+    cdef int32_t live_count             # not FREE and not terminal, UNKNOWN included
+    cdef int32_t unknown_count
+    cdef int32_t pending_count          # PENDING_*
+    cdef int64_t open_lots[3]           # by Side: worst-case remaining lots of live orders (amend: larger of both)
+    cdef i128 open_ticklots[3]          # by Side: worst-case notional of live orders
+    cdef uint64_t version               # +1 each change
+    cdef int32_t live[ORDERS_MAX]       # dense list of live slots, order of creation kept
+    cdef Order* find_c(self, uint64_t seq) noexcept nogil       # NULL when gone
+    # Reserve a slot in PENDING_NEW; returns its sequence, 0 when full.
+    cdef uint64_t place_c(self, int side, int level, int64_t price_ticks, int64_t qty_lots, bint post_only, int64_t now_ns) noexcept nogil
+    cdef Transition amend_sent_c(self, uint64_t seq, int64_t price_ticks, int64_t qty_lots, int64_t now_ns) noexcept nogil
+    cdef Transition cancel_sent_c(self, uint64_t seq, int64_t now_ns) noexcept nogil
+    cdef Transition event_c(self, uint64_t seq, OrderEvent event, int64_t now_ns) noexcept nogil
+    cdef Transition fill_c(self, uint64_t seq, int64_t price_ticks, int64_t qty_lots, int64_t now_ns) noexcept nogil
+    cdef void release_c(self, uint64_t seq) noexcept nogil      # free a terminal slot for reuse
+    # Own resting quantity at a price (acked orders), for signals and the self-trade check.
+    cdef int64_t own_lots_at_c(self, int side, int64_t price_ticks) noexcept nogil
+    cdef int64_t best_own_ticks_c(self, int side) noexcept nogil  # best live own price, 0 when none

@@ -1,0 +1,81 @@
+"""The error tree. Imports nothing; everything may import it.
+
+OpenMMError
+├── ConfigError          a value of the operator's: file, option, environment
+├── VenueError           a venue misbehaved, refused, or could not be reached
+│   ├── TransportError   socket, HTTP or TLS failed; the outcome of a request is unknown
+│   ├── ProtocolError    bytes that do not follow the venue's protocol
+│   ├── SequenceGap      a stream lost messages
+│   └── VenueRejected    the venue said no
+├── RiskError            a command or order that risk does not allow
+├── LedgerError          money that does not add up
+├── JournalError         a tape or journal that cannot be read or written
+└── CommandError         a command that cannot be carried out as asked
+"""
+
+from __future__ import annotations
+
+
+class OpenMMError(Exception):
+    """Root of the tree. Carries data besides its text."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        venue: str | None = None,
+        instrument: str | None = None,
+        code: str | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.venue = venue
+        self.instrument = instrument
+        self.code = code
+        self.retryable = retryable
+
+
+class ConfigError(OpenMMError):
+    """Report a configuration value: `path` of the key, `value` seen, `allowed` values."""
+
+    def __init__(self, path: str, value: object, allowed: str) -> None:
+        super().__init__(f"{path}: {allowed}; got {value!r}", code="config")
+        self.path = path
+        self.value = value
+        self.allowed = allowed
+
+
+class VenueError(OpenMMError):
+    """Root of everything a venue can do to us."""
+
+
+class TransportError(VenueError):
+    """Report a failed socket, HTTP or TLS exchange; what the venue did with it is unknown."""
+
+
+class ProtocolError(VenueError):
+    """Report bytes that do not follow the venue's protocol."""
+
+
+class SequenceGap(VenueError):
+    """Report a stream that lost messages."""
+
+
+class VenueRejected(VenueError):
+    """Report a refusal of the venue; `code` holds its own text."""
+
+
+class RiskError(OpenMMError):
+    """Refuse a command or order that risk does not allow."""
+
+
+class LedgerError(OpenMMError):
+    """Report money that does not add up."""
+
+
+class JournalError(OpenMMError):
+    """Report a tape or journal that cannot be read or written."""
+
+
+class CommandError(OpenMMError):
+    """Refuse a command that cannot be carried out as asked."""
