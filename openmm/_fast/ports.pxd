@@ -60,3 +60,19 @@ cdef class Transport:
     cdef bint live
     # Send every message of the batch in one write. Returns bytes accepted, -1 when not connected.
     cdef Py_ssize_t send_c(self, OutBatch* batch, Encoder encoder) noexcept
+
+cdef int out_alloc(OutBatch* batch) except -1
+cdef void out_free(OutBatch* batch) noexcept
+cdef inline void out_reset(OutBatch* batch) noexcept nogil:
+    batch.size = 0
+    batch.count = 0
+
+cdef class MemoryTransport(Transport):
+    cdef readonly list sent
+    cdef readonly uint64_t write_count
+
+cdef class TradeLog(Sink):
+    cdef int32_t capacity
+    cdef readonly int32_t count
+    cdef readonly uint64_t dropped
+    cdef Trade* trades
