@@ -39,12 +39,65 @@ cdef struct RecordHeader:
     uint16_t source
     uint64_t index         # record number of the session, from 0
     int64_t ts_ns          # event time (receive time for frames)
-    uint64_t reserved
+    uint64_t check         # index ^ position in the ring ^ a constant: tells a header from old bytes
+
+# First page of the file. Each line of 64 bytes has one writing process.
+cdef struct TapeHeader:
+    uint64_t magic                     # written last: a reader that sees it sees the rest
+    uint32_t version
+    uint32_t header_bytes
+    uint64_t size_bytes                # of the ring behind the header, a power of two
+    uint32_t follow                    # 1: a follower frees room, 0: the oldest records are dropped
+    int32_t engine_pid
+    char session_id[32]
+    uint8_t pad1[56]
+    # engine
+    uint64_t write_position            # bytes ever written; offset = position & (size_bytes - 1)
+    uint64_t next_index
+    uint64_t oldest_position           # first record still whole when nothing follows
+    uint64_t oldest_index
+    uint64_t lost_count
+    uint32_t closed
+    uint32_t full
+    uint8_t pad2[80]
+    # follower
+    uint64_t read_position
+    uint64_t read_index
+    uint32_t stop_requested            # the follower asks the engine to stop quoting
+    int32_t follower_pid
+    uint64_t follower_beats            # grows while the follower lives
 
 cdef class Tape:
-    cdef bint full                     # latched: stop quoting
-    cdef uint64_t next_index
+    cdef readonly bint full            # latched: stop quoting
+    cdef readonly uint64_t next_index
+    cdef readonly uint64_t lost_count  # records refused for want of room; each leaves a hole in the indices
+    cdef uint64_t position             # next byte to write
+    cdef uint64_t limit                # no byte at or past it may be written
+    cdef uint64_t mask
+    cdef uint64_t size_bytes
+    cdef uint64_t payload_bytes_max
+    cdef uint64_t reserve_bytes        # room that frames leave to intents, fills and cancels
+    cdef bint follow
+    cdef char* ring
+    cdef TapeHeader* header
+    cdef int fd
+    cdef str path_text
     # Copy one record in; returns 1, or 0 when the follower is too far behind (then `full` is set).
     cdef int append_c(self, int kind, int source, int64_t ts_ns, const void* data, Py_ssize_t n_bytes) noexcept nogil
     # The same in two parts (header struct, then bytes), without a copy in between.
     cdef int append2_c(self, int kind, int source, int64_t ts_ns, const void* a, Py_ssize_t a_bytes, const void* b, Py_ssize_t b_bytes) noexcept nogil
+    # Off the fast path: free room by the follower's progress (or by dropping the oldest); 1 when it is there.
+    cdef int make_room_c(self, uint64_t end, bint frame) noexcept nogil
+    # The follower asked to stop (disk low): one load of a shared word.
+    cdef bint stop_requested_c(self) noexcept nogil
+
+cdef class TapeReader:
+    cdef TapeHeader* header
+    cdef char* ring
+    cdef uint64_t size_bytes
+    cdef uint64_t mask
+    cdef uint64_t position
+    cdef uint64_t index
+    cdef uint64_t lost
+    cdef int fd
+    cdef str path_text
