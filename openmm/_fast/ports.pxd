@@ -55,6 +55,8 @@ cdef class Encoder:
 cdef class Strategy:
     # Fill `out`; return 1 to quote it, 0 to quote nothing (live orders are cancelled).
     cdef int quote_c(self, const MarketView* view, Ladder* out) noexcept nogil
+    # State the next ladder depends on beside the view (one-sided rebalancing), for the journal; 0 if none.
+    cdef int one_sided_c(self) noexcept nogil
 
 cdef class Transport:
     cdef bint live

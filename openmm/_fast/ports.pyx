@@ -53,6 +53,9 @@ cdef class Strategy:
     cdef int quote_c(self, const MarketView* view, Ladder* out) noexcept nogil:
         return 0
 
+    cdef int one_sided_c(self) noexcept nogil:
+        return 0
+
 
 cdef class Transport:
     """Send a batch of messages in one write."""

@@ -1,0 +1,58 @@
+from collections.abc import Callable
+from typing import Final, final
+
+from openmm._fast.pipeline import Feed, Pipeline
+from openmm._fast.ports import Transport
+from picows import WSFrame, WSListener, WSTransport
+
+PICOWS_VERSION: Final[str]
+
+@final
+class EventClock:
+    def anchor(self) -> None: ...
+    def now_ns(self) -> int: ...
+    def drift_ns(self) -> int: ...
+
+@final
+class Assembler: ...
+
+@final
+class MarketListener(WSListener):
+    transport: WSTransport | None
+    oversize_count: int
+    def __new__(
+        cls,
+        pipeline: Pipeline,
+        feed: Feed,
+        clock: EventClock,
+        on_slow: Callable[[bytes, int], None],
+        on_connection: Callable[[bool], None],
+    ) -> MarketListener: ...
+    def on_ws_connected(self, transport: WSTransport) -> None: ...
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None: ...
+    def on_ws_disconnected(self, transport: WSTransport) -> None: ...
+
+@final
+class PrivateListener(WSListener):
+    transport: WSTransport | None
+    last_recv_ns: int
+    def __new__(
+        cls,
+        pipeline: Pipeline,
+        source: int,
+        clock: EventClock,
+        sender: SocketTransport,
+        on_message: Callable[[bytes, int], None],
+        on_connection: Callable[[bool], None],
+        redact: Callable[[bytes], bytes],
+    ) -> PrivateListener: ...
+    def on_ws_connected(self, transport: WSTransport) -> None: ...
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None: ...
+    def on_ws_disconnected(self, transport: WSTransport) -> None: ...
+
+@final
+class SocketTransport(Transport):
+    bytes_sent: int
+    last_error: BaseException | None
+    def attach(self, ws: WSTransport) -> None: ...
+    def detach(self) -> None: ...

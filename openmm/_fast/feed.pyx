@@ -1,0 +1,304 @@
+"""Sockets meet the pipeline: the listeners that call it and the transport it writes to.
+
+A frame's bytes go to the pipeline where they lie, in the connection's read buffer; only messages
+that the slow path must read become Python objects. Several order messages of one decision leave in
+one `send(2)`: each is framed and masked into one buffer.
+"""
+
+from cython cimport final
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
+
+from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport
+
+from openmm._fast.latency cimport stamp_c
+from openmm._fast.pipeline cimport Feed, Pipeline
+from openmm._fast.ports cimport (
+    DECODED_BROKEN, DECODED_SLOW, DECODED_UNDECIDED, OUT_BYTES, OUT_MESSAGES, Decoded, Encoder,
+    OutBatch, Transport,
+)
+from openmm._fast.tape cimport REC_FRAME
+
+import os
+
+import picows
+
+# The layout of picows' classes is compiled in; its patch releases have changed it before.
+PICOWS_VERSION = "2.3.1"
+
+if picows.__version__ != PICOWS_VERSION:
+    raise ImportError(f"openmm is built for picows {PICOWS_VERSION}; found {picows.__version__}")
+
+cdef enum:
+    HEADER_MAX = 14
+    MESSAGE_BYTES_MAX = 16 << 20        # a message larger than this breaks its stream
+    MASK_BIT = 0x80
+    FIN_TEXT = 0x81
+
+
+cdef inline int64_t clock_ns(int clock) noexcept nogil:
+    cdef timespec ts
+    clock_gettime(clock, &ts)
+    return ts.tv_sec * <int64_t>1_000_000_000 + ts.tv_nsec
+
+
+@final
+cdef class EventClock:
+    """Tell event time: UTC at the anchor, carried on by the monotonic clock, never backward."""
+
+    def __cinit__(self):
+        self.anchor()
+
+    def anchor(self):
+        """Take UTC afresh from the machine; time told so far still never goes back."""
+        self.anchor_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC)
+
+    cdef int64_t now_c(self) noexcept nogil:
+        cdef int64_t now = self.anchor_ns + clock_ns(CLOCK_MONOTONIC)
+        if now < self.last_ns:
+            now = self.last_ns
+        self.last_ns = now
+        return now
+
+    def now_ns(self):
+        """Return nanoseconds since 1970, UTC."""
+        return self.now_c()
+
+    def drift_ns(self):
+        """Return how far the machine's UTC has moved from the anchored one."""
+        return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC) - self.anchor_ns
+
+
+@final
+cdef class Assembler:
+    """Join the fragments of a message; bounded, allocated on the first fragment only."""
+
+    def __dealloc__(self):
+        free(self.data)
+
+    cdef int add(self, const char* data, Py_ssize_t n_bytes) except -1:
+        """Append a fragment; returns 0 when the message grew too large (it is dropped)."""
+        if self.data == NULL:
+            self.capacity = MESSAGE_BYTES_MAX
+            self.data = <char*>calloc(1, self.capacity + 256)
+            if self.data == NULL:
+                raise MemoryError("message fragments")
+        if self.size + n_bytes > self.capacity:
+            self.size = 0
+            self.joining = False
+            return 0
+        memcpy(self.data + self.size, data, n_bytes)
+        self.size += n_bytes
+        return 1
+
+
+@final
+cdef class MarketListener(WSListener):
+    """Feed one market data connection into the pipeline.
+
+    Args:
+        on_slow: called with (payload, recv_ns) for messages that are not for the hot path.
+        on_connection: called with True when the socket is up, False when it is gone.
+    """
+
+    def __cinit__(self, Pipeline pipeline not None, Feed feed not None, EventClock clock not None,
+                  on_slow, on_connection):
+        self.pipeline = pipeline
+        self.feed = feed
+        self.clock = clock
+        self.parts = Assembler()
+        self.on_slow = on_slow
+        self.on_connection = on_connection
+
+    cpdef on_ws_connected(self, WSTransport transport):
+        self.transport = transport
+        self.on_connection(True)
+
+    cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
+        cdef int64_t stamp = stamp_c()
+        cdef const char* data = frame.payload_ptr
+        cdef Py_ssize_t n_bytes = frame.payload_size
+        cdef int64_t recv_ns
+        cdef Decoded decoded
+        cdef bint joined = False
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close()
+            transport.disconnect()
+            return
+        if frame.msg_type > WSMsgType.BINARY:
+            return
+        if not frame.fin or frame.msg_type == WSMsgType.CONTINUATION:
+            if not self.parts.add(data, n_bytes):
+                self.oversize_count += 1
+                transport.disconnect(False)
+                return
+            if not frame.fin:
+                return
+            data = self.parts.data
+            n_bytes = self.parts.size
+            joined = True
+        if n_bytes == 0 or n_bytes > MESSAGE_BYTES_MAX:
+            self.oversize_count += n_bytes > 0
+            if n_bytes:
+                transport.disconnect(False)
+            return
+        recv_ns = self.clock.now_c()
+        decoded = self.pipeline.on_frame_c(
+            self.feed, data, n_bytes, recv_ns, stamp, frame.last_in_buffer
+        )
+        if decoded == DECODED_SLOW or decoded == DECODED_BROKEN or decoded == DECODED_UNDECIDED:
+            self.on_slow(data[:n_bytes], recv_ns)
+        if joined:
+            self.parts.size = 0
+
+    cpdef on_ws_disconnected(self, WSTransport transport):
+        self.transport = None
+        self.on_connection(False)
+
+
+@final
+cdef class PrivateListener(WSListener):
+    """Put every private message on the tape, then hand it to the slow path.
+
+    Args:
+        source: source number of the tape records.
+        sender: the transport that order batches leave through while this connection lives.
+        redact: returns the message as it may be journalled (secrets blanked).
+    """
+
+    def __cinit__(self, Pipeline pipeline not None, int source, EventClock clock not None,
+                  SocketTransport sender not None, on_message, on_connection, redact):
+        self.pipeline = pipeline
+        self.source = source
+        self.clock = clock
+        self.sender = sender
+        self.parts = Assembler()
+        self.on_message = on_message
+        self.on_connection = on_connection
+        self.redact = redact
+
+    cpdef on_ws_connected(self, WSTransport transport):
+        self.transport = transport
+        self.sender.attach(transport)
+        self.on_connection(True)
+
+    cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
+        cdef bytes payload
+        cdef bytes kept
+        cdef int64_t recv_ns
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close()
+            transport.disconnect()
+            return
+        if frame.msg_type > WSMsgType.BINARY:
+            return
+        if not frame.fin or frame.msg_type == WSMsgType.CONTINUATION:
+            if not self.parts.add(frame.payload_ptr, frame.payload_size):
+                transport.disconnect(False)
+                return
+            if not frame.fin:
+                return
+            payload = self.parts.data[:self.parts.size]
+            self.parts.size = 0
+        else:
+            payload = frame.payload_ptr[:frame.payload_size]
+        recv_ns = self.clock.now_c()
+        self.last_recv_ns = recv_ns
+        kept = self.redact(payload)
+        self.pipeline.append_c(REC_FRAME, self.source, recv_ns, <const char*>kept, len(kept))
+        self.on_message(payload, recv_ns)
+
+    cpdef on_ws_disconnected(self, WSTransport transport):
+        self.transport = None
+        self.sender.detach()
+        self.on_connection(False)
+
+
+@final
+cdef class SocketTransport(Transport):
+    """Write the messages of a decision to a picows connection in one `send(2)`."""
+
+    def __cinit__(self):
+        self.buffer = <char*>calloc(1, OUT_BYTES + OUT_MESSAGES * HEADER_MAX + 64)
+        if self.buffer == NULL:
+            raise MemoryError("write buffer")
+        # Masks only keep proxies from reading frames as HTTP (RFC 6455, 10.3); they are not
+        # secrets, but must not be predictable from outside.
+        self.mask_state = int.from_bytes(os.urandom(8), "little") | 1
+        self.live = False
+
+    def __dealloc__(self):
+        free(self.buffer)
+
+    def attach(self, WSTransport ws not None):
+        """Send over `ws` from now on."""
+        self.ws = ws
+        self.live = True
+
+    def detach(self):
+        """Refuse every send until attached again."""
+        self.ws = None
+        self.live = False
+
+    cdef uint32_t next_mask(self) noexcept nogil:
+        # xorshift64* (Vigna 2016)
+        cdef uint64_t x = self.mask_state
+        x ^= x >> 12
+        x ^= x << 25
+        x ^= x >> 27
+        self.mask_state = x
+        return <uint32_t>((x * <uint64_t>0x2545F4914F6CDD1D) >> 32)
+
+    cdef Py_ssize_t send_c(self, OutBatch* batch, Encoder encoder) noexcept:
+        cdef int i
+        cdef Py_ssize_t j
+        cdef Py_ssize_t n_bytes
+        cdef char* out = self.buffer
+        cdef char* body
+        cdef uint32_t mask
+        cdef uint64_t mask8
+        cdef uint64_t word
+        cdef uint8_t* mask_bytes = <uint8_t*>&mask
+        if self.ws is None or self.ws.is_disconnected or self.ws.is_close_frame_sent:
+            return -1
+        for i in range(batch.count):
+            n_bytes = batch.length[i]
+            mask = self.next_mask()
+            out[0] = <char>FIN_TEXT
+            if n_bytes < 126:
+                out[1] = <char>(MASK_BIT | n_bytes)
+                body = out + 2
+            else:
+                # OUT_BYTES keeps every message below 64 KiB.
+                out[1] = <char>(MASK_BIT | 126)
+                out[2] = <char>((n_bytes >> 8) & 0xFF)
+                out[3] = <char>(n_bytes & 0xFF)
+                body = out + 4
+            memcpy(body, &mask, 4)
+            body += 4
+            memcpy(body, batch.data + batch.start[i], n_bytes)
+            if batch.hole[i] >= 0:
+                encoder.fill_secret_c(body, <int>n_bytes, batch.hole[i])
+            mask8 = (<uint64_t>mask << 32) | mask
+            j = 0
+            while j + 8 <= n_bytes:
+                memcpy(&word, body + j, 8)
+                word ^= mask8
+                memcpy(body + j, &word, 8)
+                j += 8
+            while j < n_bytes:
+                body[j] = <char>(<uint8_t>body[j] ^ mask_bytes[j & 3])
+                j += 1
+            out = body + n_bytes
+        n_bytes = out - self.buffer
+        try:
+            self.ws._fast_write(self.buffer, n_bytes)
+        except Exception as error:  # noqa: BLE001 - a socket that fails is a send that failed
+            self.last_error = error
+            self.live = False
+            return -1
+        self.bytes_sent += n_bytes
+        return n_bytes

@@ -1,0 +1,114 @@
+# The hot path: one C call chain from a received frame to the bytes of its orders.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from openmm._fast.book cimport Book, BookState
+from openmm._fast.checks cimport Approved, Checks, RiskInputs
+from openmm._fast.inventory cimport Inventory
+from openmm._fast.latency cimport StageLatency
+from openmm._fast.orders cimport OrderTable
+from openmm._fast.planner cimport ACTIONS_MAX, ActionWhy, Planner
+from openmm._fast.ports cimport (
+    Decoded, Decoder, Encoder, OutBatch, Sink, Strategy, Trade, Transport,
+)
+from openmm._fast.quotes cimport LEVELS_MAX, Ladder, MarketView
+from openmm._fast.reference cimport Reference
+from openmm._fast.signals cimport Signals
+from openmm._fast.tape cimport Tape
+from openmm._fast.units cimport InstrumentSpec
+
+
+cpdef enum Decision:            # how the last decision ended
+    DECISION_UNDECIDED = 0
+    DECISION_SKIPPED = 1        # nothing moved by more than the re-quote threshold
+    DECISION_KEPT = 2           # a ladder was made; every live order already fits it
+    DECISION_SENT = 3           # order bytes were handed to the transport
+    DECISION_WITHDRAWN = 4      # must not quote: cancels sent, or nothing was live
+    DECISION_REFUSED = 5        # actions were wanted, checks let none through
+    DECISION_FAILED = 6         # encoder or transport did not take them
+
+
+# One market data connection with its book.
+cdef class Feed(Sink):
+    cdef Decoder decoder
+    cdef readonly Book book
+    cdef readonly Signals signals
+    cdef readonly int32_t index         # source of its tape records and in the reference
+    cdef readonly bint quoted           # the book we quote on
+    cdef bint dirty                     # book changed since the last decision
+    cdef int64_t recv_ns                # of the frame being read
+    cdef readonly uint64_t frame_count
+    cdef readonly uint64_t trade_count
+    cdef readonly uint64_t last_trade_id
+    cdef readonly int64_t last_trade_ticks
+    cdef readonly int64_t last_recv_ns  # any frame: the connection lives
+    cdef BookState known_state          # last state journalled
+
+
+cdef class Pipeline:
+    # --- what the checks read; set from the slow path
+    cdef RiskInputs inputs
+    cdef public bint quoting            # false: withdraw (paused, halted, stopping)
+    cdef public bint allow_bid
+    cdef public bint allow_ask
+    # --- when to re-quote
+    cdef int64_t requote_uticks         # reference moves up to this are ignored
+    cdef int64_t last_reference_uticks
+    cdef bint dirty                     # decide at the next batch end
+    cdef bint forced                    # inventory, orders or risk changed: do not skip
+    cdef int32_t one_sided
+    # --- the tables
+    cdef readonly Feed feed             # the quoted one
+    cdef readonly Reference reference
+    cdef readonly Strategy strategy
+    cdef readonly Planner planner
+    cdef readonly Checks checks
+    cdef readonly OrderTable table
+    cdef readonly Inventory inventory
+    cdef readonly Encoder encoder
+    cdef readonly Transport transport
+    cdef readonly Tape tape
+    cdef readonly StageLatency latency
+    cdef InstrumentSpec spec
+    cdef MarketView view
+    cdef Ladder ladder
+    cdef Approved approved[ACTIONS_MAX]
+    cdef int32_t approved_count
+    cdef OutBatch batch
+    cdef int32_t refused_reason[2][LEVELS_MAX + 1]   # last refusal journalled, by side and level
+    cdef int64_t stamps[16]
+    # --- counters
+    cdef readonly uint64_t decision_count
+    cdef readonly uint64_t skipped_count
+    cdef readonly uint64_t requote_count
+    cdef readonly uint64_t sent_count        # order actions handed to the transport
+    cdef readonly uint64_t message_count     # messages they took
+    cdef readonly uint64_t write_count
+    cdef readonly uint64_t write_failed_count
+    cdef readonly uint64_t lost_record_count # appends the tape refused
+    cdef readonly Decision last_decision
+
+    # Read one frame; decide when it is the last of its read. `stamp` is `stamp_c()` at listener entry.
+    cdef Decoded on_frame_c(
+        self, Feed feed, const char* data, Py_ssize_t n_bytes, int64_t recv_ns, int64_t stamp, bint last
+    ) noexcept
+    cdef Decision decide_c(self, Feed feed, int64_t now_ns, int64_t stamp) noexcept
+    cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept
+    cdef Decision send_c(self, int64_t now_ns, int64_t stamp) noexcept
+    cdef void refresh_c(self, Feed feed, int64_t now_ns) noexcept nogil
+    cdef bint settled_c(self, int64_t now_ns) noexcept nogil
+    cdef void fill_view_c(self, int64_t now_ns) noexcept nogil
+    cdef void fill_inputs_c(self, int64_t now_ns) noexcept nogil
+    cdef int approve_c(self, int64_t now_ns) noexcept nogil
+    cdef bint append_c(self, int kind, int source, int64_t ts_ns, const void* data, Py_ssize_t n_bytes) noexcept nogil
+    cdef void undo_c(self, int64_t now_ns) noexcept nogil
+    cdef int64_t best_without_own_c(self, int book_side) noexcept nogil
+    cdef void manual_inputs_c(self, int64_t now_ns) noexcept nogil
+
+
+# Many frames in two flat buffers, for batch runs.
+cdef class Frames:
+    cdef readonly Py_ssize_t count
+    cdef readonly Py_ssize_t size
+    cdef char* data
+    cdef Py_ssize_t* offsets            # count + 1
+    cdef int64_t* recv_ns

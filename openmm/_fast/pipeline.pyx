@@ -1,0 +1,707 @@
+"""The hot path: frame in, order bytes out, one C call chain.
+
+The order of the stages is the order of this file: decode, signals and reference, ladder, plan,
+checks, tape, encode, write. Everything a decision reads lies in the compiled tables; everything it
+does is on the tape before its bytes are in the socket. The slow path (`engine/step.py`) changes the
+same tables between frames and then calls `requote`.
+"""
+
+from cython cimport final
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from openmm._fast.book cimport BOOK_VERIFIED, NO_ASK_TICKS, NO_BID_TICKS, Book
+from openmm._fast.checks cimport (
+    APPROVED, RATE_BUDGET, RUNNING, Approved, Checks, Reason, RiskInputs,
+)
+from openmm._fast.inventory cimport Inventory
+from openmm._fast.latency cimport (
+    STAGE_CHECK, STAGE_COUNT, STAGE_DECODE, STAGE_ENCODE, STAGE_JOURNAL, STAGE_PLAN, STAGE_QUOTE,
+    STAGE_SIGNAL, STAGE_TICK_TO_ORDER, STAGE_WRITE, StageLatency, stamp_c, stamp_to_ns,
+)
+from openmm._fast.orders cimport (
+    EV_AMEND_REJECTED, EV_CANCEL_REJECTED, EV_REJECTED, TR_OK, Order, OrderTable,
+)
+from openmm._fast.planner cimport (
+    ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_RISK, Action, ActionWhy, Planner,
+)
+from openmm._fast.ports cimport (
+    DECODED_BOOK, DECODED_BROKEN, DECODED_TRADE, Decoded, Decoder, Encoder, Strategy, Trade,
+    Transport, out_alloc, out_free, out_reset,
+)
+from openmm._fast.quotes cimport CLAMP_POST_ONLY_ASK, CLAMP_POST_ONLY_BID, Ladder, MarketView
+from openmm._fast.reference cimport Reference
+from openmm._fast.signals cimport Signals
+from openmm._fast.tape cimport (
+    REC_BATCH_END, REC_BOOK, REC_FRAME, REC_INTENT, REC_LADDER, REC_ORDER_BYTES, REC_REFUSAL,
+    REC_STAMPS, REC_TIMER, REC_WRITE_RESULT, Tape,
+)
+from openmm._fast.units cimport (
+    ASK, BID, BUY, MISSING, SELL, UTICKS, InstrumentSpec, i128, i128_to_py, saturate,
+)
+
+from openmm._fast.checks import RiskState
+
+
+# Payloads whose fields do not stand in one struct elsewhere; `journal.py` reads them.
+cdef struct IntentRecord:
+    Action action
+    int64_t rate_cost_milli
+
+cdef struct RefusalRecord:
+    Action action
+    int32_t reason
+    int32_t reserved
+    i128 limit
+    i128 value
+
+cdef struct LadderRecord:
+    MarketView view
+    Ladder ladder
+    int32_t one_sided_before
+    int32_t one_sided_after
+
+cdef struct BookRecord:
+    int32_t state
+    int32_t reason
+    int64_t best_bid_ticks
+    int64_t best_ask_ticks
+    uint64_t break_count
+
+cdef enum:
+    TIMER_REQUOTE = 1       # sources of REC_TIMER
+    TIMER_WITHDRAW = 2
+
+
+cdef inline int64_t between(int64_t frm, int64_t to) noexcept nogil:
+    return stamp_to_ns(to - frm)
+
+
+@final
+cdef class Feed(Sink):
+    """Hold one market data connection: its decoder, its book, and what follows from them.
+
+    Args:
+        decoder: bound to `book`; its trades come here.
+        book: the book of the feed's one instrument.
+        signals: estimators of that book.
+        index: the feed's place in the reference and the source number of its tape records.
+        quoted: whether orders rest on this book.
+    """
+
+    def __cinit__(self, Decoder decoder not None, Book book not None, Signals signals not None,
+                  int index, bint quoted=False):
+        self.decoder = decoder
+        self.book = book
+        self.signals = signals
+        self.index = index
+        self.quoted = quoted
+        decoder.sink = self
+
+    cdef void on_trade_c(self, const Trade* trade) noexcept nogil:
+        self.trade_count += 1
+        self.last_trade_id = trade.trade_id
+        self.last_trade_ticks = trade.price_ticks
+        if not trade.snapshot:
+            self.signals.on_trade_c(
+                self.recv_ns, trade.taker_side, trade.price_ticks, trade.qty_lots
+            )
+
+
+@final
+cdef class Pipeline:
+    """Drive the compiled tables from frames to orders.
+
+    Args:
+        requote_uticks: a reference move up to this many uticks changes no quote.
+    """
+
+    def __cinit__(
+        self,
+        Feed feed not None,
+        Reference reference not None,
+        Strategy strategy not None,
+        Planner planner not None,
+        Checks checks not None,
+        OrderTable table not None,
+        Inventory inventory not None,
+        Encoder encoder not None,
+        Transport transport not None,
+        Tape tape not None,
+        StageLatency latency not None,
+        int64_t requote_uticks=0,
+    ):
+        if not feed.quoted:
+            raise ValueError("the pipeline's own feed must be the quoted one")
+        if requote_uticks < 0:
+            raise ValueError(f"requote_uticks must not be negative: {requote_uticks}")
+        out_alloc(&self.batch)
+        self.feed = feed
+        self.reference = reference
+        self.strategy = strategy
+        self.planner = planner
+        self.checks = checks
+        self.table = table
+        self.inventory = inventory
+        self.encoder = encoder
+        self.transport = transport
+        self.tape = tape
+        self.latency = latency
+        self.spec = checks.spec
+        self.requote_uticks = requote_uticks
+        self.last_reference_uticks = MISSING
+        self.allow_bid = True
+        self.allow_ask = True
+        self.forced = True
+        # Nothing is known yet: every input refuses until the slow path has set it.
+        memset(&self.inputs, 0, sizeof(RiskInputs))
+        self.inputs.clock_offset_ns = MISSING
+        self.inputs.reference_uticks = MISSING
+        self.inputs.drawdown_breached = -1
+        self.inputs.fills_last_minute = -1
+
+    def __dealloc__(self):
+        out_free(&self.batch)
+
+    # ---------------------------------------------------------------- C face
+
+    cdef Decoded on_frame_c(
+        self, Feed feed, const char* data, Py_ssize_t n_bytes, int64_t recv_ns, int64_t stamp, bint last
+    ) noexcept:
+        cdef Decoded decoded
+        cdef BookRecord book
+        self.append_c(REC_FRAME, feed.index, recv_ns, data, n_bytes)
+        feed.recv_ns = recv_ns
+        feed.last_recv_ns = recv_ns
+        feed.frame_count += 1
+        # A verified book without news is as fresh as the connection it comes over.
+        self.reference.sources[feed.index].recv_ns = recv_ns
+        decoded = feed.decoder.decode_c(data, n_bytes, recv_ns)
+        if feed.book.state != feed.known_state:
+            feed.known_state = feed.book.state
+            book.state = feed.book.state
+            book.reason = feed.book.break_reason
+            book.best_bid_ticks = feed.book.best_bid_ticks
+            book.best_ask_ticks = feed.book.best_ask_ticks
+            book.break_count = feed.book.break_count
+            self.append_c(REC_BOOK, feed.index, recv_ns, &book, sizeof(BookRecord))
+        if decoded == DECODED_BOOK or decoded == DECODED_BROKEN:
+            feed.dirty = True
+            self.dirty = True
+            if decoded == DECODED_BROKEN or feed.book.state != BOOK_VERIFIED:
+                self.forced = True
+        elif decoded == DECODED_TRADE:
+            self.dirty = True
+        if last and self.dirty:
+            self.append_c(REC_BATCH_END, feed.index, recv_ns, NULL, 0)
+            self.decide_c(feed, recv_ns, stamp)
+        return decoded
+
+    cdef void refresh_c(self, Feed feed, int64_t now_ns) noexcept nogil:
+        """Bring signals and the feed's place in the reference up to its book."""
+        cdef Book book = feed.book
+        cdef int64_t own_bid = 0
+        cdef int64_t own_ask = 0
+        if book.state == BOOK_VERIFIED:
+            if feed.quoted and self.table.live_count:
+                own_bid = self.table.own_lots_at_c(BUY, book.best_bid_ticks)
+                own_ask = self.table.own_lots_at_c(SELL, book.best_ask_ticks)
+            feed.signals.on_book_c(book, now_ns, own_bid, own_ask)
+            self.reference.set_c(
+                feed.index, feed.signals.mid_uticks, feed.signals.spread_ticks * UTICKS,
+                feed.signals.depth_lots, feed.last_recv_ns, True,
+            )
+        else:
+            self.reference.set_c(feed.index, MISSING, MISSING, 0, feed.last_recv_ns, False)
+        feed.dirty = False
+
+    cdef bint settled_c(self, int64_t now_ns) noexcept nogil:
+        """Whether nothing moved enough to look at the quotes again."""
+        cdef int64_t moved
+        if self.forced or self.reference.price_uticks == MISSING or self.last_reference_uticks == MISSING:
+            return False
+        moved = self.reference.price_uticks - self.last_reference_uticks
+        if moved > self.requote_uticks or -moved > self.requote_uticks:
+            return False
+        # A ladder bound by the venue's own book follows that book too.
+        if self.ladder.clamps & (CLAMP_POST_ONLY_BID | CLAMP_POST_ONLY_ASK):
+            return False
+        if self.ladder.count[BID] and self.ladder.levels[BID][0].price_ticks >= self.feed.book.best_ask_ticks:
+            return False
+        if self.ladder.count[ASK] and self.ladder.levels[ASK][0].price_ticks <= self.feed.book.best_bid_ticks:
+            return False
+        return True
+
+    cdef Decision decide_c(self, Feed feed, int64_t now_ns, int64_t stamp) noexcept:
+        cdef Book book = self.feed.book
+        cdef int32_t before
+        cdef int quote
+        cdef LadderRecord record
+        self.dirty = False
+        self.decision_count += 1
+        self.stamps[0] = stamp
+        self.stamps[1] = stamp_c()
+        if feed is not None and feed.dirty:
+            self.refresh_c(feed, now_ns)
+        self.reference.compute_c(now_ns)
+        if self.settled_c(now_ns):
+            self.skipped_count += 1
+            self.latency.record_c(STAGE_DECODE, between(stamp, self.stamps[1]))
+            self.last_decision = DECISION_SKIPPED
+            return DECISION_SKIPPED
+        self.forced = False
+        self.last_reference_uticks = self.reference.price_uticks
+        self.inventory.mark_c(self.reference.price_uticks)
+        self.fill_inputs_c(now_ns)
+        if not self.quoting or book.state != BOOK_VERIFIED or self.reference.price_uticks == MISSING \
+                or self.inputs.stream_live != 1 or self.inputs.instrument_online != 1 \
+                or self.inputs.tape_full:
+            self.stamps[2] = self.stamps[1]
+            return self.withdraw_c(now_ns, WHY_RISK)
+        self.fill_view_c(now_ns)
+        self.stamps[2] = stamp_c()
+        before = self.one_sided
+        self.ladder.count[BID] = 0
+        self.ladder.count[ASK] = 0
+        quote = self.strategy.quote_c(&self.view, &self.ladder)
+        if quote != 1:
+            self.ladder.count[BID] = 0
+            self.ladder.count[ASK] = 0
+        self.one_sided = self.strategy.one_sided_c()
+        self.requote_count += 1
+        self.stamps[3] = stamp_c()
+        self.planner.plan_c(&self.ladder, self.table, now_ns)
+        self.stamps[4] = stamp_c()
+        if self.planner.count == 0:
+            self.latency.record_c(STAGE_DECODE, between(stamp, self.stamps[1]))
+            self.latency.record_c(STAGE_SIGNAL, between(self.stamps[1], self.stamps[2]))
+            self.latency.record_c(STAGE_QUOTE, between(self.stamps[2], self.stamps[3]))
+            self.latency.record_c(STAGE_PLAN, between(self.stamps[3], self.stamps[4]))
+            self.last_decision = DECISION_KEPT
+            return DECISION_KEPT
+        record.view = self.view
+        record.ladder = self.ladder
+        record.one_sided_before = before
+        record.one_sided_after = self.one_sided
+        self.append_c(REC_LADDER, self.feed.index, now_ns, &record, sizeof(LadderRecord))
+        self.last_decision = self.send_c(now_ns, stamp)
+        return self.last_decision
+
+    cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept:
+        """Cancel every order of ours that can be cancelled now."""
+        self.ladder.count[BID] = 0
+        self.ladder.count[ASK] = 0
+        self.last_reference_uticks = MISSING
+        self.stamps[3] = stamp_c()
+        if self.transport.live:
+            self.planner.plan_cancel_all_c(self.table, why)
+            self.stamps[4] = stamp_c()
+            if self.planner.count:
+                self.send_c(now_ns, self.stamps[0])
+        self.last_decision = DECISION_WITHDRAWN
+        return DECISION_WITHDRAWN
+
+    cdef int approve_c(self, int64_t now_ns) noexcept nogil:
+        """Put the plan through the checks; the table holds what passed. Returns how many."""
+        cdef int i, side
+        cdef int level
+        cdef Reason reason
+        cdef Action action
+        cdef Order* order
+        cdef Approved* approved
+        cdef RefusalRecord refusal
+        cdef uint64_t seq
+        self.approved_count = 0
+        for i in range(self.planner.count):
+            action = self.planner.actions[i]
+            approved = &self.approved[self.approved_count]
+            reason = self.checks.approve_c(&action, &self.inputs, self.table, approved)
+            if reason != APPROVED:
+                side = BID if action.side == BUY else ASK
+                level = action.level
+                if level < 0 or level >= LEVELS_MAX:
+                    level = LEVELS_MAX
+                if self.refused_reason[side][level] != reason:
+                    self.refused_reason[side][level] = reason
+                    memset(&refusal, 0, sizeof(RefusalRecord))
+                    refusal.action = action
+                    refusal.reason = reason
+                    refusal.limit = self.checks.last_limit
+                    refusal.value = self.checks.last_value
+                    self.append_c(REC_REFUSAL, self.feed.index, now_ns, &refusal, sizeof(RefusalRecord))
+                if reason != RATE_BUDGET or action.kind != ACTION_AMEND:
+                    continue
+                # No budget to move an order that is too good for the taker: take it away instead.
+                order = self.table.find_c(action.seq)
+                if order == NULL:
+                    continue
+                if order.side == BUY and order.price_ticks <= action.price_ticks:
+                    continue
+                if order.side == SELL and order.price_ticks >= action.price_ticks:
+                    continue
+                action.kind = ACTION_CANCEL
+                if self.checks.approve_c(&action, &self.inputs, self.table, approved) != APPROVED:
+                    continue
+            else:
+                if action.level >= 0 and action.level < LEVELS_MAX:
+                    self.refused_reason[BID if action.side == BUY else ASK][action.level] = 0
+            if action.kind == ACTION_PLACE:
+                seq = self.table.place_c(
+                    action.side, action.level, action.price_ticks, action.qty_lots,
+                    approved.post_only, now_ns,
+                )
+                if seq == 0:
+                    continue
+                approved.action.seq = seq
+            elif action.kind == ACTION_AMEND:
+                if self.table.amend_sent_c(action.seq, action.price_ticks, action.qty_lots, now_ns) != TR_OK:
+                    continue
+            elif self.table.cancel_sent_c(action.seq, now_ns) != TR_OK:
+                continue
+            self.checks.budget.spend_c(approved.rate_cost_milli)
+            self.approved_count += 1
+        return self.approved_count
+
+    cdef Decision send_c(self, int64_t now_ns, int64_t stamp) noexcept:
+        """Check, journal, encode and write the planner's actions."""
+        cdef int i, written
+        cdef Py_ssize_t accepted
+        cdef IntentRecord intent
+        cdef int64_t result
+        if self.approve_c(now_ns) == 0:
+            return DECISION_REFUSED
+        self.stamps[5] = stamp_c()
+        for i in range(self.approved_count):
+            intent.action = self.approved[i].action
+            intent.rate_cost_milli = self.approved[i].rate_cost_milli
+            if not self.append_c(REC_INTENT, self.feed.index, now_ns, &intent, sizeof(IntentRecord)):
+                if intent.action.kind != ACTION_CANCEL:
+                    # Not on the tape, so not on the wire: the batch is taken back. The latch makes
+                    # the next decision a withdrawal, whose cancels go out with or without a tape.
+                    self.undo_c(now_ns)
+                    return DECISION_FAILED
+        self.stamps[6] = stamp_c()
+        out_reset(&self.batch)
+        written = self.encoder.encode_c(
+            &self.approved[0], self.approved_count, self.table, now_ns, &self.batch
+        )
+        if written <= 0:
+            self.undo_c(now_ns)
+            return DECISION_FAILED
+        for i in range(self.batch.count):
+            # The intents are on the tape already: a refusal here latches `full`, no more.
+            self.append_c(
+                REC_ORDER_BYTES, self.feed.index, now_ns,
+                self.batch.data + self.batch.start[i], self.batch.length[i],
+            )
+        self.stamps[7] = stamp_c()
+        accepted = self.transport.send_c(&self.batch, self.encoder)
+        self.stamps[8] = stamp_c()
+        result = accepted
+        self.append_c(REC_WRITE_RESULT, self.feed.index, now_ns, &result, sizeof(int64_t))
+        if accepted < 0:
+            self.write_failed_count += 1
+            self.inputs.stream_live = 0
+            self.undo_c(now_ns)
+            return DECISION_FAILED
+        self.write_count += 1
+        self.message_count += self.batch.count
+        self.sent_count += self.approved_count
+        self.stamps[9] = between(stamp, self.stamps[1])
+        self.stamps[10] = between(stamp, self.stamps[8])
+        cdef int64_t out[STAGE_COUNT]
+        memset(&out[0], 0, sizeof(out))
+        out[<int>STAGE_DECODE] = self.stamps[9]
+        out[<int>STAGE_SIGNAL] = between(self.stamps[1], self.stamps[2])
+        out[<int>STAGE_QUOTE] = between(self.stamps[2], self.stamps[3])
+        out[<int>STAGE_PLAN] = between(self.stamps[3], self.stamps[4])
+        out[<int>STAGE_CHECK] = between(self.stamps[4], self.stamps[5])
+        out[<int>STAGE_JOURNAL] = between(self.stamps[5], self.stamps[6])
+        out[<int>STAGE_ENCODE] = between(self.stamps[6], self.stamps[7])
+        out[<int>STAGE_WRITE] = between(self.stamps[7], self.stamps[8])
+        out[<int>STAGE_TICK_TO_ORDER] = self.stamps[10]
+        for i in range(STAGE_TICK_TO_ORDER + 1):
+            self.latency.record_c(i, out[i])
+        self.append_c(REC_STAMPS, self.feed.index, now_ns, &out[0], sizeof(out))
+        return DECISION_SENT
+
+    cdef void undo_c(self, int64_t now_ns) noexcept nogil:
+        """Take back a batch whose bytes never left: proof enough that the venue has none of it."""
+        cdef int i
+        cdef Action* action
+        for i in range(self.approved_count):
+            action = &self.approved[i].action
+            if action.kind == ACTION_PLACE:
+                self.table.event_c(action.seq, EV_REJECTED, now_ns)
+                self.table.release_c(action.seq)
+            elif action.kind == ACTION_AMEND:
+                self.table.event_c(action.seq, EV_AMEND_REJECTED, now_ns)
+            else:
+                self.table.event_c(action.seq, EV_CANCEL_REJECTED, now_ns)
+        self.approved_count = 0
+        self.forced = True
+
+    cdef int64_t best_without_own_c(self, int book_side) noexcept nogil:
+        """Best price of a side that is not ours alone; the side's sentinel when there is none."""
+        cdef Book book = self.feed.book
+        cdef int side = BUY if book_side == BID else SELL
+        cdef int64_t empty = NO_BID_TICKS if book_side == BID else NO_ASK_TICKS
+        cdef int64_t price = book.best_bid_ticks if book_side == BID else book.best_ask_ticks
+        cdef int64_t own
+        while price != empty:
+            own = self.table.own_lots_at_c(side, price)
+            if own == 0 or book.qty_at_c(book_side, price) > own:
+                return price
+            price = book.worse_c(book_side, price)
+        return empty
+
+    cdef void fill_view_c(self, int64_t now_ns) noexcept nogil:
+        cdef MarketView* view = &self.view
+        cdef Signals signals = self.feed.signals
+        cdef i128 free_lots
+        signals.decay_c(now_ns)
+        view.now_ns = now_ns
+        view.reference_uticks = self.reference.price_uticks
+        view.confidence_ppm = self.reference.confidence_ppm
+        view.own_bid_ticks = self.table.best_own_ticks_c(BUY)
+        view.own_ask_ticks = self.table.best_own_ticks_c(SELL)
+        if self.table.live_count:
+            view.best_bid_ticks = self.best_without_own_c(BID)
+            view.best_ask_ticks = self.best_without_own_c(ASK)
+        else:
+            view.best_bid_ticks = self.feed.book.best_bid_ticks
+            view.best_ask_ticks = self.feed.book.best_ask_ticks
+        view.sigma_uticks = signals.sigma_uticks
+        view.depth_lots = signals.depth_lots
+        view.depth_mean_lots = signals.depth_mean_lots
+        view.spread_mean_uticks = signals.spread_mean_uticks
+        view.flow_ppm = signals.flow_ppm
+        view.x_ppm = self.inventory.x_ppm
+        view.share_ppm = self.inventory.share_ppm
+        view.target_ppm = self.inventory.target_ppm
+        view.base_lots = self.inventory.base_lots - self.checks.limits.base_reserve_lots
+        free_lots = 0
+        if self.inventory.quote_known and self.reference.price_uticks > 0:
+            free_lots = self.inventory.quote_ticklots - self.checks.limits.quote_reserve_ticklots
+            free_lots = free_lots * UTICKS / self.reference.price_uticks if free_lots > 0 else 0
+        view.quote_lots_max = saturate(free_lots)
+        view.allow_bid = self.allow_bid
+        view.allow_ask = self.allow_ask
+        view.warm = signals.warm
+        view.reserved = 0
+
+    cdef void fill_inputs_c(self, int64_t now_ns) noexcept nogil:
+        cdef RiskInputs* inputs = &self.inputs
+        cdef Book book = self.feed.book
+        inputs.now_ns = now_ns
+        inputs.book_state = book.state
+        inputs.book_recv_ns = self.feed.last_recv_ns
+        inputs.reference_uticks = self.reference.price_uticks
+        inputs.best_bid_ticks = book.best_bid_ticks
+        inputs.best_ask_ticks = book.best_ask_ticks
+        inputs.q_lots = self.inventory.q_lots
+        inputs.base_lots = self.inventory.base_lots
+        inputs.quote_ticklots = self.inventory.quote_ticklots
+        inputs.quote_known = self.inventory.quote_known
+        inputs.tape_full = self.tape.full
+
+    cdef bint append_c(
+        self, int kind, int source, int64_t ts_ns, const void* data, Py_ssize_t n_bytes
+    ) noexcept nogil:
+        if self.tape.append_c(kind, source, ts_ns, data, n_bytes) == 1:
+            return True
+        self.lost_record_count += 1
+        self.forced = True
+        self.dirty = True
+        return False
+
+    cdef void manual_inputs_c(self, int64_t now_ns) noexcept nogil:
+        self.reference.compute_c(now_ns)
+        self.inventory.mark_c(self.reference.price_uticks)
+        self.fill_inputs_c(now_ns)
+
+    # ---------------------------------------------------------------- Python face
+
+    def on_frame(self, Feed feed not None, const unsigned char[::1] data not None, int64_t recv_ns,
+                 bint last=True):
+        """Read one frame as if it came off the socket; returns its `Decoded` code.
+
+        Args:
+            recv_ns: receive time, UTC nanoseconds; never before an earlier one.
+            last: whether the read held no further frame: decide now.
+        """
+        if recv_ns < self.feed.last_recv_ns:
+            raise ValueError(f"receive time goes back: {recv_ns} after {self.feed.last_recv_ns}")
+        if data.shape[0] == 0:
+            raise ValueError("an empty frame")
+        return Decoded(self.on_frame_c(
+            feed, <const char*>&data[0], data.shape[0], recv_ns, stamp_c(), last
+        ))
+
+    def requote(self, int64_t now_ns):
+        """Decide again though no frame came: after a fill, a timer, a changed parameter.
+
+        Everything is looked at afresh; returns the `Decision`.
+        """
+        self.append_c(REC_TIMER, TIMER_REQUOTE, now_ns, NULL, 0)
+        self.forced = True
+        return Decision(self.decide_c(None, now_ns, stamp_c()))
+
+    def withdraw(self, int64_t now_ns):
+        """Cancel every own order that can be cancelled; returns how many cancels were sent."""
+        cdef uint64_t before = self.sent_count
+        self.append_c(REC_TIMER, TIMER_WITHDRAW, now_ns, NULL, 0)
+        self.manual_inputs_c(now_ns)
+        self.stamps[0] = stamp_c()
+        self.stamps[1] = self.stamps[0]
+        self.stamps[2] = self.stamps[0]
+        self.withdraw_c(now_ns, WHY_RISK)
+        return self.sent_count - before
+
+    def refresh(self, Feed feed not None, int64_t now_ns):
+        """Bring signals and reference up to a feed whose book changed outside a frame (broken, stale)."""
+        self.refresh_c(feed, now_ns)
+        self.reference.compute_c(now_ns)
+        self.forced = True
+        self.dirty = True
+
+    def mark_dirty(self):
+        """Look at the quotes at the next batch end whatever the market does."""
+        self.forced = True
+        self.dirty = True
+
+    def append(self, int kind, int source, int64_t ts_ns, bytes data not None):
+        """Put one record of the slow path on the tape; returns False when it is full."""
+        return bool(self.append_c(kind, source, ts_ns, <const char*>data, len(data)))
+
+    def set_inputs(self, *, risk_state=None, stream_live=None, instrument_online=None,
+                   clock_offset_ns=None, fills_last_minute=None, drawdown_breached=None):
+        """Tell the checks what only the slow path knows; an input never set refuses every order."""
+        if risk_state is not None:
+            self.inputs.risk_state = RiskState(risk_state)
+        if stream_live is not None:
+            self.inputs.stream_live = 1 if stream_live else 0
+        if instrument_online is not None:
+            self.inputs.instrument_online = 1 if instrument_online else 0
+        if clock_offset_ns is not None:
+            self.inputs.clock_offset_ns = clock_offset_ns
+        if fills_last_minute is not None:
+            self.inputs.fills_last_minute = fills_last_minute
+        if drawdown_breached is not None:
+            self.inputs.drawdown_breached = 1 if drawdown_breached else 0
+        self.forced = True
+        self.dirty = True
+
+    def set_requote_uticks(self, int64_t value):
+        """Change the reference move up to which quotes stay."""
+        if value < 0:
+            raise ValueError(f"requote_uticks must not be negative: {value}")
+        self.requote_uticks = value
+        self.forced = True
+
+    def set_transport(self, Transport transport not None):
+        """Send over another connection (after a reconnect)."""
+        self.transport = transport
+        self.forced = True
+
+    @property
+    def risk_state(self):
+        """The state the checks work under."""
+        return RiskState(self.inputs.risk_state)
+
+    @property
+    def stream_live(self):
+        """Whether the private stream is believed to live."""
+        return self.inputs.stream_live == 1
+
+    @property
+    def is_dirty(self):
+        """Whether something waits for the next decision."""
+        return bool(self.dirty)
+
+    @property
+    def one_sided_state(self):
+        """The strategy's one-sided state after its last ladder."""
+        return self.one_sided
+
+    def ladder_levels(self):
+        """Return the ladder last wanted: two lists of (price_ticks, qty_lots), bids then asks, best first."""
+        out = []
+        for side in range(2):
+            out.append([
+                (self.ladder.levels[side][i].price_ticks, self.ladder.levels[side][i].qty_lots)
+                for i in range(self.ladder.count[side])
+            ])
+        return out
+
+    def ladder_parts(self):
+        """Return the parts of the last ladder by name, in uticks (`clamps`: `QuoteClamp` bits)."""
+        return {
+            "centre_uticks": self.ladder.centre_uticks,
+            "skew_uticks": self.ladder.skew_uticks,
+            "flow_uticks": self.ladder.flow_uticks,
+            "half_uticks": self.ladder.half_uticks,
+            "half_base_uticks": self.ladder.half_base_uticks,
+            "widen_sigma_uticks": self.ladder.widen_sigma_uticks,
+            "widen_depth_uticks": self.ladder.widen_depth_uticks,
+            "widen_inventory_uticks": self.ladder.widen_inventory_uticks,
+            "clamps": self.ladder.clamps,
+        }
+
+    def run(self, Feed feed not None, Frames frames not None, Py_ssize_t start=0, stop=None):
+        """Put frames `start` to `stop` through the path in one compiled call, each its own read.
+
+        Returns how many decisions sent orders. For benches, backtests and replay.
+        """
+        cdef Py_ssize_t i
+        cdef Py_ssize_t end = frames.count if stop is None else stop
+        cdef uint64_t before = self.write_count
+        if not 0 <= start <= end <= frames.count:
+            raise ValueError(f"frames [{start}, {end}) of {frames.count}")
+        for i in range(start, end):
+            self.on_frame_c(
+                feed, frames.data + frames.offsets[i], frames.offsets[i + 1] - frames.offsets[i],
+                frames.recv_ns[i], stamp_c(), True,
+            )
+        return self.write_count - before
+
+
+@final
+cdef class Frames:
+    """Hold many frames and their receive times in two flat buffers.
+
+    Args:
+        frames: payloads, in order.
+        recv_ns: receive time of each, not decreasing.
+    """
+
+    def __cinit__(self, list frames not None, list recv_ns not None):
+        cdef Py_ssize_t i
+        cdef Py_ssize_t at = 0
+        cdef bytes frame
+        if len(frames) != len(recv_ns):
+            raise ValueError(f"{len(frames)} frames but {len(recv_ns)} receive times")
+        self.count = len(frames)
+        self.size = sum(len(f) for f in frames)
+        # Decoders may look a few bytes past a number's end inside the buffer: leave them slack.
+        self.data = <char*>calloc(1, self.size + 256)
+        self.offsets = <Py_ssize_t*>calloc(self.count + 1, sizeof(Py_ssize_t))
+        self.recv_ns = <int64_t*>calloc(self.count + 1, sizeof(int64_t))
+        if self.data == NULL or self.offsets == NULL or self.recv_ns == NULL:
+            raise MemoryError("frames")
+        for i in range(self.count):
+            frame = frames[i]
+            memcpy(self.data + at, <const char*>frame, len(frame))
+            at += len(frame)
+            self.offsets[i + 1] = at
+            self.recv_ns[i] = recv_ns[i]
+
+    def __dealloc__(self):
+        free(self.data)
+        free(self.offsets)
+        free(self.recv_ns)
+
+    def __len__(self):
+        return self.count
