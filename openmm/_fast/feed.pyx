@@ -88,7 +88,6 @@ cdef class Assembler:
                 raise MemoryError("message fragments")
         if self.size + n_bytes > self.capacity:
             self.size = 0
-            self.joining = False
             return 0
         memcpy(self.data + self.size, data, n_bytes)
         self.size += n_bytes

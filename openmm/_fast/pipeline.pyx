@@ -201,14 +201,13 @@ cdef class Pipeline:
 
     cdef void refresh_c(self, Feed feed, int64_t now_ns) noexcept nogil:
         """Bring signals and the feed's place in the reference up to its book."""
-        cdef Book book = feed.book
         cdef int64_t own_bid = 0
         cdef int64_t own_ask = 0
-        if book.state == BOOK_VERIFIED:
+        if feed.book.state == BOOK_VERIFIED:
             if feed.quoted and self.table.live_count:
-                own_bid = self.table.own_lots_at_c(BUY, book.best_bid_ticks)
-                own_ask = self.table.own_lots_at_c(SELL, book.best_ask_ticks)
-            feed.signals.on_book_c(book, now_ns, own_bid, own_ask)
+                own_bid = self.table.own_lots_at_c(BUY, feed.book.best_bid_ticks)
+                own_ask = self.table.own_lots_at_c(SELL, feed.book.best_ask_ticks)
+            feed.signals.on_book_c(feed.book, now_ns, own_bid, own_ask)
             self.reference.set_c(
                 feed.index, feed.signals.mid_uticks, feed.signals.spread_ticks * UTICKS,
                 feed.signals.depth_lots, feed.last_recv_ns, True,
@@ -228,9 +227,9 @@ cdef class Pipeline:
         # A ladder bound by the venue's own book follows that book too.
         if self.ladder.clamps & (CLAMP_POST_ONLY_BID | CLAMP_POST_ONLY_ASK):
             return False
-        if self.ladder.count[BID] and self.ladder.levels[BID][0].price_ticks >= self.feed.book.best_ask_ticks:
+        if self.ladder.count[<int>BID] and self.ladder.levels[<int>BID][0].price_ticks >= self.feed.book.best_ask_ticks:
             return False
-        if self.ladder.count[ASK] and self.ladder.levels[ASK][0].price_ticks <= self.feed.book.best_bid_ticks:
+        if self.ladder.count[<int>ASK] and self.ladder.levels[<int>ASK][0].price_ticks <= self.feed.book.best_bid_ticks:
             return False
         return True
 
@@ -263,12 +262,12 @@ cdef class Pipeline:
         self.fill_view_c(now_ns)
         self.stamps[2] = stamp_c()
         before = self.one_sided
-        self.ladder.count[BID] = 0
-        self.ladder.count[ASK] = 0
+        self.ladder.count[<int>BID] = 0
+        self.ladder.count[<int>ASK] = 0
         quote = self.strategy.quote_c(&self.view, &self.ladder)
         if quote != 1:
-            self.ladder.count[BID] = 0
-            self.ladder.count[ASK] = 0
+            self.ladder.count[<int>BID] = 0
+            self.ladder.count[<int>ASK] = 0
         self.one_sided = self.strategy.one_sided_c()
         self.requote_count += 1
         self.stamps[3] = stamp_c()
@@ -291,8 +290,8 @@ cdef class Pipeline:
 
     cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept:
         """Cancel every order of ours that can be cancelled now."""
-        self.ladder.count[BID] = 0
-        self.ladder.count[ASK] = 0
+        self.ladder.count[<int>BID] = 0
+        self.ladder.count[<int>ASK] = 0
         self.last_reference_uticks = MISSING
         self.stamps[3] = stamp_c()
         if self.transport.live:
@@ -319,11 +318,11 @@ cdef class Pipeline:
             approved = &self.approved[self.approved_count]
             reason = self.checks.approve_c(&action, &self.inputs, self.table, approved)
             if reason != APPROVED:
-                side = BID if action.side == BUY else ASK
+                side = 0 if action.side == BUY else 1
                 level = action.level
                 if level < 0 or level >= LEVELS_MAX:
                     level = LEVELS_MAX
-                if self.refused_reason[side][level] != reason:
+                if self.refused_reason[side][level] != <int32_t>reason:
                     self.refused_reason[side][level] = reason
                     memset(&refusal, 0, sizeof(RefusalRecord))
                     refusal.action = action
@@ -346,7 +345,7 @@ cdef class Pipeline:
                     continue
             else:
                 if action.level >= 0 and action.level < LEVELS_MAX:
-                    self.refused_reason[BID if action.side == BUY else ASK][action.level] = 0
+                    self.refused_reason[0 if action.side == BUY else 1][action.level] = 0
             if action.kind == ACTION_PLACE:
                 seq = self.table.place_c(
                     action.side, action.level, action.price_ticks, action.qty_lots,
@@ -445,23 +444,25 @@ cdef class Pipeline:
 
     cdef int64_t best_without_own_c(self, int book_side) noexcept nogil:
         """Best price of a side that is not ours alone; the side's sentinel when there is none."""
-        cdef Book book = self.feed.book
-        cdef int side = BUY if book_side == BID else SELL
-        cdef int64_t empty = NO_BID_TICKS if book_side == BID else NO_ASK_TICKS
-        cdef int64_t price = book.best_bid_ticks if book_side == BID else book.best_ask_ticks
+        cdef int side = SELL
+        cdef int64_t empty = NO_ASK_TICKS
+        cdef int64_t price = self.feed.book.best_ask_ticks
         cdef int64_t own
+        if book_side == BID:
+            side = BUY
+            empty = NO_BID_TICKS
+            price = self.feed.book.best_bid_ticks
         while price != empty:
             own = self.table.own_lots_at_c(side, price)
-            if own == 0 or book.qty_at_c(book_side, price) > own:
+            if own == 0 or self.feed.book.qty_at_c(book_side, price) > own:
                 return price
-            price = book.worse_c(book_side, price)
+            price = self.feed.book.worse_c(book_side, price)
         return empty
 
     cdef void fill_view_c(self, int64_t now_ns) noexcept nogil:
         cdef MarketView* view = &self.view
-        cdef Signals signals = self.feed.signals
         cdef i128 free_lots
-        signals.decay_c(now_ns)
+        self.feed.signals.decay_c(now_ns)
         view.now_ns = now_ns
         view.reference_uticks = self.reference.price_uticks
         view.confidence_ppm = self.reference.confidence_ppm
@@ -473,11 +474,11 @@ cdef class Pipeline:
         else:
             view.best_bid_ticks = self.feed.book.best_bid_ticks
             view.best_ask_ticks = self.feed.book.best_ask_ticks
-        view.sigma_uticks = signals.sigma_uticks
-        view.depth_lots = signals.depth_lots
-        view.depth_mean_lots = signals.depth_mean_lots
-        view.spread_mean_uticks = signals.spread_mean_uticks
-        view.flow_ppm = signals.flow_ppm
+        view.sigma_uticks = self.feed.signals.sigma_uticks
+        view.depth_lots = self.feed.signals.depth_lots
+        view.depth_mean_lots = self.feed.signals.depth_mean_lots
+        view.spread_mean_uticks = self.feed.signals.spread_mean_uticks
+        view.flow_ppm = self.feed.signals.flow_ppm
         view.x_ppm = self.inventory.x_ppm
         view.share_ppm = self.inventory.share_ppm
         view.target_ppm = self.inventory.target_ppm
@@ -485,22 +486,24 @@ cdef class Pipeline:
         free_lots = 0
         if self.inventory.quote_known and self.reference.price_uticks > 0:
             free_lots = self.inventory.quote_ticklots - self.checks.limits.quote_reserve_ticklots
-            free_lots = free_lots * UTICKS / self.reference.price_uticks if free_lots > 0 else 0
+            if free_lots > 0:
+                free_lots = free_lots * UTICKS // self.reference.price_uticks
+            else:
+                free_lots = 0
         view.quote_lots_max = saturate(free_lots)
         view.allow_bid = self.allow_bid
         view.allow_ask = self.allow_ask
-        view.warm = signals.warm
+        view.warm = self.feed.signals.warm
         view.reserved = 0
 
     cdef void fill_inputs_c(self, int64_t now_ns) noexcept nogil:
         cdef RiskInputs* inputs = &self.inputs
-        cdef Book book = self.feed.book
         inputs.now_ns = now_ns
-        inputs.book_state = book.state
+        inputs.book_state = self.feed.book.state
         inputs.book_recv_ns = self.feed.last_recv_ns
         inputs.reference_uticks = self.reference.price_uticks
-        inputs.best_bid_ticks = book.best_bid_ticks
-        inputs.best_ask_ticks = book.best_ask_ticks
+        inputs.best_bid_ticks = self.feed.book.best_bid_ticks
+        inputs.best_ask_ticks = self.feed.book.best_ask_ticks
         inputs.q_lots = self.inventory.q_lots
         inputs.base_lots = self.inventory.base_lots
         inputs.quote_ticklots = self.inventory.quote_ticklots
