@@ -70,6 +70,7 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.quotes": HOT,
     "openmm._fast.planner": HOT,
     "openmm._fast.checks": HOT,
+    "openmm._fast.records": HOT,
     "openmm._fast.ports": HOT,
     "openmm._fast.pipeline": HOT,
     "openmm._fast.feed": HOT,

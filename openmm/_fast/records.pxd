@@ -1,0 +1,43 @@
+# Payloads of the tape's binary records: what the hot path writes and `openmm.journal` reads.
+# The file format of version TAPE_VERSION. A change here is a new version.
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from openmm._fast.planner cimport Action
+from openmm._fast.quotes cimport Ladder, MarketView
+from openmm._fast.units cimport i128
+
+cdef enum:
+    STAGES = 10                 # latency.STAGE_COUNT as of this version of the format
+
+# REC_LADDER: what the strategy saw, what it answered, and its one-sided state around the decision.
+cdef struct LadderRecord:
+    MarketView view
+    Ladder ladder
+    int32_t one_sided_before
+    int32_t one_sided_after
+
+# REC_INTENT: an approved action, before its bytes leave.
+cdef struct IntentRecord:
+    Action action
+    int64_t rate_cost_milli
+
+# REC_REFUSAL: an action that a check refused, with the limit and the value seen.
+cdef struct RefusalRecord:
+    Action action
+    int32_t reason              # checks.Reason
+    int32_t reserved
+    i128 limit
+    i128 value
+
+# REC_TRANSITION: a step of an order's life, with its evidence.
+cdef struct TransitionRecord:
+    uint64_t seq
+    int32_t event               # orders.OrderEvent
+    int32_t from_state          # orders.OrderState
+    int32_t to_state
+    int32_t source              # 0 our own act, else 1 + position in events.Source
+    int64_t price_ticks
+    int64_t qty_lots
+
+# REC_STAMPS: stage latencies of one decision by latency.Stage; 0 or less: not measured.
+cdef struct StampsRecord:
+    int64_t stage_ns[STAGES]

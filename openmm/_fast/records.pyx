@@ -1,0 +1,95 @@
+"""Layouts of the tape's binary payloads, as the compiler laid them out.
+
+`openmm.journal` holds the file format; a test holds the two together.
+"""
+
+from libc.stddef cimport size_t
+
+cdef inline size_t distance(const void* base, const void* field) noexcept:
+    return <const char*>field - <const char*>base
+
+
+def layouts():
+    """Return {record: (bytes, {field: offset})} of every binary payload.
+
+    Nested structs are spelled with a dot; of an array, the first element.
+    """
+    cdef LadderRecord a
+    cdef IntentRecord b
+    cdef RefusalRecord c
+    cdef TransitionRecord d
+    cdef StampsRecord e
+    return {
+        "Ladder": (sizeof(LadderRecord), {
+            "view.now_ns": distance(&a, &a.view.now_ns),
+            "view.reference_uticks": distance(&a, &a.view.reference_uticks),
+            "view.confidence_ppm": distance(&a, &a.view.confidence_ppm),
+            "view.best_bid_ticks": distance(&a, &a.view.best_bid_ticks),
+            "view.best_ask_ticks": distance(&a, &a.view.best_ask_ticks),
+            "view.own_bid_ticks": distance(&a, &a.view.own_bid_ticks),
+            "view.own_ask_ticks": distance(&a, &a.view.own_ask_ticks),
+            "view.sigma_uticks": distance(&a, &a.view.sigma_uticks),
+            "view.depth_lots": distance(&a, &a.view.depth_lots),
+            "view.depth_mean_lots": distance(&a, &a.view.depth_mean_lots),
+            "view.spread_mean_uticks": distance(&a, &a.view.spread_mean_uticks),
+            "view.flow_ppm": distance(&a, &a.view.flow_ppm),
+            "view.x_ppm": distance(&a, &a.view.x_ppm),
+            "view.share_ppm": distance(&a, &a.view.share_ppm),
+            "view.target_ppm": distance(&a, &a.view.target_ppm),
+            "view.base_lots": distance(&a, &a.view.base_lots),
+            "view.quote_lots_max": distance(&a, &a.view.quote_lots_max),
+            "view.allow_bid": distance(&a, &a.view.allow_bid),
+            "view.allow_ask": distance(&a, &a.view.allow_ask),
+            "view.warm": distance(&a, &a.view.warm),
+            "view.reserved": distance(&a, &a.view.reserved),
+            "ladder.count": distance(&a, &a.ladder.count[0]),
+            "ladder.clamps": distance(&a, &a.ladder.clamps),
+            "ladder.reserved": distance(&a, &a.ladder.reserved),
+            "ladder.levels": distance(&a, &a.ladder.levels[0][0]),
+            "ladder.centre_uticks": distance(&a, &a.ladder.centre_uticks),
+            "ladder.skew_uticks": distance(&a, &a.ladder.skew_uticks),
+            "ladder.flow_uticks": distance(&a, &a.ladder.flow_uticks),
+            "ladder.half_uticks": distance(&a, &a.ladder.half_uticks),
+            "ladder.half_base_uticks": distance(&a, &a.ladder.half_base_uticks),
+            "ladder.widen_sigma_uticks": distance(&a, &a.ladder.widen_sigma_uticks),
+            "ladder.widen_depth_uticks": distance(&a, &a.ladder.widen_depth_uticks),
+            "ladder.widen_inventory_uticks": distance(&a, &a.ladder.widen_inventory_uticks),
+            "one_sided_before": distance(&a, &a.one_sided_before),
+            "one_sided_after": distance(&a, &a.one_sided_after),
+        }),
+        "Intent": (sizeof(IntentRecord), {
+            "action.kind": distance(&b, &b.action.kind),
+            "action.why": distance(&b, &b.action.why),
+            "action.seq": distance(&b, &b.action.seq),
+            "action.price_ticks": distance(&b, &b.action.price_ticks),
+            "action.qty_lots": distance(&b, &b.action.qty_lots),
+            "action.side": distance(&b, &b.action.side),
+            "action.level": distance(&b, &b.action.level),
+            "rate_cost_milli": distance(&b, &b.rate_cost_milli),
+        }),
+        "Refusal": (sizeof(RefusalRecord), {
+            "action.kind": distance(&c, &c.action.kind),
+            "action.why": distance(&c, &c.action.why),
+            "action.seq": distance(&c, &c.action.seq),
+            "action.price_ticks": distance(&c, &c.action.price_ticks),
+            "action.qty_lots": distance(&c, &c.action.qty_lots),
+            "action.side": distance(&c, &c.action.side),
+            "action.level": distance(&c, &c.action.level),
+            "reason": distance(&c, &c.reason),
+            "reserved": distance(&c, &c.reserved),
+            "limit": distance(&c, &c.limit),
+            "value": distance(&c, &c.value),
+        }),
+        "Transition": (sizeof(TransitionRecord), {
+            "seq": distance(&d, &d.seq),
+            "event": distance(&d, &d.event),
+            "from_state": distance(&d, &d.from_state),
+            "to_state": distance(&d, &d.to_state),
+            "source": distance(&d, &d.source),
+            "price_ticks": distance(&d, &d.price_ticks),
+            "qty_lots": distance(&d, &d.qty_lots),
+        }),
+        "Stamps": (sizeof(StampsRecord), {
+            "stage_ns": distance(&e, &e.stage_ns[0]),
+        }),
+    }
