@@ -1,7 +1,8 @@
-"""The error tree. Imports nothing; everything may import it.
+"""The error tree. Imports nothing of ours; everything may import it.
 
 OpenMMError
 ├── ConfigError          a value of the operator's: file, option, environment
+│   └── ConfigErrors     all that is wrong with one file, one line each
 ├── VenueError           a venue misbehaved, refused, or could not be reached
 │   ├── TransportError   socket, HTTP or TLS failed; the outcome of a request is unknown
 │   ├── ProtocolError    bytes that do not follow the venue's protocol
@@ -14,6 +15,8 @@ OpenMMError
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class OpenMMError(Exception):
@@ -43,6 +46,21 @@ class ConfigError(OpenMMError):
         self.path = path
         self.value = value
         self.allowed = allowed
+
+
+class ConfigErrors(ConfigError):
+    """Report every bad value of a file at once: `errors`, one line each in the text."""
+
+    def __init__(self, source: str, errors: Sequence[ConfigError]) -> None:
+        if not errors:
+            raise ValueError("no error to report")
+        super().__init__(errors[0].path, errors[0].value, errors[0].allowed)
+        self.source = source
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        """Return one line an error."""
+        return "\n".join(f"{self.source}: {error}" for error in self.errors)
 
 
 class VenueError(OpenMMError):

@@ -1,1 +1,1 @@
-"""TBD."""
+"""What is allowed: limits from the file, and the alert when they are reached."""

@@ -1,0 +1,38 @@
+"""A bot's file: read, validated, and turned into the kernels' integers."""
+
+from openmm.config.check import (
+    check_with_instrument,
+    instrument_errors,
+    maker_fee_ppm,
+    taker_fee_ppm,
+)
+from openmm.config.load import default_run_dir, load, parse
+from openmm.config.params import (
+    grid_params,
+    inventory_params,
+    paper_balances,
+    planner_params,
+    signal_params,
+    source_params,
+)
+from openmm.config.schema import BotConfig, Grid, PythonStrategy, Venue
+
+__all__ = [
+    "BotConfig",
+    "Grid",
+    "PythonStrategy",
+    "Venue",
+    "check_with_instrument",
+    "default_run_dir",
+    "grid_params",
+    "instrument_errors",
+    "inventory_params",
+    "load",
+    "maker_fee_ppm",
+    "paper_balances",
+    "parse",
+    "planner_params",
+    "signal_params",
+    "source_params",
+    "taker_fee_ppm",
+]

@@ -1,0 +1,325 @@
+"""Tell impossible combinations: those of the file alone, and those with the venue's instrument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NoReturn
+
+from openmm.config.schema import (
+    Bot,
+    BotConfig,
+    Grid,
+    PythonStrategy,
+    Risk,
+    Signal,
+    Venue,
+)
+from openmm.config.values import PPM, format_duration, format_ppm, is_loopback
+from openmm.errors import ConfigError, ConfigErrors
+from openmm.instrument import LOTS_MAX, TICKS_MAX, Instrument
+
+
+def signal_errors(signal: Signal) -> list[ConfigError]:
+    """Check the estimators' half-lives against each other."""
+    found = []
+    if signal.vol_slow_ns <= signal.vol_fast_ns:
+        found.append(
+            ConfigError(
+                "signal.vol_slow",
+                format_duration(signal.vol_slow_ns),
+                f"longer than signal.vol_fast, {format_duration(signal.vol_fast_ns)}",
+            )
+        )
+    return found
+
+
+def strategy_errors(strategy: Grid | PythonStrategy) -> list[ConfigError]:
+    """Check the strategy's keys against each other."""
+    found: list[ConfigError] = []
+    if not isinstance(strategy, Grid):
+        return found
+    spread = format_ppm(strategy.spread_ppm)
+    if strategy.spread_min_ppm > strategy.spread_ppm:
+        found.append(
+            ConfigError(
+                "strategy.spread_min",
+                format_ppm(strategy.spread_min_ppm),
+                f"at most strategy.spread, {spread}",
+            )
+        )
+    if strategy.spread_max_ppm < strategy.spread_ppm:
+        found.append(
+            ConfigError(
+                "strategy.spread_max",
+                format_ppm(strategy.spread_max_ppm),
+                f"at least strategy.spread, {spread}",
+            )
+        )
+    if strategy.rebalance_exit_ppm > strategy.rebalance_threshold_ppm:
+        found.append(
+            ConfigError(
+                "strategy.rebalance_exit",
+                format_ppm(strategy.rebalance_exit_ppm),
+                "at most strategy.rebalance_threshold, "
+                + format_ppm(strategy.rebalance_threshold_ppm),
+            )
+        )
+    return found
+
+
+def limit_errors(strategy: Grid | PythonStrategy, risk: Risk) -> list[ConfigError]:
+    """Check that the ladder fits into the limits."""
+    found: list[ConfigError] = []
+    if risk.min_order_size > risk.max_order_size:
+        found.append(
+            ConfigError(
+                "risk.min_order_size",
+                str(risk.min_order_size),
+                f"at most risk.max_order_size, {risk.max_order_size}",
+            )
+        )
+    if risk.max_order_notional is not None and risk.max_order_notional > risk.max_open_notional:
+        found.append(
+            ConfigError(
+                "risk.max_order_notional",
+                str(risk.max_order_notional),
+                f"at most risk.max_open_notional, {risk.max_open_notional}",
+            )
+        )
+    if not isinstance(strategy, Grid):
+        return found
+    largest = strategy.order_amount * (PPM + strategy.size_skew_ppm) / PPM
+    if largest > risk.max_order_size:
+        found.append(
+            ConfigError(
+                "strategy.order_amount",
+                str(strategy.order_amount),
+                f"with strategy.size_skew {format_ppm(strategy.size_skew_ppm)} an order grows to "
+                f"{largest.normalize():f}: at most risk.max_order_size, {risk.max_order_size}",
+            )
+        )
+    if strategy.order_amount < risk.min_order_size:
+        found.append(
+            ConfigError(
+                "strategy.order_amount",
+                str(strategy.order_amount),
+                f"at least risk.min_order_size, {risk.min_order_size}",
+            )
+        )
+    if risk.max_orders is not None and 2 * strategy.num_orders > risk.max_orders:
+        found.append(
+            ConfigError(
+                "strategy.num_orders",
+                strategy.num_orders,
+                f"a ladder of two sides within risk.max_orders, {risk.max_orders}",
+            )
+        )
+    side = strategy.order_amount * strategy.num_orders
+    if side > risk.max_inventory:
+        found.append(
+            ConfigError(
+                "strategy.num_orders",
+                strategy.num_orders,
+                f"a side of {side} within risk.max_inventory, {risk.max_inventory}",
+            )
+        )
+    reach = outermost_ppm(strategy)
+    if reach >= risk.price_collar_ppm:
+        found.append(
+            ConfigError(
+                "risk.price_collar",
+                format_ppm(risk.price_collar_ppm),
+                f"more than the outermost level's distance, {format_ppm(reach)}",
+            )
+        )
+    return found
+
+
+def outermost_ppm(strategy: Grid) -> int:
+    """Return how far from the reference the last level lies with the shading full, unwidened."""
+    return (
+        strategy.spread_ppm // 2
+        + (strategy.num_orders - 1) * strategy.level_step_ppm
+        + strategy.skew_full_ppm
+        + strategy.flow_full_ppm
+    )
+
+
+def venue_errors(
+    venues: Sequence[Venue],
+    strategy: Grid | PythonStrategy | None,
+    risk: Risk | None,
+    bot: Bot | None,
+) -> list[ConfigError]:
+    """Check the venues against each other, the mode and the fees they state."""
+    found: list[ConfigError] = []
+    quoted = [(i, venue) for i, venue in enumerate(venues) if venue.quote is not None]
+    labels: set[str] = set()
+    for index, venue in enumerate(venues):
+        path = f"venue[{index}]"
+        if venue.label in labels:
+            found.append(ConfigError(f"{path}.label", venue.label, "a label of its own"))
+        labels.add(venue.label)
+        if (venue.quote is None) == (venue.reference is None):
+            allowed = 'either quote = "BASE/QUOTE" (traded) or reference = "BASE/QUOTE" (watched)'
+            seen = "neither" if venue.quote is None else "both"
+            found.append(ConfigError(f"{path}.quote", seen, allowed))
+        elif quoted and venue.pair != quoted[0][1].pair and venue.quote is None:
+            allowed = f"the traded pair, {quoted[0][1].pair} (no conversion in this version)"
+            found.append(ConfigError(f"{path}.reference", venue.pair, allowed))
+    if len(quoted) != 1:
+        seen = ", ".join(venue.label for _, venue in quoted) or "none"
+        found.append(ConfigError("venue", seen, "exactly one venue with quote"))
+        return found
+    index, venue = quoted[0]
+    path = f"venue[{index}]"
+    if all(item.weight_ppm == 0 for item in venues):
+        found.append(ConfigError("venue", "weights of 0", "one venue with a weight above 0"))
+    if venue.maker_fee_ppm is not None and isinstance(strategy, Grid):
+        found += spread_errors(strategy, venue.maker_fee_ppm)
+    if bot is not None and bot.mode == "live":
+        for name in ("ws", "ws_auth", "rest"):
+            url = getattr(venue.endpoints, name)
+            if url is None or not is_loopback(url):
+                allowed = "a loopback address: this version trades live on simulated venues only"
+                found.append(ConfigError(f"{path}.endpoints.{name}", url or "the venue's", allowed))
+    if risk is not None and risk.dead_man_timeout_ns is not None and venue.account == "shared":
+        found.append(
+            ConfigError(
+                "risk.dead_man_timeout",
+                format_duration(risk.dead_man_timeout_ns),
+                f'{path}.account = "dedicated" (the switch cancels every order of the account)',
+            )
+        )
+    return found
+
+
+def spread_errors(strategy: Grid, maker_fee_ppm: int) -> list[ConfigError]:
+    """Check that the spread pays the maker fee both ways, less the budget for fees."""
+    needed_ppm = 2 * (maker_fee_ppm + strategy.min_edge_ppm - strategy.fee_budget_ppm)
+    if strategy.spread_ppm >= needed_ppm:
+        return []
+    return [
+        ConfigError(
+            "strategy.spread",
+            format_ppm(strategy.spread_ppm),
+            f"at least {format_ppm(needed_ppm)}: the maker fee {format_ppm(maker_fee_ppm)} both "
+            f"ways and strategy.min_edge {format_ppm(strategy.min_edge_ppm)}; or a "
+            "strategy.fee_budget for what is missing on a side",
+        )
+    ]
+
+
+def instrument_errors(
+    config: BotConfig, instrument: Instrument, mid: Decimal | None = None
+) -> list[ConfigError]:
+    """Check a file against what the venue says of the pair; more with a price at hand."""
+    risk, strategy, venue = config.risk, config.strategy, config.quoted
+    found: list[ConfigError] = []
+    if instrument.name != venue.quote:
+        found.append(ConfigError("venue.quote", venue.quote, f"the pair of {instrument.name}"))
+    if maker_fee_ppm(config, instrument) is None or taker_fee_ppm(config, instrument) is None:
+        allowed = "maker_fee and taker_fee are needed: the venue does not tell them here"
+        found.append(ConfigError(f"venue.{venue.label}.maker_fee", "nothing", allowed))
+    if risk.max_order_size < instrument.qty_min:
+        found.append(
+            ConfigError(
+                "risk.max_order_size",
+                str(risk.max_order_size),
+                f"at least the venue's minimum, {instrument.qty_min} {instrument.base}",
+            )
+        )
+    for key, qty in (
+        ("max_order_size", risk.max_order_size),
+        ("max_inventory", risk.max_inventory),
+    ):
+        if instrument.floor_lots(qty) > LOTS_MAX:
+            allowed = f"at most {instrument.qty(LOTS_MAX)} {instrument.base}"
+            found.append(ConfigError(f"risk.{key}", str(qty), allowed))
+    if mid is not None and not 0 < instrument.floor_ticks(mid) <= TICKS_MAX:
+        found.append(ConfigError("mid", str(mid), f"from one tick, {instrument.tick_size}, on"))
+        return found
+    if isinstance(strategy, Grid):
+        found += _grid_errors(config, strategy, instrument, mid)
+    return found
+
+
+def _grid_errors(
+    config: BotConfig, strategy: Grid, instrument: Instrument, mid: Decimal | None
+) -> list[ConfigError]:
+    """Check a grid against the pair's minimums, lot and tick."""
+    found: list[ConfigError] = []
+    amount = strategy.order_amount
+    if amount % instrument.lot_size != 0:
+        allowed = f"a multiple of the lot, {instrument.lot_size:f} {instrument.base}"
+        found.append(ConfigError("strategy.order_amount", str(amount), allowed))
+    if amount < instrument.qty_min:
+        allowed = f"at least the venue's minimum, {instrument.qty_min} {instrument.base}"
+        found.append(ConfigError("strategy.order_amount", str(amount), allowed))
+    fee_ppm = maker_fee_ppm(config, instrument)
+    if fee_ppm is not None and config.quoted.maker_fee_ppm is None:
+        found += spread_errors(strategy, fee_ppm)
+    if mid is None:
+        return found
+    if amount * mid < instrument.cost_min:
+        allowed = f"worth at least the venue's minimum, {instrument.cost_min} {instrument.quote}"
+        found.append(ConfigError("strategy.order_amount", str(amount), f"{allowed}, at {mid}"))
+    for key, ppm in (
+        ("spread", strategy.spread_ppm),
+        ("level_step", strategy.level_step_ppm),
+    ):
+        if mid * ppm / PPM < instrument.tick_size:
+            if key == "level_step" and strategy.num_orders == 1:
+                continue
+            least = format_ppm(int(instrument.tick_size / mid * PPM) + 1)
+            allowed = f"at least a tick of {instrument.tick_size:f}, {least} at {mid}"
+            found.append(ConfigError(f"strategy.{key}", format_ppm(ppm), allowed))
+    notional_max = config.risk.max_order_notional or config.risk.max_open_notional
+    if amount * mid > notional_max:
+        found.append(
+            ConfigError(
+                "strategy.order_amount",
+                str(amount),
+                f"{amount * mid:f} {instrument.quote} within "
+                f"risk.max_order_notional, {notional_max}, at {mid}",
+            )
+        )
+    ladder = 2 * strategy.num_orders * amount * mid
+    if ladder > config.risk.max_open_notional:
+        found.append(
+            ConfigError(
+                "risk.max_open_notional",
+                str(config.risk.max_open_notional),
+                f"at least the whole ladder, {ladder:f} {instrument.quote} at {mid}",
+            )
+        )
+    return found
+
+
+def maker_fee_ppm(config: BotConfig, instrument: Instrument) -> int | None:
+    """Return the maker fee: the file's, else the venue's, else None."""
+    told = config.quoted.maker_fee_ppm
+    return instrument.maker_fee_ppm if told is None else told
+
+
+def taker_fee_ppm(config: BotConfig, instrument: Instrument) -> int | None:
+    """Return the taker fee: the file's, else the venue's, else None."""
+    told = config.quoted.taker_fee_ppm
+    return instrument.taker_fee_ppm if told is None else told
+
+
+def check_with_instrument(
+    config: BotConfig, instrument: Instrument, mid: Decimal | None = None
+) -> None:
+    """Refuse a file that the venue's rules of the pair make impossible.
+
+    Raises:
+        ConfigErrors: all that is wrong, one line each.
+    """
+    if found := instrument_errors(config, instrument, mid):
+        _refuse(config, found)
+
+
+def _refuse(config: BotConfig, found: Sequence[ConfigError]) -> NoReturn:
+    raise ConfigErrors(config.bot.name, found)

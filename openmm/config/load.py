@@ -1,0 +1,247 @@
+"""Read a bot's file: every bad key and value of it is told at once, each with what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from openmm.config import check
+from openmm.config.schema import (
+    Bot,
+    BotConfig,
+    Endpoints,
+    Engine,
+    Grid,
+    Paper,
+    PythonStrategy,
+    Risk,
+    Section,
+    Settlement,
+    Signal,
+    Venue,
+    key_of,
+)
+from openmm.errors import ConfigError, ConfigErrors
+
+FILE_BYTES_MAX = 1 << 20
+_SECRET = re.compile(r"key|secret|password|passphrase|token|credential", re.IGNORECASE)
+_TABLES = ("bot", "venue", "strategy", "signal", "risk", "settlement", "engine", "paper")
+_REQUIRED = ("bot", "venue", "strategy", "risk")
+_STRATEGIES: dict[object, type[Grid] | type[PythonStrategy]] = {
+    "grid": Grid,
+    "python": PythonStrategy,
+}
+
+S = TypeVar("S", bound=Section)
+
+
+class Absent:
+    """Stand for a value that is not there, in messages."""
+
+    def __repr__(self) -> str:
+        """Read as a word, not as a value."""
+        return "nothing"
+
+
+def default_run_dir() -> Path:
+    """Return where bots keep their files: OPENMM_RUN_DIR, else the user's state folder."""
+    if told := os.environ.get("OPENMM_RUN_DIR"):
+        return Path(told)
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "openmm"
+
+
+def load(path: str | Path) -> BotConfig:
+    """Read and validate a file.
+
+    Raises:
+        ConfigError: the file cannot be read or is no TOML.
+        ConfigErrors: it holds bad keys or values; all of them are told.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ConfigError("file", str(path), f"a readable file ({error.strerror})") from None
+    if len(raw) > FILE_BYTES_MAX:
+        raise ConfigError("file", str(path), f"a file of at most {FILE_BYTES_MAX} bytes")
+    try:
+        data = tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        allowed = f"UTF-8 text (byte {error.start} is not)"
+        raise ConfigError("file", str(path), allowed) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError("file", str(path), f"valid TOML ({error})") from None
+    return parse(data, source=str(path), folder=path.parent)
+
+
+def parse(
+    data: Mapping[str, Any], *, source: str = "config", folder: Path | None = None
+) -> BotConfig:
+    """Validate the content of a file; relative folders are taken from `folder`.
+
+    Raises:
+        ConfigErrors: bad keys, bad values, impossible combinations; all that can be told.
+    """
+    errors: list[ConfigError] = []
+    for key, value in data.items():
+        if key not in _TABLES:
+            errors.append(_unknown(key, key, value, list(_TABLES)))
+    for key in _REQUIRED:
+        if key not in data:
+            errors.append(ConfigError(key, Absent(), f"a table [{key}] is required"))
+    bot = _table("bot", Bot, data, errors)
+    risk = _table("risk", Risk, data, errors)
+    signal = _table("signal", Signal, data, errors)
+    settlement = _table("settlement", Settlement, data, errors)
+    engine = _table("engine", Engine, data, errors)
+    paper = _table("paper", Paper, data, errors)
+    strategy = _strategy(data["strategy"], errors) if "strategy" in data else None
+    found = _venues(data["venue"], errors) if "venue" in data else []
+    venues = [venue for venue in found if venue is not None]
+    if signal is not None:
+        errors += check.signal_errors(signal)
+    if strategy is not None:
+        errors += check.strategy_errors(strategy)
+    if strategy is not None and risk is not None:
+        errors += check.limit_errors(strategy, risk)
+    if venues and len(venues) == len(found):
+        errors += check.venue_errors(venues, strategy, risk, bot)
+    if errors:
+        raise ConfigErrors(source, errors)
+    assert bot is not None
+    assert risk is not None
+    run_dir = (bot.run_dir or default_run_dir()).expanduser()
+    run_dir = run_dir if run_dir.is_absolute() else (folder or Path.cwd()) / run_dir
+    return BotConfig.model_construct(
+        bot=bot.model_copy(update={"run_dir": run_dir.resolve()}),
+        venue=tuple(venues),
+        strategy=strategy,
+        signal=signal,
+        risk=risk,
+        settlement=settlement,
+        engine=engine,
+        paper=paper,
+    )
+
+
+def _table(
+    key: str, model: type[S], data: Mapping[str, Any], errors: list[ConfigError]
+) -> S | None:
+    """Validate a table that may be left out if no key of it is required."""
+    if key not in data and key in _REQUIRED:
+        return None
+    return _section(model, data.get(key, {}), key, errors)
+
+
+def _strategy(raw: object, errors: list[ConfigError]) -> Grid | PythonStrategy | None:
+    """Validate [strategy] by its kind; with a bad kind still tell of what no kind knows."""
+    if not isinstance(raw, Mapping):
+        errors.append(ConfigError("strategy", raw, "a table [strategy]"))
+        return None
+    kind = raw.get("kind", Absent())
+    model = _STRATEGIES.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        errors.append(ConfigError("strategy.kind", kind, 'one of "grid", "python"'))
+        keys = sorted({*_keys(Grid), *_keys(PythonStrategy)})
+        for key, value in raw.items():
+            if key not in keys:
+                errors.append(_unknown(f"strategy.{key}", key, value, keys))
+        return None
+    return _section(model, raw, "strategy", errors)
+
+
+def _venues(raw: object, errors: list[ConfigError]) -> list[Venue | None]:
+    if not isinstance(raw, list) or not raw:
+        errors.append(ConfigError("venue", raw, "one or more tables [[venue]]"))
+        return []
+    return [_section(Venue, item, f"venue[{index}]", errors) for index, item in enumerate(raw)]
+
+
+def _section(model: type[S], raw: object, path: str, errors: list[ConfigError]) -> S | None:
+    """Validate one table; what is wrong goes to `errors`."""
+    if not isinstance(raw, Mapping):
+        errors.append(ConfigError(path, raw, f"a table [{path}]"))
+        return None
+    try:
+        return model.model_validate(dict(raw))
+    except ValidationError as error:
+        errors += [
+            _told(detail, model, path)
+            for detail in error.errors(include_url=False)
+            if detail["type"] != "default_factory_not_called"  # follows from one told already
+        ]
+        return None
+
+
+def _told(detail: ErrorDetails, model: type[Section], base: str) -> ConfigError:
+    """Turn one finding of pydantic into ours."""
+    path, at = base, model
+    for part in detail["loc"][:-1]:
+        path += f".{part}"
+        at = Endpoints if part == "endpoints" else at
+    last = detail["loc"][-1]
+    path += f".{last}" if isinstance(last, str) else f"[{last}]"
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown(path, str(last), value, _keys(at))
+    if kind == "missing":
+        return ConfigError(path, Absent(), "a value is required")
+    if kind == "value_error":
+        return ConfigError(path, _shown(str(last), value), str(context["error"]))
+    if kind == "literal_error":
+        return ConfigError(
+            path, value, f"one of {str(context['expected']).replace(chr(39), chr(34))}"
+        )
+    if kind == "string_pattern_mismatch":
+        return ConfigError(path, value, _PATTERNS[str(last)])
+    message = str(detail["msg"]).removeprefix("Input should be ")
+    return ConfigError(path, _shown(str(last), value), message)
+
+
+_PATTERNS = {
+    "name": "1 to 32 of a-z, 0-9 and -, not starting with -",
+    "label": "1 to 16 of a-z, 0-9 and -, starting with a letter",
+    "quote": 'a pair such as "BTC/USD"',
+    "reference": 'a pair such as "BTC/USD"',
+    "class": 'a class by its import path, such as "mystrategies.grid:MyGrid"',
+    "store": 'a database address such as "sqlite:////var/lib/openmm/store.sqlite"',
+}
+
+
+def _unknown(path: str, key: str, value: object, known: list[str]) -> ConfigError:
+    """Refuse a key with the nearest known one; a secret's value is never repeated."""
+    if _SECRET.search(key):
+        allowed = (
+            "no secret stands in this file: keys come from OPENMM_<LABEL>_KEY and "
+            "OPENMM_<LABEL>_SECRET or from the keyring"
+        )
+        return ConfigError(path, "<redacted>", allowed)
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    text = f'did you mean "{near[0]}"?' if near else "known are " + ", ".join(sorted(known))
+    return ConfigError(path, _shown(key, value), f"unknown key; {text}")
+
+
+def _shown(key: str, value: object) -> object:
+    """Cut what is long or may carry a credential out of a message."""
+    if key in ("webhook", "store", "ws", "ws_auth", "rest"):
+        return (
+            re.sub(r"(?<=//)[^/@]*@|(?<=[^/:])/.*|\?.*", "…", value)
+            if isinstance(value, str)
+            else value
+        )
+    text = repr(value)
+    return value if len(text) <= 100 else text[:100] + "…"
+
+
+def _keys(model: type[Section]) -> list[str]:
+    return [key_of(name) for name in model.model_fields]

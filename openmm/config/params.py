@@ -1,0 +1,108 @@
+"""Turn a configuration into the integers of the compiled kernels, for one instrument.
+
+The keys of each mapping are the fields of the struct of the same name in `openmm/_fast`.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_FLOOR, Decimal
+
+from openmm.config.check import maker_fee_ppm
+from openmm.config.schema import BotConfig, Grid, Venue
+from openmm.config.values import PPM
+from openmm.errors import ConfigError
+from openmm.instrument import Instrument
+
+UTICKS = 1_000_000
+
+
+def grid_params(config: BotConfig, instrument: Instrument) -> dict[str, int]:
+    """Return the fields of `quotes.GridParams`.
+
+    Raises:
+        ConfigError: the strategy is no grid, the amount is no whole number of lots, or the
+            maker fee is unknown.
+    """
+    grid = config.strategy
+    if not isinstance(grid, Grid):
+        raise ConfigError("strategy.kind", grid.kind, 'a "grid"')
+    fee_ppm = maker_fee_ppm(config, instrument)
+    if fee_ppm is None:
+        raise ConfigError("venue.maker_fee", "nothing", "a fee: the venue does not tell it here")
+    try:
+        order_lots = instrument.exact_lots(grid.order_amount)
+    except ValueError as error:
+        raise ConfigError("strategy.order_amount", str(grid.order_amount), str(error)) from None
+    return {
+        "spread_ppm": grid.spread_ppm,
+        "order_lots": order_lots,
+        "num_orders": grid.num_orders,
+        "level_step_ppm": grid.level_step_ppm,
+        "rebalance_threshold_ppm": grid.rebalance_threshold_ppm,
+        "rebalance_exit_ppm": grid.rebalance_exit_ppm,
+        "skew_full_ppm": grid.skew_full_ppm,
+        "flow_full_ppm": grid.flow_full_ppm,
+        "vol_ppm": grid.vol_ppm,
+        "rest_ns": grid.quote_rest_ns,
+        "depth_ppm": grid.depth_factor_ppm,
+        "inventory_widen_ppm": grid.inventory_widen_ppm,
+        "fee_floor_ppm": fee_ppm + grid.min_edge_ppm - grid.fee_budget_ppm,
+        "half_min_ppm": grid.spread_min_ppm // 2,
+        "half_max_ppm": grid.spread_max_ppm // 2,
+        "size_skew_ppm": grid.size_skew_ppm,
+    }
+
+
+def planner_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
+    """Return the settings of `planner.Planner`, and `requote_ticks`, at a price."""
+    strategy = config.strategy
+    return {
+        "tolerance_ticks": strategy.tolerance.to_ticks(price_ticks),
+        "requote_ticks": strategy.requote_threshold.to_ticks(price_ticks),
+        "qty_tolerance_ppm": strategy.qty_tolerance_ppm,
+        "order_age_ns_max": strategy.order_age_max_ns,
+    }
+
+
+def signal_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
+    """Return the fields of `signals.SignalParams` at a price."""
+    signal = config.signal
+    return {
+        "sample_ns": signal.sample_ns,
+        "vol_fast_ns": signal.vol_fast_ns,
+        "vol_slow_ns": signal.vol_slow_ns,
+        "flow_ns": signal.flow_ns,
+        "depth_ns": signal.depth_ns,
+        "depth_distance_ticks": max(1, signal.depth_distance.to_ticks(price_ticks)),
+        "jump_sigma_ppm": int(signal.jump_sigma * PPM),
+        "sigma_floor_uticks": signal.sigma_floor.to_uticks(price_ticks * UTICKS),
+    }
+
+
+def source_params(venue: Venue, price_ticks: int) -> dict[str, int]:
+    """Return the settings of one `reference.Source` at a price."""
+    return {
+        "age_ns_max": venue.max_age_ns,
+        "spread_uticks_max": price_ticks * UTICKS * venue.max_spread_ppm // PPM,
+        "trust_ppm": venue.weight_ppm,
+    }
+
+
+def inventory_params(config: BotConfig, instrument: Instrument) -> dict[str, int]:
+    """Return the settings of `inventory.Inventory`."""
+    return {
+        "target_ppm": config.strategy.target_base_ppm,
+        "scale_lots": max(1, instrument.floor_lots(config.inventory_scale)),
+    }
+
+
+def paper_balances(config: BotConfig, instrument: Instrument) -> dict[str, Decimal]:
+    """Return the pretended opening balances by asset, whole atoms, rounded down."""
+    return {
+        instrument.base: _atoms(config.paper.base, instrument.base_decimals),
+        instrument.quote: _atoms(config.paper.quote, instrument.quote_decimals),
+    }
+
+
+def _atoms(amount: Decimal, decimals: int) -> Decimal:
+    return amount.quantize(Decimal(1).scaleb(-decimals), ROUND_FLOOR)

@@ -1,0 +1,344 @@
+"""The keys of a bot's file: names, units, ranges and defaults.
+
+A field's key in the file is its name without the unit suffix: `spread_ppm` is written `spread`.
+Ratios are parts per million, times nanoseconds, quantities and money exact decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from openmm.config.values import (
+    Distance,
+    format_duration,
+    format_ppm,
+    parse_bytes,
+    parse_decimal,
+    parse_distance,
+    parse_duration_ns,
+    parse_ppm,
+    parse_url,
+)
+
+SUFFIXES = ("_ppm", "_ns", "_bytes")
+VENUES = ("kraken",)
+LEVELS_MAX = 32  # of a side: openmm._fast.quotes
+ORDERS_MAX = 512  # slots of the order table: openmm._fast.orders
+_NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
+_LABEL = r"^[a-z][a-z0-9-]{0,15}$"
+_PAIR = r"^[A-Z0-9]{2,12}/[A-Z0-9]{2,12}$"
+_CLASS = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+
+
+def key_of(field: str) -> str:
+    """Return the key in the file of a field's name."""
+    for suffix in SUFFIXES:
+        if field.endswith(suffix):
+            return field.removesuffix(suffix)
+    return "class" if field == "class_path" else field
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, strict, no unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=key_of,
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+    )
+
+
+def _ratio(low: int, high: int) -> Any:
+    """Make a validator of a share between two bounds, in ppm."""
+
+    def check(value: object) -> int:
+        ppm = parse_ppm(value)
+        if not low <= ppm <= high:
+            raise ValueError(f'from "{format_ppm(low)}" to "{format_ppm(high)}"')
+        return ppm
+
+    return BeforeValidator(check)
+
+
+def _span(low_ns: int, high_ns: int) -> Any:
+    """Make a validator of a duration between two bounds."""
+
+    def check(value: object) -> int:
+        span_ns = parse_duration_ns(value)
+        if not low_ns <= span_ns <= high_ns:
+            raise ValueError(f'from "{format_duration(low_ns)}" to "{format_duration(high_ns)}"')
+        return span_ns
+
+    return BeforeValidator(check)
+
+
+def _decimal(*, zero: bool) -> Any:
+    """Make a validator of a decimal above zero (or from zero on)."""
+
+    def check(value: object) -> Decimal:
+        number = parse_decimal(value)
+        if number < 0 or (number == 0 and not zero):
+            raise ValueError("zero or more" if zero else "more than zero")
+        return number
+
+    return BeforeValidator(check)
+
+
+def _url(*schemes: str) -> Any:
+    return BeforeValidator(lambda value: parse_url(value, schemes))
+
+
+def _bytes(low: int, high: int) -> Any:
+    def check(value: object) -> int:
+        count = parse_bytes(value)
+        if not low <= count <= high:
+            raise ValueError(f'from "{low >> 20}MiB" to "{high >> 20}MiB"')
+        return count
+
+    return BeforeValidator(check)
+
+
+def _path(value: object) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("a folder's path as text")
+    return Path(value)
+
+
+def _of(field: str, numerator: int, denominator: int) -> Callable[[dict[str, Any]], int]:
+    """Make a default that is a fraction of an earlier field (0 if that one was refused)."""
+
+    def default(data: dict[str, Any]) -> int:
+        return int(data.get(field, 0)) * numerator // denominator
+
+    return default
+
+
+def _distance_of(
+    field: str, numerator: int, denominator: int
+) -> Callable[[dict[str, Any]], Distance]:
+    share = _of(field, numerator, denominator)
+    return lambda data: Distance(ppm=share(data))
+
+
+MS = 1_000_000
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+
+Share = Annotated[int, _ratio(0, 1_000_000)]
+Width = Annotated[int, _ratio(0, 500_000)]
+Span = Annotated[int, _span(MS, DAY)]
+Positive = Annotated[Decimal, _decimal(zero=False)]
+NotNegative = Annotated[Decimal, _decimal(zero=True)]
+Reach = Annotated[Distance, BeforeValidator(parse_distance)]
+Pair = Annotated[str, StringConstraints(pattern=_PAIR)]
+
+
+class Bot(Section):
+    """Who the bot is and where it keeps its files."""
+
+    name: Annotated[str, StringConstraints(pattern=_NAME)]
+    mode: Literal["paper", "live"]
+    run_dir: Annotated[Path, BeforeValidator(_path)] | None = None  # None: default_run_dir()
+
+
+class Endpoints(Section):
+    """Where a venue is reached, if not at its public address."""
+
+    ws: Annotated[str, _url("ws", "wss")] | None = None
+    ws_auth: Annotated[str, _url("ws", "wss")] | None = None
+    rest: Annotated[str, _url("http", "https")] | None = None
+
+
+class Venue(Section):
+    """One venue: traded (`quote`) or only watched (`reference`)."""
+
+    name: Literal["kraken"]
+    label: Annotated[str, StringConstraints(pattern=_LABEL)] = Field(
+        default_factory=lambda data: str(data.get("name", "venue"))
+    )
+    quote: Pair | None = None
+    reference: Pair | None = None
+    endpoints: Endpoints = Endpoints()
+    depth: Literal[10, 25, 100, 500, 1000] = 25
+    account: Literal["dedicated", "shared"] = "shared"
+    maker_fee_ppm: Annotated[int, _ratio(-10_000, 100_000)] | None = None
+    taker_fee_ppm: Annotated[int, _ratio(-10_000, 100_000)] | None = None
+    weight: Annotated[Decimal, _decimal(zero=True)] = Decimal(1)
+    max_age_ns: Span = 5 * SECOND
+    max_spread_ppm: Annotated[int, _ratio(1, 500_000)] = 10_000
+    verify_checksum: bool = True
+
+    @property
+    def pair(self) -> str:
+        """Return the pair traded or watched."""
+        return self.quote or self.reference or ""
+
+    @property
+    def weight_ppm(self) -> int:
+        """Return the trust weight in millionths."""
+        return int(self.weight * 1_000_000)
+
+
+class Strategy(Section):
+    """What every strategy shares: the target and how lazily quotes follow it."""
+
+    target_base_ppm: Annotated[int, _ratio(1, 999_999)] = 500_000
+    inventory_scale: Positive | None = None  # None: risk.max_inventory
+    qty_tolerance_ppm: Share = 100_000
+    order_age_max_ns: Annotated[int, _span(0, 30 * DAY)] = 0  # 0: no limit
+
+
+class Grid(Strategy):
+    """The default strategy. Distances left out follow from the spread."""
+
+    kind: Literal["grid"]
+    spread_ppm: Annotated[int, _ratio(1, 500_000)]
+    order_amount: Positive
+    num_orders: Annotated[int, Field(ge=1, le=LEVELS_MAX)]
+    rebalance_threshold_ppm: Annotated[int, _ratio(1, 1_000_000)]
+    rebalance_exit_ppm: Share = Field(default_factory=_of("rebalance_threshold_ppm", 1, 2))
+    level_step_ppm: Annotated[int, _ratio(1, 500_000)] = Field(
+        default_factory=_of("spread_ppm", 1, 2)
+    )
+    skew_full_ppm: Width = Field(default_factory=_of("spread_ppm", 2, 5))
+    flow_full_ppm: Width = Field(default_factory=_of("spread_ppm", 1, 20))
+    vol_factor: NotNegative = Decimal(1)
+    quote_rest_ns: Span = 5 * SECOND
+    depth_factor_ppm: Width = Field(default_factory=_of("spread_ppm", 1, 20))
+    inventory_widen_ppm: Width = Field(default_factory=_of("spread_ppm", 1, 10))
+    min_edge_ppm: Width = 0
+    fee_budget_ppm: Width = 0
+    spread_min_ppm: Annotated[int, _ratio(0, 500_000)] = 0
+    spread_max_ppm: Annotated[int, _ratio(1, 1_000_000)] = Field(
+        default_factory=lambda data: min(1_000_000, int(data.get("spread_ppm", 0)) * 5)
+    )
+    size_skew_ppm: Share = 500_000
+    requote_threshold: Reach = Field(default_factory=_distance_of("spread_ppm", 1, 40))
+    tolerance: Reach = Field(default_factory=_distance_of("spread_ppm", 1, 20))
+
+    @property
+    def vol_ppm(self) -> int:
+        """Return the volatility factor in millionths."""
+        return int(self.vol_factor * 1_000_000)
+
+
+class PythonStrategy(Strategy):
+    """A strategy of the user's own: a class by its import path, made with `params`."""
+
+    kind: Literal["python"]
+    class_path: Annotated[str, StringConstraints(pattern=_CLASS)]
+    params: dict[str, str | int | bool] = {}
+    requote_threshold: Reach = Distance(ticks=1)
+    tolerance: Reach = Distance(ticks=1)
+
+
+class Signal(Section):
+    """Half-lives and distances of the estimators, and how the reference treats outliers."""
+
+    sample_ns: Span = 250 * MS
+    vol_fast_ns: Span = 10 * SECOND
+    vol_slow_ns: Span = 120 * SECOND
+    flow_ns: Span = 30 * SECOND
+    depth_ns: Span = 60 * SECOND
+    depth_distance: Reach = Distance(ppm=1_000)
+    jump_sigma: Positive = Decimal(6)
+    sigma_floor: Reach = Distance(ppm=0)
+    outlier_floor_ppm: Annotated[int, _ratio(1, 500_000)] = 5_000
+    clamp_ppm: Annotated[int, _ratio(1, 500_000)] = 3_000
+
+
+class Risk(Section):
+    """Hard limits: tightened live at will, loosened only here."""
+
+    max_order_size: Positive
+    min_order_size: NotNegative = Decimal(0)
+    max_order_notional: Positive | None = None  # None: max_open_notional
+    max_open_notional: Positive
+    max_inventory: Positive
+    max_drawdown_ppm: Annotated[int, _ratio(1, 1_000_000)]
+    max_drawdown_peak_ppm: Annotated[int, _ratio(1, 1_000_000)] | None = None
+    cooldown_ns: Annotated[int, _span(SECOND, 30 * DAY)] | None = None  # None: resume by hand
+    price_collar_ppm: Annotated[int, _ratio(1, 500_000)] = 50_000
+    max_orders: Annotated[int, Field(ge=1, le=ORDERS_MAX // 2)] | None = None
+    max_message_age_ns: Span = 5 * SECOND
+    max_clock_offset_ns: Span = 2 * SECOND
+    base_reserve: NotNegative = Decimal(0)
+    quote_reserve: NotNegative = Decimal(0)
+    fills_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 120
+    rate_reserve_ppm: Annotated[int, _ratio(0, 900_000)] = 200_000
+    ack_timeout_ns: Annotated[int, _span(100 * MS, 300 * SECOND)] = 5 * SECOND
+    dead_man_timeout_ns: Annotated[int, _span(10 * SECOND, DAY)] | None = None
+    webhook: Annotated[str, _url("http", "https")] | None = None
+
+
+class Settlement(Section):
+    """How often money is compared with the venue, and where it is kept."""
+
+    reconcile_every_ns: Annotated[int, _span(SECOND, DAY)] = 30 * SECOND
+    halt_above_ppm: Share = 1_000
+    store: Annotated[str, StringConstraints(pattern=r"^[a-z0-9+]+://.+$")] | None = None
+
+
+class Engine(Section):
+    """The process itself."""
+
+    telemetry_interval_ns: Annotated[int, _span(10 * MS, 10 * SECOND)] = 100 * MS
+    tape_size_bytes: Annotated[int, _bytes(1 << 20, 1 << 32)] = 64 << 20
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    cpu: Annotated[int, Field(ge=0, le=4095)] | None = None
+
+
+class Paper(Section):
+    """The pretended account of `mode = "paper"`."""
+
+    base: NotNegative = Decimal(1)
+    quote: NotNegative = Decimal(100_000)
+    latency_ns: Annotated[int, _span(0, 10 * SECOND)] = 5 * MS
+
+
+class BotConfig(Section):
+    """A whole file, validated. Made by `load` and `parse` only."""
+
+    bot: Bot
+    venue: tuple[Venue, ...]
+    strategy: Grid | PythonStrategy
+    signal: Signal = Signal()
+    risk: Risk
+    settlement: Settlement = Settlement()
+    engine: Engine = Engine()
+    paper: Paper = Paper()
+
+    @property
+    def quoted(self) -> Venue:
+        """Return the one venue that is traded."""
+        return next(venue for venue in self.venue if venue.quote is not None)
+
+    @property
+    def max_orders(self) -> int:
+        """Return the limit of live orders: `risk.max_orders`, else twice the ladder's."""
+        if self.risk.max_orders is not None:
+            return self.risk.max_orders
+        levels = self.strategy.num_orders if isinstance(self.strategy, Grid) else LEVELS_MAX
+        return min(ORDERS_MAX // 2, 4 * levels)
+
+    @property
+    def inventory_scale(self) -> Decimal:
+        """Return the inventory off target at which the skew is full, in base."""
+        return self.strategy.inventory_scale or self.risk.max_inventory
+
+    @property
+    def dead_man_ns(self) -> int | None:
+        """Return the dead-man timeout: none on a shared account, 60 s unless set otherwise."""
+        if self.quoted.account == "shared":
+            return None
+        return self.risk.dead_man_timeout_ns or 60 * SECOND

@@ -1,0 +1,706 @@
+"""A bot's file: every key has an effect, every mistake is told with what is allowed."""
+
+from __future__ import annotations
+
+import copy
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openmm.config import (
+    BotConfig,
+    check_with_instrument,
+    default_run_dir,
+    grid_params,
+    instrument_errors,
+    inventory_params,
+    load,
+    paper_balances,
+    parse,
+    planner_params,
+    signal_params,
+    source_params,
+)
+from openmm.config.schema import (
+    Bot,
+    Endpoints,
+    Engine,
+    Grid,
+    Paper,
+    PythonStrategy,
+    Risk,
+    Section,
+    Settlement,
+    Signal,
+    Venue,
+    key_of,
+)
+from openmm.config.values import Distance
+from openmm.errors import ConfigError, ConfigErrors
+from openmm.instrument import Instrument
+from openmm.risk.limits import drawdown_ticklots, limits, rate_reserve_milli
+
+BASE: dict[str, Any] = {
+    "bot": {"name": "btc-grid", "mode": "paper", "run_dir": "runs"},
+    "venue": [
+        {
+            "name": "kraken",
+            "quote": "BTC/USD",
+            "maker_fee": "0.2%",
+            "taker_fee": "0.35%",
+            "account": "dedicated",
+        },
+        {"name": "kraken", "label": "kraken-b", "reference": "BTC/USD"},
+    ],
+    "strategy": {
+        "kind": "grid",
+        "spread": "0.6%",
+        "order_amount": "0.01",
+        "num_orders": 5,
+        "rebalance_threshold": "10%",
+        "target_base": "50%",
+    },
+    "risk": {
+        "max_order_size": "0.05",
+        "max_open_notional": "20000",
+        "max_inventory": "0.5",
+        "max_drawdown": "2%",
+    },
+}
+PYTHON = {"kind": "python", "class": "mystrategies.grid:MyGrid"}
+
+BTC = Instrument(
+    venue="kraken",
+    name="BTC/USD",
+    base="BTC",
+    quote="USD",
+    price_decimals=1,
+    qty_decimals=8,
+    tick_size=Decimal("0.1"),
+    lot_size=Decimal("0.00000001"),
+    qty_min=Decimal("0.0001"),
+    cost_min=Decimal("0.5"),
+    base_decimals=8,
+    quote_decimals=4,
+)
+MID = Decimal("66000")
+
+
+def with_key(path: str, value: object) -> dict[str, Any]:
+    """Return the base file with one key set: `risk.max_orders`, `venue[1].depth`, or removed."""
+    data = copy.deepcopy(BASE)
+    at: Any = data
+    *tables, key = path.split(".")
+    for table in tables:
+        if table.endswith("]"):
+            name, _, index = table[:-1].partition("[")
+            at = at[name][int(index)]
+        else:
+            at = at.setdefault(table, {})
+    if value is REMOVED:
+        del at[key]
+    else:
+        at[key] = value
+    return data
+
+
+REMOVED = object()
+
+
+def refusal(data: dict[str, Any]) -> list[ConfigError]:
+    with pytest.raises(ConfigErrors) as caught:
+        parse(data)
+    return list(caught.value.errors)
+
+
+# key, text in the file, attribute on the built object, value it must have
+KEYS: list[tuple[str, object, object]] = [
+    ("bot.name", "eth-1", "eth-1"),
+    ("bot.mode", "live", "live"),
+    ("bot.run_dir", "/tmp/elsewhere", Path("/tmp/elsewhere")),
+    ("venue[1].name", "kraken", "kraken"),
+    ("venue[1].label", "other", "other"),
+    ("venue[0].quote", "BTC/USD", "BTC/USD"),
+    ("venue[1].reference", "BTC/USD", "BTC/USD"),
+    ("venue[0].endpoints.ws", "ws://127.0.0.1:9/v2", "ws://127.0.0.1:9/v2"),
+    ("venue[0].endpoints.ws_auth", "wss://example.com/v2", "wss://example.com/v2"),
+    ("venue[0].endpoints.rest", "http://localhost:9", "http://localhost:9"),
+    ("venue[0].depth", 100, 100),
+    ("venue[0].account", "shared", "shared"),
+    ("venue[0].maker_fee", "0.1%", 1_000),
+    ("venue[0].maker_fee", "-1bps", -100),
+    ("venue[0].taker_fee", "26bps", 2_600),
+    ("venue[1].weight", "0.5", Decimal("0.5")),
+    ("venue[1].max_age", "3s", 3_000_000_000),
+    ("venue[1].max_spread", "20bps", 2_000),
+    ("venue[1].verify_checksum", False, False),
+    ("strategy.spread", "80bps", 8_000),
+    ("strategy.order_amount", "0.02", Decimal("0.02")),
+    ("strategy.order_amount", "0.0200", Decimal("0.02")),
+    ("strategy.num_orders", 7, 7),
+    ("strategy.rebalance_threshold", "12.5%", 125_000),
+    ("strategy.rebalance_exit", "3%", 30_000),
+    ("strategy.target_base", "40%", 400_000),
+    ("strategy.inventory_scale", "0.25", Decimal("0.25")),
+    ("strategy.level_step", "0.1%", 1_000),
+    ("strategy.skew_full", "8bps", 800),
+    ("strategy.flow_full", "300ppm", 300),
+    ("strategy.vol_factor", "0.5", Decimal("0.5")),
+    ("strategy.quote_rest", "10s", 10_000_000_000),
+    ("strategy.depth_factor", "5bps", 500),
+    ("strategy.inventory_widen", "6bps", 600),
+    ("strategy.min_edge", "1bps", 100),
+    ("strategy.fee_budget", "2bps", 200),
+    ("strategy.spread_min", "0.5%", 5_000),
+    ("strategy.spread_max", "2%", 20_000),
+    ("strategy.size_skew", "25%", 250_000),
+    ("strategy.requote_threshold", "3 ticks", Distance(ticks=3)),
+    ("strategy.tolerance", "0.5bps", Distance(ppm=50)),
+    ("strategy.qty_tolerance", "5%", 50_000),
+    ("strategy.order_age_max", "1h", 3_600_000_000_000),
+    ("signal.sample", "100ms", 100_000_000),
+    ("signal.vol_fast", "5s", 5_000_000_000),
+    ("signal.vol_slow", "5m", 300_000_000_000),
+    ("signal.flow", "20s", 20_000_000_000),
+    ("signal.depth", "90s", 90_000_000_000),
+    ("signal.depth_distance", "25 ticks", Distance(ticks=25)),
+    ("signal.jump_sigma", "4.5", Decimal("4.5")),
+    ("signal.sigma_floor", "1bps", Distance(ppm=100)),
+    ("signal.outlier_floor", "40bps", 4_000),
+    ("signal.clamp", "20bps", 2_000),
+    ("risk.max_order_size", "0.07", Decimal("0.07")),
+    ("risk.min_order_size", "0.001", Decimal("0.001")),
+    ("risk.max_order_notional", "5000", Decimal(5_000)),
+    ("risk.max_open_notional", 30_000, Decimal(30_000)),
+    ("risk.max_inventory", "0.75", Decimal("0.75")),
+    ("risk.max_drawdown", "1.5%", 15_000),
+    ("risk.max_drawdown_peak", "3%", 30_000),
+    ("risk.cooldown", "5m", 300_000_000_000),
+    ("risk.price_collar", "4%", 40_000),
+    ("risk.max_orders", 12, 12),
+    ("risk.max_message_age", "900ms", 900_000_000),
+    ("risk.max_clock_offset", "250ms", 250_000_000),
+    ("risk.base_reserve", "0.1", Decimal("0.1")),
+    ("risk.quote_reserve", "100", Decimal(100)),
+    ("risk.fills_per_minute", 30, 30),
+    ("risk.rate_reserve", "30%", 300_000),
+    ("risk.ack_timeout", "1500ms", 1_500_000_000),
+    ("risk.dead_man_timeout", "45s", 45_000_000_000),
+    ("risk.webhook", "https://example.com/hook", "https://example.com/hook"),
+    ("settlement.reconcile_every", "15s", 15_000_000_000),
+    ("settlement.halt_above", "0.05%", 500),
+    ("settlement.store", "postgresql://db/openmm", "postgresql://db/openmm"),
+    ("engine.telemetry_interval", "50ms", 50_000_000),
+    ("engine.tape_size", "128MiB", 128 << 20),
+    ("engine.log_level", "debug", "debug"),
+    ("engine.cpu", 1, 1),
+    ("paper.base", "2.5", Decimal("2.5")),
+    ("paper.quote", 5_000, Decimal(5_000)),
+    ("paper.latency", "20ms", 20_000_000),
+]
+LOOPBACK = {"ws": "ws://127.0.0.1:1", "ws_auth": "ws://[::1]:1", "rest": "http://localhost:1"}
+
+
+def built(config: BotConfig, path: str) -> object:
+    """Read the attribute that a key of the file ends up in."""
+    at: Any = config
+    *tables, key = path.split(".")
+    for table in tables:
+        name, _, index = table.rstrip("]").partition("[")
+        at = getattr(at, name)
+        at = at[int(index)] if index else at
+    return getattr(at, next(field for field in type(at).model_fields if key_of(field) == key))
+
+
+@pytest.mark.parametrize(("path", "text", "value"), KEYS)
+def test_key_sets_its_value(path: str, text: object, value: object) -> None:
+    data = with_key(path, text)
+    if path == "bot.mode":
+        data["venue"][0]["endpoints"] = LOOPBACK
+    if path == "venue[0].account":
+        assert "dead_man_timeout" not in data["risk"]
+    assert built(parse(data), path) == value
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "value"), [*[k for k in KEYS if built(parse(BASE), k[0]) != k[2]]]
+)
+def test_key_changes_the_default(path: str, text: object, value: object) -> None:
+    data = with_key(path, text)
+    if path == "bot.mode":
+        data["venue"][0]["endpoints"] = LOOPBACK
+    assert parse(data) != parse(BASE)
+
+
+def test_every_key_of_the_schema_is_in_the_table() -> None:
+    tables: dict[str, type[Section]] = {
+        "bot": Bot,
+        "strategy": Grid,
+        "signal": Signal,
+        "risk": Risk,
+        "settlement": Settlement,
+        "engine": Engine,
+        "paper": Paper,
+    }
+    wanted = {f"{name}.{key_of(f)}" for name, t in tables.items() for f in t.model_fields}
+    wanted |= {f"venue.{key_of(f)}" for f in Venue.model_fields if f != "endpoints"}
+    wanted |= {f"venue.endpoints.{f}" for f in Endpoints.model_fields}
+    seen = {path.replace("[0]", "").replace("[1]", "") for path, _, _ in KEYS}
+    assert wanted - seen == {"strategy.kind"}
+
+
+def test_python_strategy_takes_class_and_params() -> None:
+    data = copy.deepcopy(BASE)
+    data["strategy"] = PYTHON | {"params": {"edge": "3bps", "levels": 4}, "tolerance": "2 ticks"}
+    strategy = parse(data).strategy
+    assert isinstance(strategy, PythonStrategy)
+    assert strategy.class_path == "mystrategies.grid:MyGrid"
+    assert strategy.params == {"edge": "3bps", "levels": 4}
+    assert strategy.tolerance == Distance(ticks=2)
+
+
+def test_python_strategy_refuses_grid_keys() -> None:
+    data = copy.deepcopy(BASE)
+    data["strategy"] = PYTHON | {"spread": "1%"}
+    [error] = refusal(data)
+    assert error.path == "strategy.spread"
+    assert "unknown key" in error.allowed
+
+
+def test_defaults_follow_the_spread() -> None:
+    grid = parse(BASE).strategy
+    assert isinstance(grid, Grid)
+    assert (grid.level_step_ppm, grid.skew_full_ppm, grid.spread_max_ppm) == (3_000, 2_400, 30_000)
+    assert grid.tolerance == Distance(ppm=300)
+    assert grid.requote_threshold == Distance(ppm=150)
+
+
+# path, bad value, a piece of what is allowed
+BAD: list[tuple[str, object, str]] = [
+    ("bot.name", "BTC grid", "1 to 32 of a-z"),
+    ("bot.name", REMOVED, "required"),
+    ("bot.mode", "test", '"paper" or "live"'),
+    ("bot.run_dir", "", "folder"),
+    ("venue[0].name", "mtgox", '"kraken"'),
+    ("venue[0].label", "Kraken", "starting with a letter"),
+    ("venue[0].quote", "BTCUSD", 'a pair such as "BTC/USD"'),
+    ("venue[0].depth", 11, "10, 25, 100, 500 or 1000"),
+    ("venue[0].account", "mine", '"dedicated" or "shared"'),
+    ("venue[0].endpoints.ws", "http://x", "such as wss://"),
+    ("venue[0].endpoints.ws", "ws://example.com", "without TLS only loopback"),
+    ("venue[0].endpoints.ws", "wss://me:pw@example.com", "without a user or password"),
+    ("venue[0].endpoints.ws", "ws://127.0.0.1:99999", "Port out of range"),
+    ("venue[0].endpoints.rest", 8080, "such as https://"),
+    ("venue[0].maker_fee", "20%", 'from "-1%" to "10%"'),
+    ("venue[0].maker_fee", 0.0025, 'if a fraction was meant write "0.25%"'),
+    ("venue[0].verify_checksum", "yes", "boolean"),
+    ("venue[1].weight", "-1", "zero or more"),
+    ("venue[1].max_age", "0s", 'from "1ms" to "1d"'),
+    ("strategy.kind", "martingale", '"grid", "python"'),
+    ("strategy.spread", "0.006", 'if a fraction was meant write "0.6%"'),
+    ("strategy.spread", 0.006, 'if a fraction was meant write "0.6%"'),
+    ("strategy.spread", "0%", 'from "0.0001%"'),
+    ("strategy.spread", "0.00001%", "no finer"),
+    ("strategy.spread", "-0.6%", "from"),
+    ("strategy.spread", True, "a share with its unit"),
+    ("strategy.order_amount", 0.01, "exact decimal as text"),
+    ("strategy.order_amount", "1e-2", "exact decimal as text"),
+    ("strategy.order_amount", "0", "more than zero"),
+    ("strategy.order_amount", True, "exact decimal as text"),
+    ("strategy.num_orders", 0, "greater than or equal to 1"),
+    ("strategy.num_orders", 33, "less than or equal to 32"),
+    ("strategy.num_orders", "5", "valid integer"),
+    ("strategy.target_base", "100%", "from"),
+    ("strategy.target_base", "0%", "from"),
+    ("strategy.tolerance", "2", "2 ticks"),
+    ("strategy.tolerance", "-1bps", "2 ticks"),
+    ("strategy.quote_rest", 5, '"30s"'),
+    ("strategy.quote_rest", "5", '"30s"'),
+    ("strategy.quote_rest", "0.1ns", "no finer"),
+    ("risk.max_open_notional", "lots", "exact decimal as text"),
+    ("risk.max_drawdown", "0%", "from"),
+    ("risk.max_orders", 1000, "less than or equal to 256"),
+    ("risk.webhook", "ftp://example.com", "such as https://"),
+    ("risk.webhook", "http://example.com/hook", "https://"),
+    ("risk.ack_timeout", "10h", "from"),
+    ("settlement.store", "store.sqlite", "database address"),
+    ("engine.tape_size", "64", '"64MiB"'),
+    ("engine.tape_size", "1KiB", 'from "1MiB"'),
+    ("engine.log_level", "loud", '"debug", "info", "warning" or "error"'),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "allowed"), BAD)
+def test_bad_value_is_refused_with_path_value_and_allowed(
+    path: str, value: object, allowed: str
+) -> None:
+    errors = refusal(with_key(path, value))
+    [error] = [error for error in errors if error.path == path]
+    assert allowed in error.allowed
+    assert str(error).startswith(f"{path}: ")
+    if value is not REMOVED and not path.endswith(("webhook", "ws")):
+        assert error.value == value
+
+
+# keys to set, path of the error, a piece of what is allowed
+IMPOSSIBLE: list[tuple[dict[str, object], str, str]] = [
+    ({"strategy.spread": "0.39%"}, "strategy.spread", "at least 0.4%"),
+    ({"strategy.min_edge": "0.11%"}, "strategy.spread", "at least 0.62%"),
+    ({"strategy.order_amount": "0.06"}, "strategy.order_amount", "risk.max_order_size, 0.05"),
+    ({"strategy.order_amount": "0.04"}, "strategy.order_amount", "an order grows to 0.06"),
+    ({"risk.min_order_size": "0.02"}, "strategy.order_amount", "at least risk.min_order_size"),
+    ({"risk.min_order_size": "0.06"}, "risk.min_order_size", "at most risk.max_order_size"),
+    ({"risk.max_orders": 9}, "strategy.num_orders", "within risk.max_orders, 9"),
+    ({"risk.max_inventory": "0.04"}, "strategy.num_orders", "within risk.max_inventory, 0.04"),
+    ({"risk.price_collar": "1%"}, "risk.price_collar", "outermost level's distance, 1.77%"),
+    ({"risk.max_order_notional": "20001"}, "risk.max_order_notional", "risk.max_open_notional"),
+    ({"strategy.spread_min": "0.7%"}, "strategy.spread_min", "at most strategy.spread, 0.6%"),
+    ({"strategy.spread_max": "0.5%"}, "strategy.spread_max", "at least strategy.spread, 0.6%"),
+    ({"strategy.rebalance_exit": "11%"}, "strategy.rebalance_exit", "rebalance_threshold, 10%"),
+    ({"signal.vol_slow": "10s"}, "signal.vol_slow", "longer than signal.vol_fast"),
+    ({"venue[1].label": "kraken"}, "venue[1].label", "a label of its own"),
+    ({"venue[1].quote": "BTC/USD"}, "venue[1].quote", "either quote"),
+    ({"venue[1].reference": REMOVED}, "venue[1].quote", "either quote"),
+    ({"venue[1].reference": "BTC/USDT"}, "venue[1].reference", "the traded pair, BTC/USD"),
+    ({"venue[0].weight": "0", "venue[1].weight": "0"}, "venue", "a weight above 0"),
+    ({"bot.mode": "live"}, "venue[0].endpoints.ws", "a loopback address"),
+    (
+        {"venue[0].account": "shared", "risk.dead_man_timeout": "60s"},
+        "risk.dead_man_timeout",
+        'account = "dedicated"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("keys", "path", "allowed"), IMPOSSIBLE)
+def test_impossible_combination_is_refused(
+    keys: dict[str, object], path: str, allowed: str
+) -> None:
+    data = copy.deepcopy(BASE)
+    for key, value in keys.items():
+        only = with_key(key, value)
+        table = key.split(".")[0].split("[")[0]
+        if table == "venue":
+            index = int(key[6])
+            data["venue"][index] = only["venue"][index] | (
+                {} if len(keys) == 1 else {key.split(".")[1]: value}
+            )
+        else:
+            data.setdefault(table, {})[key.split(".")[1]] = value
+    errors = refusal(data)
+    assert any(error.path == path and allowed in error.allowed for error in errors), errors
+
+
+def test_two_quoted_venues_are_refused() -> None:
+    data = copy.deepcopy(BASE)
+    data["venue"][1] = {"name": "kraken", "label": "kraken-b", "quote": "BTC/USD"}
+    assert any("exactly one venue" in error.allowed for error in refusal(data))
+
+
+def test_no_quoted_venue_is_refused() -> None:
+    data = copy.deepcopy(BASE)
+    data["venue"] = [{"name": "kraken", "reference": "BTC/USD"}]
+    assert any("exactly one venue" in error.allowed for error in refusal(data))
+
+
+def test_fee_budget_allows_a_spread_under_fees() -> None:
+    data = with_key("strategy.spread", "0.02%")
+    data["strategy"]["fee_budget"] = "0.19%"
+    assert parse(data).quoted.maker_fee_ppm == 2_000
+
+
+def test_all_errors_of_a_file_are_listed_one_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "bot.toml"
+    path.write_text(
+        '[bot]\nname = "x y"\nmode = "paper"\n[strategy]\nkind = "grid"\nspred = "1%"\n'
+        "[risk]\nmax_order_size = 0.1\n[oops]\n"
+    )
+    with pytest.raises(ConfigErrors) as caught:
+        load(path)
+    paths = [error.path for error in caught.value.errors]
+    for wanted in ("oops", "venue", "bot.name", "strategy.spred", "strategy.spread"):
+        assert wanted in paths
+    assert "risk.max_order_size" in paths
+    assert "risk.max_drawdown" in paths
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(paths) == len(set(paths))
+    assert all(line.startswith(f"{path}: ") for line in lines)
+
+
+def test_default_that_hangs_on_a_refused_key_is_not_told_as_an_error() -> None:
+    errors = refusal(with_key("strategy.spread", "0.6"))
+    assert [error.path for error in errors] == ["strategy.spread"]
+
+
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        ("strategy.spred", "spread"),
+        ("strategy.order_amnt", "order_amount"),
+        ("risk.max_drawdwn", "max_drawdown"),
+        ("venue[0].endpoints.wss", "ws"),
+        ("engine.telemetry", "telemetry_interval"),
+        ("stategy", "strategy"),
+    ],
+)
+def test_unknown_key_is_refused_with_the_nearest(path: str, near: str) -> None:
+    [error] = refusal(with_key(path, "1"))
+    assert error.path == path
+    assert error.allowed.startswith("unknown key")
+    assert near in error.allowed
+
+
+@pytest.mark.parametrize("key", ["key", "api_key", "secret", "api_secret", "password", "token"])
+def test_secret_in_file_is_refused_and_never_repeated(key: str) -> None:
+    [error] = refusal(with_key(f"venue[0].{key}", "hunter2"))
+    assert "OPENMM_" in str(error)
+    assert "hunter2" not in str(error) + repr(error.value)
+
+
+def test_error_about_webhook_hides_its_path() -> None:
+    [error] = refusal(with_key("risk.webhook", "http://hooks.example.com/T0/secret"))
+    assert "secret" not in str(error)
+    assert "hooks.example.com" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "allowed"),
+    [(b"[bot\n", "valid TOML"), (b"\xff\xfe", "UTF-8"), (b"#" * ((1 << 20) + 1), "at most")],
+)
+def test_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes, allowed: str) -> None:
+    path = tmp_path / "bot.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=allowed) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_file_that_is_absent_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load(tmp_path / "none.toml")
+
+
+def test_config_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        parse(BASE).risk.max_orders = 3
+
+
+def test_relative_run_dir_is_taken_from_the_files_folder(tmp_path: Path) -> None:
+    assert parse(BASE, folder=tmp_path).bot.run_dir == (tmp_path / "runs").resolve()
+
+
+def test_run_dir_defaults_to_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OPENMM_RUN_DIR", str(tmp_path))
+    assert default_run_dir() == tmp_path
+    data = with_key("bot.run_dir", REMOVED)
+    assert parse(data).bot.run_dir == tmp_path.resolve()
+
+
+def test_dead_man_switch_needs_a_dedicated_account() -> None:
+    assert parse(BASE).dead_man_ns == 60_000_000_000
+    assert parse(with_key("venue[0].account", "shared")).dead_man_ns is None
+
+
+# --- second stage: with the instrument
+
+
+def test_sound_file_passes_with_instrument() -> None:
+    check_with_instrument(parse(BASE), BTC, MID)
+
+
+INSTRUMENT: list[tuple[dict[str, str], dict[str, Any], str, str]] = [
+    ({"strategy.order_amount": "0.00005"}, {}, "strategy.order_amount", "minimum, 0.0001 BTC"),
+    (
+        {"strategy.order_amount": "0.015"},
+        {"lot_size": Decimal("0.01"), "qty_decimals": 2},
+        "strategy.order_amount",
+        "a multiple of the lot, 0.01",
+    ),
+    ({}, {"cost_min": Decimal(700)}, "strategy.order_amount", "minimum, 700 USD"),
+    ({"risk.max_open_notional": "6599"}, {}, "risk.max_open_notional", "ladder, 6600.00 USD"),
+    ({"risk.max_order_notional": "659"}, {}, "strategy.order_amount", "max_order_notional, 659"),
+    (
+        {},
+        {"tick_size": Decimal(500), "price_decimals": 0},
+        "strategy.spread",
+        "at least a tick of 500",
+    ),
+    (
+        {"strategy.level_step": "1ppm"},
+        {},
+        "strategy.level_step",
+        "at least a tick of 0.1, 0.0002%",
+    ),
+    ({}, {"name": "ETH/USD"}, "venue.quote", "ETH/USD"),
+    ({}, {"qty_min": Decimal(1)}, "risk.max_order_size", "minimum, 1 BTC"),
+]
+
+
+@pytest.mark.parametrize(("keys", "pair", "path", "allowed"), INSTRUMENT)
+def test_file_impossible_with_instrument_is_refused(
+    keys: dict[str, str], pair: dict[str, Any], path: str, allowed: str
+) -> None:
+    data = copy.deepcopy(BASE)
+    for key, value in keys.items():
+        table, name = key.split(".")
+        data[table][name] = value
+    instrument = Instrument(**({f: getattr(BTC, f) for f in BTC.__slots__} | pair))
+    with pytest.raises(ConfigErrors) as caught:
+        check_with_instrument(parse(data), instrument, MID)
+    assert any(e.path == path and allowed in e.allowed for e in caught.value.errors), caught.value
+
+
+def venue_fees(maker_ppm: int | None, taker_ppm: int | None) -> Instrument:
+    fees = {"maker_fee_ppm": maker_ppm, "taker_fee_ppm": taker_ppm}
+    return Instrument(**({f: getattr(BTC, f) for f in BTC.__slots__} | fees))
+
+
+def without_fees(**strategy: str) -> BotConfig:
+    data = copy.deepcopy(BASE)
+    del data["venue"][0]["maker_fee"], data["venue"][0]["taker_fee"]
+    data["strategy"] |= strategy
+    return parse(data)
+
+
+def test_spread_is_checked_against_the_venues_own_fee() -> None:
+    [error] = instrument_errors(without_fees(), venue_fees(4_000, 6_000))
+    assert error.path == "strategy.spread"
+    assert "at least 0.8%" in error.allowed
+
+
+def test_fee_told_nowhere_is_refused() -> None:
+    [error] = instrument_errors(without_fees(), venue_fees(None, None))
+    assert "maker_fee and taker_fee are needed" in error.allowed
+    with pytest.raises(ConfigError, match="maker_fee"):
+        grid_params(without_fees(), BTC)
+    with pytest.raises(ConfigError, match="taker_fee"):
+        limits(without_fees(), BTC)
+
+
+# --- the kernels' integers
+
+
+def test_grid_params_are_exact() -> None:
+    assert grid_params(parse(BASE), BTC) == {
+        "spread_ppm": 6_000,
+        "order_lots": 1_000_000,
+        "num_orders": 5,
+        "level_step_ppm": 3_000,
+        "rebalance_threshold_ppm": 100_000,
+        "rebalance_exit_ppm": 50_000,
+        "skew_full_ppm": 2_400,
+        "flow_full_ppm": 300,
+        "vol_ppm": 1_000_000,
+        "rest_ns": 5_000_000_000,
+        "depth_ppm": 300,
+        "inventory_widen_ppm": 600,
+        "fee_floor_ppm": 2_000,
+        "half_min_ppm": 0,
+        "half_max_ppm": 15_000,
+        "size_skew_ppm": 500_000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "field"),
+    [
+        ("spread", "0.7%", "spread_ppm"),
+        ("order_amount", "0.02", "order_lots"),
+        ("num_orders", 6, "num_orders"),
+        ("level_step", "0.1%", "level_step_ppm"),
+        ("rebalance_threshold", "20%", "rebalance_threshold_ppm"),
+        ("rebalance_exit", "2%", "rebalance_exit_ppm"),
+        ("skew_full", "1bps", "skew_full_ppm"),
+        ("flow_full", "1bps", "flow_full_ppm"),
+        ("vol_factor", "2", "vol_ppm"),
+        ("quote_rest", "1s", "rest_ns"),
+        ("depth_factor", "1bps", "depth_ppm"),
+        ("inventory_widen", "1bps", "inventory_widen_ppm"),
+        ("min_edge", "1bps", "fee_floor_ppm"),
+        ("fee_budget", "1bps", "fee_floor_ppm"),
+        ("spread_min", "1bps", "half_min_ppm"),
+        ("spread_max", "1%", "half_max_ppm"),
+        ("size_skew", "10%", "size_skew_ppm"),
+    ],
+)
+def test_grid_key_moves_its_parameter(key: str, text: object, field: str) -> None:
+    changed = grid_params(parse(with_key(f"strategy.{key}", text)), BTC)
+    assert changed[field] != grid_params(parse(BASE), BTC)[field]
+
+
+def test_limits_round_down_and_reserves_up() -> None:
+    data = with_key("risk.max_order_size", "0.050000009")
+    data["risk"] |= {
+        "min_order_size": "0.000200001",
+        "base_reserve": "0.100000001",
+        "quote_reserve": "0.0000000011",
+        "max_open_notional": "20000.0000000019",
+        "max_order_notional": "5000",
+        "max_orders": 20,
+    }
+    assert limits(parse(data), BTC) == {
+        "order_lots_max": 5_000_000,
+        "order_lots_min": 20_001,
+        "order_ticklots_max": 5_000 * 10**9,
+        "open_ticklots_max": 20_000 * 10**9 + 1,
+        "inventory_lots_max": 50_000_000,
+        "collar_ppm": 50_000,
+        "order_count_max": 20,
+        "message_age_ns_max": 5_000_000_000,
+        "clock_offset_ns_max": 2_000_000_000,
+        "base_reserve_lots": 10_000_001,
+        "quote_reserve_ticklots": 2,
+        "fills_per_minute_max": 120,
+        "fee_ppm": 3_500,
+    }
+
+
+def test_smallest_order_is_the_venues_when_the_file_tells_less() -> None:
+    assert limits(parse(BASE), BTC)["order_lots_min"] == 10_000
+
+
+def test_order_notional_defaults_to_open_notional() -> None:
+    built_limits = limits(parse(BASE), BTC)
+    assert built_limits["order_ticklots_max"] == built_limits["open_ticklots_max"]
+
+
+def test_prices_turn_distances_into_ticks() -> None:
+    data = with_key("strategy.tolerance", "2 ticks")
+    data["signal"] = {"sigma_floor": "1bps"}
+    config, price_ticks = parse(data), BTC.exact_ticks(MID)
+    assert planner_params(config, price_ticks) == {
+        "tolerance_ticks": 2,
+        "requote_ticks": 99,
+        "qty_tolerance_ppm": 100_000,
+        "order_age_ns_max": 0,
+    }
+    signal = signal_params(config, price_ticks)
+    assert signal["depth_distance_ticks"] == 660
+    assert signal["sigma_floor_uticks"] == 66 * 1_000_000
+    assert signal["jump_sigma_ppm"] == 6_000_000
+    assert source_params(config.venue[1], price_ticks) == {
+        "age_ns_max": 5_000_000_000,
+        "spread_uticks_max": 6_600 * 1_000_000,
+        "trust_ppm": 1_000_000,
+    }
+    assert inventory_params(config, BTC) == {"target_ppm": 500_000, "scale_lots": 50_000_000}
+
+
+def test_paper_balances_are_whole_atoms() -> None:
+    data = copy.deepcopy(BASE)
+    data["paper"] = {"base": "1.0000000019", "quote": "10.00009"}
+    balances = paper_balances(parse(data), BTC)
+    assert balances == {"BTC": Decimal("1.00000000"), "USD": Decimal("10.0000")}
+
+
+@given(threshold_milli=st.integers(0, 10**9), equity=st.integers(0, 10**30))
+def test_reserve_rounds_up_and_drawdown_down(threshold_milli: int, equity: int) -> None:
+    config = parse(BASE)
+    reserve = rate_reserve_milli(config, threshold_milli)
+    assert reserve * 1_000_000 >= threshold_milli * 200_000 > (reserve - 1) * 1_000_000
+    loss = drawdown_ticklots(20_000, equity)
+    assert loss * 1_000_000 <= equity * 20_000 < (loss + 1) * 1_000_000
