@@ -177,7 +177,7 @@ class Build(build):
 
 
 class BuildExt(build_ext):
-    """Translate with the profiles of this file, compile in parallel, replace libraries in one step."""
+    """Translate with this file's profiles, compile in parallel, replace libraries in one step."""
 
     def finalize_options(self) -> None:
         """Use every core unless told otherwise."""

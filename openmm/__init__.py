@@ -1,1 +1,1 @@
-"""TBD."""
+"""A market-making engine for spot crypto venues: compiled hot path, thin asyncio loop."""

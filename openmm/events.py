@@ -65,7 +65,10 @@ class Fee:
 
 @dataclass(frozen=True, slots=True)
 class RequestAccepted:
-    """The venue took a request. `kind`: add, amend, cancel, cancel_all, dead_man, subscribe, ping."""
+    """The venue took a request.
+
+    `kind`: add, amend, cancel, cancel_all, dead_man, subscribe, ping.
+    """
 
     kind: str
     req_id: int
@@ -107,7 +110,10 @@ class OrderUpdated:
 
 @dataclass(frozen=True, slots=True)
 class OrderFilled:
-    """One execution of an own order. `exec_id` is the venue's, unique: a doubled fill books once."""
+    """One execution of an own order.
+
+    `exec_id` is the venue's, unique: a doubled fill books once.
+    """
 
     exec_id: str
     venue_order_id: str

@@ -1,4 +1,4 @@
-"""A traded pair: its names, steps and minimums, and the conversions between text, ticks, lots and atoms."""
+"""A traded pair: its names, steps and minimums; text to ticks, lots and atoms and back."""
 
 from __future__ import annotations
 

@@ -1,13 +1,32 @@
-"""Shared fixtures: where the recorded market data lies."""
+"""Shared fixtures: where the recorded data lies, how hard properties are tried, suite times."""
 
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# The suite tries the same inputs every time; a soak draws new ones and prints how to repeat.
+settings.register_profile(
+    "suite",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "soak",
+    max_examples=5_000,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("soak" if os.environ.get("OPENMM_SOAK") == "1" else "suite")
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +39,16 @@ def shared() -> Path:
     if os.environ.get("OPENMM_REQUIRE_DATA") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the time spent in each folder of tests."""
+    spent: defaultdict[str, float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                spent["/".join(report.nodeid.split("::")[0].split("/")[:2])] += report.duration
+    if len(spent) > 1:
+        terminalreporter.section("time by suite")
+        for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
+            terminalreporter.write_line(f"{seconds:8.1f} s  {name}")

@@ -1,1 +1,1 @@
-"""TBD."""
+"""The engine: pure step, asyncio loop, wiring from configuration to objects."""

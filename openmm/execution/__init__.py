@@ -1,1 +1,1 @@
-"""TBD."""
+"""Make it so: wanted quotes against live orders, order lifecycle, throttle, recovery."""

@@ -1,1 +1,1 @@
-"""TBD."""
+"""What the market is: books, gap recovery, reference price, volatility, flow."""

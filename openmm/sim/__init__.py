@@ -1,1 +1,1 @@
-"""TBD."""
+"""The venue simulator: matching, synthetic market, latency, faults, loopback server."""

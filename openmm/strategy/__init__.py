@@ -1,1 +1,1 @@
-"""TBD."""
+"""What we want: market view in, quotes out; one file a strategy."""

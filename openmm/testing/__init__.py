@@ -1,1 +1,1 @@
-"""TBD."""
+"""Public fixtures: the canonical workload, the gate table, the callgrind runner."""

@@ -1,1 +1,1 @@
-"""TBD."""
+"""Everything about each venue, one folder a venue."""

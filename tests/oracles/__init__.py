@@ -1,0 +1,1 @@
+"""The kernels once more in plain Python: the executable specification. Not shipped."""

@@ -1,1 +1,1 @@
-"""TBD."""
+"""Kraken: wire protocol, signing, REST, streams, and the simulator's side of them."""
