@@ -18,7 +18,7 @@ from openmm._fast.checks cimport (
 )
 from openmm._fast.inventory cimport Inventory
 from openmm._fast.latency cimport (
-    STAGE_CHECK, STAGE_COUNT, STAGE_DECODE, STAGE_ENCODE, STAGE_JOURNAL, STAGE_PLAN, STAGE_QUOTE,
+    STAGE_CHECK, STAGE_DECODE, STAGE_ENCODE, STAGE_JOURNAL, STAGE_PLAN, STAGE_QUOTE,
     STAGE_SIGNAL, STAGE_TICK_TO_ORDER, STAGE_WRITE, StageLatency, stamp_c, stamp_to_ns,
 )
 from openmm._fast.orders cimport (
@@ -32,6 +32,9 @@ from openmm._fast.ports cimport (
     Transport, out_alloc, out_free, out_reset,
 )
 from openmm._fast.quotes cimport CLAMP_POST_ONLY_ASK, CLAMP_POST_ONLY_BID, Ladder, MarketView
+from openmm._fast.records cimport (
+    BookRecord, IntentRecord, LadderRecord, RefusalRecord, StampsRecord,
+)
 from openmm._fast.reference cimport Reference
 from openmm._fast.signals cimport Signals
 from openmm._fast.tape cimport (
@@ -44,31 +47,6 @@ from openmm._fast.units cimport (
 
 from openmm._fast.checks import RiskState
 
-
-# Payloads whose fields do not stand in one struct elsewhere; `journal.py` reads them.
-cdef struct IntentRecord:
-    Action action
-    int64_t rate_cost_milli
-
-cdef struct RefusalRecord:
-    Action action
-    int32_t reason
-    int32_t reserved
-    i128 limit
-    i128 value
-
-cdef struct LadderRecord:
-    MarketView view
-    Ladder ladder
-    int32_t one_sided_before
-    int32_t one_sided_after
-
-cdef struct BookRecord:
-    int32_t state
-    int32_t reason
-    int64_t best_bid_ticks
-    int64_t best_ask_ticks
-    uint64_t break_count
 
 cdef enum:
     TIMER_REQUOTE = 1       # sources of REC_TIMER
@@ -410,20 +388,20 @@ cdef class Pipeline:
         self.sent_count += self.approved_count
         self.stamps[9] = between(stamp, self.stamps[1])
         self.stamps[10] = between(stamp, self.stamps[8])
-        cdef int64_t out[STAGE_COUNT]
-        memset(&out[0], 0, sizeof(out))
-        out[<int>STAGE_DECODE] = self.stamps[9]
-        out[<int>STAGE_SIGNAL] = between(self.stamps[1], self.stamps[2])
-        out[<int>STAGE_QUOTE] = between(self.stamps[2], self.stamps[3])
-        out[<int>STAGE_PLAN] = between(self.stamps[3], self.stamps[4])
-        out[<int>STAGE_CHECK] = between(self.stamps[4], self.stamps[5])
-        out[<int>STAGE_JOURNAL] = between(self.stamps[5], self.stamps[6])
-        out[<int>STAGE_ENCODE] = between(self.stamps[6], self.stamps[7])
-        out[<int>STAGE_WRITE] = between(self.stamps[7], self.stamps[8])
-        out[<int>STAGE_TICK_TO_ORDER] = self.stamps[10]
+        cdef StampsRecord out
+        memset(&out, 0, sizeof(StampsRecord))
+        out.stage_ns[<int>STAGE_DECODE] = self.stamps[9]
+        out.stage_ns[<int>STAGE_SIGNAL] = between(self.stamps[1], self.stamps[2])
+        out.stage_ns[<int>STAGE_QUOTE] = between(self.stamps[2], self.stamps[3])
+        out.stage_ns[<int>STAGE_PLAN] = between(self.stamps[3], self.stamps[4])
+        out.stage_ns[<int>STAGE_CHECK] = between(self.stamps[4], self.stamps[5])
+        out.stage_ns[<int>STAGE_JOURNAL] = between(self.stamps[5], self.stamps[6])
+        out.stage_ns[<int>STAGE_ENCODE] = between(self.stamps[6], self.stamps[7])
+        out.stage_ns[<int>STAGE_WRITE] = between(self.stamps[7], self.stamps[8])
+        out.stage_ns[<int>STAGE_TICK_TO_ORDER] = self.stamps[10]
         for i in range(STAGE_TICK_TO_ORDER + 1):
-            self.latency.record_c(i, out[i])
-        self.append_c(REC_STAMPS, self.feed.index, now_ns, &out[0], sizeof(out))
+            self.latency.record_c(i, out.stage_ns[i])
+        self.append_c(REC_STAMPS, self.feed.index, now_ns, &out, sizeof(StampsRecord))
         return DECISION_SENT
 
     cdef void undo_c(self, int64_t now_ns) noexcept nogil:

@@ -41,3 +41,11 @@ cdef struct TransitionRecord:
 # REC_STAMPS: stage latencies of one decision by latency.Stage; 0 or less: not measured.
 cdef struct StampsRecord:
     int64_t stage_ns[STAGES]
+
+# REC_BOOK: a book broke or was verified again.
+cdef struct BookRecord:
+    int32_t state               # book.BookState
+    int32_t reason              # book.BookBreak of the last break
+    int64_t best_bid_ticks
+    int64_t best_ask_ticks
+    uint64_t break_count

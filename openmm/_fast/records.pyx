@@ -19,6 +19,7 @@ def layouts():
     cdef RefusalRecord c
     cdef TransitionRecord d
     cdef StampsRecord e
+    cdef BookRecord f
     return {
         "Ladder": (sizeof(LadderRecord), {
             "view.now_ns": distance(&a, &a.view.now_ns),
@@ -91,5 +92,12 @@ def layouts():
         }),
         "Stamps": (sizeof(StampsRecord), {
             "stage_ns": distance(&e, &e.stage_ns[0]),
+        }),
+        "Book": (sizeof(BookRecord), {
+            "state": distance(&f, &f.state),
+            "reason": distance(&f, &f.reason),
+            "best_bid_ticks": distance(&f, &f.best_bid_ticks),
+            "best_ask_ticks": distance(&f, &f.best_ask_ticks),
+            "break_count": distance(&f, &f.break_count),
         }),
     }

@@ -49,8 +49,8 @@ EXEC_IDS_MAX = 200_000
 # Terminal orders keep their slot this long, so that a late fill still finds them.
 LINGER_NS = 60 * SECOND_NS
 
-# Evidence sources as journalled in REC_TRANSITION.
-SOURCE_CODES = {source: code for code, source in enumerate(Source)}
+# Evidence sources as journalled in REC_TRANSITION; 0 is our own act.
+SOURCE_CODES = {source: code for code, source in enumerate(Source, start=1)}
 
 
 class ClientIds(Protocol):
