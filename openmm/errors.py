@@ -11,6 +11,7 @@ OpenMMError
 ├── RiskError            a command or order that risk does not allow
 ├── LedgerError          money that does not add up
 ├── JournalError         a tape or journal that cannot be read or written
+├── TelemetryError       a telemetry page that cannot be read or written
 └── CommandError         a command that cannot be carried out as asked
 """
 
@@ -93,6 +94,10 @@ class LedgerError(OpenMMError):
 
 class JournalError(OpenMMError):
     """Report a tape or journal that cannot be read or written."""
+
+
+class TelemetryError(OpenMMError):
+    """Report a telemetry page that cannot be read or written."""
 
 
 class CommandError(OpenMMError):

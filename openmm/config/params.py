@@ -54,11 +54,11 @@ def grid_params(config: BotConfig, instrument: Instrument) -> dict[str, int]:
 
 
 def planner_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
-    """Return the settings of `planner.Planner`, and `requote_ticks`, at a price."""
+    """Return the settings of `planner.Planner`, and the pipeline's `requote_uticks`, at a price."""
     strategy = config.strategy
     return {
         "tolerance_ticks": strategy.tolerance.to_ticks(price_ticks),
-        "requote_ticks": strategy.requote_threshold.to_ticks(price_ticks),
+        "requote_uticks": strategy.requote_threshold.to_uticks(price_ticks * UTICKS),
         "qty_tolerance_ppm": strategy.qty_tolerance_ppm,
         "order_age_ns_max": strategy.order_age_max_ns,
     }

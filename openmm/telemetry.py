@@ -1,0 +1,439 @@
+"""The telemetry page: what a bot is doing, in shared memory, for any number of readers.
+
+One file of fixed size, written by the engine and mapped by the surfaces. Publishing is one pack
+into memory: no system call, no lock, nothing a reader does can hold the engine up.
+
+    offset  bytes
+    0       8     magic
+    8       4     version of the layout; a reader refuses any other
+    12      4     bytes of the body
+    16      8     sequence: odd while the writer is at work
+    24      4     CRC-32 of the body
+    28      4     1 once the writer has closed the page
+    64      ...   body, little endian, fields in the order of `_flatten`
+
+A reader copies the body between two looks at the sequence and keeps it if both looks were equal and
+even and the checksum is right; so a torn copy is seen on machines that reorder stores as well.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import time
+import zlib
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple, final
+
+from openmm.errors import TelemetryError
+
+VERSION = 1
+MAGIC = b"OMMPAGE\0"
+MISSING = -(1 << 63)  # "no value", as in the kernels
+
+VENUES_MAX = 8
+LEVELS_MAX = 32
+BOOK_LEVELS_MAX = 10
+FILLS_MAX = 8
+STAGES_MAX = 12
+REASONS_MAX = 40
+TEXT_BYTES = 160
+
+_HEADER_BYTES = 64
+_HEADER = struct.Struct("<8sIIQII")
+_SEQUENCE = struct.Struct("<Q")
+_CHECK = struct.Struct("<II")
+_SEQUENCE_AT = 16
+_CHECK_AT = 24
+_READ_TRIES = 1_000
+
+
+class VenuePage(NamedTuple):
+    """One venue's book and its part in the reference. Unknown prices are MISSING."""
+
+    label: bytes
+    quoted: int
+    book_state: int  # _fast.book.BookState
+    best_bid_ticks: int
+    best_ask_ticks: int
+    age_ns: int
+    break_count: int
+    message_count: int
+    mid_uticks: int
+    weight_ppm: int
+    verdict: int  # _fast.reference.SourceVerdict
+
+
+class OwnLevel(NamedTuple):
+    """One live order of ours."""
+
+    price_ticks: int
+    qty_lots: int
+    filled_lots: int
+    state: int  # _fast.orders.OrderState
+
+
+class BookLevel(NamedTuple):
+    """One level of the quoted book."""
+
+    price_ticks: int
+    qty_lots: int
+
+
+class FillPage(NamedTuple):
+    """One recent fill of ours."""
+
+    ts_ns: int
+    side: int  # _fast.units.Side
+    price_ticks: int
+    qty_lots: int
+    maker: int
+
+
+class StagePage(NamedTuple):
+    """Latency of one stage since the session's start; the index is _fast.latency.Stage."""
+
+    sample_count: int
+    p50_ns: int
+    p99_ns: int
+    p999_ns: int
+    max_ns: int
+
+
+class Counters(NamedTuple):
+    """What was done since the session's start."""
+
+    placed: int = 0
+    amended: int = 0
+    cancelled: int = 0
+    filled: int = 0
+    rejected: int = 0
+    unknown: int = 0
+    refused: int = 0
+    decisions: int = 0
+    requotes: int = 0
+
+
+NOTHING_DONE = Counters()
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetrySnapshot:
+    """Everything on the page. Amounts of money are ticklots of the traded pair."""
+
+    session: str
+    bot: str
+    mode: str
+    pid: int
+    started_ns: int
+    heartbeat_ns: int
+    instrument: str
+    base: str
+    quote: str
+    tick_size: Decimal
+    lot_size: Decimal
+    risk_state: int  # _fast.checks.RiskState
+    risk_reason: str = ""
+    message: str = ""
+    incident: str = ""
+    reference_uticks: int = MISSING
+    confidence_ppm: int = 0
+    sigma_uticks: int = MISSING
+    flow_ppm: int = 0
+    skew_uticks: int = 0
+    half_uticks: int = 0
+    base_lots: int = MISSING
+    q_lots: int = 0
+    x_ppm: int = 0
+    share_ppm: int = 0
+    target_ppm: int = 0
+    quote_ticklots: int = 0
+    realised_ticklots: int = 0
+    unrealised_ticklots: int = 0
+    fees_ticklots: int = 0
+    equity_ticklots: int = 0
+    equity_start_ticklots: int = 0
+    drawdown_ppm: int = 0
+    drawdown_peak_ppm: int = 0
+    rate_level_milli: int = 0
+    rate_threshold_milli: int = 0
+    counters: Counters = NOTHING_DONE
+    venues: tuple[VenuePage, ...] = ()
+    own_bids: tuple[OwnLevel, ...] = ()
+    own_asks: tuple[OwnLevel, ...] = ()
+    book_bids: tuple[BookLevel, ...] = ()
+    book_asks: tuple[BookLevel, ...] = ()
+    fills: tuple[FillPage, ...] = ()  # newest first
+    stages: tuple[StagePage, ...] = ()
+    refusals: tuple[int, ...] = ()  # count by _fast.checks.Reason
+    closed: bool = False  # set by the reader: the writer ended in good order
+
+    def price(self, ticks: int) -> Decimal:
+        """Return a price from ticks."""
+        return ticks * self.tick_size
+
+    def mid(self, uticks: int) -> Decimal:
+        """Return a price from millionths of a tick."""
+        return uticks * self.tick_size / 1_000_000
+
+    def qty(self, lots: int) -> Decimal:
+        """Return a quantity from lots."""
+        return lots * self.lot_size
+
+    def money(self, ticklots: int) -> Decimal:
+        """Return an amount of the quote asset from ticklots."""
+        return ticklots * self.tick_size * self.lot_size
+
+
+_TEXTS = (
+    ("session", 32), ("bot", 32), ("mode", 8), ("instrument", 24), ("base", 12), ("quote", 12),
+    ("tick_size", 32), ("lot_size", 32), ("risk_reason", TEXT_BYTES), ("message", TEXT_BYTES),
+    ("incident", TEXT_BYTES),
+)  # fmt: skip
+_NUMBERS = (
+    "pid", "started_ns", "heartbeat_ns", "risk_state", "reference_uticks", "confidence_ppm",
+    "sigma_uticks", "flow_ppm", "skew_uticks", "half_uticks", "base_lots", "q_lots", "x_ppm",
+    "share_ppm", "target_ppm", "drawdown_ppm", "drawdown_peak_ppm", "rate_level_milli",
+    "rate_threshold_milli",
+)  # fmt: skip
+_WIDE = (
+    "quote_ticklots", "realised_ticklots", "unrealised_ticklots", "fees_ticklots",
+    "equity_ticklots", "equity_start_ticklots",
+)  # fmt: skip
+# field, most rows, struct of a row
+_TABLES = (
+    ("venues", VENUES_MAX, "16s10q", VenuePage),
+    ("own_bids", LEVELS_MAX, "4q", OwnLevel),
+    ("own_asks", LEVELS_MAX, "4q", OwnLevel),
+    ("book_bids", BOOK_LEVELS_MAX, "2q", BookLevel),
+    ("book_asks", BOOK_LEVELS_MAX, "2q", BookLevel),
+    ("fills", FILLS_MAX, "5q", FillPage),
+    ("stages", STAGES_MAX, "5q", StagePage),
+)
+_WIDTHS = tuple(len(row._fields) for _, _, _, row in _TABLES)
+_EMPTY = tuple(
+    (b"", *(0,) * (width - 1)) if shape.startswith("16s") else (0,) * width
+    for (_, _, shape, _), width in zip(_TABLES, _WIDTHS, strict=True)
+)
+_BODY = struct.Struct(
+    "<"
+    + "".join(f"{size}s" for _, size in _TEXTS)
+    + f"{len(_NUMBERS)}q"
+    + "16s" * len(_WIDE)
+    + f"{len(Counters._fields)}q"
+    + f"{len(_TABLES) + 1}q"
+    + "".join(shape * most for _, most, shape, _ in _TABLES)
+    + f"{REASONS_MAX}q"
+)
+PAGE_BYTES = _HEADER_BYTES + _BODY.size
+
+
+def _text(value: str, size: int) -> bytes:
+    """Encode and cut a text to its field, never inside a character."""
+    raw = value.encode("utf-8", "replace")
+    return raw if len(raw) <= size else raw[:size].decode("utf-8", "ignore").encode()
+
+
+def _wide(value: int) -> bytes:
+    return value.to_bytes(16, "little", signed=True)
+
+
+def _flatten(snapshot: TelemetrySnapshot) -> list[object]:
+    """List the fields in the order of the body."""
+    flat: list[object] = [_text(str(getattr(snapshot, name)), size) for name, size in _TEXTS]
+    flat += [getattr(snapshot, name) for name in _NUMBERS]
+    flat += [_wide(getattr(snapshot, name)) for name in _WIDE]
+    flat += snapshot.counters
+    tables: list[tuple[tuple[object, ...], ...]] = [getattr(snapshot, t[0]) for t in _TABLES]
+    flat += [len(table) for table in tables]
+    flat.append(len(snapshot.refusals))
+    for table, (name, most, _, _), empty in zip(tables, _TABLES, _EMPTY, strict=True):
+        if len(table) > most:
+            raise TelemetryError(f"{name}: at most {most} rows fit the page; got {len(table)}")
+        for row in table:
+            flat += row
+        flat += empty * (most - len(table))
+    if len(snapshot.refusals) > REASONS_MAX:
+        raise TelemetryError(f"refusals: at most {REASONS_MAX}; got {len(snapshot.refusals)}")
+    flat += snapshot.refusals
+    flat += (0,) * (REASONS_MAX - len(snapshot.refusals))
+    return flat
+
+
+def _unflatten(body: bytes, closed: bool) -> TelemetrySnapshot:
+    """Build the snapshot from a body's bytes."""
+    flat = _BODY.unpack(body)
+    at = 0
+    fields: dict[str, object] = {}
+    for name, _ in _TEXTS:
+        text = flat[at].rstrip(b"\0").decode("utf-8", "replace")
+        fields[name] = Decimal(text) if name in ("tick_size", "lot_size") else text
+        at += 1
+    for name in _NUMBERS:
+        fields[name] = flat[at]
+        at += 1
+    for name in _WIDE:
+        fields[name] = int.from_bytes(flat[at], "little", signed=True)
+        at += 1
+    fields["counters"] = Counters(*flat[at : at + len(Counters._fields)])
+    at += len(Counters._fields)
+    counts = flat[at : at + len(_TABLES) + 1]
+    at += len(_TABLES) + 1
+    for (name, most, _, row), width, count in zip(_TABLES, _WIDTHS, counts, strict=False):
+        rows = (flat[at + i * width : at + (i + 1) * width] for i in range(count))
+        fields[name] = tuple(
+            row(*(v.rstrip(b"\0") if isinstance(v, bytes) else v for v in values))
+            for values in rows
+        )
+        at += most * width
+    fields["refusals"] = tuple(flat[at : at + counts[-1]])
+    fields["closed"] = closed
+    return TelemetrySnapshot(**fields)  # type: ignore[arg-type]
+
+
+@final
+class TelemetryWriter:
+    """The one writer of a page. Makes the file anew; readers of an older one notice."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, PAGE_BYTES)
+            self._page = mmap.mmap(fd, PAGE_BYTES)
+        finally:
+            os.close(fd)
+        self._sequence = 0
+        _HEADER.pack_into(self._page, 0, MAGIC, VERSION, _BODY.size, 0, 0, 0)
+        fresh.rename(self.path)
+
+    def publish(self, snapshot: TelemetrySnapshot) -> None:
+        """Put a snapshot on the page.
+
+        Raises:
+            TelemetryError: a table has more rows than the page, or the page is closed.
+        """
+        if self._page.closed:
+            raise TelemetryError(f"the telemetry page is closed: {self.path}")
+        try:
+            body = _BODY.pack(*_flatten(snapshot))
+        except struct.error as error:
+            raise TelemetryError(f"a value does not fit the telemetry page: {error}") from None
+        self._put(body, closed=0)
+
+    def _put(self, body: bytes | None, closed: int) -> None:
+        page = self._page
+        _SEQUENCE.pack_into(page, _SEQUENCE_AT, self._sequence + 1)
+        if body is not None:
+            page[_HEADER_BYTES:] = body
+            _CHECK.pack_into(page, _CHECK_AT, zlib.crc32(body), closed)
+        else:
+            check, _ = _CHECK.unpack_from(page, _CHECK_AT)
+            _CHECK.pack_into(page, _CHECK_AT, check, closed)
+        self._sequence += 2
+        _SEQUENCE.pack_into(page, _SEQUENCE_AT, self._sequence)
+
+    def close(self) -> None:
+        """Mark the page as closed; what was published last stays readable."""
+        if not self._page.closed:
+            self._put(None, closed=1)
+            self._page.close()
+
+
+@final
+class TelemetryReader:
+    """A reader of a page; survives the writer's end and follows it into a new file."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._page: mmap.mmap | None = None
+        self._inode = -1
+        self._open()
+
+    def _open(self) -> None:
+        """Map the file, after checking that it is a page of this layout."""
+        self.close()
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise TelemetryError(f"no telemetry page ({error.strerror}): {self.path}") from None
+        try:
+            head = os.pread(fd, _HEADER.size, 0)
+            if len(head) < _HEADER.size or not head.startswith(MAGIC):
+                raise TelemetryError(f"not a telemetry page: {self.path}")
+            _, version, size, _, _, _ = _HEADER.unpack(head)
+            if version != VERSION:
+                raise TelemetryError(
+                    f"telemetry page of version {version}, this build reads {VERSION}: use the "
+                    f"same build as the bot: {self.path}"
+                )
+            if size != _BODY.size or os.fstat(fd).st_size < PAGE_BYTES:
+                raise TelemetryError(f"telemetry page of another layout or cut short: {self.path}")
+            self._page = mmap.mmap(fd, PAGE_BYTES, prot=mmap.PROT_READ)
+            self._inode = os.fstat(fd).st_ino
+        finally:
+            os.close(fd)
+
+    def read(self) -> TelemetrySnapshot:
+        """Return the newest whole snapshot.
+
+        Raises:
+            TelemetryError: nothing published yet, no file, another version, or a writer that
+                died in the middle of writing.
+        """
+        try:
+            moved = os.stat(self.path).st_ino != self._inode
+        except OSError:
+            moved = False  # removed: what is mapped is still the last word
+        if moved or self._page is None:
+            self._open()
+        page = self._page
+        assert page is not None
+        for attempt in range(_READ_TRIES):
+            (before,) = _SEQUENCE.unpack_from(page, _SEQUENCE_AT)
+            if before == 0:
+                raise TelemetryError(f"nothing was published yet: {self.path}")
+            if before % 2 == 0:
+                body = page[_HEADER_BYTES:PAGE_BYTES]
+                check, closed = _CHECK.unpack_from(page, _CHECK_AT)
+                (after,) = _SEQUENCE.unpack_from(page, _SEQUENCE_AT)
+                if before == after and zlib.crc32(body) == check:
+                    return _unflatten(body, bool(closed))
+            if attempt > 10:
+                time.sleep(0.0001)
+        raise TelemetryError(f"the writer died while writing: {self.path}")
+
+    def close(self) -> None:
+        """Unmap the page."""
+        if self._page is not None:
+            self._page.close()
+            self._page = None
+
+
+class WriterState(Enum):
+    """What a snapshot says of the process that wrote it."""
+
+    ALIVE = "alive"
+    STALE = "stale"  # the process lives but published nothing for a while
+    DEAD = "dead"  # the process is gone without closing the page
+    ENDED = "ended"  # closed in good order
+
+
+def writer_state(snapshot: TelemetrySnapshot, now_ns: int, age_ns_max: int) -> WriterState:
+    """Tell whether the writer of a snapshot still works."""
+    if snapshot.closed:
+        return WriterState.ENDED
+    try:
+        os.kill(snapshot.pid, 0)
+    except ProcessLookupError:
+        return WriterState.DEAD
+    except PermissionError:
+        pass  # it lives, under another user
+    if now_ns - snapshot.heartbeat_ns > age_ns_max:
+        return WriterState.STALE
+    return WriterState.ALIVE
