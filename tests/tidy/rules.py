@@ -281,7 +281,7 @@ def classes_final(path: Path, source: str) -> Iterator[str]:
     lines = code_of(source)
     for number, line in enumerate(lines, 1):
         match = re.match(r"cdef\s+class\s+(\w+)", line)
-        if match and lines[number - 2].strip() != "@cython.final":
+        if match and lines[number - 2].strip() not in ("@cython.final", "@final"):
             yield f"{path}:{number}: class {match[1]} is not @cython.final"
 
 
@@ -451,7 +451,7 @@ def promises_kept(path: Path, source: str, collected: frozenset[str]) -> Iterato
         for number, line in enumerate(source.splitlines(), 1)
         if line.startswith("|")
         and not re.match(r"\|\s*-", line)
-        and not re.match(r"\|\s*promise\b", line)
+        and not re.match(r"\|\s*promise\s*\|", line)
     ]
     tests = promise_tests(source)
     for number, _ in rows:

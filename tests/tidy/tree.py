@@ -86,19 +86,14 @@ def code_of(source: str) -> list[str]:
     return ["".join(line) for line in lines]
 
 
-def run(*command: str, path: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run a tool of this environment in `path`, by default the root of the tree."""
+def run(*command: str, path: Path = ROOT, module: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a tool (or a script) of this environment in `path`, by default the root of the tree."""
     tools = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-    env = os.environ | {
-        "PATH": tools,
-        "PYTHONPATH": str(path),
-        "MYPYPATH": str(path),
-        "NO_COLOR": "1",
-    }
+    places = {"PATH": tools, "PYTHONPATH": str(path), "MYPYPATH": str(path), "NO_COLOR": "1"}
     return subprocess.run(
-        [sys.executable, "-m", *command],
+        [sys.executable, *(["-m"] if module else []), *command],
         cwd=path,
-        env=env,
+        env=os.environ | places,
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,1 @@
+"""Benchmarks with their gates; see docs/contributing.md."""

@@ -1,0 +1,1 @@
+"""The whole product at work: real processes, real sockets, an installed wheel."""
