@@ -1,9 +1,10 @@
 from collections.abc import Callable
 from typing import Final, final
 
+from picows import WSFrame, WSListener, WSTransport
+
 from openmm._fast.pipeline import Feed, Pipeline
 from openmm._fast.ports import Transport
-from picows import WSFrame, WSListener, WSTransport
 
 PICOWS_VERSION: Final[str]
 

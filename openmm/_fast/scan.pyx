@@ -295,8 +295,8 @@ cdef Scan scan_skip_value(Cursor* c) noexcept nogil:
 cdef Scan _fixed(Cursor* c, int n, int64_t low, int64_t high, int64_t* out) noexcept nogil:
     """Read exactly n digits that make a number from low to high."""
     cdef int64_t value = 0
-    cdef int i
-    for i in range(n):
+    cdef int _i
+    for _i in range(n):
         if c.p == c.end:
             return SCAN_END
         if _digit(c.p) > 9:

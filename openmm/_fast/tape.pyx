@@ -144,9 +144,9 @@ cdef class Tape:
         self.path_text = "" if path is None else os.fspath(path)
         self.size_bytes = size_bytes
         self.mask = self.size_bytes - 1
-        self.payload_bytes_max = self.size_bytes // 4 - RECORD_BYTES
+        self.payload_bytes_max = self.size_bytes // 4 - RECORD_BYTES  # never negative
         # The reserve is the follower's business: without one, frames may use the whole ring.
-        self.reserve_bytes = self.size_bytes // 8 if follow else 0
+        self.reserve_bytes = self.size_bytes // 8 if follow else 0  # never negative
         self.follow = follow
         self.position = 0
         self.limit = self.size_bytes
@@ -299,7 +299,7 @@ cdef class Tape:
 
         Raises JournalError while more than half of the ring is unread.
         """
-        if self.follow and self.unread_bytes > self.size_bytes // 2:
+        if self.follow and self.unread_bytes > self.size_bytes // 2:  # never negative
             raise JournalError(f"follower is still {self.unread_bytes} bytes behind", retryable=True)
         self.full = False
         store_u32(&self.header.full, 0)

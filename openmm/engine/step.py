@@ -1,8 +1,8 @@
 """The slow path: acknowledgements, fills, balances, timers and operator commands.
 
-The second entry to the tables that the hot path reads. Pure: a function of the tables' state and the
-event; time comes in as an argument, what is to be done outside goes out as `Request` values. Every
-event reached the tape before it gets here, so a replay calls the same methods in the same order.
+The second entry to the tables that the hot path reads. Pure: a function of the tables' state and
+the event; time comes in as an argument, what is to be done outside goes out as `Request` values.
+Every event reached the tape before it gets here, so a replay calls the same methods in the same order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from openmm._fast.latency import Stage
 from openmm._fast.orders import OrderEvent, OrderState, Transition
 from openmm._fast.pipeline import Feed, Pipeline
 from openmm._fast.tape import Record
-from openmm._fast.units import Side
 from openmm.events import (
     BalanceUpdated,
     Event,
@@ -475,8 +474,10 @@ class Step:
             seen.add(seq)
             self._on_order(state, now_ns)
             order = self.pipeline.table.get(seq) if seq else None
-            if order is not None and order.state is not OrderState.UNKNOWN and (
-                state.filled_lots is None or state.filled_lots <= order.filled_lots
+            if (
+                order is not None
+                and order.state is not OrderState.UNKNOWN
+                and (state.filled_lots is None or state.filled_lots <= order.filled_lots)
             ):
                 self._unknown.pop(seq, None)
         for seq in seqs:
@@ -572,9 +573,7 @@ class Step:
         state = self.monitor.state
         quoting = state in (RiskState.RUNNING, RiskState.REDUCING) and not self.stopping
         self.pipeline.quoting = quoting
-        self.pipeline.set_inputs(
-            risk_state=state, drawdown_breached=self.monitor.drawdown_breached
-        )
+        self.pipeline.set_inputs(risk_state=state, drawdown_breached=self.monitor.drawdown_breached)
         reducing = state is RiskState.REDUCING
         q_lots = self.pipeline.inventory.q_lots
         self.pipeline.allow_bid = not reducing or q_lots < 0

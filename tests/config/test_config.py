@@ -121,7 +121,7 @@ def refusal(data: dict[str, Any]) -> list[ConfigError]:
 KEYS: list[tuple[str, object, object]] = [
     ("bot.name", "eth-1", "eth-1"),
     ("bot.mode", "live", "live"),
-    ("bot.run_dir", "/tmp/elsewhere", Path("/tmp/elsewhere")),
+    ("bot.run_dir", "/srv/elsewhere", Path("/srv/elsewhere")),
     ("venue[1].name", "kraken", "kraken"),
     ("venue[1].label", "other", "other"),
     ("venue[0].quote", "BTC/USD", "BTC/USD"),

@@ -1,9 +1,9 @@
-"""JSON tokens read with regular expressions, Decimal and datetime: what `openmm._fast.scan` must give."""
+"""JSON tokens read with regular expressions, Decimal and datetime: what `scan` must give."""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 
 from openmm._fast.scan import Scan
@@ -68,5 +68,5 @@ def rfc3339_ns(text: str) -> int:
     assert found is not None
     whole, fraction, zone = found.groups()
     moment = datetime.fromisoformat(whole + ("+00:00" if zone in (None, "Z", "z") else zone))
-    span = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    span = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (span.days * 86_400 + span.seconds) * 10**9 + int((fraction or "").ljust(9, "0"))

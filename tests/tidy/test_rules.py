@@ -223,7 +223,8 @@ def test_word_of_another_vocabulary_is_caught() -> None:
 
 
 def test_test_without_its_module_is_caught() -> None:
-    modules = frozenset({"openmm._fast.book", "openmm.engine.step"})
+    modules = frozenset({"openmm._fast.book", "openmm.engine.step", "openmm.config"})
+    assert not caught(rules.tests_mirror(Path("tests/config/test_config.py"), modules))
     assert not caught(rules.tests_mirror(Path("tests/_fast/test_book.py"), modules))
     assert not caught(rules.tests_mirror(Path("tests/_fast/test_book_replay.py"), modules))
     assert caught(rules.tests_mirror(Path("tests/_fast/test_books.py"), modules))
