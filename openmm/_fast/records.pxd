@@ -42,10 +42,17 @@ cdef struct TransitionRecord:
 cdef struct StampsRecord:
     int64_t stage_ns[STAGES]
 
-# REC_BOOK: a book broke or was verified again.
+# REC_BOOK: a book broke or was verified again; source = feed index.
 cdef struct BookRecord:
     int32_t state               # book.BookState
     int32_t reason              # book.BookBreak of the last break
     int64_t best_bid_ticks
     int64_t best_ask_ticks
     uint64_t break_count
+
+# REC_SAMPLE: what the slow path saw at a timer, for time at touch and drawdown. MISSING: not known.
+cdef struct SampleRecord:
+    int64_t best_bid_ticks      # quoted book
+    int64_t best_ask_ticks
+    int64_t reference_uticks
+    int64_t base_lots

@@ -20,6 +20,7 @@ def layouts():
     cdef TransitionRecord d
     cdef StampsRecord e
     cdef BookRecord f
+    cdef SampleRecord g
     return {
         "Ladder": (sizeof(LadderRecord), {
             "view.now_ns": distance(&a, &a.view.now_ns),
@@ -99,5 +100,11 @@ def layouts():
             "best_bid_ticks": distance(&f, &f.best_bid_ticks),
             "best_ask_ticks": distance(&f, &f.best_ask_ticks),
             "break_count": distance(&f, &f.break_count),
+        }),
+        "Sample": (sizeof(SampleRecord), {
+            "best_bid_ticks": distance(&g, &g.best_bid_ticks),
+            "best_ask_ticks": distance(&g, &g.best_ask_ticks),
+            "reference_uticks": distance(&g, &g.reference_uticks),
+            "base_lots": distance(&g, &g.base_lots),
         }),
     }

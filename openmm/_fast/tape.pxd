@@ -31,6 +31,7 @@ cpdef enum Record:
     REC_INSTRUMENT = 26    # JSON
     REC_INCIDENT = 27      # JSON
     REC_END = 28           # JSON: session end, reason
+    REC_SAMPLE = 29        # best prices, reference and inventory at a timer
 
 # 32 bytes, little endian; payload follows, padded to 8.
 cdef struct RecordHeader:

@@ -30,6 +30,7 @@ class Record(IntEnum):
     REC_INSTRUMENT = 26
     REC_INCIDENT = 27
     REC_END = 28
+    REC_SAMPLE = 29
 
 @final
 class Tape:
