@@ -1,0 +1,240 @@
+"""Kraken's book checksum: CRC32 of the best ten levels' digits, kept up to date instead of recomputed.
+
+A level's text is the digits of its price in points and of its quantity in points. The CRC of a
+side is built from its levels' own CRCs: ``crc(A + B) = shift(crc(A), len(B)) ^ crc(B)``, where
+`shift` is linear, so four table look-ups apply it.
+
+Source: Kraken API documentation, "Book checksum (WebSocket v2)", read 2026-06; zlib `crc32_combine`
+for the combination of two CRCs.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memmove
+
+from openmm._fast.book cimport NO_ASK_TICKS, NO_BID_TICKS
+from openmm._fast.units cimport ASK, BID
+
+cdef extern from * nogil:
+    int clz64 "__builtin_clzll" (unsigned long long value)
+
+cdef enum:
+    TEXT_BYTES = 40         # of one level: two int64
+    STRIDE = 16             # of the long shift table
+    STRIDES = 26            # STRIDE * STRIDES > TOP * TEXT_BYTES
+
+cdef uint32_t CRC_TABLE[8][256]
+cdef uint32_t SHIFT[TEXT_BYTES + 1][4 * 256]    # over n bytes, one part for each byte of a CRC
+cdef uint32_t SHIFT_LONG[STRIDES][4 * 256]      # over STRIDE * n bytes
+cdef uint64_t POW10[20]
+cdef char PAIRS[200]
+
+
+cdef int make_tables() noexcept:
+    cdef uint32_t crc
+    cdef int i, k, n
+    for i in range(256):
+        crc = i
+        for k in range(8):
+            crc = (crc >> 1) ^ (0xEDB88320 if crc & 1 else 0)
+        CRC_TABLE[0][i] = crc
+    for i in range(256):
+        for k in range(1, 8):
+            crc = CRC_TABLE[k - 1][i]
+            CRC_TABLE[k][i] = (crc >> 8) ^ CRC_TABLE[0][crc & 0xFF]
+    for i in range(4 * 256):
+        SHIFT[0][i] = SHIFT_LONG[0][i] = <uint32_t>(i & 0xFF) << (8 * (i >> 8))
+    for n in range(1, TEXT_BYTES + 1):
+        for i in range(4 * 256):
+            crc = SHIFT[n - 1][i]
+            SHIFT[n][i] = (crc >> 8) ^ CRC_TABLE[0][crc & 0xFF]
+    for n in range(1, STRIDES):
+        for i in range(4 * 256):
+            SHIFT_LONG[n][i] = shift_by(SHIFT[STRIDE], SHIFT_LONG[n - 1][i])
+    POW10[0] = 1
+    for i in range(1, 20):
+        POW10[i] = POW10[i - 1] * 10
+    for i in range(100):
+        PAIRS[2 * i] = 48 + i // 10
+        PAIRS[2 * i + 1] = 48 + i % 10
+    return 1
+
+
+cdef inline uint32_t shift_by(const uint32_t* table, uint32_t crc) noexcept nogil:
+    return (
+        table[crc & 0xFF]
+        ^ table[256 + ((crc >> 8) & 0xFF)]
+        ^ table[512 + ((crc >> 16) & 0xFF)]
+        ^ table[768 + (crc >> 24)]
+    )
+
+
+cdef inline int put_digits(char* out, uint64_t value) noexcept nogil:
+    cdef int bits = 64 - clz64(value | 1)
+    cdef int n = (bits * 1233) >> 12
+    cdef uint64_t rest
+    cdef int at
+    n += value >= POW10[n]
+    if n == 0:
+        n = 1
+    at = n
+    while value >= 100:
+        rest = value // 100
+        at -= 2
+        memcpy(out + at, PAIRS + 2 * (value - rest * 100), 2)
+        value = rest
+    if value >= 10:
+        memcpy(out, PAIRS + 2 * value, 2)
+    else:
+        out[0] = <char>(48 + value)
+    return n
+
+
+cdef inline uint32_t crc_text(uint32_t crc, const unsigned char* p, int n) noexcept nogil:
+    cdef uint32_t low, high
+    crc = ~crc
+    while n >= 8:
+        memcpy(&low, p, 4)
+        memcpy(&high, p + 4, 4)
+        low ^= crc
+        crc = (
+            CRC_TABLE[7][low & 0xFF] ^ CRC_TABLE[6][(low >> 8) & 0xFF]
+            ^ CRC_TABLE[5][(low >> 16) & 0xFF] ^ CRC_TABLE[4][low >> 24]
+            ^ CRC_TABLE[3][high & 0xFF] ^ CRC_TABLE[2][(high >> 8) & 0xFF]
+            ^ CRC_TABLE[1][(high >> 16) & 0xFF] ^ CRC_TABLE[0][high >> 24]
+        )
+        p += 8
+        n -= 8
+    if n >= 4:
+        memcpy(&low, p, 4)
+        low ^= crc
+        crc = (
+            CRC_TABLE[3][low & 0xFF] ^ CRC_TABLE[2][(low >> 8) & 0xFF]
+            ^ CRC_TABLE[1][(low >> 16) & 0xFF] ^ CRC_TABLE[0][low >> 24]
+        )
+        p += 4
+        n -= 4
+    while n > 0:
+        crc = (crc >> 8) ^ CRC_TABLE[0][(crc ^ p[0]) & 0xFF]
+        p += 1
+        n -= 1
+    return ~crc
+
+
+cdef int put_digits_c(char* out, uint64_t value) noexcept nogil:
+    return put_digits(out, value)
+
+
+cdef uint32_t crc32_c(uint32_t crc, const char* text, int n_bytes) noexcept nogil:
+    return crc_text(crc, <const unsigned char*>text, n_bytes)
+
+
+cdef void top_clear_c(TopSide* top) noexcept nogil:
+    top.count = 0
+    top.clean = 0
+    top.prefix[0] = 0
+    top.prefix_bytes[0] = 0
+
+
+cdef void top_apply_c(TopSide* top, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
+    cdef int64_t key = price_ticks if side == ASK else -price_ticks
+    cdef int count = top.count
+    cdef int i = 0
+    cdef TopLevel* level
+    # A level behind the last one held stays out: if fewer than ten are held, others of the book
+    # may stand between, and `top_finish_c` takes in the right one.
+    if count == 0 or key > top.levels[count - 1].key:
+        return
+    while top.levels[i].key < key:
+        i += 1
+    level = &top.levels[i]
+    if level.key == key:
+        if qty_lots == level.qty_lots:
+            return
+        if qty_lots == 0:
+            count -= 1
+            memmove(level, level + 1, (count - i) * sizeof(TopLevel))
+            top.count = count
+        else:
+            level.qty_lots = qty_lots
+            level.text_bytes = 0
+    else:
+        if qty_lots == 0:
+            return
+        if count < TOP:
+            top.count = count + 1
+        else:
+            count -= 1
+        memmove(level + 1, level, (count - i) * sizeof(TopLevel))
+        level.key = key
+        level.qty_lots = qty_lots
+        level.text_bytes = 0
+    if i < top.clean:
+        top.clean = i
+
+
+cdef void top_finish_c(
+    TopSide* top, Book book, int side, int64_t tick_points, int64_t lot_points
+) noexcept nogil:
+    cdef char text[TEXT_BYTES]
+    cdef int64_t price_ticks
+    cdef int i
+    cdef int n
+    cdef TopLevel* level
+    while top.count < TOP and top.count < book.count[side]:
+        if top.count == 0:
+            price_ticks = book.best_ask_ticks if side == ASK else book.best_bid_ticks
+        else:
+            price_ticks = top.levels[top.count - 1].key
+            price_ticks = book.worse_c(side, price_ticks if side == ASK else -price_ticks)
+        if price_ticks == (NO_ASK_TICKS if side == ASK else NO_BID_TICKS):
+            break
+        level = &top.levels[top.count]
+        level.key = price_ticks if side == ASK else -price_ticks
+        level.qty_lots = book.qty_at_c(side, price_ticks)
+        level.text_bytes = 0
+        top.count += 1
+    for i in range(top.clean, top.count):
+        level = &top.levels[i]
+        if level.text_bytes == 0:
+            n = put_digits(
+                text, <uint64_t>((level.key if side == ASK else -level.key) * tick_points)
+            )
+            n += put_digits(text + n, <uint64_t>(level.qty_lots * lot_points))
+            level.crc = crc_text(0, <const unsigned char*>text, n)
+            level.text_bytes = n
+        top.prefix[i + 1] = shift_by(SHIFT[level.text_bytes], top.prefix[i]) ^ level.crc
+        top.prefix_bytes[i + 1] = top.prefix_bytes[i] + level.text_bytes
+    top.clean = top.count
+
+
+cdef uint32_t top_crc_c(const TopSide* bids, const TopSide* asks) noexcept nogil:
+    cdef uint32_t crc = asks.prefix[asks.count]
+    cdef int n = bids.prefix_bytes[bids.count]
+    crc = shift_by(SHIFT[n & (STRIDE - 1)], crc)
+    crc = shift_by(SHIFT_LONG[n // STRIDE], crc)
+    return crc ^ bids.prefix[bids.count]
+
+
+def crc32(bytes text not None, uint32_t crc=0):
+    """Compute the zlib CRC32 of `text`, continuing from `crc`."""
+    return crc_text(crc, text, <int>len(text))
+
+
+def crc_concat(uint32_t first, uint32_t second, int second_bytes):
+    """Combine the CRCs of two texts into that of their concatenation.
+
+    `second_bytes`: length of the second text, below 416.
+    """
+    if not 0 <= second_bytes < STRIDE * STRIDES:
+        raise ValueError(f"length must be 0 to {STRIDE * STRIDES - 1}: {second_bytes}")
+    first = shift_by(SHIFT[second_bytes & (STRIDE - 1)], first)
+    return shift_by(SHIFT_LONG[second_bytes // STRIDE], first) ^ second
+
+
+def digits(uint64_t value):
+    """Write the plain digits of `value`."""
+    cdef char out[20]
+    return out[: put_digits(out, value)]
+
+
+make_tables()

@@ -1,0 +1,49 @@
+from enum import IntEnum
+from typing import final
+
+from openmm._fast.ports import Encoder
+
+SEQ_MAX: int
+STP_TYPES: tuple[str, ...]
+
+class RequestKind(IntEnum):
+    REQUEST_UNDECIDED = 0
+    REQUEST_ADD = 1
+    REQUEST_BATCH_ADD = 2
+    REQUEST_AMEND = 3
+    REQUEST_CANCEL = 4
+    REQUEST_BATCH_CANCEL = 5
+
+def base32(value: int) -> str: ...
+def parse_client_id(text: str) -> tuple[str, str, int] | None: ...
+@final
+class KrakenEncoder(Encoder):
+    def __new__(
+        cls,
+        venue_symbol: str,
+        tick_points: int,
+        price_decimals: int,
+        lot_points: int,
+        qty_decimals: int,
+        bot: str,
+        session: str,
+        deadline_ms: int = 5000,
+        stp_type: str = "cancel_newest",
+        amend_symbol: bool = False,
+    ) -> KrakenEncoder: ...
+    @property
+    def has_token(self) -> bool: ...
+    @property
+    def last_req_id(self) -> int: ...
+    def adopt(self, seq: int, client_id: str) -> None: ...
+    def client_id(self, seq: int) -> str: ...
+    def encode(
+        self, actions: list[tuple[int, int, int, int, int, bool]], now_ns: int
+    ) -> list[tuple[bytes, int]]: ...
+    def encode_many(
+        self, actions: list[tuple[int, int, int, int, int, bool]], now_ns: int, rounds: int
+    ) -> int: ...
+    def fill_secret(self, message: bytes, hole: int) -> bytes: ...
+    def requests(self, req_id: int) -> tuple[RequestKind, list[int]] | None: ...
+    def seq_of(self, client_id: str) -> int: ...
+    def set_token(self, token: str) -> None: ...
