@@ -1,1 +1,17 @@
-"""The one door for every surface: commands in, read-only views out."""
+"""The one door for the surfaces: commands in, read-only views out."""
+
+from openmm.control.client import send_command
+from openmm.engine.commands import Command, Halt, Pause, Resume, Status, Stop
+from openmm.engine.rundir import RunDir, bots
+
+__all__ = [
+    "Command",
+    "Halt",
+    "Pause",
+    "Resume",
+    "RunDir",
+    "Status",
+    "Stop",
+    "bots",
+    "send_command",
+]

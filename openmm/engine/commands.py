@@ -1,0 +1,169 @@
+"""What an operator may tell a running bot, and how that is written on the command socket.
+
+One JSON object a line. Request: `{"id", "command", "args", "caller": {"surface", "user"}}`. Reply:
+`{"id", "ok": true, "result"}` or `{"id", "ok": false, "error": {"code", "message"}}`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeAlias
+
+import orjson
+
+from openmm.errors import CommandError
+
+LINE_BYTES_MAX = 1 << 16
+TEXT_CHARS_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Cancel everything and quote no more until resumed."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Withdraw the quotes until resumed; no alarm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Leave a pause or a halt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Cancel everything, prove that nothing is open, and end the process."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Tell the state in short; shows that the loop answers."""
+
+
+Command: TypeAlias = Halt | Pause | Resume | Stop | Status
+COMMANDS: dict[str, type[Command]] = {
+    "halt": Halt,
+    "pause": Pause,
+    "resume": Resume,
+    "stop": Stop,
+    "status": Status,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a command. `uid` and `pid` come from the kernel, the rest is what they say."""
+
+    surface: str
+    user: str
+    uid: int = -1
+    pid: int = -1
+
+    def __str__(self) -> str:
+        """Format for the journal and the log."""
+        return f"{self.user} by {self.surface} (uid {self.uid}, pid {self.pid})"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command with its number and its sender."""
+
+    id: int
+    command: Command
+    caller: Caller
+
+
+def name_of(command: Command) -> str:
+    """Return a command's name on the wire."""
+    return type(command).__name__.lower()
+
+
+def encode_request(request: Request) -> bytes:
+    """Write a request as one line."""
+    body = {
+        "id": request.id,
+        "command": name_of(request.command),
+        "args": asdict(request.command),
+        "caller": {"surface": request.caller.surface, "user": request.caller.user},
+    }
+    return orjson.dumps(body) + b"\n"
+
+
+def decode_request(line: bytes, uid: int = -1, pid: int = -1) -> Request:
+    """Read a request; `uid` and `pid` are the sender's, by the kernel.
+
+    Raises:
+        CommandError: no JSON, an unknown command or argument, or a value of another type.
+    """
+    body = _object(line, "request")
+    number, name, caller = body.get("id"), body.get("command"), body.get("caller")
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise CommandError(f"a request's id is an integer; got {_short(number)}")
+    kind = COMMANDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise CommandError(f"known commands are {', '.join(COMMANDS)}; got {_short(name)}")
+    args = body.get("args", {})
+    if not isinstance(args, dict):
+        raise CommandError(f"a command's args are an object; got {_short(args)}")
+    known = {field.name for field in fields(kind)}
+    for key, value in args.items():
+        if key not in known:
+            raise CommandError(
+                f"{name} takes {', '.join(known) or 'no argument'}; got {_short(key)}"
+            )
+        if not isinstance(value, str) or len(value) > TEXT_CHARS_MAX:
+            allowed = f"a text of at most {TEXT_CHARS_MAX} characters"
+            raise CommandError(f"{name}.{key} is {allowed}; got {_short(value)}")
+    if not isinstance(caller, dict) or not all(
+        isinstance(caller.get(key), str) and len(caller[key]) <= TEXT_CHARS_MAX
+        for key in ("surface", "user")
+    ):
+        raise CommandError(f"a caller tells surface and user; got {_short(caller)}")
+    return Request(number, kind(**args), Caller(caller["surface"], caller["user"], uid, pid))
+
+
+def encode_reply(number: int | None, result: dict[str, Any]) -> bytes:
+    """Write a reply of success as one line."""
+    return orjson.dumps({"id": number, "ok": True, "result": result}) + b"\n"
+
+
+def encode_error(number: int | None, code: str, message: str) -> bytes:
+    """Write a reply of failure as one line."""
+    error = {"code": code, "message": message}
+    return orjson.dumps({"id": number, "ok": False, "error": error}) + b"\n"
+
+
+def decode_reply(line: bytes, number: int) -> dict[str, Any]:
+    """Read the reply to request `number`; return its result.
+
+    Raises:
+        CommandError: the bot refused (its own words), or the line is no such reply.
+    """
+    body = _object(line, "reply")
+    if body.get("ok") is False and isinstance(error := body.get("error"), dict):
+        raise CommandError(str(error.get("message")), code=str(error.get("code")))
+    result = body.get("result")
+    if body.get("ok") is not True or body.get("id") != number or not isinstance(result, dict):
+        raise CommandError(f"not the reply to request {number}; got {_short(body)}")
+    return result
+
+
+def _object(line: bytes, what: str) -> dict[str, Any]:
+    try:
+        body = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise CommandError(f"a {what} is one JSON object a line ({error})") from None
+    if not isinstance(body, dict):
+        raise CommandError(f"a {what} is one JSON object a line; got {_short(body)}")
+    return body
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:80] + "…"
