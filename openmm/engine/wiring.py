@@ -1,0 +1,148 @@
+"""From a configuration and the venue's facts to the compiled tables of one bot."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from openmm import config as conf
+from openmm._fast.book import Book
+from openmm._fast.checks import Checks, RateBudget
+from openmm._fast.inventory import Inventory
+from openmm._fast.latency import StageLatency
+from openmm._fast.orders import OrderTable
+from openmm._fast.pipeline import Feed, Pipeline
+from openmm._fast.planner import Planner
+from openmm._fast.ports import Encoder, Strategy, Transport
+from openmm._fast.reference import Reference
+from openmm._fast.signals import Signals
+from openmm._fast.tape import Tape
+from openmm.config import BotConfig, Grid, PythonStrategy
+from openmm.errors import ConfigError
+from openmm.instrument import Instrument
+from openmm.risk import limits as risk_limits
+from openmm.risk.monitor import MonitorLimits, RiskMonitor
+from openmm.strategy.grid import GridStrategy
+from openmm.strategy.plugin import PythonPlugin, QuoteMaker
+from openmm.venues.base import Connector
+
+# Ticks a side of the price that the ladder's window covers; prices outside it still work.
+BOOK_WINDOW_TICKS = 1 << 15
+BOOK_OUTSIDE_LEVELS = 2048
+
+
+@final
+@dataclass(slots=True)
+class Tables:
+    """Everything the hot path of one bot is made of."""
+
+    instrument: Instrument
+    pipeline: Pipeline
+    feeds: list[Feed]
+    monitor: RiskMonitor
+
+
+def make_strategy(
+    config: BotConfig, instrument: Instrument, custom: QuoteMaker | None = None
+) -> Strategy:
+    """Make the configured strategy, or wrap the caller's own.
+
+    Raises:
+        ConfigError: the class of a `kind = "python"` strategy cannot be made.
+    """
+    spec = instrument.spec()
+    if custom is not None:
+        return PythonPlugin(custom, spec)
+    if isinstance(config.strategy, Grid):
+        return GridStrategy(conf.grid_params(config, instrument), spec)
+    return PythonPlugin(_load_maker(config.strategy), spec)
+
+
+def _load_maker(strategy: PythonStrategy) -> QuoteMaker:
+    module_name, _, class_name = strategy.class_path.partition(":")
+    try:
+        made = getattr(importlib.import_module(module_name), class_name)(**strategy.params)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            "strategy.class", strategy.class_path, f"a class that can be made ({error})"
+        ) from error
+    if not callable(getattr(made, "quote", None)):
+        raise ConfigError(
+            "strategy.class", strategy.class_path, "a class with a method quote(view)"
+        )
+    return made  # type: ignore[no-any-return]
+
+
+def make_tables(
+    config: BotConfig,
+    instruments: Sequence[Instrument],
+    connectors: Sequence[Connector],
+    *,
+    mid_ticks: int,
+    tape: Tape,
+    encoder: Encoder,
+    transport: Transport,
+    custom: QuoteMaker | None = None,
+) -> Tables:
+    """Build the tables of a bot.
+
+    Args:
+        instruments, connectors: one for each `config.venue`, in its order.
+        mid_ticks: the quoted instrument's price now; distances given as a share become ticks at it.
+    """
+    quoted_index = config.venue.index(config.quoted)
+    instrument = instruments[quoted_index]
+    reference = Reference(
+        outlier_floor_ppm=config.signal.outlier_floor_ppm, clamp_ppm=config.signal.clamp_ppm
+    )
+    feeds: list[Feed] = []
+    for index, venue in enumerate(config.venue):
+        own = instruments[index]
+        # A source's tick in the quoted instrument's: exact, as a fraction.
+        num, den = (own.tick_size / instrument.tick_size).as_integer_ratio()
+        own_mid_ticks = max(1, mid_ticks * den // num)
+        reference.add(
+            scale_num=num, scale_den=den, **conf.source_params(venue, mid_ticks)
+        )
+        book = Book(window_ticks=BOOK_WINDOW_TICKS, outside_levels=BOOK_OUTSIDE_LEVELS)
+        signals = Signals(**conf.signal_params(config, own_mid_ticks))
+        decoder = connectors[index].market_decoder(
+            own, book, depth=venue.depth, verify=venue.verify_checksum
+        )
+        feeds.append(Feed(decoder, book, signals, index, quoted=index == quoted_index))
+    connector = connectors[quoted_index]
+    plan = conf.planner_params(config, mid_ticks)
+    budget: RateBudget = connector.rate_budget(
+        reserve=lambda threshold_milli: risk_limits.rate_reserve_milli(config, threshold_milli)
+    )
+    pipeline = Pipeline(
+        feeds[quoted_index],
+        reference,
+        make_strategy(config, instrument, custom),
+        Planner(
+            tolerance_ticks=plan["tolerance_ticks"],
+            qty_tolerance_ppm=plan["qty_tolerance_ppm"],
+            amend_supported=connector.capabilities.amend,
+            order_age_ns_max=plan["order_age_ns_max"],
+        ),
+        Checks(risk_limits.limits(config, instrument), instrument.spec(), budget),
+        OrderTable(),
+        Inventory(**conf.inventory_params(config, instrument)),
+        encoder,
+        transport,
+        tape,
+        StageLatency(),
+        requote_uticks=plan["requote_ticks"] * 1_000_000,
+    )
+    monitor = RiskMonitor(
+        MonitorLimits(
+            drawdown_ppm_max=config.risk.max_drawdown_ppm,
+            drawdown_peak_ppm_max=config.risk.max_drawdown_peak_ppm,
+            inventory_lots_max=instrument.floor_lots(config.risk.max_inventory),
+            fills_per_minute_max=config.risk.fills_per_minute,
+            cooldown_ns=config.risk.cooldown_ns,
+        )
+    )
+    return Tables(instrument, pipeline, feeds, monitor)
