@@ -8,7 +8,7 @@ Every event reached the tape before it gets here, so a replay calls the same met
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 from typing import Protocol, final
@@ -38,6 +38,7 @@ from openmm.events import (
 )
 from openmm.instrument import Instrument
 from openmm.risk.monitor import RiskChanged, RiskMonitor
+from openmm.settlement.reconcile import Difference
 
 SECOND_NS = 1_000_000_000
 # How long to wait before the n-th query of an order that went unanswered; then the last, for ever.
@@ -176,7 +177,59 @@ class Step:
     _resync: dict[int, _Resync] = field(default_factory=dict)
     _terminal: OrderedDict[int, int] = field(default_factory=OrderedDict)
     _requoted_ns: int = 0
+    _expected: dict[str, Decimal] = field(default_factory=dict)
+    _moved_ns: int = 0
     _out: list[Request] = field(default_factory=list)
+
+    # ------------------------------------------------------------------ money
+
+    def set_opening(self, opening: Mapping[str, Decimal], now_ns: int) -> None:
+        """Take the opening balances of base and quote; what we hold follows from here on."""
+        instrument = self.instrument
+        self._expected = dict(opening)
+        for asset, total in opening.items():
+            event = BalanceUpdated(asset, total, None, Decimal(0), "opening", "", now_ns)
+            self.pipeline.append(
+                Record.REC_BALANCE, self.pipeline.feed.index, now_ns, journal.balance_record(event)
+            )
+        self.pipeline.inventory.set_balances(
+            self.base_lots(opening[instrument.base]), self.quote_ticklots(opening[instrument.quote])
+        )
+
+    def expected(self) -> dict[str, Decimal]:
+        """Return opening plus every booked change, by asset."""
+        return dict(self._expected)
+
+    def quiet_ns(self, now_ns: int) -> int:
+        """Return how long ago money last moved."""
+        return now_ns - self._moved_ns
+
+    def on_differences(
+        self, found: Sequence[Difference], halt_above_ppm: int, now_ns: int
+    ) -> list[Request]:
+        """Halt when what the venue lacks or has too much passes a share of equity."""
+        inventory = self.pipeline.inventory
+        reference = self.pipeline.reference.price_uticks
+        for one in found:
+            if one.asset == self.instrument.quote:
+                ticklots = abs(self.quote_ticklots(one.amount))
+            elif one.asset == self.instrument.base and reference > 0:
+                ticklots = abs(self.base_lots(one.amount)) * reference // 1_000_000
+            else:
+                continue
+            if ticklots * 1_000_000 > halt_above_ppm * inventory.equity_ticklots:
+                detail = f"balance differs by more than {halt_above_ppm / 10_000:g}%: {one}"
+                for change in self.monitor.halt("reconciliation", detail, now_ns):
+                    self._apply(change, now_ns)
+        return self._take()
+
+    def counter_values(self) -> dict[str, int]:
+        """Return the session's counters by name."""
+        return {name: int(getattr(self.counters, name)) for name in Counters.__slots__}
+
+    def _post(self, asset: str, change: Decimal, now_ns: int) -> None:
+        self._expected[asset] = self._expected.get(asset, Decimal(0)) + change
+        self._moved_ns = now_ns
 
     # ------------------------------------------------------------------ events
 
@@ -358,12 +411,17 @@ class Step:
         self.monitor.on_fill(now_ns)
         inventory = self.pipeline.inventory
         inventory.fill(event.side, event.price_ticks, event.qty_lots)
+        qty = self.instrument.qty(event.qty_lots)
+        sign = 1 if event.side == Side.BUY else -1
+        self._post(self.instrument.base, sign * qty, now_ns)
+        self._post(self.instrument.quote, -sign * event.cost, now_ns)
         for fee in event.fees:
-            self._on_fee(fee)
+            self._on_fee(fee, now_ns)
         self._settle_terminal(seq, now_ns)
         self.pipeline.set_inputs(fills_last_minute=self.monitor.fills_last_minute(now_ns))
 
-    def _on_fee(self, fee: Fee) -> None:
+    def _on_fee(self, fee: Fee, now_ns: int) -> None:
+        self._post(fee.asset, -fee.amount, now_ns)
         self.fees[fee.asset] = self.fees.get(fee.asset, Decimal(0)) + fee.amount
         inventory = self.pipeline.inventory
         if fee.asset == self.instrument.quote:
@@ -380,6 +438,7 @@ class Step:
             return
         # Money moved for another reason than our fills: what we hold changes, P&L does not.
         change = event.change - event.fee
+        self._post(event.asset, change, now_ns)
         inventory = self.pipeline.inventory
         if event.asset == self.instrument.quote:
             ticklots = self.quote_ticklots(change)

@@ -26,7 +26,7 @@ from openmm.risk import limits as risk_limits
 from openmm.risk.monitor import MonitorLimits, RiskMonitor
 from openmm.strategy.grid import GridStrategy
 from openmm.strategy.plugin import PythonPlugin, QuoteMaker
-from openmm.venues.base import Connector
+from openmm.venues.connector import Connector
 
 # Ticks a side of the price that the ladder's window covers; prices outside it still work.
 BOOK_WINDOW_TICKS = 1 << 15

@@ -1,0 +1,204 @@
+"""What the engine asks of a venue: compiled ends for the hot path, bytes and events for the slow one.
+
+A connector is pure but for `Rest`: it makes and reads messages, it opens no socket. The engine's
+loop owns the connections, so that a simulated or an in-memory venue is driven by the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from openmm._fast.book import Book
+from openmm._fast.checks import RateBudget
+from openmm._fast.ports import Decoder, Encoder
+from openmm.events import Event, OrderFilled, OrderUpdated
+from openmm.instrument import Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a venue can do, with its scope."""
+
+    amend: bool  # in place, keeping the order's id
+    amend_keeps_priority: bool  # at least for a smaller quantity at the same price
+    batch_add_max: int  # orders in one message, 1: no batches
+    batch_cancel_max: int
+    cancel_all_scope: str  # "account", "instrument" or "none"
+    dead_man: bool  # a dead-man's switch, account-wide
+    websocket_trading: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Keys:
+    """An API key and its secret. Never shown: `repr` tells neither."""
+
+    key: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return "Keys(***)"
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """An account's rates for one instrument, parts per million; negative is a rebate."""
+
+    maker_ppm: int
+    taker_ppm: int
+
+
+class Rest(Protocol):
+    """The venue's request side: start-up, recovery, proof. Every call is bounded in time.
+
+    Raises:
+        TransportError: no answer; what the venue did is unknown.
+        VenueRejected: the venue said no.
+    """
+
+    async def server_time_ns(self) -> int:
+        """Return the venue's clock, UTC."""
+        ...
+
+    async def instruments(self, names: Sequence[str]) -> dict[str, Instrument]:
+        """Return the named instruments with their steps, minimums and listed fees."""
+        ...
+
+    async def mid(self, instrument: Instrument) -> Decimal:
+        """Return the middle of the best bid and ask now."""
+        ...
+
+    async def token(self) -> str:
+        """Return a fresh credential for the private stream."""
+        ...
+
+    async def fees(self, instrument: Instrument) -> Fees:
+        """Return the account's own rates."""
+        ...
+
+    async def balances(self) -> dict[str, Decimal]:
+        """Return the total held of every asset, by the instrument's asset names."""
+        ...
+
+    async def open_orders(self) -> list[OrderUpdated]:
+        """Return every open order of the account (source QUERY)."""
+        ...
+
+    async def find_orders(
+        self, client_ids: Sequence[str], venue_order_ids: Sequence[str]
+    ) -> list[OrderUpdated | OrderFilled]:
+        """Return states and fills of the orders asked for; an order it does not know is absent."""
+        ...
+
+    async def fills_since(self, ts_ns: int) -> list[OrderFilled]:
+        """Return the account's fills from a moment on, oldest first."""
+        ...
+
+    async def cancel(self, venue_order_ids: Sequence[str]) -> int:
+        """Cancel orders by venue id; returns how many the venue took."""
+        ...
+
+    async def close(self) -> None:
+        """Release the connections."""
+        ...
+
+
+class Connector(Protocol):
+    """One venue, seen from the engine."""
+
+    name: str
+    capabilities: Capabilities
+
+    @property
+    def public_url(self) -> str:
+        """Where market data comes from."""
+        ...
+
+    @property
+    def private_url(self) -> str:
+        """Where orders go and private streams come from."""
+        ...
+
+    def rest(self) -> Rest:
+        """Return the request side."""
+        ...
+
+    def instrument(self, name: str) -> Instrument:
+        """Return an instrument already fetched over `rest().instruments`."""
+        ...
+
+    def market_decoder(
+        self, instrument: Instrument, book: Book, *, depth: int, verify: bool
+    ) -> Decoder:
+        """Make a decoder bound to one instrument's book."""
+        ...
+
+    def order_encoder(self, instrument: Instrument, *, bot: str, session_s: int) -> Encoder:
+        """Make the encoder of a session; also what the slow path asks about client ids."""
+        ...
+
+    def rate_budget(self, *, reserve: Callable[[int], int]) -> RateBudget:
+        """Make the venue's rate counter; `reserve` maps its threshold to the part kept for cancels."""
+        ...
+
+    def set_token(self, token: str) -> None:
+        """Use this credential in every later private message."""
+        ...
+
+    def subscribe_market(self, instrument: Instrument, depth: int) -> list[bytes]:
+        """Make the messages that start the market data of an instrument."""
+        ...
+
+    def resubscribe_book(self, instrument: Instrument, depth: int) -> list[bytes]:
+        """Make the messages that bring a new snapshot."""
+        ...
+
+    def subscribe_private(self) -> list[bytes]:
+        """Make the messages that start the private streams, with snapshots."""
+        ...
+
+    def private_ready(self) -> bool:
+        """Whether every private stream's snapshot has been read since the last subscribe."""
+        ...
+
+    def ping(self) -> bytes:
+        """Make a liveness request."""
+        ...
+
+    def cancel_all(self) -> bytes | None:
+        """Make the request that cancels the whole account's orders; None: the venue has none."""
+        ...
+
+    def dead_man(self, timeout_s: int) -> bytes | None:
+        """Make the request that arms (0: disarms) the dead-man's switch; None: there is none."""
+        ...
+
+    def read_public(self, payload: bytes, recv_ns: int) -> list[Event]:
+        """Decode a public message that was not for the hot path."""
+        ...
+
+    def read_private(self, payload: bytes, recv_ns: int) -> list[Event]:
+        """Decode a private message."""
+        ...
+
+    def redact(self, payload: bytes) -> bytes:
+        """Blank every secret of a private message, for the journal."""
+        ...
+
+    def client_id(self, seq: int) -> str:
+        """Return the client id of an order of this session."""
+        ...
+
+    def seq_of(self, client_id: str) -> int:
+        """Return the order-table sequence of an id of this session, 0 when it is not."""
+        ...
+
+    def is_earlier(self, client_id: str) -> bool:
+        """Whether the id is this bot's, of an earlier session."""
+        ...
+
+    def requested(self, req_id: int) -> tuple[str, Sequence[int]]:
+        """Return the kind of a hot-path request and the sequences it carried; ("", ()) if unknown."""
+        ...
