@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self, TypeVar, final
@@ -24,11 +25,13 @@ from openmm._fast.book import BookBreak, BookState
 from openmm._fast.checks import RiskState
 from openmm._fast.feed import EventClock, MarketListener, PrivateListener, SocketTransport
 from openmm._fast.ports import MemoryTransport, Transport
-from openmm._fast.tape import Record, Tape
+from openmm._fast.tape import Record
 from openmm.config import BotConfig, check_with_instrument
 from openmm.engine import snapshot, wiring
+from openmm.engine.commands import Halt, Pause, Request as Asked, Resume, Status, Stop, name_of
+from openmm.engine.door import CommandServer
 from openmm.engine.links import Link
-from openmm.engine.run import RunFiles
+from openmm.engine.session import SessionFiles
 from openmm.engine.step import (
     Alert,
     CancelStray,
@@ -40,13 +43,13 @@ from openmm.engine.step import (
     Step,
     StepConfig,
 )
-from openmm.errors import CommandError, ConfigError, OpenMMError, TransportError, VenueError
-from openmm.events import Event, OrderUpdated
+from openmm.errors import ConfigError, OpenMMError, TransportError, VenueError
+from openmm.events import BalanceUpdated, Event, OrderUpdated
 from openmm.instrument import Instrument
-from openmm.risk.alerts import Alerts
+from openmm.risk.alert import AlertMessage, post_alert
 from openmm.settlement.reconcile import Difference, reconcile
 from openmm.strategy.plugin import QuoteMaker
-from openmm.telemetry import TelemetrySnapshot, TelemetryWriter
+from openmm.telemetry import TelemetrySnapshot
 from openmm.venues import registry
 from openmm.venues.connector import Connector, Keys
 
@@ -106,14 +109,14 @@ class Engine:
         self._stopping = asyncio.Event()
         self._step: Step | None = None
         self._tables: wiring.Tables | None = None
-        self._files: RunFiles | None = None
-        self._alerts: Alerts | None = None
+        self._files: SessionFiles | None = None
+        self._door: CommandServer | None = None
         self._paper: Any = None
         self._opening: dict[str, Decimal] = {}
         self._strays: set[str] = set()
         self._private_seen = asyncio.Event()
-        self._last_reconcile: list[Difference] = []
-        self._telemetry: TelemetryWriter | None = None
+        self._open_proved: int | None = None
+        self._closing: dict[str, Decimal] = {}
         self._drain_due = False
         self._previous_hook: Callable[[Any], object] | None = None
 
@@ -189,12 +192,12 @@ class Engine:
     async def _start(self) -> None:
         config = self.config
         _refuse_remote(config)
-        self._files = RunFiles(config, self._clock.now_ns())
-        self._files.lock()
+        files = self._files = SessionFiles(config, self._clock.now_ns())
         # An exception that compiled code can only print means state nobody checked: stop quoting.
         self._previous_hook = sys.unraisablehook
         sys.unraisablehook = self._on_unraisable
-        self._alerts = Alerts(config.risk.webhook)
+        if self._keys is not None:
+            files.lock_account(self._keys)
         paper = config.bot.mode == "paper"
         quoted_index = config.venue.index(config.quoted)
         for index, venue in enumerate(config.venue):
@@ -222,9 +225,9 @@ class Engine:
             instruments[quoted_index] = instrument
         check_with_instrument(config, instrument)
 
-        tape = self._files.open_tape()
+        tape = files.open_tape()
         encoder = connector.order_encoder(
-            instrument, bot=config.bot.name, session_s=self._files.session_s
+            instrument, bot=config.bot.name, session_s=files.session_s
         )
         transport: Transport = SocketTransport()
         if paper:
@@ -243,12 +246,14 @@ class Engine:
             ),
         )  # fmt: skip
         now_ns = self._clock.now_ns()
-        self._append(Record.REC_SESSION, 0, now_ns, self._files.session_record(config))
+        self._append(
+            Record.REC_SESSION, 0, now_ns,
+            files.session_record(connector.client_id(0)[:-7], instrument.floor_ticks(mid)),
+        )  # fmt: skip
         for one in instruments:
             self._append(Record.REC_INSTRUMENT, 0, now_ns, journal.instrument_record(one))
-        self._files.start_writer()
-        self._telemetry = TelemetryWriter(self._files.telemetry_path)
-
+        await asyncio.to_thread(files.start_writer)
+        files.note(pid=os.getpid(), state="starting", config=config.model_dump(mode="json"))
         await self._measure_clock(connector)
         await self._adopt(connector, instrument)
         await self._open_balances(connector, instrument)
@@ -266,6 +271,9 @@ class Engine:
                 self._spawn(self._dead_man(config.dead_man_ns), "dead man")
             self._spawn(self._watch_clock(connector), "clock")
         self._spawn(self._reconcile_loop(), "reconcile")
+        self._door = CommandServer(files.run_dir.socket, self._on_command)
+        await self._door.start()
+        files.note(pid=os.getpid(), state="running", config=config.model_dump(mode="json"))
         log.info("quoting %s on %s", instrument.name, config.quoted.label)
 
     async def _measure_clock(self, connector: Connector) -> None:
@@ -479,16 +487,30 @@ class Engine:
                     if self._private is not None:
                         self._private.drop()
 
-    def _alert(self, severity: str, text: str) -> None:
+    def _alert(
+        self, severity: str, text: str, asset: str = "", amount: Decimal | None = None
+    ) -> None:
         level = {"info": logging.INFO, "warning": logging.WARNING}.get(severity, logging.ERROR)
         log.log(level, "%s", text)
         now_ns = self._clock.now_ns()
         if severity != "info":
-            self._append(Record.REC_INCIDENT, 0, now_ns, journal.incident_record(severity, text))
-        if severity == "critical" and self._alerts is not None and self._alerts.wanted:
-            self._spawn(
-                self._alerts.post(self.config.bot.name, severity, text), "webhook", vital=False
-            )
+            self._append(Record.REC_INCIDENT, 0, now_ns, journal.incident_record(text, severity, asset=asset, amount=amount))
+        url = self.config.risk.webhook
+        if severity == "critical" and url is not None:
+            self._spawn(self._post(url, severity, text, now_ns), "webhook", vital=False)
+
+    async def _post(self, url: str, severity: str, text: str, now_ns: int) -> None:
+        assert self._files is not None
+        halted = self._tables is not None and self._tables.monitor.state is RiskState.HALTED
+        event = "halted" if halted else "incident"
+        why = await post_alert(
+            url,
+            AlertMessage(
+                event, severity, self.config.bot.name, self._files.session_id, now_ns, text
+            ),
+        )
+        if why:
+            log.error("the webhook did not take the alert: %s", why)
 
     def _resubscribe(self, request: Resubscribe) -> None:
         feed, link = self.tables.feeds[request.feed_index], self._links[request.feed_index]
@@ -531,7 +553,7 @@ class Engine:
             return []
         found = await connector.rest().find_orders(client_ids, venue_ids)
         self._append(
-            Record.REC_REST, SOURCE_REST, self._clock.now_ns(), journal.events_record(found)
+            Record.REC_REST, SOURCE_REST, self._clock.now_ns(), journal.json_record({"found": len(found)})
         )
         return list(found)
 
@@ -574,23 +596,26 @@ class Engine:
             if self.tables.pipeline.tape.stop_requested and not self._stopping.is_set():
                 self._handle(step.trip("the journal's writer asked to stop (disk low?)", now_ns))
                 self.request_stop("journal writer asked to stop")
+            if self._files is not None and self._files.writer_lost():
+                await asyncio.to_thread(self._files.restart_writer)
             if self._paper is not None:
                 self._schedule_drain()
             self._handle(step.on_timer(now_ns))
 
     async def _publish(self) -> None:
-        assert self._telemetry is not None
+        assert self._files is not None and self._files.telemetry is not None
         interval_s = self.config.engine.telemetry_interval_ns / 1e9
         while True:
-            self._telemetry.publish(self.snapshot())
+            self._files.telemetry.publish(self.snapshot())
             await asyncio.sleep(interval_s)
 
     def snapshot(self) -> TelemetrySnapshot:
         """Return the state as it is shown to people; publishes to `on_snapshot` too."""
         assert self._files is not None
         taken = snapshot.take(
-            self.config, self._files, self.step, self.tables, self._all_links(), self._clock.now_ns()
-        )
+            self.config, self._files.session_id, self._files.started_ns, self.step, self.tables,
+            self._clock.now_ns(), self.stop_reason,
+        )  # fmt: skip
         if self._on_snapshot is not None:
             self._on_snapshot(taken)
         return taken
@@ -638,11 +663,11 @@ class Engine:
         now_ns = self._clock.now_ns()
         if step.counters.fills != fills or step.quiet_ns(now_ns) < 1_000_000_000:
             return None
-        self._append(Record.REC_REST, SOURCE_REST, now_ns, journal.balances_record(balances))
+        self._append(Record.REC_REST, SOURCE_REST, now_ns, journal.json_record(balances))
         found = reconcile(expected, balances)
-        self._last_reconcile = found
+        self._closing = {asset: balances.get(asset, Decimal(0)) for asset in expected}
         for one in found:
-            self._alert("warning", f"balance differs: {one}")
+            self._alert("warning", f"balance differs: {one}", one.asset, one.amount)
         self._handle(
             step.on_differences(found, self.config.settlement.halt_above_ppm, now_ns)
         )
@@ -650,32 +675,37 @@ class Engine:
 
     # ------------------------------------------------------------------ commands
 
-    async def command(self, name: str, args: dict[str, Any], caller: str) -> dict[str, Any]:
-        """Carry out one command of the door; every one is journalled before it acts.
-
-        Raises:
-            OpenMMError: the command cannot be carried out, with the reason.
-        """
+    async def _on_command(self, asked: Asked) -> dict[str, Any]:
+        """Carry out one command of the door; all but `status` are journalled before they act."""
         now_ns = self._clock.now_ns()
-        if name != "status":
-            self._append(
-                Record.REC_COMMAND, 0, now_ns, journal.command_record(name, args, caller)
+        caller, command = str(asked.caller), asked.command
+        if not isinstance(command, Status):
+            record = journal.command_record(
+                name_of(command), asdict(command), caller, asked.caller.surface
             )
+            self._append(Record.REC_COMMAND, 0, now_ns, record)
         step = self.step
-        match name:
-            case "status":
-                return self.snapshot().as_dict()
-            case "halt":
-                self._handle(step.halt(caller, now_ns))
-            case "pause":
+        match command:
+            case Halt():
+                self._handle(step.halt(f"{caller} {command.reason}".strip(), now_ns))
+            case Pause():
                 self._handle(step.pause(caller, now_ns))
-            case "resume":
+            case Resume():
                 self._handle(step.resume(caller, now_ns))
-            case "stop":
-                self.request_stop(f"stopped by {caller}")
-            case _:
-                raise CommandError(f"no such command: {name!r}; known: halt, pause, resume, stop, status")
-        return {"risk_state": self.tables.monitor.state.name}
+            case Stop():
+                self.request_stop(f"stopped by {caller} {command.reason}".strip())
+            case Status():
+                pass
+        pipeline = self.tables.pipeline
+        return {
+            "risk_state": self.tables.monitor.state.name,
+            "risk_reason": self.tables.monitor.halt_reason,
+            "stopping": self._stopping.is_set(),
+            "live_orders": pipeline.table.live_count,
+            "unknown_orders": pipeline.table.unknown_count,
+            "book_state": BookState(pipeline.feed.book.state).name,
+            "last_decision": pipeline.last_decision.name,
+        }
 
     # ------------------------------------------------------------------ stop
 
@@ -695,6 +725,7 @@ class Engine:
                 except VenueError as error:
                     log.warning("open orders: %s", error)
                 else:
+                    self._open_proved = len(mine)
                     if not mine and self.tables.pipeline.table.live_count == 0:
                         break
                     if mine:
@@ -744,23 +775,31 @@ class Engine:
         for connector in self._connectors:
             await connector.rest().close()
         now_ns = self._clock.now_ns()
-        if self._step is not None and self._tables is not None:
-            if self._telemetry is not None:
-                self._telemetry.publish(self.snapshot())
+        if self._door is not None:
+            await self._door.close()
+        files = self._files
+        if files is not None and self._step is not None and self._tables is not None:
+            for asset, total in self._closing.items():
+                event = BalanceUpdated(asset, total, None, Decimal(0), "closing", "", now_ns)
+                self._append(Record.REC_BALANCE, 0, now_ns, journal.balance_record(event))
             self._append(
                 Record.REC_END, 0, now_ns,
                 journal.end_record(
-                    reason=self.stop_reason, exit_code=self.exit_code,
-                    expected=self.step.expected(), venue=dict(self.step.balances),
-                    reference_uticks=self.tables.pipeline.reference.price_uticks,
-                    counters=self.step.counter_values(),
-                    latency=self.tables.pipeline.latency.to_bytes(),
+                    journal.EndRecord(
+                        self.stop_reason, now_ns, self._open_proved, self._step.counter_values()
+                    )
                 ),
             )  # fmt: skip
-        if self._telemetry is not None:
-            self._telemetry.close()
-        if self._files is not None:
-            await asyncio.to_thread(self._files.close)
+            if files.telemetry is not None:
+                files.telemetry.publish(self.snapshot())
+        if files is not None:
+            end = {
+                "state": "ended", "ended_ns": now_ns, "exit_code": self.exit_code,
+                "reason": self.stop_reason, "open_orders": self._open_proved,
+            }  # fmt: skip
+            if not await asyncio.to_thread(files.close, end):
+                log.error("the writer did not finish: the journal on disk may lack the end")
+                self.exit_code = EXIT_FAILED
         if self._previous_hook is not None:
             sys.unraisablehook = self._previous_hook
             self._previous_hook = None

@@ -1,0 +1,159 @@
+"""The files and processes around one session: folder, locks, tape, telemetry page, writer."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+from openmm import __version__, journal
+from openmm._fast.tape import Tape
+from openmm.config import BotConfig, default_run_dir
+from openmm.engine.rundir import Lock, RunDir, lock_account, lock_bot
+from openmm.errors import JournalError
+from openmm.telemetry import TelemetryWriter
+from openmm.venues.connector import Keys
+
+log = logging.getLogger(__name__)
+
+WRITER_START_S = 20.0
+WRITER_END_S = 30.0
+
+
+@final
+class SessionFiles:
+    """Own what a session leaves on disk; made before anything is connected, closed last."""
+
+    def __init__(self, config: BotConfig, started_ns: int) -> None:
+        self.config = config
+        self.started_ns = started_ns
+        # Client ids carry the start in seconds: a bot starts at most once a second.
+        self.session_s = started_ns // 1_000_000_000
+        root = config.bot.run_dir or default_run_dir()
+        self.run_dir = RunDir(root, config.bot.name).make()
+        started = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self.session_s))
+        self.session_id = f"{config.bot.name}-{started}"
+        self._locks: list[Lock] = [lock_bot(self.run_dir)]
+        self.tape: Tape | None = None
+        self.telemetry: TelemetryWriter | None = None
+        self._writer: subprocess.Popen[bytes] | None = None
+
+    def lock_account(self, keys: Keys) -> None:
+        """Keep other bots of this host off the account.
+
+        Raises:
+            CommandError: one trades it already.
+        """
+        venue = self.config.quoted
+        self._locks.append(lock_account(venue.name, venue.endpoints.rest or "", keys.key))
+
+    @property
+    def store_url(self) -> str:
+        """Where the writer keeps the ledger."""
+        return self.config.settlement.store or f"sqlite:///{self.run_dir.store}"
+
+    def open_tape(self) -> Tape:
+        """Make the session's ring and telemetry page."""
+        self.tape = Tape(
+            self.run_dir.tape,
+            size_bytes=self.config.engine.tape_size_bytes,
+            session_id=self.session_id,
+        )
+        self.telemetry = TelemetryWriter(self.run_dir.page)
+        return self.tape
+
+    def session_record(self, client_id_prefix: str, mid_ticks: int) -> bytes:
+        """Encode REC_SESSION."""
+        config, venue = self.config, self.config.quoted
+        return journal.session_record(
+            journal.SessionRecord(
+                session_id=self.session_id,
+                bot=config.bot.name,
+                mode=config.bot.mode,
+                venue=venue.label,
+                instrument=venue.pair,
+                build=__version__,
+                started_ns=self.started_ns,
+                config=config.model_dump(mode="json"),
+                seeds={"mid_ticks": mid_ticks},
+                client_id_prefix=client_id_prefix,
+            )
+        )
+
+    def note(self, **fields: Any) -> None:
+        """Write what readers find in session.json."""
+        self.run_dir.write_session(
+            {
+                "session": self.session_id,
+                "bot": self.config.bot.name,
+                "mode": self.config.bot.mode,
+                "started_ns": self.started_ns,
+                "store": self.store_url,
+                "journal": str(self.run_dir.journal),
+                **fields,
+            }
+        )
+
+    def start_writer(self) -> None:
+        """Start the process that follows the tape, and wait until it does.
+
+        Raises:
+            JournalError: it ended, or did not attach in time.
+        """
+        assert self.tape is not None, "the tape comes first"
+        log_path: Path = self.run_dir.path / "writer.log"
+        with log_path.open("ab") as output:
+            self._writer = subprocess.Popen(
+                [
+                    sys.executable, "-m", "openmm.writer",
+                    "--tape", str(self.run_dir.tape),
+                    "--journal", str(self.run_dir.journal),
+                    "--store", self.store_url,
+                ],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                # Ctrl+C at a terminal reaches the whole group; the writer outlives the engine.
+                start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + WRITER_START_S
+        while not self.tape.follower_pid:
+            if self._writer.poll() is not None:
+                raise JournalError(
+                    f"the writer process ended with {self._writer.returncode}; see {log_path}"
+                )
+            if time.monotonic() > deadline:
+                raise JournalError(
+                    f"the writer process did not attach within {WRITER_START_S:g} s; see {log_path}"
+                )
+            time.sleep(0.01)
+
+    def writer_lost(self) -> bool:
+        """Whether the writer process has ended though the session goes on."""
+        return self._writer is not None and self._writer.poll() is not None
+
+    def restart_writer(self) -> None:
+        """Start another writer where the dead one left off."""
+        log.error("the writer process ended with %s; starting another",
+                  self._writer.returncode if self._writer else None)  # fmt: skip
+        self.start_writer()
+
+    def close(self, end: Mapping[str, Any]) -> bool:
+        """Close tape and page, wait for the writer to drain; returns whether it did."""
+        drained = True
+        if self.telemetry is not None:
+            self.telemetry.close()
+        if self.tape is not None:
+            self.tape.close()
+        if self._writer is not None:
+            try:
+                drained = self._writer.wait(WRITER_END_S) == 0
+            except subprocess.TimeoutExpired:
+                drained = False
+        self.note(**end)
+        for lock in self._locks:
+            lock.close()
+        self._locks.clear()
+        return drained
