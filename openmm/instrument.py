@@ -115,3 +115,15 @@ class Instrument:
     def notional(self, ticklots: int) -> Decimal:
         """Convert ticklots to an exact amount of the quote asset."""
         return Decimal(ticklots) * self.tick_size * self.lot_size
+
+    def spec(self) -> dict[str, int]:
+        """Return the fields of `_fast.units.InstrumentSpec`."""
+        return {
+            "tick_points": self.tick_points,
+            "lot_points": self.lot_points,
+            "qty_lots_min": self.qty_lots_min,
+            "qty_lots_max": LOTS_MAX,
+            "notional_ticklots_min": self.notional_ticklots_min,
+            "price_decimals": self.price_decimals,
+            "qty_decimals": self.qty_decimals,
+        }

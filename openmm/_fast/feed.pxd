@@ -38,6 +38,7 @@ cdef class MarketListener(WSListener):
     cdef Assembler parts
     cdef object on_slow                 # callable(bytes, recv_ns)
     cdef object on_connection           # callable(connected: bool)
+    cdef object before                  # callable(bytes, recv_ns) ahead of the pipeline, or None
     cdef readonly WSTransport transport
     cdef readonly uint64_t oversize_count
 

@@ -101,16 +101,19 @@ cdef class MarketListener(WSListener):
     Args:
         on_slow: called with (payload, recv_ns) for messages that are not for the hot path.
         on_connection: called with True when the socket is up, False when it is gone.
+        before: called with (payload, recv_ns) of every message ahead of the pipeline; paper mode's
+            venue sees the market before we do. None: no Python object is made of market data.
     """
 
     def __cinit__(self, Pipeline pipeline not None, Feed feed not None, EventClock clock not None,
-                  on_slow, on_connection):
+                  on_slow, on_connection, before=None):
         self.pipeline = pipeline
         self.feed = feed
         self.clock = clock
         self.parts = Assembler()
         self.on_slow = on_slow
         self.on_connection = on_connection
+        self.before = before
 
     cpdef on_ws_connected(self, WSTransport transport):
         self.transport = transport
@@ -145,6 +148,8 @@ cdef class MarketListener(WSListener):
                 transport.disconnect(False)
             return
         recv_ns = self.clock.now_c()
+        if self.before is not None:
+            self.before(data[:n_bytes], recv_ns)
         decoded = self.pipeline.on_frame_c(
             self.feed, data, n_bytes, recv_ns, stamp, frame.last_in_buffer
         )

@@ -81,6 +81,9 @@ cdef class Pipeline:
     cdef readonly uint64_t skipped_count
     cdef readonly uint64_t requote_count
     cdef readonly uint64_t sent_count        # order actions handed to the transport
+    cdef readonly uint64_t placed_count
+    cdef readonly uint64_t amended_count
+    cdef readonly uint64_t cancel_count
     cdef readonly uint64_t message_count     # messages they took
     cdef readonly uint64_t write_count
     cdef readonly uint64_t write_failed_count

@@ -56,6 +56,9 @@ class Pipeline:
     skipped_count: int
     requote_count: int
     sent_count: int
+    placed_count: int
+    amended_count: int
+    cancel_count: int
     message_count: int
     write_count: int
     write_failed_count: int

@@ -386,6 +386,13 @@ cdef class Pipeline:
         self.write_count += 1
         self.message_count += self.batch.count
         self.sent_count += self.approved_count
+        for i in range(self.approved_count):
+            if self.approved[i].action.kind == ACTION_PLACE:
+                self.placed_count += 1
+            elif self.approved[i].action.kind == ACTION_AMEND:
+                self.amended_count += 1
+            else:
+                self.cancel_count += 1
         self.stamps[9] = between(stamp, self.stamps[1])
         self.stamps[10] = between(stamp, self.stamps[8])
         cdef StampsRecord out

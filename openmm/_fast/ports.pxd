@@ -72,6 +72,7 @@ cdef inline void out_reset(OutBatch* batch) noexcept nogil:
 cdef class MemoryTransport(Transport):
     cdef readonly list sent
     cdef readonly uint64_t write_count
+    cdef object on_sent                 # callable(list of messages), or None: keep them in `sent`
 
 cdef class TradeLog(Sink):
     cdef int32_t capacity

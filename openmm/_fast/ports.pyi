@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, final
 
@@ -32,6 +33,9 @@ class Transport: ...
 class MemoryTransport(Transport):
     sent: list[bytes]
     write_count: int
+    def __new__(
+        cls, on_sent: Callable[[list[bytes]], None] | None = None
+    ) -> MemoryTransport: ...
     def set_live(self, live: bool) -> None: ...
     def take(self) -> list[bytes]: ...
 

@@ -82,12 +82,16 @@ cdef class MemoryTransport(Transport):
     """Keep what was sent, in memory: tests, replay, and the byte pipe of paper mode.
 
     Each entry of `sent` is one message as it would stand on the wire, its secret filled in.
+
+    Args:
+        on_sent: called with the messages of each decision; they are then not kept.
     """
 
-    def __cinit__(self):
+    def __cinit__(self, on_sent=None):
         self.live = True
         self.sent = []
         self.write_count = 0
+        self.on_sent = on_sent
 
     def set_live(self, bint live):
         """Make the next sends succeed or fail."""
@@ -110,6 +114,8 @@ cdef class MemoryTransport(Transport):
                 encoder.fill_secret_c(message, batch.length[i], batch.hole[i])
             self.sent.append(message[: batch.length[i]])
         self.write_count += 1
+        if self.on_sent is not None:
+            self.on_sent(self.take())
         return batch.size
 
 

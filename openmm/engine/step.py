@@ -7,7 +7,7 @@ Every event reached the tape before it gets here, so a replay calls the same met
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
@@ -39,6 +39,7 @@ from openmm.events import (
 from openmm.instrument import Instrument
 from openmm.risk.monitor import RiskChanged, RiskMonitor
 from openmm.settlement.reconcile import Difference
+from openmm.telemetry import FILLS_MAX, FillPage
 
 SECOND_NS = 1_000_000_000
 # How long to wait before the n-th query of an order that went unanswered; then the last, for ever.
@@ -149,8 +150,7 @@ class StepConfig:
 
     ack_timeout_ns: int = 5 * SECOND_NS
     feed_age_ns_max: int = 5 * SECOND_NS
-    requote_every_ns: int = SECOND_NS
-    taker_slippage_ppm_max: int | None = None
+    sample_every_ns: int = SECOND_NS
 
 
 @final
@@ -170,13 +170,14 @@ class Step:
     fees: dict[str, Decimal] = field(default_factory=dict)
     mode: SystemMode = SystemMode.UNKNOWN
     foreign: dict[str, OrderUpdated] = field(default_factory=dict)
+    recent_fills: deque[FillPage] = field(default_factory=lambda: deque(maxlen=FILLS_MAX))
     stopping: bool = False
     last_incident: str = ""
     _exec_ids: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _unknown: dict[int, _Unknown] = field(default_factory=dict)
     _resync: dict[int, _Resync] = field(default_factory=dict)
     _terminal: OrderedDict[int, int] = field(default_factory=OrderedDict)
-    _requoted_ns: int = 0
+    _sampled_ns: int = 0
     _expected: dict[str, Decimal] = field(default_factory=dict)
     _moved_ns: int = 0
     _out: list[Request] = field(default_factory=list)
@@ -408,6 +409,11 @@ class Step:
         elif result is Transition.TR_UNKNOWN_ORDER:
             self._incident(f"fill {event.exec_id} of an order no longer held: {seq}", "critical")
         self.counters.fills += 1
+        self.recent_fills.appendleft(
+            FillPage(
+                event.ts_ns, int(event.side), event.price_ticks, event.qty_lots, int(event.maker)
+            )
+        )
         self.monitor.on_fill(now_ns)
         inventory = self.pipeline.inventory
         inventory.fill(event.side, event.price_ticks, event.qty_lots)
@@ -481,8 +487,28 @@ class Step:
             self._apply(change, now_ns)
         self._mark(now_ns)
         self.pipeline.set_inputs(fills_last_minute=self.monitor.fills_last_minute(now_ns))
+        self._sample(now_ns)
         self._requote(now_ns)
         return self._take()
+
+    def _sample(self, now_ns: int) -> None:
+        """Journal the market once a second, for what the report says about time."""
+        if now_ns - self._sampled_ns < self.config.sample_every_ns:
+            return
+        self._sampled_ns = now_ns
+        book = self.pipeline.feed.book
+        verified = book.state is BookState.BOOK_VERIFIED
+        self.pipeline.append(
+            Record.REC_SAMPLE,
+            self.pipeline.feed.index,
+            now_ns,
+            journal.sample_record(
+                book.best_bid_ticks if verified else journal.MISSING,
+                book.best_ask_ticks if verified else journal.MISSING,
+                self.pipeline.reference.price_uticks,
+                self.pipeline.inventory.base_lots,
+            ),
+        )
 
     def _watch_feed(self, feed: Feed, now_ns: int) -> None:
         book = feed.book
@@ -658,7 +684,6 @@ class Step:
                 self.pipeline.allow_ask = inventory.q_lots > 0
 
     def _requote(self, now_ns: int) -> None:
-        self._requoted_ns = now_ns
         self.pipeline.requote(now_ns)
 
     def _move(self, seq: int, event: OrderEvent, source: Source, now_ns: int) -> None:

@@ -74,6 +74,11 @@ class RiskMonitor:
         return self._halt_reason
 
     @property
+    def equity_start(self) -> int | None:
+        """Equity at session start (or after the last resume), in ticklots; None until known."""
+        return self._start
+
+    @property
     def drawdown_ppm(self) -> int | None:
         """Loss from session start, ppm of the starting equity; None until both are known."""
         return _loss_ppm(self._start, self._equity)
