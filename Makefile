@@ -46,11 +46,11 @@ lint: build ## formatting, lint, types, stubs, and the rules of tests/tidy
 docs: build ## check the pages of docs/: links, commands, promises
 	$(call timed,docs,$(PY) -m pytest -q tests/tidy/test_docs.py $(ARGS))
 
-soak: build ## long runs of the property and end-to-end tests
-	$(call timed,soak,OPENMM_SOAK=1 $(PY) -m pytest -q -m soak --timeout=0 $(ARGS))
+soak: build ## property tests over thousands of new inputs each, and end-to-end tests for longer
+	$(call timed,soak,OPENMM_SOAK=1 $(PY) -m pytest -q --timeout=0 --ignore=tests/tidy $(ARGS))
 
 fuzz: build ## arbitrary bytes through every scanner and decoder, for longer than the suite does
-	$(call timed,fuzz,OPENMM_FUZZ=1 $(PY) -m pytest -q -k fuzz --timeout=0 $(ARGS))
+	$(call timed,fuzz,OPENMM_SOAK=1 $(PY) -m pytest -q -k fuzz --timeout=0 $(ARGS))
 
 wheel: $(READY) ## dist/*.whl
 	$(call timed,wheel,$(PY) -m build --wheel --outdir dist .)

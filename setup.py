@@ -187,6 +187,14 @@ class BuildExt(build_ext):
         if self.parallel is None:
             self.parallel = os.cpu_count()
 
+    def run(self) -> None:
+        """Build in the flavour's folder, also for an editable install, which names another."""
+        if self.inplace:
+            plan = Build(self.distribution)
+            plan.ensure_finalized()
+            self.build_lib, self.build_temp = plan.build_platlib, plan.build_temp
+        super().run()
+
     def build_extensions(self) -> None:
         """Translate, then compile what is out of date."""
         made = translate(self.extensions, flavour_dir() / "c")

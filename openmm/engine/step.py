@@ -2,7 +2,8 @@
 
 The second entry to the tables that the hot path reads. Pure: a function of the tables' state and
 the event; time comes in as an argument, what is to be done outside goes out as `Request` values.
-Every event reached the tape before it gets here, so a replay calls the same methods in the same order.
+Every event reached the tape before it gets here, so a replay calls the same methods in the same
+order.
 """
 
 from __future__ import annotations
