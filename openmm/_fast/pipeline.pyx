@@ -472,7 +472,7 @@ cdef class Pipeline:
         if self.inventory.quote_known and self.reference.price_uticks > 0:
             free_lots = self.inventory.quote_ticklots - self.checks.limits.quote_reserve_ticklots
             if free_lots > 0:
-                free_lots = free_lots * UTICKS // self.reference.price_uticks
+                free_lots = free_lots * UTICKS // self.reference.price_uticks  # neither is negative
             else:
                 free_lots = 0
         view.quote_lots_max = saturate(free_lots)

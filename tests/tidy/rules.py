@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -38,7 +39,13 @@ ENGINE = next(i for i, row in enumerate(LAYERS) if "engine" in row)
 
 # Where real time and real randomness may be read.
 CLOCK_READERS = frozenset(
-    {"openmm.clock", "openmm._fast.feed", "openmm._fast.latency", "openmm.engine.loop"}
+    {
+        "openmm.clock",
+        "openmm._fast.feed",
+        "openmm._fast.latency",
+        "openmm.engine.loop",
+        "openmm.engine.session",  # waits for the writer process to start and to end
+    }
 )
 CLOCK_CALLS = frozenset(
     (
@@ -69,7 +76,9 @@ CLOCK_NAMES_C = re.compile(
     r"\b(utc_ns|clock_gettime|gettimeofday|time_ns|monotonic(?:_ns)?|perf_counter(?:_ns)?"
     r"|rdtsc|__rdtsc|rand|srand|random|drand48|getrandom)\s*\("
 )
-CATCHERS = frozenset({"openmm.engine.loop"})
+# Where everything may be caught: task boundaries, and the socket write, where any failure is a send
+# that failed, kept in `last_error`.
+CATCHERS = frozenset({"openmm.engine.loop", "openmm._fast.feed"})
 
 MODULE_NAMES_BANNED = frozenset(
     ("exchange", "utils", "util", "helpers", "helper", "common", "misc", "manager")
@@ -110,7 +119,7 @@ def layer_of(module: str) -> tuple[int, str] | None:
 def _module_name(module: str, names: Sequence[str]) -> list[str]:
     """Spell out `from openmm import a, b` and `from openmm.venues import kraken`."""
     if module in ("openmm", "openmm.venues", "openmm._fast"):
-        return [f"{module}.{name}" for name in names]
+        return [module if name.startswith("__") else f"{module}.{name}" for name in names]
     return [module]
 
 
@@ -175,6 +184,24 @@ def imports_of_tests(path: Path, source: str) -> Iterator[str]:
         for name in names:
             if name.split(".")[0] in ("tests", "bench", "examples"):
                 yield f"{path}:{node.lineno}: the package may not import {name}"
+
+
+def imports_foreign(path: Path, source: str) -> set[str]:
+    """List the top-level packages that a source imports from other projects."""
+    found: set[str] = set()
+    if path.suffix == ".py":
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module)
+    else:
+        for line in code_of(source):
+            if match := re.match(r"\s*(?:from|c?import)\s+([\w.]+)", line):
+                found.add(match[1])
+    ours = {"openmm", "tests", "bench", "examples", "libc", "cpython", "posix", "cython"}
+    roots = {name.split(".")[0] for name in found}
+    return {name for name in roots if name not in ours and name not in sys.stdlib_module_names}
 
 
 def imports_at_top(path: Path, source: str) -> Iterator[str]:
@@ -250,6 +277,8 @@ def no_broad_except(path: Path, source: str) -> Iterator[str]:
 
 def no_broad_except_pyx(path: Path, source: str) -> Iterator[str]:
     """Report handlers of a Cython source that catch everything."""
+    if path.parts[0] == "openmm" and module_of(path) in CATCHERS:
+        return
     for number, line in enumerate(code_of(source), 1):
         if re.match(r"\s*except\s*(\(?\s*(Base)?Exception\b.*)?:", line):
             yield f"{path}:{number}: catches everything"
@@ -288,16 +317,22 @@ def classes_final(path: Path, source: str) -> Iterator[str]:
 def divisions_named(path: Path, source: str) -> Iterator[str]:
     """Report `//` in a kernel: with cdivision on it rounds toward zero; `units` divides by name.
 
-    A line whose operands cannot be negative says so in a comment that has the word "negative".
+    A function may divide what cannot be negative: unsigned values, or those of which a comment or
+    docstring in it says so with the word "negative".
     """
     if path.stem == "units":
         return
     raw = source.splitlines()
-    for number, line in enumerate(code_of(source), 1):
-        if "//" in line and not any(
-            "negative" in near for near in raw[max(0, number - 2) : number]
-        ):
-            yield f"{path}:{number}: `//`: use floor_div or ceil_div of units"
+    code = code_of(source)
+    starts = [
+        n for n, line in enumerate(code) if re.match(r"\s*(cdef|cpdef|def|async def)\s.*\(", line)
+    ]
+    for first, last in zip([0, *starts], [*starts, len(code)], strict=True):
+        if re.search(r"negative|\bunsigned\b|\buint\d+_t\b", "\n".join(raw[first:last])):
+            continue
+        for number in range(first, last):
+            if "//" in code[number]:
+                yield f"{path}:{number + 1}: `//`: use floor_div or ceil_div of units"
 
 
 def no_unfinished(path: Path, source: str) -> Iterator[str]:

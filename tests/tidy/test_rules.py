@@ -72,6 +72,15 @@ def test_import_of_tests_by_the_package_is_caught() -> None:
     assert not caught(rules.imports_of_tests(path, "from openmm.testing import gates"))
 
 
+def test_foreign_imports_are_found() -> None:
+    source = (
+        "import os\nimport aiohttp.web\nfrom openmm import clock\ndef f(): from rich import live"
+    )
+    assert rules.imports_foreign(Path("openmm/a.py"), source) == {"aiohttp", "rich"}
+    source = "from picows.picows cimport WSFrame\nfrom libc.math cimport exp\ncimport numpy"
+    assert rules.imports_foreign(Path("openmm/a.pyx"), source) == {"picows", "numpy"}
+
+
 def test_import_inside_a_function_is_caught_below_the_surfaces() -> None:
     source = "def f():\n    import numpy"
     assert caught(rules.imports_at_top(Path("openmm/engine/step.py"), source))
@@ -133,7 +142,7 @@ def test_catching_everything_is_caught(source: str) -> None:
 
 
 def test_catching_everything_in_a_kernel_is_caught() -> None:
-    path = Path("openmm/_fast/feed.pyx")
+    path = Path("openmm/_fast/book.pyx")
     assert caught(rules.no_broad_except_pyx(path, "    except Exception as error:\n"))
     assert caught(rules.no_broad_except_pyx(path, "    except:\n"))
     assert not caught(rules.no_broad_except_pyx(path, "    except ValueError:\n"))
@@ -176,6 +185,9 @@ def test_division_without_a_name_is_caught() -> None:
     path = Path("openmm/_fast/book.pyx")
     assert caught(rules.divisions_named(path, "x = a // b\n"))
     assert not caught(rules.divisions_named(path, "x = a // b  # never negative\n"))
+    assert not caught(rules.divisions_named(path, "cdef f(uint64_t a):\n    return a // 2\n"))
+    after = "cdef f(uint64_t a):\n    pass\ncdef g(int64_t a):\n    return a // 2\n"
+    assert caught(rules.divisions_named(path, after))
     assert not caught(rules.divisions_named(path, "x = 1  # a // b\n"))
     assert not caught(rules.divisions_named(Path("openmm/_fast/units.pyx"), "x = a // b\n"))
 

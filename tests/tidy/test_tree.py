@@ -159,6 +159,46 @@ def test_picows_is_pinned_alike_for_build_and_run() -> None:
     assert importlib.metadata.version("picows") == "2.3.1"
 
 
+# Released with and pinned by the package on the right.
+PARTS = {"pydantic_core": "pydantic"}
+
+
+def requirements(*extras: str) -> set[str]:
+    """Name the import packages that the project declares to need, plus those of `extras`."""
+    declared = project()["project"]
+    assert isinstance(declared, dict)
+    lines = list(declared["dependencies"])
+    for extra in extras:
+        lines += declared["optional-dependencies"][extra]
+    names = {re.split(r"[=~><\[ ]", line)[0].lower().replace("-", "_") for line in lines}
+    installed = importlib.metadata.packages_distributions()
+    return {
+        package
+        for package, dists in installed.items()
+        if any(dist.lower().replace("-", "_") in names for dist in dists)
+    }
+
+
+def foreign(paths: Iterable[Path]) -> set[str]:
+    names = {name for path in paths for name in rules.imports_foreign(path, text(path))}
+    return {PARTS.get(name, name) for name in names}
+
+
+def test_package_imports_only_what_it_declares() -> None:
+    shipped = [*PY, *[p for p in CYTHON if p.parts[0] == "openmm"]]
+    assert foreign(shipped) <= requirements()
+    assert foreign([*PY_ALL, *CYTHON]) <= requirements("dev")
+
+
+def test_every_declared_dependency_is_imported() -> None:
+    used = foreign([*PY, *CYTHON])
+    declared = project()["project"]
+    assert isinstance(declared, dict)
+    for line in declared["dependencies"]:
+        name = re.split(r"[=~><\[ ]", line)[0].replace("-", "_")
+        assert name in used, f"{name} is declared and never imported"
+
+
 def test_every_dependency_states_its_reason() -> None:
     source = text(Path("pyproject.toml"))
     lines = [

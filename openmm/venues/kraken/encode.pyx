@@ -244,7 +244,7 @@ cdef class KrakenEncoder(Encoder):
                 places += 1
             else:
                 return -1
-        # Either everything fits or nothing is written.
+        # Either everything fits or nothing is written. Counts are never negative.
         if out.count + amends + cancels // CANCELS_MAX + 1 + places // ADDS_MAX + 1 > OUT_MESSAGES:
             return -1
         if out.size + 32 * cancels + 384 * amends + 256 * places + 2 * 512 * (
