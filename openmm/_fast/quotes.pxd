@@ -78,4 +78,18 @@ cdef struct GridParams:
     int64_t size_skew_ppm          # size factor 1 -/+ this * x for the adding / reducing side
 
 # Pure: (view, params, spec, one_sided state) -> ladder. Returns 1 when quoting, 0 when it must not (ladder empty).
-cdef int grid_ladder_c(const MarketView* view, const GridParams* params, const InstrumentSpec* spec, int* one_sided, Ladder* out) noexcept nogil
+cdef int grid_ladder_c(
+    const MarketView* view, const GridParams* params, const InstrumentSpec* spec, int* one_sided, Ladder* out
+) noexcept nogil
+
+# Make levels of any strategy safe: post-only, own prices distinct, caps by what is held, venue minimums.
+# Levels stand best first. Returns like `grid_ladder_c`; a ladder that crosses itself gives 0.
+cdef int fence_ladder_c(const MarketView* view, const InstrumentSpec* spec, Ladder* ladder) noexcept nogil
+
+# Whether a view lets anything be quoted: every input known, warm, reference in bounds, market not crossed.
+cdef bint quotable_c(const MarketView* view) noexcept nogil
+cdef void ladder_clear_c(Ladder* ladder) noexcept nogil         # counts, flags and parts; levels stay
+
+# Python to C and back, for strategies and tests.
+cdef int load_spec(object instrument, InstrumentSpec* out) except -1
+cdef dict ladder_to_py(const Ladder* ladder)

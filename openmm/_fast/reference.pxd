@@ -12,6 +12,7 @@ cpdef enum SourceVerdict:
     SOURCE_WIDE = 4
     SOURCE_OUTLIER = 5
     SOURCE_DISAGREES = 6       # two sources, apart by more than the floor: no reference
+    SOURCE_THIN = 7            # no depth on a side
 
 cdef struct Source:
     int64_t mid_uticks         # already in the quoted instrument's uticks; MISSING when none
@@ -24,6 +25,7 @@ cdef struct Source:
     int64_t weight_ppm         # out: last weight used
     int64_t scale_num          # source uticks * num / den = quoted uticks (tick sizes differ)
     int64_t scale_den
+    int64_t depth_root         # isqrt(depth_lots), set with it
     bint verified
     SourceVerdict verdict      # out
 
@@ -35,5 +37,16 @@ cdef class Reference:
     cdef Source sources[SOURCES_MAX]
     cdef int64_t outlier_floor_ppm     # of price; with two sources: beyond it they disagree
     cdef int64_t clamp_ppm
-    cdef void set_c(self, int index, int64_t mid_uticks, int64_t spread_uticks, int64_t depth_lots, int64_t recv_ns, bint verified) noexcept nogil
+    cdef int64_t outlier_mads          # with three or more: a source this many MADs off is dropped
+    cdef int64_t weight_cap_ppm        # with three or more: no source weighs more
+    cdef int64_t trust_ppm_sum         # of all configured sources
+    cdef void set_c(
+        self, int index, int64_t mid_uticks, int64_t spread_uticks, int64_t depth_lots, int64_t recv_ns,
+        bint verified,
+    ) noexcept nogil
     cdef int64_t compute_c(self, int64_t now_ns) noexcept nogil   # price_uticks, or MISSING
+    # (private)
+    cdef SourceVerdict eligible_c(self, Source* source, int64_t now_ns) noexcept nogil
+    cdef int64_t none_c(self) noexcept nogil
+    cdef int64_t blend_c(self, int count, int* order, int64_t now_ns) noexcept nogil
+    cdef int check_index(self, int index) except -1

@@ -12,6 +12,15 @@ cdef struct SignalParams:
     int64_t jump_sigma_ppm          # a sample beyond this many sigmas sets the jump flag (models.md 7)
     int64_t sigma_floor_uticks
 
+cdef enum:
+    OWN_MAX = 128                   # own orders told to one book's signals; more are a refusal
+
+cdef struct OwnQty:
+    int64_t price_ticks
+    int64_t qty_lots
+    int32_t side                    # BookSide
+    int32_t reserved
+
 cdef class Signals:
     # --- outputs, quantised to integers in one place (`quantise_c`)
     cdef int64_t mid_uticks
@@ -26,7 +35,40 @@ cdef class Signals:
     cdef bint jump
     cdef bint warm                          # at least two samples of every estimator
     cdef SignalParams params
+    # Best prices of others: own quantity taken off. The book's sentinels when there is none.
+    cdef int64_t best_bid_ticks
+    cdef int64_t best_ask_ticks
+    # --- state of the estimators
+    cdef int64_t sampled_ns                 # moment of the last sample
+    cdef int64_t sampled_uticks             # fair value then
+    cdef int64_t sample_count
+    cdef double var_fast                    # decayed sums and their weights: estimate = sum / weight
+    cdef double var_fast_weight
+    cdef double var_slow
+    cdef double var_slow_weight
+    cdef double spread_sum
+    cdef double depth_sum
+    cdef double mean_weight
+    cdef int64_t flow_at_ns                 # moment the flow sums stand for
+    cdef int64_t flow_step_ns               # without a trade the flow is decayed in steps of this
+    cdef double flow_signed
+    cdef double flow_total
+    cdef double flow_slow
+    cdef double flow_scale                  # what the signed flow is divided by, set by each trade
+    # Own live orders away from the best price, so that depth and the next best leave them out.
+    cdef int32_t own_count
+    cdef OwnQty own[OWN_MAX]
     # Own resting quantity at the best prices is passed in, and taken off before anything is computed.
+    # A book that is not verified, empty, crossed, or only ours on a side: mid and microprice MISSING, no sample.
     cdef void on_book_c(self, Book book, int64_t now_ns, int64_t own_bid_lots, int64_t own_ask_lots) noexcept nogil
     cdef void on_trade_c(self, int64_t now_ns, int taker_side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
     cdef void decay_c(self, int64_t now_ns) noexcept nogil   # bring flow up to date without an event
+    # Tell the own live orders of this book, all sides and prices; call when the order table changed.
+    cdef void own_clear_c(self) noexcept nogil
+    cdef bint own_add_c(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil  # 0: no room
+    # (private)
+    cdef int64_t own_at_c(self, int side, int64_t price_ticks) noexcept nogil
+    cdef int64_t others_best_c(self, Book book, int side, int64_t price_ticks, int64_t* qty_lots) noexcept nogil
+    cdef int64_t others_depth_c(self, Book book, int side, int64_t price_ticks, int64_t own_best_lots) noexcept nogil
+    cdef void sample_c(self, Book book, int64_t now_ns, int64_t own_bid_lots, int64_t own_ask_lots) noexcept nogil
+    cdef void flow_to_c(self, int64_t now_ns) noexcept nogil

@@ -1,0 +1,415 @@
+"""Volatility, spread, depth and trade flow of one book, each in constant memory.
+
+Between samples a book message costs a microprice and a comparison. At the first message at least
+`sample_ns` after the sample before, the estimators move: variance per second over two horizons,
+means of spread and depth. Depth is read from the book on samples only. Trades move the flow.
+
+Floats live inside; `quantise_c` alone turns them into the integers others read. The operations and
+their order are fixed and the exponential is our own, so the same input gives the same bits anywhere.
+Formulas: docs/strategy.md, "Signals". Executable specification: tests/oracles/signals.py.
+"""
+
+from cython cimport final
+
+from libc.math cimport fabs, sqrt
+from libc.stdint cimport int64_t
+
+from openmm._fast.book cimport BOOK_VERIFIED, NO_ASK_TICKS, NO_BID_TICKS, Book
+from openmm._fast.units cimport ASK, BID, BUY, MISSING, PPM, SELL, UTICKS, exp_c
+
+cdef enum:
+    WALK_MAX = 16           # levels looked at to find the best one that is not only ours
+    FLOW_SLOW = 8           # the slow volume halves every FLOW_SLOW * flow_ns; a power of two
+    FLOW_STEPS = 128        # steps a half-life in which an idle flow is decayed
+
+cdef double LN2 = 0.6931471805599453
+cdef double QUANTUM_MAX = 9.0e18
+
+
+cdef int64_t quantise_c(double value) noexcept nogil:
+    """Round to the nearest integer, halves away from zero; MISSING when not a number or too large."""
+    if not -QUANTUM_MAX < value < QUANTUM_MAX:
+        return MISSING
+    return <int64_t>(value + 0.5) if value >= 0 else <int64_t>(value - 0.5)
+
+
+cdef double halved_c(int64_t span_ns, int64_t half_life_ns) noexcept nogil:
+    """Give 2 ** -(span / half-life)."""
+    return exp_c(-LN2 * (<double>span_ns / <double>half_life_ns))
+
+
+@final
+cdef class Signals:
+    """Estimate what the market around one book is like.
+
+    Args:
+        sample_ns: least time between two samples of the fair value; keeps bounce out.
+        vol_fast_ns, vol_slow_ns: half-lives of the two variances; the larger one counts.
+        flow_ns: half-life of the trade flow.
+        depth_ns: half-life of the means of depth and spread.
+        depth_distance_ticks: depth counts quantity within this distance of the best price.
+        jump_sigma_ppm: a move beyond this many millionths of a sigma sets `jump` for one sample.
+        sigma_floor_uticks: least volatility told, per square root of a second.
+
+    Source: docs/strategy.md. The fair value is the microprice of Gatheral and Oomen (opposite-side
+    weights); variance of irregular samples weighs each squared return by 1 - 2**-(dt/half-life).
+    """
+
+    def __cinit__(
+        self,
+        *,
+        int64_t sample_ns=250_000_000,
+        int64_t vol_fast_ns=10_000_000_000,
+        int64_t vol_slow_ns=120_000_000_000,
+        int64_t flow_ns=10_000_000_000,
+        int64_t depth_ns=60_000_000_000,
+        int64_t depth_distance_ticks=100,
+        int64_t jump_sigma_ppm=6_000_000,
+        int64_t sigma_floor_uticks=0,
+    ):
+        for name, value in (
+            ("sample_ns", sample_ns), ("vol_fast_ns", vol_fast_ns), ("vol_slow_ns", vol_slow_ns),
+            ("flow_ns", flow_ns), ("depth_ns", depth_ns), ("jump_sigma_ppm", jump_sigma_ppm),
+        ):
+            if value <= 0:
+                raise ValueError(f"{name} must be positive: {value}")
+        if vol_slow_ns < vol_fast_ns:
+            raise ValueError(f"vol_slow_ns is below vol_fast_ns {vol_fast_ns}: {vol_slow_ns}")
+        if depth_distance_ticks < 0 or depth_distance_ticks > 1 << 40:
+            raise ValueError(f"depth_distance_ticks must be 0 to 2**40: {depth_distance_ticks}")
+        if sigma_floor_uticks < 0:
+            raise ValueError(f"sigma_floor_uticks must not be negative: {sigma_floor_uticks}")
+        self.params.sample_ns = sample_ns
+        self.params.vol_fast_ns = vol_fast_ns
+        self.params.vol_slow_ns = vol_slow_ns
+        self.params.flow_ns = flow_ns
+        self.params.depth_ns = depth_ns
+        self.params.depth_distance_ticks = depth_distance_ticks
+        self.params.jump_sigma_ppm = jump_sigma_ppm
+        self.params.sigma_floor_uticks = sigma_floor_uticks
+        self.flow_step_ns = flow_ns // FLOW_STEPS + 1
+        self.mid_uticks = MISSING
+        self.microprice_uticks = MISSING
+        self.best_bid_ticks = NO_BID_TICKS
+        self.best_ask_ticks = NO_ASK_TICKS
+        self.sigma_uticks = sigma_floor_uticks
+
+    # ---------------------------------------------------------------- C face
+
+    cdef void on_book_c(
+        self, Book book, int64_t now_ns, int64_t own_bid_lots, int64_t own_ask_lots
+    ) noexcept nogil:
+        cdef int64_t bid_ticks = book.best_bid_ticks
+        cdef int64_t ask_ticks = book.best_ask_ticks
+        cdef int64_t bid_lots, ask_lots, spread_ticks
+        if book.state != BOOK_VERIFIED or bid_ticks == NO_BID_TICKS or ask_ticks == NO_ASK_TICKS \
+                or bid_ticks >= ask_ticks:
+            self.mid_uticks = MISSING
+            self.microprice_uticks = MISSING
+            return
+        bid_lots = book.qty_at_c(BID, bid_ticks) - own_bid_lots
+        if bid_lots <= 0:
+            bid_ticks = self.others_best_c(book, BID, bid_ticks, &bid_lots)
+        ask_lots = book.qty_at_c(ASK, ask_ticks) - own_ask_lots
+        if ask_lots <= 0:
+            ask_ticks = self.others_best_c(book, ASK, ask_ticks, &ask_lots)
+        self.best_bid_ticks = bid_ticks
+        self.best_ask_ticks = ask_ticks
+        if bid_ticks == NO_BID_TICKS or ask_ticks == NO_ASK_TICKS:
+            self.mid_uticks = MISSING
+            self.microprice_uticks = MISSING
+            return
+        spread_ticks = ask_ticks - bid_ticks
+        self.mid_uticks = (bid_ticks + ask_ticks) * (UTICKS // 2)
+        # Opposite-side weights: much quantity on the bid pushes the fair value up to the ask.
+        self.microprice_uticks = bid_ticks * UTICKS + quantise_c(
+            <double>(spread_ticks * UTICKS) * (<double>bid_lots / <double>(bid_lots + ask_lots))
+        )
+        if self.sample_count == 0 or now_ns - self.sampled_ns >= self.params.sample_ns:
+            self.spread_ticks = spread_ticks
+            self.sample_c(book, now_ns, own_bid_lots, own_ask_lots)
+        else:
+            if now_ns < self.sampled_ns:
+                # Time went back: start the next interval here, with no return and no decay.
+                self.sampled_ns = now_ns
+                self.sampled_uticks = self.microprice_uticks
+            if spread_ticks == self.spread_ticks:
+                return
+            self.spread_ticks = spread_ticks
+        self.spread_compression_ppm = quantise_c(
+            PPM * (1.0 - <double>(spread_ticks * UTICKS) / (self.spread_sum / self.mean_weight))
+        )
+
+    cdef void sample_c(
+        self, Book book, int64_t now_ns, int64_t own_bid_lots, int64_t own_ask_lots
+    ) noexcept nogil:
+        cdef int64_t bid_depth_lots, ask_depth_lots, span_ns
+        cdef double keep, move, seconds, rate, variance, other, floor
+        span_ns = now_ns - self.sampled_ns if self.sample_count > 0 else self.params.sample_ns
+
+        if self.sample_count > 0:
+            move = <double>(self.microprice_uticks - self.sampled_uticks)
+            seconds = <double>span_ns / 1.0e9
+            rate = move * move / seconds
+            floor = <double>self.params.sigma_floor_uticks
+            self.jump = False
+            if self.sample_count > 1:
+                variance = self.var_fast / self.var_fast_weight
+                other = self.var_slow / self.var_slow_weight
+                if other > variance:
+                    variance = other
+                if floor * floor > variance:
+                    variance = floor * floor
+                self.jump = fabs(move) > (
+                    <double>self.params.jump_sigma_ppm / PPM * sqrt(variance * seconds)
+                )
+            keep = halved_c(span_ns, self.params.vol_fast_ns)
+            self.var_fast = self.var_fast * keep + (1.0 - keep) * rate
+            self.var_fast_weight = self.var_fast_weight * keep + (1.0 - keep)
+            keep = halved_c(span_ns, self.params.vol_slow_ns)
+            self.var_slow = self.var_slow * keep + (1.0 - keep) * rate
+            self.var_slow_weight = self.var_slow_weight * keep + (1.0 - keep)
+            variance = self.var_fast / self.var_fast_weight
+            other = self.var_slow / self.var_slow_weight
+            if other > variance:
+                variance = other
+            self.sigma_uticks = quantise_c(sqrt(variance))
+            # Not a number stays MISSING, which every reader refuses.
+            if self.sigma_uticks != MISSING and self.sigma_uticks < self.params.sigma_floor_uticks:
+                self.sigma_uticks = self.params.sigma_floor_uticks
+
+        bid_depth_lots = self.others_depth_c(book, BID, self.best_bid_ticks, own_bid_lots)
+        ask_depth_lots = self.others_depth_c(book, ASK, self.best_ask_ticks, own_ask_lots)
+        self.depth_lots = bid_depth_lots if bid_depth_lots < ask_depth_lots else ask_depth_lots
+        keep = halved_c(span_ns, self.params.depth_ns)
+        self.mean_weight = self.mean_weight * keep + (1.0 - keep)
+        self.spread_sum = self.spread_sum * keep + (1.0 - keep) * <double>(self.spread_ticks * UTICKS)
+        self.depth_sum = self.depth_sum * keep + (1.0 - keep) * <double>self.depth_lots
+        self.spread_mean_uticks = quantise_c(self.spread_sum / self.mean_weight)
+        self.depth_mean_lots = quantise_c(self.depth_sum / self.mean_weight)
+
+        self.sampled_ns = now_ns
+        self.sampled_uticks = self.microprice_uticks
+        self.sample_count += 1
+        # Two returns need three samples. Flow is not waited for: no trades is a flow of nothing.
+        self.warm = self.sample_count > 2
+
+    cdef void on_trade_c(
+        self, int64_t now_ns, int taker_side, int64_t price_ticks, int64_t qty_lots
+    ) noexcept nogil:
+        if qty_lots <= 0 or (taker_side != BUY and taker_side != SELL):
+            return
+        self.flow_to_c(now_ns)
+        if taker_side == BUY:
+            self.flow_signed += <double>qty_lots
+        else:
+            self.flow_signed -= <double>qty_lots
+        self.flow_total += <double>qty_lots
+        self.flow_slow += <double>qty_lots
+        # Against the usual volume, so that dust after a silence is not a full signal.
+        self.flow_scale = self.flow_slow / FLOW_SLOW
+        if self.flow_total > self.flow_scale:
+            self.flow_scale = self.flow_total
+        self.flow_ppm = quantise_c(PPM * (self.flow_signed / self.flow_scale))
+
+    cdef void decay_c(self, int64_t now_ns) noexcept nogil:
+        if self.flow_ppm == 0 and self.flow_scale == 0:
+            return
+        if 0 <= now_ns - self.flow_at_ns < self.flow_step_ns:
+            return
+        self.flow_to_c(now_ns)
+        self.flow_ppm = quantise_c(PPM * (self.flow_signed / self.flow_scale))
+
+    cdef void flow_to_c(self, int64_t now_ns) noexcept nogil:
+        """Decay the flow sums to `now_ns`; time that goes back decays nothing."""
+        cdef double slow, fast
+        cdef int64_t span_ns = now_ns - self.flow_at_ns
+        if span_ns == 0:
+            return
+        self.flow_at_ns = now_ns
+        if span_ns < 0 or self.flow_slow == 0:
+            return
+        slow = halved_c(span_ns, FLOW_SLOW * self.params.flow_ns)
+        fast = slow * slow
+        fast = fast * fast
+        fast = fast * fast
+        self.flow_signed = self.flow_signed * fast
+        self.flow_total = self.flow_total * fast
+        self.flow_slow = self.flow_slow * slow
+
+    cdef int64_t others_best_c(
+        self, Book book, int side, int64_t price_ticks, int64_t* qty_lots
+    ) noexcept nogil:
+        """Find the best level behind `price_ticks` that is not only ours; the sentinel when none near."""
+        cdef int64_t none = NO_BID_TICKS if side == BID else NO_ASK_TICKS
+        cdef int64_t lots
+        cdef int _step
+        for _step in range(WALK_MAX):
+            price_ticks = book.worse_c(side, price_ticks)
+            if price_ticks == none:
+                break
+            lots = book.qty_at_c(side, price_ticks) - self.own_at_c(side, price_ticks)
+            if lots > 0:
+                qty_lots[0] = lots
+                return price_ticks
+        qty_lots[0] = 0
+        return none
+
+    cdef int64_t others_depth_c(
+        self, Book book, int side, int64_t price_ticks, int64_t own_best_lots
+    ) noexcept nogil:
+        """Sum what others have within the depth distance of their own best, `price_ticks`."""
+        cdef int64_t reach = self.params.depth_distance_ticks
+        cdef int64_t ours = 0
+        cdef int64_t lots, away
+        cdef int i
+        for i in range(self.own_count):
+            if self.own[i].side != side:
+                continue
+            away = price_ticks - self.own[i].price_ticks
+            if side == ASK:
+                away = -away
+            if away <= reach:
+                ours += self.own[i].qty_lots
+        if ours < own_best_lots:
+            ours = own_best_lots
+        reach += book.best_bid_ticks - price_ticks if side == BID else price_ticks - book.best_ask_ticks
+        lots = book.depth_c(side, reach) - ours
+        return lots if lots > 0 else 0
+
+    cdef int64_t own_at_c(self, int side, int64_t price_ticks) noexcept nogil:
+        cdef int64_t lots = 0
+        cdef int i
+        for i in range(self.own_count):
+            if self.own[i].price_ticks == price_ticks and self.own[i].side == side:
+                lots += self.own[i].qty_lots
+        return lots
+
+    cdef void own_clear_c(self) noexcept nogil:
+        self.own_count = 0
+
+    cdef bint own_add_c(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
+        if self.own_count >= OWN_MAX:
+            return False
+        self.own[self.own_count].side = side
+        self.own[self.own_count].price_ticks = price_ticks
+        self.own[self.own_count].qty_lots = qty_lots
+        self.own_count += 1
+        return True
+
+    # ---------------------------------------------------------------- Python face
+
+    def on_book(self, Book book not None, int64_t now_ns, int64_t own_bid_lots=0, int64_t own_ask_lots=0):
+        """Read the book after a message at `now_ns`.
+
+        Args:
+            book: the book these signals belong to; nothing is read unless it is verified.
+            own_bid_lots, own_ask_lots: own resting quantity at the book's best prices.
+
+        Raises:
+            ValueError: a negative own quantity.
+        """
+        if own_bid_lots < 0 or own_ask_lots < 0:
+            raise ValueError(f"own quantity must not be negative: {(own_bid_lots, own_ask_lots)}")
+        self.on_book_c(book, now_ns, own_bid_lots, own_ask_lots)
+
+    def on_trade(self, int64_t now_ns, int taker_side, int64_t price_ticks, int64_t qty_lots):
+        """Count a trade of the market; `taker_side` is BUY or SELL.
+
+        Raises:
+            ValueError: another side, or a quantity that is not positive.
+        """
+        if taker_side not in (BUY, SELL):
+            raise ValueError(f"taker_side must be BUY or SELL: {taker_side}")
+        if qty_lots <= 0:
+            raise ValueError(f"qty_lots must be positive: {qty_lots}")
+        self.on_trade_c(now_ns, taker_side, price_ticks, qty_lots)
+
+    def decay(self, int64_t now_ns):
+        """Bring the flow up to date without a trade."""
+        self.decay_c(now_ns)
+
+    def set_own(self, orders):
+        """Tell the own live orders of this book.
+
+        Args:
+            orders: (book side, price_ticks, qty_lots) of each.
+
+        Raises:
+            ValueError: a bad side or quantity, or more than 128 orders; none is kept then.
+        """
+        self.own_clear_c()
+        for side, price_ticks, qty_lots in orders:
+            if side not in (BID, ASK) or qty_lots <= 0 or not self.own_add_c(side, price_ticks, qty_lots):
+                self.own_clear_c()
+                raise ValueError(f"own order not accepted: {(side, price_ticks, qty_lots)}")
+
+    @property
+    def mid_uticks(self):
+        """Mid of the best prices of others, None when there is none."""
+        return None if self.mid_uticks == MISSING else self.mid_uticks
+
+    @property
+    def microprice_uticks(self):
+        """Fair value: best prices weighted by the quantity opposite, None when there is none."""
+        return None if self.microprice_uticks == MISSING else self.microprice_uticks
+
+    @property
+    def best_bid_ticks(self):
+        """Best bid of others, None when there is none."""
+        return None if self.best_bid_ticks == NO_BID_TICKS else self.best_bid_ticks
+
+    @property
+    def best_ask_ticks(self):
+        """Best ask of others, None when there is none."""
+        return None if self.best_ask_ticks == NO_ASK_TICKS else self.best_ask_ticks
+
+    @property
+    def spread_ticks(self):
+        """Spread between the best prices of others."""
+        return self.spread_ticks
+
+    @property
+    def spread_mean_uticks(self):
+        """Mean spread over samples."""
+        return self.spread_mean_uticks
+
+    @property
+    def spread_compression_ppm(self):
+        """1e6 * (1 - spread / mean): positive when tighter than usual, negative when wider."""
+        return self.spread_compression_ppm
+
+    @property
+    def sigma_uticks(self):
+        """Volatility per square root of a second, None when it cannot be told."""
+        return None if self.sigma_uticks == MISSING else self.sigma_uticks
+
+    @property
+    def depth_lots(self):
+        """Quantity of others within the depth distance, of the thinner side, at the last sample."""
+        return self.depth_lots
+
+    @property
+    def depth_mean_lots(self):
+        """Mean of `depth_lots` over samples."""
+        return self.depth_mean_lots
+
+    @property
+    def flow_ppm(self):
+        """Signed taker volume over the usual total, -1e6 (all sells) to 1e6 (all buys)."""
+        return self.flow_ppm
+
+    @property
+    def jump(self):
+        """Whether the last sample moved further than `jump_sigma_ppm` allows."""
+        return self.jump
+
+    @property
+    def warm(self):
+        """Whether every estimator of the book has at least two samples."""
+        return self.warm
+
+    @property
+    def sample_count(self):
+        """Samples taken so far."""
+        return self.sample_count
