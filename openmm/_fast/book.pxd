@@ -1,4 +1,11 @@
 # L2 book: a tick ladder over a window around the market, a sorted flat array outside it.
+#
+# Inside the window a level is a cell: its quantity by tick, one bit in `used`, and one bit in
+# `summary` per word of `used`. Outside it levels stand in one array a side, sorted by key, best
+# last. The key of a price is the price for bids and its complement for asks: on both sides the
+# larger key is the better price. The best prices lie in the window unless the two are further
+# apart than it is wide; every function is right in either case.
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cpdef enum BookState:
@@ -21,10 +28,10 @@ cpdef enum BookBreak:
     BREAK_BOUNDS = 10       # price or quantity outside the instrument's bounds
 
 cpdef enum Apply:
-    APPLY_UNDECIDED = 0
+    APPLY_UNDECIDED = 0     # nothing applied: the book is broken
     APPLY_OK = 1
-    APPLY_BAD = 2           # bad side, price <= 0, qty < 0
-    APPLY_FULL = 3
+    APPLY_BAD = 2           # bad side, price or quantity out of bounds: nothing applied
+    APPLY_FULL = 3          # no room outside the window: the book is broken (BREAK_CAPACITY)
 
 # Named empty sentinels: a side without levels.
 cdef enum:
@@ -35,6 +42,20 @@ cdef extern from *:
     """
     const int64_t NO_ASK_TICKS "OPENMM_NO_ASK_TICKS"
 
+# Bounds of `instrument.py`, enforced on every level.
+cdef extern from *:
+    """
+    #define OPENMM_BOOK_PRICE_MAX (INT64_C(1) << 40)
+    #define OPENMM_BOOK_QTY_MAX (INT64_C(1) << 52)
+    """
+    const int64_t PRICE_TICKS_MAX "OPENMM_BOOK_PRICE_MAX"
+    const int64_t QTY_LOTS_MAX "OPENMM_BOOK_QTY_MAX"
+
+cdef struct OutsideLevel:
+    int64_t key
+    int64_t qty_lots
+
+@cython.final
 cdef class Book:
     # --- hot, read directly by others; written only by this module
     cdef int64_t best_bid_ticks      # NO_BID_TICKS when empty
@@ -43,17 +64,83 @@ cdef class Book:
     cdef BookBreak break_reason      # of the last break
     cdef int32_t count[2]            # levels a side
     cdef uint64_t version            # +1 each applied level
+    # --- private, read by `apply_c`
+    cdef int64_t base_ticks          # price of the window's first cell, >= 1
+    cdef uint64_t open_cells         # cells `apply_c` may write: the window's, 0 while broken
+    cdef int64_t* cells[2]           # quantity by tick - base_ticks; 0 is no level
+    cdef uint64_t* used[2]
+    cdef uint64_t* summary[2]
+    cdef int64_t low_mark            # a best price below or from the other on asks for a new centre
+    cdef int64_t high_mark
+    cdef bint recentre_due           # ask for `recentre_c` off the hot path
+    # --- public, once a message
     cdef int64_t recv_ns             # receive time of the last message applied
     cdef int64_t ts_ns               # venue time of the last message applied, 0 if none
     cdef uint64_t break_count
     cdef uint64_t message_count
-    cdef bint recentre_due           # ask for `recentre_c` off the hot path
-    # (private fields follow in the owner's version)
+    # --- private
+    cdef int64_t window_cells
+    cdef int32_t words               # of `used`
+    cdef int32_t summaries           # of `summary`
+    cdef int32_t outside_count[2]
+    cdef int32_t outside_max
+    cdef OutsideLevel* outside[2]
+    cdef OutsideLevel* scratch
+    cdef char* memory
+    cdef size_t memory_bytes
 
-    # Set a level's absolute quantity; 0 deletes (absent: no effect). Returns Apply.
-    cdef Apply apply_c(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
-    cdef void clear_c(self) noexcept nogil                                  # both sides, state unchanged
-    cdef void cut_c(self, int depth) noexcept nogil                         # drop levels beyond `depth` a side
+    # Set a level's absolute quantity; 0 deletes (absent: no effect). Returns Apply. A level that
+    # crosses the book or empties a side takes it out of VERIFIED until `verify_c` decides.
+    cdef inline Apply apply_c(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
+        cdef uint64_t cell = <uint64_t> price_ticks - <uint64_t> self.base_ticks
+        if cell >= self.open_cells or <uint64_t> qty_lots > <uint64_t> QTY_LOTS_MAX or <unsigned int> side > 1:
+            return self.apply_far_c(side, price_ticks, qty_lots)
+        cdef int64_t* at = self.cells[side] + cell
+        cdef uint64_t* used = self.used[side] + (cell >> 6)
+        cdef uint64_t* summary = self.summary[side] + (cell >> 12)
+        cdef uint64_t had = at[0] != 0
+        cdef uint64_t has = qty_lots != 0
+        cdef uint64_t word = used[0] ^ ((had ^ has) << (cell & 63))
+        cdef int64_t flip = -<int64_t> side
+        cdef int64_t best_ticks = self.best_ask_ticks if side else self.best_bid_ticks
+        at[0] = qty_lots
+        used[0] = word
+        summary[0] = (summary[0] & ~(<uint64_t> 1 << ((cell >> 6) & 63))) | (<uint64_t> (word != 0) << ((cell >> 6) & 63))
+        self.count[side] += <int32_t> has - <int32_t> had
+        self.version += 1
+        # Beyond the best, or the best itself deleted.
+        if (price_ticks ^ flip) - <int64_t> has >= (best_ticks ^ flip):
+            self.touch_c(side, price_ticks, qty_lots)
+        return APPLY_OK
+
+    # The rest of `apply_c`: outside the window, out of bounds, or broken.
+    cdef Apply apply_far_c(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
+    # Bring the best price up to date after a change at it or beyond it.
+    cdef void touch_c(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
+
+    cdef void clear_c(self) noexcept nogil                                  # both sides; VERIFIED becomes CATCHING_UP
+    # Drop levels beyond `depth` a side; nothing to do is one comparison a side.
+    cdef inline void cut_c(self, int depth) noexcept nogil:
+        if self.count[0] > depth:
+            self.cut_side_c(0, depth)
+        if self.count[1] > depth:
+            self.cut_side_c(1, depth)
+
+    cdef void cut_side_c(self, int side, int depth) noexcept nogil
+    cdef void drop_outside_c(self, int side, int32_t dropped) noexcept nogil
+    cdef void clear_side_c(self, int side) noexcept nogil
+    cdef void set_base_c(self, int64_t base_ticks) noexcept nogil
+    cdef void set_cell_c(self, int side, int64_t cell, int64_t qty_lots) noexcept nogil
+    cdef int64_t below_c(self, int side, int64_t cell) noexcept nogil
+    cdef int64_t above_c(self, int side, int64_t cell) noexcept nogil
+    cdef int64_t worst_key_c(self, int side) noexcept nogil
+    cdef int64_t wanted_base_c(self) noexcept nogil
+    cdef void leaving_c(self, int64_t base_ticks, int64_t* first, int64_t* last) noexcept nogil
+    cdef void entering_c(self, int side, int64_t base_ticks, int32_t* first, int32_t* last) noexcept nogil
+    cdef bint has_room_c(self, int side, int64_t base_ticks) noexcept nogil
+    cdef void move_side_c(self, int side, int64_t base_ticks) noexcept nogil
+    cdef int check_c(self, Apply result, int side, int64_t price_ticks, int64_t qty_lots) except -1
+    cdef int side_c(self, int side) except -1
     cdef int64_t qty_at_c(self, int side, int64_t price_ticks) noexcept nogil
     # Next level worse than `price_ticks` on that side; sentinel when none. Start from the best.
     cdef int64_t worse_c(self, int side, int64_t price_ticks) noexcept nogil
@@ -61,8 +148,8 @@ cdef class Book:
     cdef int top_c(self, int side, int n, int64_t* prices_ticks, int64_t* qtys_lots) noexcept nogil
     # Summed quantity within `distance_ticks` of the side's own best.
     cdef int64_t depth_c(self, int side, int64_t distance_ticks) noexcept nogil
-    cdef void recentre_c(self) noexcept nogil                               # O(window), no allocation
+    cdef void recentre_c(self) noexcept nogil                               # O(levels + window / 64), no allocation
     # State changes, the only ways in or out of VERIFIED.
     cdef void verify_c(self, int64_t recv_ns, int64_t ts_ns) noexcept nogil  # crossed or empty book breaks instead
-    cdef void break_c(self, BookBreak reason) noexcept nogil
-    cdef void catch_up_c(self) noexcept nogil                               # BROKEN -> CATCHING_UP, clears
+    cdef void break_c(self, BookBreak reason) noexcept nogil                 # a broken book keeps its first reason
+    cdef void catch_up_c(self) noexcept nogil                               # any state -> CATCHING_UP, clears
