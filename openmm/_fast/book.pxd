@@ -80,6 +80,7 @@ cdef class Book:
     cdef uint64_t message_count
     # --- private
     cdef int64_t window_cells
+    cdef bint apart                  # a best price lies outside the window
     cdef int32_t words               # of `used`
     cdef int32_t summaries           # of `summary`
     cdef int32_t outside_count[2]
@@ -134,6 +135,7 @@ cdef class Book:
     cdef int64_t below_c(self, int side, int64_t cell) noexcept nogil
     cdef int64_t above_c(self, int side, int64_t cell) noexcept nogil
     cdef int64_t worst_key_c(self, int side) noexcept nogil
+    cdef bint holds_c(self, int64_t price_ticks) noexcept nogil
     cdef int64_t wanted_base_c(self) noexcept nogil
     cdef void leaving_c(self, int64_t base_ticks, int64_t* first, int64_t* last) noexcept nogil
     cdef void entering_c(self, int side, int64_t base_ticks, int32_t* first, int32_t* last) noexcept nogil

@@ -318,7 +318,6 @@ cdef class Book:
 
     cdef void touch_c(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
         cdef int64_t best_ticks = self.best_ask_ticks if side else self.best_bid_ticks
-        cdef uint64_t cell
         if qty_lots == 0:
             if price_ticks != best_ticks:
                 return
@@ -327,17 +326,15 @@ cdef class Book:
             self.best_ask_ticks = price_ticks
         else:
             self.best_bid_ticks = price_ticks
-        if self.count[side] == 0 or self.best_bid_ticks >= self.best_ask_ticks:
-            if self.state == BOOK_VERIFIED:
-                self.state = BOOK_CATCHING_UP
-            if self.count[side] == 0:
-                return
-        if price_ticks < self.low_mark or price_ticks >= self.high_mark:
-            cell = <uint64_t> price_ticks - <uint64_t> self.base_ticks
-            if cell >= <uint64_t> self.window_cells:
-                self.recentre_c()
-            else:
+        if self.state == BOOK_VERIFIED and (self.count[side] == 0 or self.best_bid_ticks >= self.best_ask_ticks):
+            self.state = BOOK_CATCHING_UP
+        if self.apart:
+            self.recentre_c()
+        elif self.count[side] and (price_ticks < self.low_mark or price_ticks >= self.high_mark):
+            if self.holds_c(price_ticks):
                 self.recentre_due = self.wanted_base_c() != self.base_ticks
+            else:
+                self.recentre_c()
 
     cdef void clear_side_c(self, int side) noexcept nogil:
         """Empty one side, best price included."""
@@ -367,6 +364,7 @@ cdef class Book:
         self.clear_side_c(BID)
         self.clear_side_c(ASK)
         self.recentre_due = False
+        self.apart = False
         if self.state == BOOK_VERIFIED:
             self.state = BOOK_CATCHING_UP
 
@@ -406,6 +404,10 @@ cdef class Book:
             excess -= 1
 
     # --- the window
+
+    cdef bint holds_c(self, int64_t price_ticks) noexcept nogil:
+        """Tell whether a price lies in the window."""
+        return <uint64_t> price_ticks - <uint64_t> self.base_ticks < <uint64_t> self.window_cells
 
     cdef int64_t wanted_base_c(self) noexcept nogil:
         """Return where the window should start: both best prices inside, their middle central.
@@ -447,6 +449,9 @@ cdef class Book:
             self.move_side_c(BID, base_ticks)
             self.move_side_c(ASK, base_ticks)
             self.set_base_c(base_ticks)
+        self.apart = (self.count[BIDS] and not self.holds_c(self.best_bid_ticks)) or (
+            self.count[ASKS] and not self.holds_c(self.best_ask_ticks)
+        )
 
     cdef void leaving_c(self, int64_t base_ticks, int64_t* first, int64_t* last) noexcept nogil:
         """Set the range of cells, last excluded, that a window from `base_ticks` on does not hold."""
