@@ -105,6 +105,8 @@ cdef class Pipeline:
     cdef bint append_c(self, int kind, int source, int64_t ts_ns, const void* data, Py_ssize_t n_bytes) noexcept nogil
     cdef void undo_c(self, int64_t now_ns) noexcept nogil
     cdef int64_t best_without_own_c(self, int book_side) noexcept nogil
+    # Answer every request of the last batch as a venue that takes all of them at once.
+    cdef void accept_all_c(self, int64_t now_ns) noexcept nogil
     cdef void manual_inputs_c(self, int64_t now_ns) noexcept nogil
 
 

@@ -22,7 +22,8 @@ from openmm._fast.latency cimport (
     STAGE_SIGNAL, STAGE_TICK_TO_ORDER, STAGE_WRITE, StageLatency, stamp_c, stamp_to_ns,
 )
 from openmm._fast.orders cimport (
-    EV_AMEND_REJECTED, EV_CANCEL_REJECTED, EV_REJECTED, TR_OK, Order, OrderTable,
+    EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_CANCEL_REJECTED, EV_REJECTED, TR_OK,
+    Order, OrderTable,
 )
 from openmm._fast.planner cimport (
     ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_RISK, Action, ActionWhy, Planner,
@@ -505,6 +506,20 @@ cdef class Pipeline:
         self.dirty = True
         return False
 
+    cdef void accept_all_c(self, int64_t now_ns) noexcept nogil:
+        cdef int i
+        cdef Action* action
+        for i in range(self.approved_count):
+            action = &self.approved[i].action
+            if action.kind == ACTION_PLACE:
+                self.table.event_c(action.seq, EV_ACKED, now_ns)
+            elif action.kind == ACTION_AMEND:
+                self.table.event_c(action.seq, EV_AMENDED, now_ns)
+            else:
+                self.table.event_c(action.seq, EV_CANCELLED, now_ns)
+                self.table.release_c(action.seq)
+        self.approved_count = 0
+
     cdef void manual_inputs_c(self, int64_t now_ns) noexcept nogil:
         self.reference.compute_c(now_ns)
         self.inventory.mark_c(self.reference.price_uticks)
@@ -638,10 +653,14 @@ cdef class Pipeline:
             "clamps": self.ladder.clamps,
         }
 
-    def run(self, Feed feed not None, Frames frames not None, Py_ssize_t start=0, stop=None):
+    def run(self, Feed feed not None, Frames frames not None, Py_ssize_t start=0, stop=None,
+            *, bint accept=False):
         """Put frames `start` to `stop` through the path in one compiled call, each its own read.
 
         Returns how many decisions sent orders. For benches, backtests and replay.
+
+        Args:
+            accept: answer every request at once, as a venue that takes all of them.
         """
         cdef Py_ssize_t i
         cdef Py_ssize_t end = frames.count if stop is None else stop
@@ -653,6 +672,9 @@ cdef class Pipeline:
                 feed, frames.data + frames.offsets[i], frames.offsets[i + 1] - frames.offsets[i],
                 frames.recv_ns[i], stamp_c(), True,
             )
+            if accept and self.last_decision == DECISION_SENT:
+                self.accept_all_c(frames.recv_ns[i])
+                self.last_decision = DECISION_KEPT
         return self.write_count - before
 
 

@@ -74,6 +74,12 @@ cdef class MemoryTransport(Transport):
     cdef readonly uint64_t write_count
     cdef object on_sent                 # callable(list of messages), or None: keep them in `sent`
 
+cdef class NullTransport(Transport):
+    cdef char* buffer
+    cdef readonly uint64_t write_count
+    cdef readonly uint64_t message_count
+    cdef readonly uint64_t byte_count
+
 cdef class TradeLog(Sink):
     cdef int32_t capacity
     cdef readonly int32_t count

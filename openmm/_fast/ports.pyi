@@ -40,6 +40,12 @@ class MemoryTransport(Transport):
     def take(self) -> list[bytes]: ...
 
 @final
+class NullTransport(Transport):
+    write_count: int
+    message_count: int
+    byte_count: int
+
+@final
 class TradeLog(Sink):
     count: int
     dropped: int

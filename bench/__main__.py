@@ -1,0 +1,102 @@
+"""Measure every gate and hold it against `bench/gates.toml`: `python -m bench [--only TEXT] [--json]`.
+
+Prints a table of gate, limit and measured value; exits 1 on a miss. Suites are the functions named
+`gate_*` of the `bench_*.py` files; each returns {gate: value}. Values without a gate are reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib
+import json
+import sys
+import time
+from pathlib import Path
+
+from openmm.testing.gates import Suite, load_gates, run_gates
+from rich.console import Console
+from rich.table import Table
+
+HERE = Path(__file__).resolve().parent
+
+
+def suites(only: str = "") -> list[Suite]:
+    """Find the gate functions whose name or file contains `only`, slowest files last."""
+    found: list[Suite] = []
+    for path in sorted(HERE.glob("bench_*.py")):
+        module = importlib.import_module(f"bench.{path.stem}")
+        for name in dir(module):
+            if name.startswith("gate_") and only in f"{path.stem}.{name}":
+                found.append(getattr(module, name))
+    return found
+
+
+def main() -> int:
+    """Run the gates; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", default="", help="suites whose name contains this text")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    args = parser.parse_args()
+    console = Console(stderr=args.json)
+    chosen = suites(args.only)
+    if not chosen:
+        console.print(f"no suite matches --only {args.only!r}")
+        return 2
+    gates = load_gates(HERE / "gates.toml")
+    started = time.monotonic()
+    gc.disable()
+
+    def told(name: str, attempt: int) -> None:
+        note = f" (try {attempt})" if attempt > 1 else ""
+        console.print(f"[dim]{time.monotonic() - started:6.1f} s  {name}{note}[/dim]")
+
+    outcomes, extra = run_gates(gates, chosen, on_suite=told)
+    if args.only:
+        outcomes = [one for one in outcomes if one.value is not None]
+    missed = [one for one in outcomes if not one.passed]
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    "gates": [
+                        {
+                            "name": one.gate.name, "limit": one.gate.limit,
+                            "at_least": one.gate.at_least, "value": one.value,
+                            "tries": one.tries, "passed": one.passed,
+                        }
+                        for one in outcomes
+                    ],
+                    "reported": extra,
+                    "passed": not missed,
+                }
+            )
+        )  # fmt: skip
+    else:
+        table = Table(title="gates")
+        for heading in ("gate", "limit", "measured", "tries", ""):
+            table.add_column(heading, justify="left" if heading == "gate" else "right")
+        for one in outcomes:
+            sign = "≥" if one.gate.at_least else "≤"
+            value = "not measured" if one.value is None else f"{one.value:,.2f}"
+            verdict = "[green]ok[/green]" if one.passed else "[red]MISSED[/red]"
+            table.add_row(
+                one.gate.name, f"{sign} {one.gate.limit:,.2f}", value, str(one.tries), verdict
+            )
+        console.print(table)
+        if extra:
+            told_only = Table(title="reported, not gated")
+            told_only.add_column("figure")
+            told_only.add_column("measured", justify="right")
+            for name, value in sorted(extra.items()):
+                told_only.add_row(name, f"{value:,.2f}")
+            console.print(told_only)
+        console.print(
+            f"{len(outcomes) - len(missed)} passed, {len(missed)} failed"
+            f" in {time.monotonic() - started:.0f} s"
+        )
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
