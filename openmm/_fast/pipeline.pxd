@@ -56,6 +56,8 @@ cdef class Pipeline:
     cdef bint dirty                     # decide at the next batch end
     cdef bint forced                    # inventory, orders or risk changed: do not skip
     cdef int32_t one_sided
+    cdef bint own_in_book
+    cdef uint64_t own_version           # of the order table, when the signals were last told
     # --- the tables
     cdef readonly Feed feed             # the quoted one
     cdef readonly Reference reference
@@ -104,7 +106,7 @@ cdef class Pipeline:
     cdef int approve_c(self, int64_t now_ns) noexcept nogil
     cdef bint append_c(self, int kind, int source, int64_t ts_ns, const void* data, Py_ssize_t n_bytes) noexcept nogil
     cdef void undo_c(self, int64_t now_ns) noexcept nogil
-    cdef int64_t best_without_own_c(self, int book_side) noexcept nogil
+    cdef void tell_own_c(self) noexcept nogil
     # Answer every request of the last batch as a venue that takes all of them at once.
     cdef void accept_all_c(self, int64_t now_ns) noexcept nogil
     cdef void manual_inputs_c(self, int64_t now_ns) noexcept nogil

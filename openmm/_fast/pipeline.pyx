@@ -95,6 +95,7 @@ cdef class Pipeline:
 
     Args:
         requote_uticks: a reference move up to this many uticks changes no quote.
+        own_in_book: whether the venue's book shows our orders; paper mode's does not.
     """
 
     def __cinit__(
@@ -111,6 +112,7 @@ cdef class Pipeline:
         Tape tape not None,
         StageLatency latency not None,
         int64_t requote_uticks=0,
+        bint own_in_book=True,
     ):
         if not feed.quoted:
             raise ValueError("the pipeline's own feed must be the quoted one")
@@ -130,6 +132,7 @@ cdef class Pipeline:
         self.latency = latency
         self.spec = checks.spec
         self.requote_uticks = requote_uticks
+        self.own_in_book = own_in_book
         self.last_reference_uticks = MISSING
         self.allow_bid = True
         self.allow_ask = True
@@ -183,7 +186,9 @@ cdef class Pipeline:
         cdef int64_t own_bid = 0
         cdef int64_t own_ask = 0
         if feed.book.state == BOOK_VERIFIED:
-            if feed.quoted and self.table.live_count:
+            if feed.quoted and self.own_in_book:
+                if self.own_version != self.table.version:
+                    self.tell_own_c()
                 own_bid = self.table.own_lots_at_c(BUY, feed.book.best_bid_ticks)
                 own_ask = self.table.own_lots_at_c(SELL, feed.book.best_ask_ticks)
             feed.signals.on_book_c(feed.book, now_ns, own_bid, own_ask)
@@ -428,22 +433,19 @@ cdef class Pipeline:
         self.approved_count = 0
         self.forced = True
 
-    cdef int64_t best_without_own_c(self, int book_side) noexcept nogil:
-        """Best price of a side that is not ours alone; the side's sentinel when there is none."""
-        cdef int side = SELL
-        cdef int64_t empty = NO_ASK_TICKS
-        cdef int64_t price = self.feed.book.best_ask_ticks
-        cdef int64_t own
-        if book_side == BID:
-            side = BUY
-            empty = NO_BID_TICKS
-            price = self.feed.book.best_bid_ticks
-        while price != empty:
-            own = self.table.own_lots_at_c(side, price)
-            if own == 0 or self.feed.book.qty_at_c(book_side, price) > own:
-                return price
-            price = self.feed.book.worse_c(book_side, price)
-        return empty
+    cdef void tell_own_c(self) noexcept nogil:
+        """Tell the signals which quantity on the quoted book is ours: live orders the venue acked."""
+        cdef int i
+        cdef Order* order
+        self.own_version = self.table.version
+        self.feed.signals.own_clear_c()
+        for i in range(self.table.live_count):
+            order = &self.table.orders[self.table.live[i]]
+            if order.acked and order.qty_lots > order.filled_lots:
+                self.feed.signals.own_add_c(
+                    0 if order.side == BUY else 1, order.price_ticks,
+                    order.qty_lots - order.filled_lots,
+                )
 
     cdef void fill_view_c(self, int64_t now_ns) noexcept nogil:
         cdef MarketView* view = &self.view
@@ -454,12 +456,8 @@ cdef class Pipeline:
         view.confidence_ppm = self.reference.confidence_ppm
         view.own_bid_ticks = self.table.best_own_ticks_c(BUY)
         view.own_ask_ticks = self.table.best_own_ticks_c(SELL)
-        if self.table.live_count:
-            view.best_bid_ticks = self.best_without_own_c(BID)
-            view.best_ask_ticks = self.best_without_own_c(ASK)
-        else:
-            view.best_bid_ticks = self.feed.book.best_bid_ticks
-            view.best_ask_ticks = self.feed.book.best_ask_ticks
+        view.best_bid_ticks = self.feed.signals.best_bid_ticks
+        view.best_ask_ticks = self.feed.signals.best_ask_ticks
         view.sigma_uticks = self.feed.signals.sigma_uticks
         view.depth_lots = self.feed.signals.depth_lots
         view.depth_mean_lots = self.feed.signals.depth_mean_lots

@@ -48,7 +48,7 @@ from openmm.events import BalanceUpdated, Event, OrderUpdated
 from openmm.instrument import Instrument
 from openmm.risk.alert import AlertMessage, post_alert
 from openmm.settlement.reconcile import Difference, reconcile
-from openmm.strategy.plugin import QuoteMaker
+from openmm.strategy.quotes import Quoter
 from openmm.telemetry import TelemetrySnapshot
 from openmm.venues import registry
 from openmm.venues.connector import Connector, Keys
@@ -91,7 +91,7 @@ class Engine:
         self,
         config: BotConfig,
         *,
-        strategy: QuoteMaker | None = None,
+        strategy: Quoter | None = None,
         on_snapshot: Callable[[TelemetrySnapshot], None] | None = None,
         keys: Keys | None = None,
     ) -> None:
@@ -412,7 +412,7 @@ class Engine:
     def _on_feed_lost(self, index: int) -> None:
         feed = self.tables.feeds[index]
         now_ns = self._clock.now_ns()
-        feed.book.break_book(BookBreak.BREAK_DISCONNECT)
+        feed.book.break_(BookBreak.BREAK_DISCONNECT)
         self.tables.pipeline.refresh(feed, now_ns)
         self._handle(self.step.on_timer(now_ns))
 

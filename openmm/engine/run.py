@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from openmm.config import BotConfig
 from openmm.engine.loop import EXIT_FAILED, Engine
-from openmm.strategy.plugin import QuoteMaker
+from openmm.strategy.quotes import Quoter
 from openmm.telemetry import TelemetrySnapshot
 from openmm.venues.connector import Keys
 
@@ -20,7 +20,7 @@ def run_bot(
     *,
     keys: Keys | None = None,
     duration_s: float | None = None,
-    strategy: QuoteMaker | None = None,
+    strategy: Quoter | None = None,
     on_snapshot: Callable[[TelemetrySnapshot], None] | None = None,
 ) -> int:
     """Run a bot until it is told to stop, or for `duration_s`; returns the exit code.
@@ -39,7 +39,7 @@ async def _run(
     config: BotConfig,
     keys: Keys | None,
     duration_s: float | None,
-    strategy: QuoteMaker | None,
+    strategy: Quoter | None,
     on_snapshot: Callable[[TelemetrySnapshot], None] | None,
 ) -> int:
     engine = Engine(config, strategy=strategy, on_snapshot=on_snapshot, keys=keys)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from openmm._fast.book import BookState
 from openmm._fast.latency import Stage
 from openmm._fast.orders import OrderState
 from openmm._fast.units import BookSide, Side
@@ -35,7 +36,7 @@ def take(
     budget = pipeline.checks.budget
     counters = step.counters
     bids, asks = _own_levels(pipeline.table.live())
-    verified = pipeline.feed.book.state == 3
+    verified = pipeline.feed.book.state is BookState.BOOK_VERIFIED
     return TelemetrySnapshot(
         session=session_id,
         bot=config.bot.name,
@@ -52,13 +53,13 @@ def take(
         risk_reason=monitor.halt_reason,
         message=message,
         incident=step.last_incident,
-        reference_uticks=pipeline.reference.price_uticks,
+        reference_uticks=_known(pipeline.reference.price_uticks),
         confidence_ppm=pipeline.reference.confidence_ppm,
-        sigma_uticks=signals.sigma_uticks,
+        sigma_uticks=_known(signals.sigma_uticks),
         flow_ppm=signals.flow_ppm,
         skew_uticks=parts["skew_uticks"],
         half_uticks=parts["half_uticks"],
-        base_lots=inventory.base_lots,
+        base_lots=_known(inventory.base_lots),
         q_lots=inventory.q_lots,
         x_ppm=inventory.x_ppm,
         share_ppm=inventory.share_ppm,
@@ -95,24 +96,28 @@ def take(
     )
 
 
+def _known(value: int | None) -> int:
+    return MISSING if value is None else value
+
+
 def _venues(config: BotConfig, tables: Tables, now_ns: int) -> tuple[VenuePage, ...]:
     pages = []
     for venue, feed in zip(config.venue, tables.feeds, strict=True):
-        source = tables.pipeline.reference.source(feed.index)
+        mid_uticks, weight_ppm, verdict = tables.pipeline.reference.source(feed.index)
         book = feed.book
         pages.append(
             VenuePage(
                 label=venue.label.encode()[:16],
                 quoted=int(feed.quoted),
                 book_state=int(book.state),
-                best_bid_ticks=book.best_bid_ticks or MISSING,
-                best_ask_ticks=book.best_ask_ticks if book.levels(BookSide.ASK, 1) else MISSING,
+                best_bid_ticks=_known(book.best_bid_ticks),
+                best_ask_ticks=_known(book.best_ask_ticks),
                 age_ns=now_ns - feed.last_recv_ns if feed.last_recv_ns else MISSING,
                 break_count=book.break_count,
                 message_count=feed.frame_count,
-                mid_uticks=source.mid_uticks,
-                weight_ppm=source.weight_ppm,
-                verdict=int(source.verdict),
+                mid_uticks=_known(mid_uticks),
+                weight_ppm=weight_ppm,
+                verdict=int(verdict),
             )
         )
     return tuple(pages)

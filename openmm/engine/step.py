@@ -9,7 +9,7 @@ order.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 from typing import Protocol, final
@@ -215,7 +215,7 @@ class Step:
         for one in found:
             if one.asset == self.instrument.quote:
                 ticklots = abs(self.quote_ticklots(one.amount))
-            elif one.asset == self.instrument.base and reference > 0:
+            elif one.asset == self.instrument.base and reference is not None:
                 ticklots = abs(self.base_lots(one.amount)) * reference // 1_000_000
             else:
                 continue
@@ -277,12 +277,14 @@ class Step:
                     self._out.append(Alert("info", f"unrecognised message: {event.text[:200]}"))
 
     def _on_accepted(self, event: RequestAccepted, now_ns: int) -> None:
-        seq = self.ids.seq_of(event.client_id) if event.client_id else 0
-        if event.kind == "add" and seq:
-            if event.venue_order_id:
-                self._name(seq, event.venue_order_id)
-            self._ack_latency(seq, now_ns)
-            self._move(seq, OrderEvent.EV_ACKED, Source.ACK, now_ns)
+        if event.kind == "add":
+            seqs = self._seqs(event.client_id, event.req_id)
+            # Of a batch only the client id tells which order a row is about.
+            if len(seqs) == 1:
+                if event.venue_order_id:
+                    self._name(seqs[0], event.venue_order_id)
+                self._ack_latency(seqs[0], now_ns)
+                self._move(seqs[0], OrderEvent.EV_ACKED, Source.ACK, now_ns)
         elif event.kind == "amend":
             for one in self._seqs(event.client_id, event.req_id):
                 self._ack_latency(one, now_ns)
@@ -455,7 +457,7 @@ class Step:
             lots = self.base_lots(change)
             inventory.adjust(lots, 0)
             reference = self.pipeline.reference.price_uticks
-            if reference > 0:
+            if reference is not None:
                 self.monitor.on_transfer(lots * reference // 1_000_000)
         else:
             return
@@ -504,10 +506,10 @@ class Step:
             self.pipeline.feed.index,
             now_ns,
             journal.sample_record(
-                book.best_bid_ticks if verified else journal.MISSING,
-                book.best_ask_ticks if verified else journal.MISSING,
-                self.pipeline.reference.price_uticks,
-                self.pipeline.inventory.base_lots,
+                _known(book.best_bid_ticks if verified else None),
+                _known(book.best_ask_ticks if verified else None),
+                _known(self.pipeline.reference.price_uticks),
+                _known(self.pipeline.inventory.base_lots),
             ),
         )
 
@@ -517,7 +519,7 @@ class Step:
             self._resync.pop(feed.index, None)
             if now_ns - feed.last_recv_ns <= self.config.feed_age_ns_max:
                 return
-            book.break_book(BookBreak.BREAK_STALE)
+            book.break_(BookBreak.BREAK_STALE)
             self.pipeline.refresh(feed, now_ns)
             self._incident(f"feed {feed.index} is silent: book dropped")
         if book.state is BookState.BOOK_BROKEN:
@@ -571,8 +573,12 @@ class Step:
                 continue
             order = self.pipeline.table.get(seq)
             one = self._unknown.get(seq)
-            if order is None or order.state is not OrderState.UNKNOWN or one is None:
+            if order is None or order.state >= OrderState.FILLED or one is None:
                 self._unknown.pop(seq, None)
+                continue
+            if order.state is not OrderState.UNKNOWN:
+                # We hold it for live, the venue does not list it: that is no certainty either way.
+                self._doubt(seq, now_ns)
                 continue
             # Twice absent, and long enough after we acted: it was never there, or is gone.
             if one.asked >= 2 and asked_ns - order.acted_ns >= 2 * SECOND_NS:
@@ -672,7 +678,7 @@ class Step:
     def _mark(self, now_ns: int) -> None:
         reference = self.pipeline.reference.price_uticks
         inventory = self.pipeline.inventory
-        if reference <= 0 or not inventory.known:
+        if reference is None or not inventory.known:
             return
         inventory.mark(reference)
         changes = self.monitor.on_mark(inventory.equity_ticklots, inventory.q_lots, now_ns)
@@ -793,4 +799,5 @@ class Step:
         return out
 
 
-RequestHandler = Callable[[Request], None]
+def _known(value: int | None) -> int:
+    return journal.MISSING if value is None else value

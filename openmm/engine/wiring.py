@@ -25,7 +25,9 @@ from openmm.instrument import Instrument
 from openmm.risk import limits as risk_limits
 from openmm.risk.monitor import MonitorLimits, RiskMonitor
 from openmm.strategy.grid import GridStrategy
-from openmm.strategy.plugin import PythonPlugin, QuoteMaker
+from openmm.strategy.parameters import GridParameters
+from openmm.strategy.python import PythonStrategy as PythonAdapter
+from openmm.strategy.quotes import Quoter
 from openmm.venues.connector import Connector
 
 # Ticks a side of the price that the ladder's window covers; prices outside it still work.
@@ -45,22 +47,21 @@ class Tables:
 
 
 def make_strategy(
-    config: BotConfig, instrument: Instrument, custom: QuoteMaker | None = None
+    config: BotConfig, instrument: Instrument, custom: Quoter | None = None
 ) -> Strategy:
     """Make the configured strategy, or wrap the caller's own.
 
     Raises:
         ConfigError: the class of a `kind = "python"` strategy cannot be made.
     """
-    spec = instrument.spec()
     if custom is not None:
-        return PythonPlugin(custom, spec)
+        return PythonAdapter(instrument, custom)
     if isinstance(config.strategy, Grid):
-        return GridStrategy(conf.grid_params(config, instrument), spec)
-    return PythonPlugin(_load_maker(config.strategy), spec)
+        return GridStrategy(instrument, GridParameters(**conf.grid_params(config, instrument)))
+    return PythonAdapter(instrument, _load_quoter(config.strategy))
 
 
-def _load_maker(strategy: PythonStrategy) -> QuoteMaker:
+def _load_quoter(strategy: PythonStrategy) -> Quoter:
     module_name, _, class_name = strategy.class_path.partition(":")
     try:
         made = getattr(importlib.import_module(module_name), class_name)(**strategy.params)
@@ -84,7 +85,7 @@ def make_tables(
     tape: Tape,
     encoder: Encoder,
     transport: Transport,
-    custom: QuoteMaker | None = None,
+    custom: Quoter | None = None,
 ) -> Tables:
     """Build the tables of a bot.
 
@@ -103,7 +104,7 @@ def make_tables(
         # A source's tick in the quoted instrument's: exact, as a fraction.
         num, den = (own.tick_size / instrument.tick_size).as_integer_ratio()
         own_mid_ticks = max(1, mid_ticks * den // num)
-        reference.add(
+        reference.add_source(
             scale_num=num, scale_den=den, **conf.source_params(venue, mid_ticks)
         )
         book = Book(window_ticks=BOOK_WINDOW_TICKS, outside_levels=BOOK_OUTSIDE_LEVELS)
@@ -135,6 +136,8 @@ def make_tables(
         tape,
         StageLatency(),
         requote_uticks=plan["requote_ticks"] * 1_000_000,
+        # Paper orders rest in our own venue, not in the book that the real one sends.
+        own_in_book=config.bot.mode == "live",
     )
     monitor = RiskMonitor(
         MonitorLimits(
