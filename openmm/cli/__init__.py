@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: one file a command; heavy imports stand inside functions, to start fast."""

@@ -1,0 +1,187 @@
+"""`openmm init`: write a commented bot.toml to start from."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from openmm.cli.output import EXIT_DONE, Json, emit
+from openmm.errors import ConfigError
+
+EXAMPLE = "Example: openmm init bot.toml --pair BTC/USD --spread 0.6% --order-amount 0.01 --yes"
+
+TEMPLATE = """\
+# A bot of OpenMM. Every key: docs/configuration.md. Check it: openmm check {file}
+# Ratios carry a unit ("0.6%", "25bps"), durations too ("30s"); quantities are exact, in quotes.
+
+[bot]
+name = "{name}"
+# paper: real market data, pretended fills. live: real orders.
+mode = "{mode}"
+
+[[venue]]
+# Keys: OPENMM_{env}_KEY and OPENMM_{env}_SECRET, or the keyring; never in this file.
+name = "{venue}"
+quote = "{pair}"
+{fees}
+# A second book for the reference price, only watched:
+# [[venue]]
+# name = "kraken"
+# label = "kraken-2"
+# reference = "{pair}"
+
+[strategy]
+kind = "grid"
+# Between the innermost bid and ask; must pay the maker fee both ways.
+spread = "{spread}"
+# Of each level, in the base asset.
+order_amount = "{order_amount}"
+# Levels a side.
+num_orders = {num_orders}
+# Off target by more than this, only the side that brings it back is quoted.
+rebalance_threshold = "{rebalance_threshold}"
+# Share of the base asset in the total value.
+target_base = "{target_base}"
+# Between levels; half the spread unless told:
+# level_step = "0.3%"
+# Shift of both sides at full inventory; 0.4 of the spread unless told:
+# skew_full = "0.24%"
+
+[risk]
+max_order_size = "{max_order_size}"
+# In the quote asset, all live orders together.
+max_open_notional = "{max_open_notional}"
+# Off target, in the base asset; beyond it everything is cancelled and inventory only reduced.
+max_inventory = "{max_inventory}"
+# Loss since the session's start that halts the bot.
+max_drawdown = "{max_drawdown}"
+# Told of every halt:
+# webhook = "https://hooks.example.com/openmm"
+
+[settlement]
+reconcile_every = "30s"
+# Share of equity by which the venue and the ledger may differ.
+halt_above = "0.1%"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One value of the file: how it is asked for, and what it is unless told."""
+
+    key: str
+    text: str
+    default: str
+
+
+QUESTIONS = (
+    Question("name", "The bot's name", "btc-grid"),
+    Question("pair", "The pair to trade", "BTC/USD"),
+    Question("spread", "Spread between bid and ask", "0.6%"),
+    Question("order_amount", "Quantity of each level", "0.01"),
+    Question("num_orders", "Levels a side", "5"),
+    Question("rebalance_threshold", "One-sided beyond this distance from the target", "10%"),
+    Question("target_base", "Share of the base asset to hold", "50%"),
+    Question("max_order_size", "Largest order", "0.05"),
+    Question("max_open_notional", "Most value of all live orders", "20000"),
+    Question("max_inventory", "Most inventory off target", "0.5"),
+    Question("max_drawdown", "Loss that halts the bot", "2%"),
+)
+
+
+def init(
+    file: Annotated[Path, typer.Argument(help="The file to write.")] = Path("bot.toml"),
+    name: Annotated[str | None, typer.Option(help="The bot's name.")] = None,
+    mode: Annotated[str, typer.Option(help="paper or live.")] = "paper",
+    venue: Annotated[str, typer.Option(help="The venue.")] = "kraken",
+    pair: Annotated[str | None, typer.Option(help="The pair, such as BTC/USD.")] = None,
+    spread: Annotated[str | None, typer.Option(help="Such as 0.6%.")] = None,
+    order_amount: Annotated[str | None, typer.Option(help="Such as 0.01.")] = None,
+    num_orders: Annotated[str | None, typer.Option(help="Levels a side.")] = None,
+    rebalance_threshold: Annotated[str | None, typer.Option(help="Such as 10%.")] = None,
+    target_base: Annotated[str | None, typer.Option(help="Such as 50%.")] = None,
+    max_order_size: Annotated[str | None, typer.Option(help="Such as 0.05.")] = None,
+    max_open_notional: Annotated[str | None, typer.Option(help="Such as 20000.")] = None,
+    max_inventory: Annotated[str | None, typer.Option(help="Such as 0.5.")] = None,
+    max_drawdown: Annotated[str | None, typer.Option(help="Such as 2%.")] = None,
+    maker_fee: Annotated[
+        str | None, typer.Option(help="Your maker fee; the venue is asked unless told.")
+    ] = None,
+    taker_fee: Annotated[
+        str | None, typer.Option(help="Your taker fee; the venue is asked unless told.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing, take the defaults.")] = False,
+    json_: Json = False,
+) -> int:
+    """Write a commented file for a new bot. Asks for what is not given, if at a terminal.
+
+    An existing file is never overwritten, and nothing is written that would not load.
+    """
+    given: dict[str, str | None] = {
+        "name": name,
+        "pair": pair,
+        "spread": spread,
+        "order_amount": order_amount,
+        "num_orders": num_orders,
+        "rebalance_threshold": rebalance_threshold,
+        "target_base": target_base,
+        "max_order_size": max_order_size,
+        "max_open_notional": max_open_notional,
+        "max_inventory": max_inventory,
+        "max_drawdown": max_drawdown,
+    }
+    if file.exists():
+        raise ConfigError("file", str(file), "a file that is not there yet; this one is kept")
+    asking = not yes and not json_ and sys.stdin.isatty()
+    values: dict[str, Any] = {"file": file, "mode": mode, "venue": venue}
+    for question in QUESTIONS:
+        value = given[question.key]
+        if value is None:
+            value = typer.prompt(question.text, default=question.default) if asking else None
+        values[question.key] = question.default if value is None else value
+    values["env"] = venue.upper().replace("-", "_")
+    fees = [("maker_fee", maker_fee), ("taker_fee", taker_fee)]
+    told = [f'{key} = "{_plain(key, value)}"' for key, value in fees if value is not None]
+    values["fees"] = "".join(f"{line}\n" for line in told) or (
+        '# The venue is asked for your fees unless told here:\n# maker_fee = "0.25%"\n'
+    )
+    text = TEMPLATE.format(**{key: _plain(key, value) for key, value in values.items()})
+    _validate(text, file)
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except OSError as error:
+        raise ConfigError("file", str(file), f"a place to write to ({error.strerror})") from None
+    emit(
+        {"file": file, "bot": values["name"]},
+        json_,
+        lambda: f"wrote {file}\nnext: openmm check {file}, then openmm run {file}",
+    )
+    return EXIT_DONE
+
+
+def _plain(key: str, value: object) -> str:
+    """Refuse what would end a quoted value of the file."""
+    text = str(value)
+    if key not in ("fees", "file") and any(ch in '"\\' or not ch.isprintable() for ch in text):
+        raise ConfigError(key, text, "plain text without quotes or control characters")
+    return text
+
+
+def _validate(text: str, file: Path) -> None:
+    import tomllib
+
+    from openmm.config import parse
+
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError("num_orders", text.count("\n"), f"plain values ({error})") from None
+    if data["bot"]["mode"] == "live":
+        # Where it will trade is not known yet; everything else is checked as in paper mode.
+        data["bot"]["mode"] = "paper"
+    parse(data, source=str(file), folder=file.absolute().parent)

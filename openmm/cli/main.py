@@ -1,0 +1,105 @@
+"""Entry point of `openmm`: the commands, and how an error reaches the user."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from openmm.cli import (
+    check,
+    halt,
+    init,
+    output,
+    pause,
+    resume,
+    run,
+    status,
+    stop,
+    verify,
+)
+from openmm.errors import ConfigError, OpenMMError
+
+app = typer.Typer(
+    name="openmm",
+    help="Performance-first market making on spot crypto venues.\n\n"
+    "Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 halted by risk.",
+    epilog="Example: openmm demo",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("init", epilog=init.EXAMPLE)(init.init)
+app.command("check", epilog=check.EXAMPLE)(check.check)
+app.command("run", epilog=run.EXAMPLE)(run.run)
+app.command("status", epilog=status.EXAMPLE)(status.status)
+app.command("halt", epilog=halt.EXAMPLE)(halt.halt)
+app.command("pause", epilog=pause.EXAMPLE)(pause.pause)
+app.command("resume", epilog=resume.EXAMPLE)(resume.resume)
+app.command("stop", epilog=stop.EXAMPLE)(stop.stop)
+app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from openmm import __version__
+
+        typer.echo(f"openmm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Tell the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where in the code an error came from.")
+    ] = False,
+) -> None:
+    """Performance-first market making on spot crypto venues."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in args
+    debug = "--debug" in args or os.environ.get("OPENMM_DEBUG") == "1"
+    args = [arg for arg in args if arg != "--debug"]
+    if not debug:
+        sys.excepthook = _one_line
+    try:
+        done = app(args=args, prog_name="openmm", standalone_mode=False)
+    except TyperException as error:
+        return output.fail("usage", error.format_message(), as_json, output.EXIT_USAGE)
+    except typer.Abort:
+        return output.fail("aborted", "aborted", as_json, output.EXIT_FAILED)
+    except OpenMMError as error:
+        if debug:
+            raise
+        usage = isinstance(error, ConfigError)
+        code = output.EXIT_USAGE if usage else output.EXIT_FAILED
+        return output.fail_with(error, as_json, code)
+    except BrokenPipeError:
+        # The reader of a pipe left: nothing more can be said to it.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return output.EXIT_FAILED
+    return done if isinstance(done, int) else output.EXIT_DONE
+
+
+def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Report an unforeseen error in one line; the interpreter exits with 1."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.stderr.write("openmm: interrupted\n")
+        return
+    text = f"openmm: internal error: {kind.__name__}: {error} (--debug shows where)\n"
+    sys.stderr.write(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

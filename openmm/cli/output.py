@@ -1,0 +1,85 @@
+"""How commands speak: text for people, one JSON object for machines, errors in one line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from openmm.errors import ConfigError, ConfigErrors, OpenMMError
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_HALTED = 3
+
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object instead of text.")
+]
+
+
+def emit(payload: Mapping[str, Any], as_json: bool, text: Callable[[], str]) -> None:
+    """Print a result: the object as JSON, or the text made of it."""
+    typer.echo(json.dumps(payload, default=_plain, indent=2) if as_json else text())
+
+
+def _plain(value: object) -> object:
+    """Write what JSON has no form for: decimals as exact text, paths and enums as text."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    raise TypeError(f"no JSON form: {value!r}")
+
+
+def fail(code: str, message: str, as_json: bool, exit_code: int) -> int:
+    """Report an error on the error stream; return the exit code."""
+    if as_json:
+        sys.stderr.write(json.dumps({"error": {"code": code, "message": message}}) + "\n")
+    else:
+        sys.stderr.write(f"openmm: {message}\n")
+    return exit_code
+
+
+def fail_with(error: OpenMMError, as_json: bool, exit_code: int) -> int:
+    """Report one of our errors with its data; return the exit code."""
+    if not as_json:
+        sys.stderr.write("".join(f"openmm: {line}\n" for line in str(error).splitlines()))
+        return exit_code
+    body: dict[str, Any] = {"code": error.code or type(error).__name__, "message": str(error)}
+    if error.venue is not None:
+        body["venue"] = error.venue
+    found = error.errors if isinstance(error, ConfigErrors) else (error,)
+    listed = [
+        {"path": one.path, "value": repr(one.value), "allowed": one.allowed}
+        for one in found
+        if isinstance(one, ConfigError)
+    ]
+    if listed:
+        body["errors"] = listed
+    sys.stderr.write(json.dumps({"error": body}) + "\n")
+    return exit_code
+
+
+def table(rows: list[tuple[str, ...]], gap: str = "  ") -> str:
+    """Line up rows of cells: the first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append(gap.join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def pairs(items: Mapping[str, object]) -> str:
+    """List names and values, one pair a line."""
+    width = max((len(name) for name in items), default=0)
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in items.items())

@@ -1,0 +1,41 @@
+"""Read durations and decimals given as options."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from openmm.errors import ConfigError
+
+
+def span_s(option: str, text: str) -> float:
+    """Return a duration such as 90s in seconds.
+
+    Raises:
+        ConfigError: it has no unit, or is not above zero.
+    """
+    from openmm.config.values import parse_duration_ns
+
+    try:
+        span_ns = parse_duration_ns(text)
+    except ValueError as error:
+        raise ConfigError(option, text, str(error)) from None
+    if span_ns <= 0:
+        raise ConfigError(option, text, "more than zero")
+    return span_ns / 1e9
+
+
+def decimal(option: str, text: str) -> Decimal:
+    """Return a decimal above zero.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    from openmm.config.values import parse_decimal
+
+    try:
+        number = parse_decimal(text)
+    except ValueError as error:
+        raise ConfigError(option, text, str(error)) from None
+    if number <= 0:
+        raise ConfigError(option, text, "more than zero")
+    return number

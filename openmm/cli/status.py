@@ -1,0 +1,108 @@
+"""`openmm status`: what bots are doing, from their shared pages; asks the bots nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from openmm.cli.output import EXIT_DONE, EXIT_FAILED, EXIT_HALTED, Json, emit, pairs, table
+from openmm.cli.pick import Bot, Folder, pick, root_of
+
+if TYPE_CHECKING:
+    from openmm.control.views import BotState
+
+EXAMPLE = "Example: openmm status --bot btc-grid --json"
+
+
+def status(bot: Bot = None, run_dir: Folder = None, json_: Json = False) -> int:
+    """Show one bot, or all bots of a folder.
+
+    For one bot the exit code tells: 0 it runs, 1 it does not (or does not answer), 3 halted.
+    """
+    import time
+
+    from openmm.control.views import look
+    from openmm.engine.rundir import bots
+
+    root, now_ns = root_of(run_dir), time.time_ns()
+    known = bots(root)
+    if bot is None and len(known) > 1 and not (root / "session.json").exists():
+        states = [look(one, now_ns) for one in known]
+        payload = {"bots": [_payload(state, now_ns) for state in states]}
+        emit(payload, json_, lambda: table(_rows(states, now_ns)))
+        return EXIT_DONE
+    state = look(pick(bot, run_dir), now_ns)
+    emit(_payload(state, now_ns), json_, lambda: _text(state, now_ns))
+    if not state.running or state.page_state != "alive":
+        return EXIT_FAILED
+    return EXIT_HALTED if _risk(state) == "halted" else EXIT_DONE
+
+
+def _payload(state: BotState, now_ns: int) -> dict[str, Any]:
+    from openmm.control.views import page_view
+
+    page = None if state.page is None else page_view(state.page, now_ns)
+    return {
+        "bot": state.bot,
+        "running": state.running,
+        "pid": state.pid,
+        "page": state.page_state,
+        "session": {k: v for k, v in state.session.items() if k != "config"},
+        "state": page,
+    }
+
+
+def _risk(state: BotState) -> str:
+    from openmm._fast.checks import RiskState
+    from openmm.control.views import enum_name
+
+    return "" if state.page is None else enum_name(RiskState, state.page.risk_state)
+
+
+def _rows(states: list[BotState], now_ns: int) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("bot", "process", "page", "risk", "equity", "fills")]
+    for state in states:
+        page = state.page
+        rows.append(
+            (
+                state.bot,
+                str(state.pid) if state.running else "-",
+                state.page_state if page is not None else "-",
+                _risk(state) or "-",
+                "-" if page is None else f"{page.money(page.equity_ticklots):.2f} {page.quote}",
+                "-" if page is None else str(page.counters.filled),
+            )
+        )
+    return rows
+
+
+def _text(state: BotState, now_ns: int) -> str:
+    """Describe one bot in lines."""
+    from openmm.control.views import page_view
+
+    process = f"runs as process {state.pid}" if state.running else "does not run"
+    head = f"{state.bot}: {process}; page {state.page_state}"
+    if state.page is None:
+        return head
+    view = page_view(state.page, now_ns)
+    stock, pnl = view["inventory"], view["pnl"]
+    lines = {
+        "session": f"{view['session']} ({view['mode']}, {view['uptime_s']} s)",
+        "risk": f"{view['risk_state']} {view['risk_reason']}".rstrip(),
+        "reference": f"{view['reference']['price']} {stock['quote_asset']}",
+        **{
+            f"book {venue['label']}": f"{venue['book']} {venue['best_bid']} / {venue['best_ask']}, "
+            f"age {venue['age_ms']} ms, breaks {venue['breaks']}"
+            for venue in view["venues"]
+        },
+        "orders": f"{len(view['orders']['bids'])} bids, {len(view['orders']['asks'])} asks, "
+        f"{view['counters']['unknown']} unknown",
+        "inventory": f"{stock['base']} {stock['base_asset']}, {stock['quote']:.2f} "
+        f"{stock['quote_asset']}, base share {stock['share_ppm'] / 10_000:.2f}% "
+        f"(target {stock['target_ppm'] / 10_000:.2f}%)",
+        "P&L": f"realised {pnl['realised']:.4f}, unrealised {pnl['unrealised']:.4f}, "
+        f"fees {pnl['fees']:.4f}, drawdown {pnl['drawdown_ppm'] / 10_000:.3f}%",
+        "fills": view["counters"]["filled"],
+    }
+    if view["incident"]:
+        lines["incident"] = view["incident"]
+    return head + "\n" + pairs(lines)

@@ -1,0 +1,169 @@
+"""Read-only views of a bot for the surfaces: plain values, decimals exact, no kernel units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from openmm._fast.book import BookState
+from openmm._fast.checks import Reason, RiskState
+from openmm._fast.latency import Stage
+from openmm._fast.orders import OrderState
+from openmm._fast.reference import SourceVerdict
+from openmm._fast.units import Side
+from openmm.engine.rundir import RunDir
+from openmm.errors import TelemetryError
+from openmm.telemetry import (
+    MISSING,
+    OwnLevel,
+    TelemetryReader,
+    TelemetrySnapshot,
+    writer_state,
+)
+
+STALE_NS = 3_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class BotState:
+    """What is known of a bot from its folder alone; asks the bot nothing."""
+
+    bot: str
+    running: bool
+    pid: int | None
+    session: dict[str, Any]
+    page: TelemetrySnapshot | None
+    page_state: str  # alive, stale, dead, ended, or why there is no page
+
+
+def look(run_dir: RunDir, now_ns: int) -> BotState:
+    """Return a bot's state by its lock, its session file and its telemetry page."""
+    pid = run_dir.holder_pid()
+    page: TelemetrySnapshot | None = None
+    try:
+        reader = TelemetryReader(run_dir.page)
+    except TelemetryError as error:
+        state = str(error)
+    else:
+        try:
+            page = reader.read()
+            state = writer_state(page, now_ns, STALE_NS).value
+        except TelemetryError as error:
+            state = str(error)
+        finally:
+            reader.close()
+    return BotState(run_dir.bot, pid is not None, pid, run_dir.read_session(), page, state)
+
+
+def enum_name(kind: Any, value: int, prefix: str = "") -> str:
+    """Return an enum value's name in lower case, "unknown" for what this build does not know."""
+    try:
+        return str(kind(value).name).removeprefix(prefix).lower()
+    except ValueError:
+        return f"unknown {value}"
+
+
+def page_view(page: TelemetrySnapshot, now_ns: int) -> dict[str, Any]:
+    """Return a snapshot as plain values: prices, quantities and money as decimals."""
+
+    def price(ticks: int) -> Decimal | None:
+        return None if ticks == MISSING else page.price(ticks)
+
+    def mid(uticks: int) -> Decimal | None:
+        return None if uticks == MISSING else page.mid(uticks)
+
+    def orders(levels: tuple[OwnLevel, ...]) -> list[dict[str, Any]]:
+        return [
+            {
+                "price": page.price(level.price_ticks),
+                "qty": page.qty(level.qty_lots),
+                "filled": page.qty(level.filled_lots),
+                "state": enum_name(OrderState, level.state),
+            }
+            for level in levels
+        ]
+
+    return {
+        "bot": page.bot,
+        "session": page.session,
+        "mode": page.mode,
+        "instrument": page.instrument,
+        "heartbeat_age_ms": (now_ns - page.heartbeat_ns) // 1_000_000,
+        "uptime_s": (page.heartbeat_ns - page.started_ns) // 1_000_000_000,
+        "risk_state": enum_name(RiskState, page.risk_state),
+        "risk_reason": page.risk_reason,
+        "message": page.message,
+        "incident": page.incident,
+        "reference": {
+            "price": mid(page.reference_uticks),
+            "confidence_ppm": page.confidence_ppm,
+            "sources": [
+                {
+                    "label": venue.label,
+                    "mid": mid(venue.mid_uticks),
+                    "weight_ppm": venue.weight_ppm,
+                    "verdict": enum_name(SourceVerdict, venue.verdict, "SOURCE_"),
+                }
+                for venue in page.venues
+            ],
+        },
+        "venues": [
+            {
+                "label": venue.label,
+                "quoted": bool(venue.quoted),
+                "book": enum_name(BookState, venue.book_state, "BOOK_"),
+                "best_bid": price(venue.best_bid_ticks),
+                "best_ask": price(venue.best_ask_ticks),
+                "age_ms": None if venue.age_ns == MISSING else venue.age_ns // 1_000_000,
+                "breaks": venue.break_count,
+                "messages": venue.message_count,
+            }
+            for venue in page.venues
+        ],
+        "inventory": {
+            "base_asset": page.base,
+            "quote_asset": page.quote,
+            "base": None if page.base_lots == MISSING else page.qty(page.base_lots),
+            "quote": page.money(page.quote_ticklots),
+            "off_target": page.qty(page.q_lots),
+            "share_ppm": page.share_ppm,
+            "target_ppm": page.target_ppm,
+        },
+        "pnl": {
+            "realised": page.money(page.realised_ticklots),
+            "unrealised": page.money(page.unrealised_ticklots),
+            "fees": page.money(page.fees_ticklots),
+            "equity": page.money(page.equity_ticklots),
+            "drawdown_ppm": page.drawdown_ppm,
+            "drawdown_peak_ppm": page.drawdown_peak_ppm,
+        },
+        "orders": {"bids": orders(page.own_bids), "asks": orders(page.own_asks)},
+        "book": {
+            "bids": [[page.price(x.price_ticks), page.qty(x.qty_lots)] for x in page.book_bids],
+            "asks": [[page.price(x.price_ticks), page.qty(x.qty_lots)] for x in page.book_asks],
+        },
+        "fills": [
+            {
+                "ts_ns": fill.ts_ns,
+                "side": enum_name(Side, fill.side),
+                "price": page.price(fill.price_ticks),
+                "qty": page.qty(fill.qty_lots),
+                "maker": bool(fill.maker),
+            }
+            for fill in page.fills
+        ],
+        "counters": page.counters._asdict(),
+        "refusals": {
+            enum_name(Reason, index): count for index, count in enumerate(page.refusals) if count
+        },
+        "rate": {
+            "level": Decimal(page.rate_level_milli) / 1000,
+            "threshold": Decimal(page.rate_threshold_milli) / 1000,
+        },
+        "latency_ns": {
+            enum_name(Stage, index, "STAGE_"): stage._asdict()
+            for index, stage in enumerate(page.stages)
+            if stage.sample_count
+        },
+    }
