@@ -4,7 +4,7 @@ A session's journal is a folder of segments `000000.omj, 000001.omj, ...`. A seg
 and blocks; a block is a header and records; a record is the tape's own (`RecordHeader`, payload,
 padding).
 
-- Segment header, 192 bytes: magic, version, header bytes, number, flags, created_ns, session id,
+- Segment header, 224 bytes: magic, version, header bytes, number, flags, created_ns, session id,
   build, hash that the previous segment ended with, first index; CRC-32 in the last 4 bytes.
 - Block header, 56 bytes: magic, payload bytes, record count, CRC-32 of the payload, first index,
   chain: blake2b-256 of (chain before, the block header up to here, payload).
@@ -39,7 +39,7 @@ JOURNAL_VERSION = 1
 SEGMENT_MAGIC = b"OMMJRNL1"
 BLOCK_MAGIC = b"BLK1"
 SUFFIX = ".omj"
-SEGMENT_HEADER = struct.Struct("<8sIIIIq32s64s32sQ20xI")
+SEGMENT_HEADER = struct.Struct("<8sIIIIq64s64s32sQ20xI")
 BLOCK_HEADER = struct.Struct("<4sIIIQ32s")
 BLOCK_PREFIX = struct.Struct("<4sIIIQ")
 RECORD_HEADER = struct.Struct("<IHHQqQ")
@@ -76,7 +76,7 @@ class SegmentHeader:
     flags: int = 0
 
     def encode(self) -> bytes:
-        """Return the 192 bytes of the header."""
+        """Return the bytes of the header."""
         head = SEGMENT_HEADER.pack(
             SEGMENT_MAGIC,
             JOURNAL_VERSION,
@@ -668,7 +668,8 @@ class EndRecord:
     counters: Mapping[str, int]
 
 
-def _json(value: object) -> bytes:
+def json_record(value: object) -> bytes:
+    """Encode a JSON payload of no fixed form: decimals as text, keys sorted."""
     return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)
 
 
@@ -697,7 +698,7 @@ def _build(cls: type[T], fields: dict[str, Any], name: str) -> T:
 
 def session_record(record: SessionRecord) -> bytes:
     """Encode REC_SESSION."""
-    return _json(record)
+    return json_record(record)
 
 
 def read_session(payload: bytes) -> SessionRecord:
@@ -709,7 +710,7 @@ def fill_record(
     event: OrderFilled, seq: int, reference_uticks: int | None, venue: str = ""
 ) -> bytes:
     """Encode REC_FILL. `reference_uticks`: MISSING or None when there is no reference."""
-    return _json(fill_of(event, seq, reference_uticks, venue))
+    return json_record(fill_of(event, seq, reference_uticks, venue))
 
 
 def fill_of(
@@ -749,7 +750,7 @@ def read_fill(payload: bytes) -> FillRecord:
 
 def balance_record(event: BalanceUpdated, kind: str = "", venue: str = "") -> bytes:
     """Encode REC_BALANCE; `kind` overrides the event's: `opening` and `closing` statements."""
-    return _json(
+    return json_record(
         BalanceRecord(
             venue=venue,
             asset=event.asset,
@@ -777,7 +778,7 @@ def read_balance(payload: bytes) -> BalanceRecord:
 
 def instrument_record(instrument: Instrument) -> bytes:
     """Encode REC_INSTRUMENT; write it before the first record that speaks of the pair."""
-    return _json(instrument)
+    return json_record(instrument)
 
 
 def read_instrument(payload: bytes) -> Instrument:
@@ -793,7 +794,7 @@ def read_instrument(payload: bytes) -> Instrument:
 
 def risk_record(from_state: str, to_state: str, reason: str, detail: str = "") -> bytes:
     """Encode REC_RISK."""
-    return _json(RiskRecord(from_state, to_state, reason, detail))
+    return json_record(RiskRecord(from_state, to_state, reason, detail))
 
 
 def read_risk(payload: bytes) -> RiskRecord:
@@ -803,7 +804,7 @@ def read_risk(payload: bytes) -> RiskRecord:
 
 def command_record(command: str, arguments: Mapping[str, Any], by: str, door: str) -> bytes:
     """Encode REC_COMMAND."""
-    return _json(CommandRecord(command, arguments, by, door))
+    return json_record(CommandRecord(command, arguments, by, door))
 
 
 def read_command(payload: bytes) -> CommandRecord:
@@ -820,7 +821,7 @@ def incident_record(
     amount: Decimal | None = None,
 ) -> bytes:
     """Encode REC_INCIDENT."""
-    return _json(IncidentRecord(text, severity, kind, asset, amount))
+    return json_record(IncidentRecord(text, severity, kind, asset, amount))
 
 
 def read_incident(payload: bytes) -> IncidentRecord:
@@ -836,7 +837,7 @@ def read_incident(payload: bytes) -> IncidentRecord:
 
 def end_record(record: EndRecord) -> bytes:
     """Encode REC_END."""
-    return _json(record)
+    return json_record(record)
 
 
 def read_end(payload: bytes) -> EndRecord:

@@ -119,10 +119,10 @@ def test_segment_whose_header_never_reached_the_disk_is_torn(tmp_path: Path) -> 
         (0, "not a journal segment"),
         (8, "version"),
         (40, "header is corrupt at byte 0"),
-        (SEGMENT_HEADER.size, "corrupt at byte 192, whole ones follow"),
-        (SEGMENT_HEADER.size + 20, "hash chain breaks at byte 192"),  # inside the first index
-        (SEGMENT_HEADER.size + 30, "hash chain breaks at byte 192"),
-        (SEGMENT_HEADER.size + BLOCK_HEADER.size + 40, "corrupt at byte 192, whole ones follow"),
+        (SEGMENT_HEADER.size, "corrupt at byte 224, whole ones follow"),
+        (SEGMENT_HEADER.size + 20, "hash chain breaks at byte 224"),  # inside the first index
+        (SEGMENT_HEADER.size + 30, "hash chain breaks at byte 224"),
+        (SEGMENT_HEADER.size + BLOCK_HEADER.size + 40, "corrupt at byte 224, whole ones follow"),
     ],
 )
 def test_changed_byte_is_refused_with_file_and_offset(

@@ -50,8 +50,8 @@ cdef struct TapeHeader:
     uint64_t size_bytes                # of the ring behind the header, a power of two
     uint32_t follow                    # 1: a follower frees room, 0: the oldest records are dropped
     int32_t engine_pid
-    char session_id[32]
-    uint8_t pad1[56]
+    char session_id[64]
+    uint8_t pad1[24]
     # engine
     uint64_t write_position            # bytes ever written; offset = position & (size_bytes - 1)
     uint64_t next_index

@@ -71,7 +71,7 @@ cdef enum:
     RECORD_BYTES = 32                   # sizeof(RecordHeader)
     COMMIT_BYTES = 8                    # the cleared word behind the last record
     SIZE_BYTES_MIN = 4096
-    SESSION_ID_BYTES = 32
+    SESSION_ID_BYTES = 64
     END = 0                             # results of `locate`
     FOUND = 1
     CORRUPT = 2
@@ -121,7 +121,7 @@ cdef class Tape:
     Args:
         path: of the file to make; None keeps the ring in this process's memory (nothing can follow it).
         size_bytes: of the ring, a power of two.
-        session_id: at most 32 ASCII characters.
+        session_id: at most 64 ASCII characters.
         follow: True: room is freed by a follower alone, and `full` latches when it lags;
             False: the oldest records are dropped, as benches and tests want it.
 
@@ -138,7 +138,7 @@ cdef class Tape:
         if not SIZE_BYTES_MIN <= size_bytes <= 1 << 32 or size_bytes & (size_bytes - 1):
             raise ValueError(f"tape size must be a power of two from 4096: {size_bytes!r}")
         if len(identity) > SESSION_ID_BYTES:
-            raise ValueError(f"session id is longer than 32 characters: {session_id!r}")
+            raise ValueError(f"session id is longer than 64 characters: {session_id!r}")
         if path is None and follow:
             raise ValueError("a tape in private memory cannot be followed: pass follow=False")
         self.path_text = "" if path is None else os.fspath(path)

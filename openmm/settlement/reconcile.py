@@ -22,8 +22,7 @@ class Difference:
 
     def __str__(self) -> str:
         return (
-            f"{self.asset}: venue has {self.seen:f}, expected {self.expected:f} "
-            f"({self.amount:+f})"
+            f"{self.asset}: venue has {self.seen:f}, expected {self.expected:f} ({self.amount:+f})"
         )
 
 

@@ -1,4 +1,4 @@
-"""Append records to a session's journal: preallocated segments, a block a batch, rotated by size."""
+"""Append records to a session's journal: preallocated segments, one block a batch."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ def test_corrupt_ring_raises_with_file_and_offset(path: Path, offset: int, value
     [
         ({"size_bytes": 5000}, "power of two"),
         ({"size_bytes": 2048}, "power of two"),
-        ({"session_id": "x" * 33}, "longer than 32"),
+        ({"session_id": "x" * 65}, "longer than 64"),
     ],
 )
 def test_bad_arguments_are_refused(path: Path, options: dict[str, object], text: str) -> None:

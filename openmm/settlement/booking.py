@@ -1,0 +1,718 @@
+"""Book a session's records into the store: one transaction per batch, each record once.
+
+`Booker` holds what has to be known between records (live orders, ledger, P&L, touch) and reads it
+back from the store when it is made; a writer that was killed goes on where the last transaction
+ended.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from openmm import journal
+from openmm._fast.checks import Reason
+from openmm._fast.latency import Stage
+from openmm._fast.orders import OrderEvent, OrderState
+from openmm._fast.planner import ActionKind
+from openmm._fast.tape import Record
+from openmm.errors import LedgerError
+from openmm.instrument import Instrument
+from openmm.journal import ActionRecord, FillRecord
+from openmm.settlement import store as tables
+from openmm.settlement.histogram import bucket_ns
+from openmm.settlement.ledger import BUY, SELL, Entry, Ledger, ledger_decimals
+from openmm.settlement.pnl import AverageCost, Fifo, captured_atoms
+from openmm.settlement.store import Store, upsert
+from openmm.settlement.touch import TouchState, TouchTracker
+
+BOOK_VERIFIED = 3  # book.BookState
+# On the venue's book, as far as anybody knows.
+RESTING = frozenset(
+    {
+        OrderState.OPEN,
+        OrderState.PARTIALLY_FILLED,
+        OrderState.PENDING_CANCEL,
+        OrderState.PENDING_AMEND,
+    }
+)
+TERMINAL = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED})
+PROOF_OF_LIFE = frozenset({OrderEvent.EV_ACKED, OrderEvent.EV_PROVEN_OPEN, OrderEvent.EV_AMENDED})
+# Records of one batch of orders; any other kind ends it.
+BATCH = frozenset(
+    {Record.REC_INTENT, Record.REC_ORDER_BYTES, Record.REC_WRITE_RESULT, Record.REC_REFUSAL}
+)
+STAGE_NAMES = {
+    stage.value: stage.name.removeprefix("STAGE_").lower()
+    for stage in Stage
+    if stage is not Stage.STAGE_COUNT
+}
+ACK = STAGE_NAMES[Stage.STAGE_ACK.value]
+
+Row = dict[str, Any]
+RecordTuple = tuple[int, int, int, int, bytes]
+
+
+class Booker:
+    """Book one session.
+
+    Args:
+        store: to write to.
+        session_id: of the tape or journal the records come from.
+    """
+
+    def __init__(self, store: Store, session_id: str) -> None:
+        self.store = store
+        self.session_id = session_id
+        self.venue = ""
+        self.next_index = 0
+        self.lost_count = 0
+        self.last_ts_ns = 0
+        self.ended = False
+        self._instruments: dict[str, Instrument] = {}
+        self._ledger = Ledger("")
+        self._average: dict[str, AverageCost] = defaultdict(AverageCost)
+        self._fifo: dict[str, Fifo] = defaultdict(Fifo)
+        self._orders: dict[int, Row] = {}
+        self._touch = TouchTracker()
+        self._batch: list[ActionRecord] = []
+        self._restore()
+        self._clear()
+
+    # ---------------------------------------------------------------- public
+
+    def apply(self, records: Iterable[RecordTuple]) -> None:
+        """Take records in; those below `next_index` have been stored and are left out.
+
+        Raises LedgerError or JournalError on a record that cannot be booked: make a new Booker.
+        """
+        for record_index, kind, source, ts_ns, payload in records:
+            if record_index < self.next_index:
+                continue
+            self.lost_count += record_index - self.next_index
+            self.next_index = record_index + 1
+            self.last_ts_ns = max(self.last_ts_ns, ts_ns)
+            if self._batch and kind not in BATCH:
+                self._unsend(ts_ns)
+            handler = self._HANDLERS.get(kind)
+            if handler is not None:
+                handler(self, record_index, source, ts_ns, payload)
+
+    def commit(self) -> None:
+        """Write everything taken in since the last commit, in one transaction."""
+        with self.store.begin() as connection:
+            self._write(connection)
+        for seq in [s for s, row in self._orders.items() if row["state"] in TERMINAL]:
+            del self._orders[seq]
+        self._clear()
+
+    def mark_lost(self) -> None:
+        """Note that the engine went without an end record."""
+        self._touch.advance(self.last_ts_ns)
+        self._session_changes |= {
+            "state": "lost",
+            "ended_ns": self.last_ts_ns,
+            "end_reason": "the engine went away without an end",
+        }
+        self.ended = True
+
+    def set_journal_hash(self, chain: bytes) -> None:
+        """Note the hash that the session's journal ends with."""
+        self._session_changes["journal_hash"] = chain.hex()
+
+    # ---------------------------------------------------------------- records
+
+    def _on_session(self, _index: int, _source: int, _ts_ns: int, payload: bytes) -> None:
+        record = journal.read_session(payload)
+        if record.session_id != self.session_id:
+            raise LedgerError(f"session {record.session_id!r} on the tape of {self.session_id!r}")
+        self._set_venue(record.venue)
+        self._rows["session"].append(
+            {
+                "session_id": self.session_id,
+                "bot": record.bot,
+                "mode": record.mode,
+                "venue": record.venue,
+                "instrument": record.instrument,
+                "build": record.build,
+                "started_ns": record.started_ns,
+                "config": _text(record.config),
+                "seeds": _text(record.seeds),
+                "state": "running",
+                "ended_ns": None,
+                "end_reason": None,
+                "open_order_count": None,
+                "counters": None,
+                "journal_hash": None,
+            }
+        )
+
+    def _on_instrument(self, _index: int, _source: int, _ts_ns: int, payload: bytes) -> None:
+        pair = journal.read_instrument(payload)
+        self._instruments[pair.name] = pair
+        self._instrument_rows[pair.venue, pair.name] = {
+            "session_id": self.session_id,
+            "venue": pair.venue,
+            "name": pair.name,
+            "definition": payload.decode(),
+        }
+        for asset, decimals in ledger_decimals([pair]).items():
+            # Fixed with the first record: stored atoms must not change their size.
+            self._ledger.decimals.setdefault(asset, decimals)
+
+    def _on_intent(self, _index: int, _source: int, ts_ns: int, payload: bytes) -> None:
+        action = journal.read_intent(payload).action
+        self._batch.append(action)
+        if action.kind == ActionKind.ACTION_PLACE:
+            self._orders[action.seq] = self._new_order(action, ts_ns)
+            self._changed.add(action.seq)
+            return
+        row = self._order(action.seq, ts_ns)
+        if action.kind == ActionKind.ACTION_AMEND:
+            row["state"] = OrderState.PENDING_AMEND.value
+            row["pending_price_ticks"] = action.price_ticks
+            row["pending_qty_lots"] = action.qty_lots
+        else:
+            row["state"] = OrderState.PENDING_CANCEL.value
+
+    def _on_write_result(self, _index: int, _source: int, ts_ns: int, payload: bytes) -> None:
+        if int.from_bytes(payload, "little", signed=True) < 0:
+            self._unsend(ts_ns)
+        self._batch.clear()
+
+    def _unsend(self, ts_ns: int) -> None:
+        """The bytes of the last batch never left: its orders are not orders."""
+        for action in self._batch:
+            row = self._order(action.seq, ts_ns)
+            if action.kind == ActionKind.ACTION_PLACE:
+                row |= {"state": OrderState.REJECTED.value, "ended_ns": ts_ns, "unsent": 1}
+                continue
+            row |= {"pending_price_ticks": 0, "pending_qty_lots": 0}
+            row["state"] = (
+                OrderState.PARTIALLY_FILLED.value if row["filled_lots"] else OrderState.OPEN.value
+            )
+        self._batch.clear()
+
+    def _on_transition(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
+        record = journal.read_transition(payload)
+        self._rows["transition"].append(
+            {
+                "session_id": self.session_id,
+                "record_index": index,
+                "ts_ns": ts_ns,
+                "seq": record.seq,
+                "event": record.event,
+                "from_state": record.from_state,
+                "to_state": record.to_state,
+                "evidence": journal.transition_source(record),
+                "price_ticks": record.price_ticks,
+                "qty_lots": record.qty_lots,
+            }
+        )
+        row = self._order(record.seq, ts_ns)
+        row["state"] = record.to_state
+        if record.event == OrderEvent.EV_ACKED and not row["acked"]:
+            self._count(ACK, ts_ns - row["created_ns"])
+        if record.event in PROOF_OF_LIFE:
+            row["acked"] = 1
+        if record.event == OrderEvent.EV_AMENDED:
+            row["amended_count"] += 1
+            row["price_ticks"] = record.price_ticks or row["pending_price_ticks"]
+            row["qty_lots"] = record.qty_lots or row["pending_qty_lots"]
+            row["placed_lots"] = max(row["placed_lots"], row["qty_lots"])
+        elif record.price_ticks and record.event in PROOF_OF_LIFE:
+            row["price_ticks"] = record.price_ticks
+        if record.event in (OrderEvent.EV_AMENDED, OrderEvent.EV_AMEND_REJECTED):
+            row |= {"pending_price_ticks": 0, "pending_qty_lots": 0}
+        if record.to_state in TERMINAL:
+            row["ended_ns"] = ts_ns
+        self._own(ts_ns)
+
+    def _on_fill(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
+        fill = journal.read_fill(payload)
+        pair = self._instruments.get(fill.instrument)
+        if pair is None:
+            raise LedgerError(f"fill {fill.exec_id} of a pair without a record: {fill.instrument}")
+        venue = fill.venue or self.venue
+        entry = None if self._known_before(fill) else self._ledger.book_fill(fill, pair)
+        if entry is None:
+            self._incident(index, ts_ns, "doubled_fill", f"execution {fill.exec_id} came again")
+            return
+        self._post(index, ts_ns, entry)
+        base_atoms, _ = self._ledger.atoms(pair.base, pair.qty(fill.qty_lots))
+        quote_atoms, _ = self._ledger.atoms(pair.quote, fill.cost)
+        average, fifo = self._average[pair.name], self._fifo[pair.name]
+        realised_average = average.fill(fill.side, base_atoms, quote_atoms)
+        realised_fifo = fifo.fill(fill.side, base_atoms, quote_atoms)
+        self._rows["fill"].append(
+            {
+                "session_id": self.session_id,
+                "record_index": index,
+                "venue": venue,
+                "exec_id": fill.exec_id,
+                "seq": fill.seq,
+                "client_id": fill.client_id,
+                "venue_order_id": fill.venue_order_id,
+                "instrument": fill.instrument,
+                "side": fill.side,
+                "price_ticks": fill.price_ticks,
+                "qty_lots": fill.qty_lots,
+                "base_atoms": base_atoms,
+                "quote_atoms": quote_atoms,
+                "maker": int(fill.maker),
+                "ts_ns": fill.ts_ns,
+                "evidence": fill.source,
+                "trade_id": fill.trade_id,
+                "reference_uticks": fill.reference_uticks,
+                "captured_atoms": captured_atoms(
+                    fill.side, fill.price_ticks, fill.reference_uticks, quote_atoms
+                ),
+                "realised_average_atoms": realised_average,
+                "realised_fifo_atoms": realised_fifo,
+                "position_atoms": average.position_atoms,
+                "basis_average_atoms": average.basis_atoms,
+                "basis_fifo_atoms": fifo.basis_atoms,
+            }
+        )
+        if fill.seq:
+            row = self._order(fill.seq, ts_ns)
+            row["filled_lots"] += fill.qty_lots
+            row["client_id"] = fill.client_id or row["client_id"]
+            row["venue_order_id"] = fill.venue_order_id or row["venue_order_id"]
+            if not row["side"]:
+                row |= {"side": fill.side, "price_ticks": fill.price_ticks}
+
+    def _on_balance(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
+        record = journal.read_balance(payload)
+        entry = self._ledger.book_balance(record)
+        if entry is not None:
+            self._post(index, ts_ns, entry)
+        total, _ = self._ledger.atoms(record.asset, record.total)
+        change = record.change
+        self._rows["balance"].append(
+            {
+                "session_id": self.session_id,
+                "record_index": index,
+                "venue": record.venue or self.venue,
+                "asset": record.asset,
+                "kind": record.kind,
+                "total_atoms": total,
+                "change_atoms": None
+                if change is None
+                else self._ledger.atoms(record.asset, change)[0],
+                "fee_atoms": self._ledger.atoms(record.asset, record.fee)[0],
+                "ref_id": record.ref_id,
+                "ts_ns": record.ts_ns,
+            }
+        )
+
+    def _on_command(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
+        record = journal.read_command(payload)
+        self._rows["command"].append(
+            {
+                "session_id": self.session_id,
+                "record_index": index,
+                "ts_ns": ts_ns,
+                "command": record.command,
+                "arguments": _text(record.arguments),
+                "by": record.by,
+                "door": record.door,
+            }
+        )
+
+    def _on_risk(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
+        record = journal.read_risk(payload)
+        self._rows["risk_event"].append(
+            {
+                "session_id": self.session_id,
+                "record_index": index,
+                "ts_ns": ts_ns,
+                "from_state": record.from_state,
+                "to_state": record.to_state,
+                "reason": record.reason,
+                "detail": record.detail,
+            }
+        )
+
+    def _on_incident(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
+        record = journal.read_incident(payload)
+        amount = None if record.amount is None else str(record.amount)
+        self._incident(
+            index, ts_ns, record.kind, record.text, record.severity, record.asset, amount
+        )
+
+    def _on_refusal(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
+        record = journal.read_refusal(payload)
+        known = record.reason in Reason._value2member_map_
+        self._rows["refusal"].append(
+            {
+                "session_id": self.session_id,
+                "record_index": index,
+                "ts_ns": ts_ns,
+                "reason": Reason(record.reason).name if known else f"REASON_{record.reason}",
+                "action_kind": record.action.kind,
+                "seq": record.action.seq,
+                "side": record.action.side,
+                "level": record.action.level,
+                "price_ticks": record.action.price_ticks,
+                "qty_lots": record.action.qty_lots,
+                "limit_value": str(record.limit),
+                "seen_value": str(record.value),
+            }
+        )
+
+    def _on_book(self, index: int, source: int, ts_ns: int, payload: bytes) -> None:
+        record = journal.read_book(payload)
+        self._rows["book_event"].append(
+            {
+                "session_id": self.session_id,
+                "record_index": index,
+                "ts_ns": ts_ns,
+                "feed": source,
+                "state": record.state,
+                "reason": record.reason,
+                "break_count": record.break_count,
+            }
+        )
+        if source == self._quoted_feed:
+            if record.state == BOOK_VERIFIED:
+                self._touch.market(ts_ns, record.best_bid_ticks, record.best_ask_ticks)
+            else:
+                self._touch.market(ts_ns, 0, 0)
+
+    def _on_ladder(self, _index: int, source: int, ts_ns: int, payload: bytes) -> None:
+        view = journal.read_ladder(payload).view
+        self._quoted_feed = source
+        self._touch.market(ts_ns, view.best_bid_ticks, view.best_ask_ticks)
+        self._touch.reference(view.reference_uticks)
+
+    def _on_sample(self, _index: int, source: int, ts_ns: int, payload: bytes) -> None:
+        record = journal.read_sample(payload)
+        self._quoted_feed = source
+        self._touch.market(ts_ns, record.best_bid_ticks, record.best_ask_ticks)
+        self._touch.reference(record.reference_uticks)
+
+    def _on_stamps(self, _index: int, _source: int, _ts_ns: int, payload: bytes) -> None:
+        for stage, span_ns in enumerate(journal.read_stamps(payload)):
+            self._count(STAGE_NAMES[stage], span_ns)
+
+    def _on_end(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
+        record = journal.read_end(payload)
+        self._touch.advance(ts_ns)
+        self._session_changes |= {
+            "state": "ended",
+            "ended_ns": record.ended_ns,
+            "end_reason": record.reason,
+            "open_order_count": record.open_order_count,
+            "counters": _text(record.counters),
+        }
+        self.ended = True
+
+    _HANDLERS: dict[int, Any] = {  # noqa: RUF012 - a constant of the class
+        Record.REC_SESSION: _on_session,
+        Record.REC_COMMAND: _on_command,
+        Record.REC_WRITE_RESULT: _on_write_result,
+        Record.REC_LADDER: _on_ladder,
+        Record.REC_INTENT: _on_intent,
+        Record.REC_TRANSITION: _on_transition,
+        Record.REC_FILL: _on_fill,
+        Record.REC_REFUSAL: _on_refusal,
+        Record.REC_RISK: _on_risk,
+        Record.REC_BOOK: _on_book,
+        Record.REC_BALANCE: _on_balance,
+        Record.REC_STAMPS: _on_stamps,
+        Record.REC_INSTRUMENT: _on_instrument,
+        Record.REC_INCIDENT: _on_incident,
+        Record.REC_SAMPLE: _on_sample,
+        Record.REC_END: _on_end,
+    }
+
+    # ---------------------------------------------------------------- inside
+
+    def _clear(self) -> None:
+        self._rows: dict[str, list[Row]] = defaultdict(list)
+        self._instrument_rows: dict[tuple[str, str], Row] = {}
+        self._latency: dict[tuple[str, int], Row] = {}
+        self._changed: set[int] = set()
+        self._session_changes: Row = {}
+
+    def _set_venue(self, venue: str) -> None:
+        self.venue = venue
+        self._ledger.venue = venue
+        self._ledger.account = f"venue:{venue}"
+
+    def _post(self, index: int, ts_ns: int, entry: Entry) -> None:
+        for line, item in enumerate(entry.postings):
+            self._rows["posting"].append(
+                {
+                    "session_id": self.session_id,
+                    "record_index": index,
+                    "line": line,
+                    "kind": item.kind,
+                    "account": item.account,
+                    "asset": item.asset,
+                    "atoms": item.atoms,
+                    "ref": entry.ref,
+                    "ts_ns": ts_ns,
+                }
+            )
+        for fee in entry.inexact:
+            self._incident(
+                index, ts_ns, "inexact_amount",
+                f"{entry.ref}: {fee.amount} {fee.asset} is finer than an atom and was rounded",
+                asset=fee.asset, amount=str(fee.amount),
+            )  # fmt: skip
+
+    def _incident(
+        self,
+        index: int,
+        ts_ns: int,
+        kind: str,
+        text: str,
+        severity: str = "warning",
+        asset: str = "",
+        amount: str | None = None,
+    ) -> None:
+        rows = self._rows["incident"]
+        line = sum(1 for row in rows[-8:] if row["record_index"] == index)
+        rows.append(
+            {
+                "session_id": self.session_id,
+                "record_index": index,
+                "line": line,
+                "ts_ns": ts_ns,
+                "severity": severity,
+                "kind": kind,
+                "text": text,
+                "asset": asset,
+                "amount": amount,
+            }
+        )
+
+    def _count(self, stage: str, span_ns: int) -> None:
+        if span_ns <= 0:
+            return
+        bucket = bucket_ns(span_ns)
+        row = self._latency.get((stage, bucket))
+        if row is None:
+            row = self._latency[stage, bucket] = {
+                "session_id": self.session_id,
+                "stage": stage,
+                "bucket_ns": bucket,
+                "count": 0,
+                "max_ns": 0,
+            }
+        row["count"] += 1
+        row["max_ns"] = max(row["max_ns"], span_ns)
+
+    def _new_order(self, action: ActionRecord, ts_ns: int) -> Row:
+        return {
+            "session_id": self.session_id,
+            "seq": action.seq,
+            "side": action.side,
+            "level": action.level,
+            "price_ticks": action.price_ticks,
+            "qty_lots": action.qty_lots,
+            "placed_lots": action.qty_lots,
+            "filled_lots": 0,
+            "pending_price_ticks": 0,
+            "pending_qty_lots": 0,
+            "state": OrderState.PENDING_NEW.value,
+            "acked": 0,
+            "amended_count": 0,
+            "created_ns": ts_ns,
+            "ended_ns": None,
+            "unsent": 0,
+            "client_id": "",
+            "venue_order_id": "",
+        }
+
+    def _order(self, seq: int, ts_ns: int) -> Row:
+        """Return the row of an order for a change; made when nobody knows it (adopted)."""
+        self._changed.add(seq)
+        row = self._orders.get(seq)
+        if row is None:
+            table = tables.order
+            with self.store.engine.connect() as connection:
+                found = connection.execute(
+                    sa.select(table).where(
+                        table.c.session_id == self.session_id, table.c.seq == seq
+                    )
+                ).first()
+            if found is not None:
+                row = dict(found._mapping)
+            else:
+                row = self._new_order(ActionRecord(0, 0, seq, 0, 0, 0, 0), ts_ns)
+            self._orders[seq] = row
+        return row
+
+    def _own(self, ts_ns: int) -> None:
+        """Tell the touch tracker our best resting prices."""
+        bid = ask = 0
+        for row in self._orders.values():
+            if row["state"] not in RESTING:
+                continue
+            price = row["price_ticks"]
+            if row["side"] == BUY:
+                bid = max(bid, price)
+            elif row["side"] == SELL:
+                ask = min(ask, price) if ask else price
+        self._touch.own(ts_ns, bid, ask)
+
+    def _known_before(self, fill: FillRecord) -> bool:
+        """Whether an earlier session booked the fill: same execution, order and time."""
+        table = tables.fill
+        with self.store.engine.connect() as connection:
+            found = connection.execute(
+                sa.select(table.c.session_id).where(
+                    table.c.exec_id == fill.exec_id,
+                    table.c.venue_order_id == fill.venue_order_id,
+                    table.c.ts_ns == fill.ts_ns,
+                    table.c.session_id != self.session_id,
+                )
+            ).first()
+        return found is not None
+
+    def _write(self, connection: Connection) -> None:
+        own = tables.metadata.tables
+        for name, rows in self._rows.items():
+            if rows:
+                connection.execute(sa.insert(own[name]), rows)
+        upsert(connection, tables.instrument, list(self._instrument_rows.values()))
+        upsert(
+            connection,
+            tables.asset,
+            [
+                {"session_id": self.session_id, "asset": asset, "decimals": decimals}
+                for asset, decimals in self._ledger.decimals.items()
+            ],
+        )
+        upsert(connection, tables.order, [self._orders[seq] for seq in sorted(self._changed)])
+        upsert(connection, tables.latency, list(self._latency.values()), ("count",), ("max_ns",))
+        seconds = [
+            {
+                "session_id": self.session_id,
+                "second": number,
+                "observed_ns": second.observed_ns,
+                "bid_quoted_ns": second.bid_quoted_ns,
+                "bid_touch_ns": second.bid_touch_ns,
+                "ask_quoted_ns": second.ask_quoted_ns,
+                "ask_touch_ns": second.ask_touch_ns,
+                "reference_uticks": second.reference_uticks,
+            }
+            for number, second in self._touch.seconds.items()
+        ]
+        spans = tuple(name for name in tables.touch.c.keys() if name.endswith("_ns"))  # noqa: SIM118
+        upsert(connection, tables.touch, seconds, spans)
+        self._touch.seconds.clear()
+        if self._session_changes:
+            connection.execute(
+                sa.update(tables.session)
+                .where(tables.session.c.session_id == self.session_id)
+                .values(**self._session_changes)
+            )
+        upsert(
+            connection,
+            tables.progress,
+            [
+                {
+                    "session_id": self.session_id,
+                    "next_index": self.next_index,
+                    "lost_count": self.lost_count,
+                    "last_ts_ns": self.last_ts_ns,
+                    "state": _text(
+                        {
+                            "touch": self._touch.state.as_dict(),
+                            "quoted_feed": self._quoted_feed,
+                            "batch": [list(action) for action in self._batch],
+                        }
+                    ),
+                }
+            ],
+        )
+
+    # ---------------------------------------------------------------- restart
+
+    def _restore(self) -> None:
+        self._quoted_feed = 0
+        with self.store.engine.connect() as connection:
+            where = tables.progress.c.session_id == self.session_id
+            found = connection.execute(sa.select(tables.progress).where(where)).first()
+            if found is None:
+                return
+            self.next_index = found.next_index
+            self.lost_count = found.lost_count
+            self.last_ts_ns = found.last_ts_ns
+            state = orjson.loads(found.state)
+            self._touch = TouchTracker(TouchState(**state["touch"]))
+            self._quoted_feed = state["quoted_feed"]
+            self._batch = [ActionRecord._make(action) for action in state["batch"]]
+            row = connection.execute(
+                sa.select(tables.session).where(tables.session.c.session_id == self.session_id)
+            ).first()
+            if row is not None:
+                self._set_venue(row.venue)
+                self.ended = row.state != "running"
+            self._restore_ledger(connection)
+            self._restore_fills(connection)
+            for item in connection.execute(
+                sa.select(tables.order).where(
+                    tables.order.c.session_id == self.session_id,
+                    tables.order.c.state.not_in([state.value for state in TERMINAL]),
+                )
+            ):
+                self._orders[item.seq] = dict(item._mapping)
+
+    def _restore_ledger(self, connection: Connection) -> None:
+        mine = tables.asset.c.session_id == self.session_id
+        for item in connection.execute(sa.select(tables.asset).where(mine)):
+            self._ledger.decimals[item.asset] = item.decimals
+        mine = tables.instrument.c.session_id == self.session_id
+        for item in connection.execute(sa.select(tables.instrument).where(mine)):
+            self._instruments[item.name] = journal.read_instrument(item.definition.encode())
+        table = tables.posting
+        mine = table.c.session_id == self.session_id
+        totals = {
+            (item.account, item.asset): int(item.atoms)
+            for item in connection.execute(
+                sa.select(table.c.account, table.c.asset, sa.func.sum(table.c.atoms).label("atoms"))
+                .where(mine)
+                .group_by(table.c.account, table.c.asset)
+            )
+        }
+        opened = connection.execute(
+            sa.select(table.c.asset).where(mine, table.c.kind == "opening").distinct()
+        ).scalars()
+        moved = connection.execute(
+            sa.select(table.c.kind, table.c.ref, table.c.asset)
+            .where(mine, table.c.kind.in_(["transfer", "cost"]))
+            .distinct()
+        )
+        self._ledger.restore(
+            totals,
+            opened=list(opened),
+            transfers=[(item.kind, item.ref, item.asset) for item in moved],
+            exec_ids=connection.execute(
+                sa.select(tables.fill.c.exec_id).where(tables.fill.c.session_id == self.session_id)
+            ).scalars(),
+        )
+
+    def _restore_fills(self, connection: Connection) -> None:
+        table = tables.fill
+        columns = (table.c.instrument, table.c.side, table.c.base_atoms, table.c.quote_atoms)
+        for item in connection.execute(
+            sa.select(*columns)
+            .where(table.c.session_id == self.session_id)
+            .order_by(table.c.record_index)
+        ):
+            self._average[item.instrument].fill(item.side, item.base_atoms, item.quote_atoms)
+            self._fifo[item.instrument].fill(item.side, item.base_atoms, item.quote_atoms)
+
+
+def _text(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

@@ -1,0 +1,799 @@
+"""The session report: a pure function of the store. Every definition stands in docs/report.md.
+
+Amounts are exact decimals; ratios are rounded half to even at the digits their name says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from fractions import Fraction
+from typing import Any
+
+import sqlalchemy as sa
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.engine import Connection
+
+from openmm import journal
+from openmm._fast.orders import OrderState
+from openmm.errors import LedgerError
+from openmm.instrument import Instrument
+from openmm.settlement import store as tables
+from openmm.settlement.histogram import quantile_ns
+from openmm.settlement.ledger import BUY
+from openmm.settlement.pnl import value_atoms
+from openmm.settlement.store import Store
+
+REPORT_FORMAT = 1
+BOOK_VERIFIED = 3
+STAGE_ORDER = (
+    "tick_to_order", "decode", "signal", "quote", "plan", "check", "journal", "encode", "write",
+    "ack",
+)  # fmt: skip
+_EXACT = Context(prec=60)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPart:
+    """What ran, from when to when, and how it ended."""
+
+    session_id: str
+    bot: str
+    mode: str
+    venue: str
+    instrument: str
+    build: str
+    started_ns: int
+    ended_ns: int
+    duration_s: Decimal
+    state: str  # running, ended, lost
+    end_reason: str
+    open_order_count: int | None
+    record_count: int
+    lost_record_count: int
+    journal_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """A sum over fills."""
+
+    fills: int
+    base: Decimal
+    quote: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class VolumePart:
+    """Traded volume; `quote` is what the venue stated as cost."""
+
+    fills: int
+    base: Decimal
+    quote: Decimal
+    buys: Traded
+    sells: Traded
+    maker: Traded
+    taker: Traded
+
+
+@dataclass(frozen=True, slots=True)
+class PnlPart:
+    """P&L of the session's fills in the quote asset, before fees; `net` is after fees.
+
+    `reference` is the last one seen; without one unrealised and total are None.
+    """
+
+    asset: str
+    realised_average: Decimal
+    realised_fifo: Decimal
+    unrealised_average: Decimal | None
+    unrealised_fifo: Decimal | None
+    total: Decimal | None
+    fees: Decimal | None  # in quote, base fees at the reference
+    net: Decimal | None
+    unvalued_fees: tuple[str, ...]  # assets of fees that are neither base nor quote
+    position: Decimal
+    reference: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadPart:
+    """Spread captured against the reference, before fees, weighted by notional."""
+
+    bps: Decimal | None
+    quote: Decimal
+    notional: Decimal
+    fills: int
+    fills_without_reference: int
+
+
+@dataclass(frozen=True, slots=True)
+class FillRatePart:
+    """Filled base over placed base, and orders with a fill over orders acknowledged."""
+
+    by_quantity: Decimal | None
+    by_order: Decimal | None
+    placed_base: Decimal
+    filled_base: Decimal
+    orders_acknowledged: int
+    orders_filled: int
+
+
+@dataclass(frozen=True, slots=True)
+class AssetPart:
+    """One asset of the account: `delta` is end less start, transfers and adjustments apart."""
+
+    opening: Decimal
+    closing: Decimal
+    delta: Decimal
+    transfers: Decimal
+    venue: Decimal | None  # last statement
+    difference: Decimal | None  # venue - ledger
+
+
+@dataclass(frozen=True, slots=True)
+class TouchPart:
+    """Shares of the observed time: a live quote; a live quote no worse than the best of others."""
+
+    quoted: Decimal | None
+    at_touch: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersPart:
+    """Orders by what became of them."""
+
+    placed: int
+    acknowledged: int
+    amended: int
+    cancelled: int
+    rejected: int
+    filled: int
+    unknown: int
+    live: int
+    unsent: int
+
+
+@dataclass(frozen=True, slots=True)
+class BookPart:
+    """Breaks of one feed's book, and how long it was not verified."""
+
+    breaks: int
+    unverified_s: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyPart:
+    """Nanoseconds; percentiles are lower ends of buckets, below 1% under the true value."""
+
+    count: int
+    p50: int
+    p99: int
+    p99_9: int
+    max: int
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentPart:
+    """One incident."""
+
+    ts_ns: int
+    severity: str
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RiskPart:
+    """One change of the risk state."""
+
+    ts_ns: int
+    from_state: str
+    to_state: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One session's report."""
+
+    session: SessionPart
+    volume: VolumePart
+    pnl: PnlPart
+    fees: dict[str, Decimal]
+    spread_captured: SpreadPart
+    fill_rate: FillRatePart
+    inventory: dict[str, AssetPart]
+    time_at_touch: dict[str, TouchPart]
+    observed_s: Decimal
+    orders: OrdersPart
+    refusals: dict[str, int]
+    books: dict[str, BookPart]
+    latency_ns: dict[str, LatencyPart]
+    incidents: tuple[IncidentPart, ...]
+    risk_events: tuple[RiskPart, ...]
+    format: int = field(default=REPORT_FORMAT)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values: decimals as exact text, stable keys."""
+        plain = _plain(self)
+        assert isinstance(plain, dict)
+        return plain
+
+    def render(self, console: Console) -> None:
+        """Print the report as tables."""
+        for table in _render(self):
+            console.print(table)
+
+
+def load_report(store_url: str, session: str | None = None) -> Report:
+    """Compute the report of a session; without a name, of the one that started last.
+
+    Raises LedgerError when the store holds no such session.
+    """
+    store = Store(store_url)
+    try:
+        with store.engine.connect() as connection:
+            return _load(connection, session)
+    finally:
+        store.close()
+
+
+# ---------------------------------------------------------------- computing
+
+
+class _Session:
+    """What every part needs: the rows' filter, the pair, and the size of atoms."""
+
+    def __init__(self, connection: Connection, row: Any) -> None:
+        self.connection = connection
+        self.row = row
+        self.id: str = row.session_id
+        self.decimals: dict[str, int] = {
+            item.asset: item.decimals for item in self.select(tables.asset)
+        }
+        self.pair = self._pair()
+
+    def _pair(self) -> Instrument:
+        for item in self.select(tables.instrument):
+            if item.name == self.row.instrument:
+                return journal.read_instrument(item.definition.encode())
+        raise LedgerError(f"session {self.id} has no record of {self.row.instrument}")
+
+    def select(self, table: sa.Table, *columns: Any, group: Any = (), where: Any = ()) -> Any:
+        statement = sa.select(*(columns or (table,))).where(table.c.session_id == self.id, *where)
+        if group:
+            statement = statement.group_by(*group).order_by(*group)
+        return self.connection.execute(statement)
+
+    def amount(self, asset: str, atoms: int) -> Decimal:
+        return Decimal(int(atoms)).scaleb(-self.decimals[asset], _EXACT)
+
+    def base(self, atoms: int) -> Decimal:
+        return self.amount(self.pair.base, atoms)
+
+    def quote(self, atoms: int) -> Decimal:
+        return self.amount(self.pair.quote, atoms)
+
+
+def _load(connection: Connection, session_id: str | None) -> Report:
+    table = tables.session
+    statement = sa.select(table).order_by(table.c.started_ns.desc(), table.c.session_id.desc())
+    if session_id is not None:
+        statement = statement.where(table.c.session_id == session_id)
+    row = connection.execute(statement.limit(1)).first()
+    if row is None:
+        raise LedgerError(
+            "the store holds no session"
+            if session_id is None
+            else f"the store holds no session {session_id!r}"
+        )
+    s = _Session(connection, row)
+    fees = {
+        item.asset: s.amount(item.asset, item.atoms)
+        for item in s.select(
+            tables.posting,
+            tables.posting.c.asset,
+            sa.func.sum(tables.posting.c.atoms).label("atoms"),
+            group=(tables.posting.c.asset,),
+            where=(tables.posting.c.account == "fee",),
+        )
+    }
+    observed_ns, touch = _touch(s)
+    return Report(
+        session=_session(s),
+        volume=_volume(s),
+        pnl=_pnl(s, fees),
+        fees=fees,
+        spread_captured=_spread(s),
+        fill_rate=_fill_rate(s),
+        inventory=_inventory(s),
+        time_at_touch=touch,
+        observed_s=_seconds(observed_ns),
+        orders=_orders(s),
+        refusals={
+            item.reason: item.count
+            for item in s.select(
+                tables.refusal,
+                tables.refusal.c.reason,
+                sa.func.count().label("count"),
+                group=(tables.refusal.c.reason,),
+            )
+        },
+        books=_books(s),
+        latency_ns=_latency(s),
+        incidents=tuple(
+            IncidentPart(item.ts_ns, item.severity, item.kind, item.text)
+            for item in s.select(tables.incident)
+        ),
+        risk_events=tuple(
+            RiskPart(item.ts_ns, item.from_state, item.to_state, item.reason, item.detail)
+            for item in s.select(tables.risk_event)
+        ),
+    )
+
+
+def _session(s: _Session) -> SessionPart:
+    progress = s.select(tables.progress).one()
+    ended_ns = s.row.ended_ns or progress.last_ts_ns
+    return SessionPart(
+        session_id=s.id,
+        bot=s.row.bot,
+        mode=s.row.mode,
+        venue=s.row.venue,
+        instrument=s.row.instrument,
+        build=s.row.build,
+        started_ns=s.row.started_ns,
+        ended_ns=ended_ns,
+        duration_s=_seconds(ended_ns - s.row.started_ns),
+        state=s.row.state,
+        end_reason=s.row.end_reason or "",
+        open_order_count=s.row.open_order_count,
+        record_count=progress.next_index - progress.lost_count,
+        lost_record_count=progress.lost_count,
+        journal_hash=s.row.journal_hash or "",
+    )
+
+
+def _volume(s: _Session) -> VolumePart:
+    c = tables.fill.c
+    zero = Traded(0, s.base(0), s.quote(0))
+    by_side, by_role = {True: zero, False: zero}, {True: zero, False: zero}
+    for item in s.select(
+        tables.fill,
+        c.side,
+        c.maker,
+        sa.func.count().label("fills"),
+        sa.func.sum(c.base_atoms).label("base"),
+        sa.func.sum(c.quote_atoms).label("quote"),
+        group=(c.side, c.maker),
+        where=(c.instrument == s.pair.name,),
+    ):
+        part = Traded(item.fills, s.base(item.base), s.quote(item.quote))
+        by_side[item.side == BUY] = _add(by_side[item.side == BUY], part)
+        by_role[bool(item.maker)] = _add(by_role[bool(item.maker)], part)
+    total = _add(by_side[True], by_side[False])
+    return VolumePart(
+        fills=total.fills,
+        base=total.base,
+        quote=total.quote,
+        buys=by_side[True],
+        sells=by_side[False],
+        maker=by_role[True],
+        taker=by_role[False],
+    )
+
+
+def _add(a: Traded, b: Traded) -> Traded:
+    return Traded(a.fills + b.fills, _EXACT.add(a.base, b.base), _EXACT.add(a.quote, b.quote))
+
+
+def _pnl(s: _Session, fees: dict[str, Decimal]) -> PnlPart:
+    c = tables.fill.c
+    mine = (c.instrument == s.pair.name,)
+    sums = s.select(
+        tables.fill,
+        sa.func.coalesce(sa.func.sum(c.realised_average_atoms), 0).label("average"),
+        sa.func.coalesce(sa.func.sum(c.realised_fifo_atoms), 0).label("fifo"),
+        sa.func.max(c.record_index).label("last"),
+        where=mine,
+    ).one()
+    position = basis_average = basis_fifo = 0
+    if sums.last is not None:
+        last = s.select(tables.fill, where=(c.record_index == sums.last,)).one()
+        position, basis_average = last.position_atoms, last.basis_average_atoms
+        basis_fifo = last.basis_fifo_atoms
+    price = _last_reference(s)
+    unrealised_average = unrealised_fifo = total = fee = net = None
+    unvalued = tuple(asset for asset in fees if asset not in (s.pair.base, s.pair.quote))
+    quote_fee = fees.get(s.pair.quote, s.quote(0))
+    base_fee = fees.get(s.pair.base)
+    if not base_fee:
+        fee = quote_fee
+    if price is not None or position == 0:
+        at = price or Fraction(0)
+        base_decimals = s.decimals[s.pair.base]
+        quote_decimals = s.decimals[s.pair.quote]
+        value = value_atoms(position, at, base_decimals, quote_decimals)
+        unrealised_average = s.quote(value - basis_average)
+        unrealised_fifo = s.quote(value - basis_fifo)
+        total = s.quote(int(sums.average) + value - basis_average)
+        if base_fee and price is not None:
+            atoms = int(base_fee.scaleb(base_decimals, _EXACT))
+            valued = value_atoms(atoms, price, base_decimals, quote_decimals)
+            fee = _EXACT.add(quote_fee, s.quote(valued))
+        net = None if fee is None else _EXACT.subtract(total, fee)
+    return PnlPart(
+        asset=s.pair.quote,
+        realised_average=s.quote(sums.average),
+        realised_fifo=s.quote(sums.fifo),
+        unrealised_average=unrealised_average,
+        unrealised_fifo=unrealised_fifo,
+        total=total,
+        fees=fee,
+        net=net,
+        unvalued_fees=unvalued,
+        position=s.base(position),
+        reference=None if price is None else _decimal(price, s.pair.price_decimals + 6),
+    )
+
+
+def _last_reference(s: _Session) -> Fraction | None:
+    """Return the last reference seen, in quote per base: of a sample or ladder, else of a fill."""
+    for table, key in ((tables.touch, "second"), (tables.fill, "record_index")):
+        found = s.connection.execute(
+            sa.select(table.c.reference_uticks)
+            .where(table.c.session_id == s.id, table.c.reference_uticks.is_not(None))
+            .order_by(table.c[key].desc())
+            .limit(1)
+        ).scalar()
+        if found is not None:
+            return Fraction(found, 1_000_000) * Fraction(s.pair.tick_size)
+    return None
+
+
+def _spread(s: _Session) -> SpreadPart:
+    c = tables.fill.c
+    mine = (c.instrument == s.pair.name,)
+    row = s.select(
+        tables.fill,
+        sa.func.count(c.captured_atoms).label("fills"),
+        sa.func.count().label("all"),
+        sa.func.coalesce(sa.func.sum(c.captured_atoms), 0).label("captured"),
+        sa.func.coalesce(
+            sa.func.sum(sa.case((c.captured_atoms.is_not(None), c.quote_atoms), else_=0)), 0
+        ).label("notional"),
+        where=mine,
+    ).one()
+    captured, notional = int(row.captured), int(row.notional)
+    return SpreadPart(
+        bps=_decimal(Fraction(captured * 10_000, notional), 4) if notional else None,
+        quote=s.quote(captured),
+        notional=s.quote(notional),
+        fills=row.fills,
+        fills_without_reference=row.all - row.fills,
+    )
+
+
+def _fill_rate(s: _Session) -> FillRatePart:
+    c = tables.order.c
+    row = s.select(
+        tables.order,
+        sa.func.coalesce(sa.func.sum(c.placed_lots), 0).label("placed"),
+        sa.func.coalesce(sa.func.sum(c.filled_lots), 0).label("filled"),
+        sa.func.coalesce(sa.func.sum(sa.case((c.filled_lots > 0, 1), else_=0)), 0).label("hit"),
+        sa.func.coalesce(
+            sa.func.sum(sa.case(((c.acked == 1) | (c.filled_lots > 0), 1), else_=0)), 0
+        ).label("acked"),
+        where=(c.unsent == 0,),
+    ).one()
+    placed, filled = int(row.placed), int(row.filled)
+    return FillRatePart(
+        by_quantity=_decimal(Fraction(filled, placed), 6) if placed else None,
+        by_order=_decimal(Fraction(int(row.hit), int(row.acked)), 6) if row.acked else None,
+        placed_base=s.pair.qty(placed),
+        filled_base=s.pair.qty(filled),
+        orders_acknowledged=int(row.acked),
+        orders_filled=int(row.hit),
+    )
+
+
+def _inventory(s: _Session) -> dict[str, AssetPart]:
+    c = tables.posting.c
+    sums: dict[str, dict[str, int]] = {}
+    for item in s.select(
+        tables.posting,
+        c.asset,
+        c.kind,
+        sa.func.sum(c.atoms).label("atoms"),
+        group=(c.asset, c.kind),
+        where=(c.account.like("venue:%"),),
+    ):
+        sums.setdefault(item.asset, {})[item.kind] = int(item.atoms)
+    b = tables.balance.c
+    latest = {
+        item.asset: item.last
+        for item in s.select(
+            tables.balance, b.asset, sa.func.max(b.record_index).label("last"), group=(b.asset,)
+        )
+    }
+    out: dict[str, AssetPart] = {}
+    for asset in sorted(set(sums) | set(latest)):
+        kinds = sums.get(asset, {})
+        opening, closing = kinds.get("opening", 0), sum(kinds.values())
+        apart = kinds.get("transfer", 0) + kinds.get("adjustment", 0)
+        venue = None
+        if asset in latest:
+            venue = s.select(
+                tables.balance, b.total_atoms, where=(b.record_index == latest[asset],)
+            ).scalar_one()
+        if not any(kinds.values()) and not venue:
+            continue
+        out[asset] = AssetPart(
+            opening=s.amount(asset, opening),
+            closing=s.amount(asset, closing),
+            delta=s.amount(asset, closing - opening - apart),
+            transfers=s.amount(asset, apart),
+            venue=None if venue is None else s.amount(asset, venue),
+            difference=None if venue is None else s.amount(asset, venue - closing),
+        )
+    return out
+
+
+def _touch(s: _Session) -> tuple[int, dict[str, TouchPart]]:
+    c = tables.touch.c
+    names = ("observed_ns", "bid_quoted_ns", "bid_touch_ns", "ask_quoted_ns", "ask_touch_ns")
+    row = s.select(
+        tables.touch, *(sa.func.coalesce(sa.func.sum(c[name]), 0).label(name) for name in names)
+    ).one()
+    observed = int(row.observed_ns)
+
+    def share(part_ns: int) -> Decimal | None:
+        return _decimal(Fraction(int(part_ns), observed), 6) if observed else None
+
+    return observed, {
+        "bid": TouchPart(share(row.bid_quoted_ns), share(row.bid_touch_ns)),
+        "ask": TouchPart(share(row.ask_quoted_ns), share(row.ask_touch_ns)),
+    }
+
+
+def _orders(s: _Session) -> OrdersPart:
+    c = tables.order.c
+    counts = {
+        item.state: item.count
+        for item in s.select(
+            tables.order, c.state, sa.func.count().label("count"),
+            group=(c.state,), where=(c.unsent == 0,),
+        )
+    }  # fmt: skip
+    sums = s.select(
+        tables.order,
+        sa.func.coalesce(sa.func.sum(c.acked), 0).label("acked"),
+        sa.func.coalesce(sa.func.sum(c.amended_count), 0).label("amended"),
+        where=(c.unsent == 0,),
+    ).one()
+    unsent = s.select(tables.order, sa.func.count(), where=(c.unsent == 1,)).scalar_one()
+    ended = {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED}
+    return OrdersPart(
+        placed=sum(counts.values()),
+        acknowledged=int(sums.acked),
+        amended=int(sums.amended),
+        cancelled=counts.get(OrderState.CANCELLED, 0),
+        rejected=counts.get(OrderState.REJECTED, 0),
+        filled=counts.get(OrderState.FILLED, 0),
+        unknown=counts.get(OrderState.UNKNOWN, 0),
+        live=sum(count for state, count in counts.items() if state not in ended),
+        unsent=unsent,
+    )
+
+
+def _books(s: _Session) -> dict[str, BookPart]:
+    c = tables.book_event.c
+    ended_ns = s.row.ended_ns or s.select(tables.progress).one().last_ts_ns
+    breaks: dict[int, int] = {}
+    spans: dict[int, int] = {}
+    since: dict[int, int] = {}
+    statement = (
+        sa.select(c.feed, c.ts_ns, c.state, c.break_count)
+        .where(c.session_id == s.id)
+        .order_by(c.record_index)
+    )
+    for item in s.connection.execute(statement):
+        breaks[item.feed] = max(breaks.get(item.feed, 0), item.break_count)
+        if item.feed in since:
+            spans[item.feed] = spans.get(item.feed, 0) + item.ts_ns - since.pop(item.feed)
+        if item.state != BOOK_VERIFIED:
+            since[item.feed] = item.ts_ns
+    for feed, start in since.items():
+        spans[feed] = spans.get(feed, 0) + max(0, ended_ns - start)
+    return {
+        str(feed): BookPart(breaks[feed], _seconds(spans.get(feed, 0))) for feed in sorted(breaks)
+    }
+
+
+def _latency(s: _Session) -> dict[str, LatencyPart]:
+    counts: dict[str, dict[int, int]] = {}
+    largest: dict[str, int] = {}
+    for item in s.select(tables.latency):
+        counts.setdefault(item.stage, {})[item.bucket_ns] = item.count
+        largest[item.stage] = max(largest.get(item.stage, 0), item.max_ns)
+    out: dict[str, LatencyPart] = {}
+    for stage in STAGE_ORDER:
+        if stage in counts:
+            values = [quantile_ns(counts[stage], ppm) or 0 for ppm in (500_000, 990_000, 999_000)]
+            out[stage] = LatencyPart(
+                sum(counts[stage].values()), values[0], values[1], values[2], largest[stage]
+            )
+    return out
+
+
+def _seconds(span_ns: int) -> Decimal:
+    return _decimal(Fraction(span_ns, 1_000_000_000), 3)
+
+
+def _decimal(value: Fraction, digits: int) -> Decimal:
+    """Round a fraction half to even at a number of decimals."""
+    scaled = round(value * 10**digits)
+    return Decimal(scaled).scaleb(-digits, _EXACT)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+# ---------------------------------------------------------------- rendering
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place == 0 else "right")
+    return table
+
+
+def text(value: Decimal | int | str | None) -> str:
+    """Write a value for people: exact, without trailing zeros, a dash for nothing."""
+    if value is None:
+        return "-"
+    if isinstance(value, Decimal):
+        plain = format(value, "f")
+        return (plain.rstrip("0").rstrip(".") or "0") if "." in plain else plain
+    return str(value)
+
+
+def percent(value: Decimal | None) -> str:
+    """Write a share as percent."""
+    return (
+        "-"
+        if value is None
+        else f"{value.scaleb(2, _EXACT).quantize(Decimal('0.01'), ROUND_HALF_EVEN)}%"
+    )
+
+
+def _micros(span_ns: int) -> str:
+    return f"{Decimal(span_ns).scaleb(-3).quantize(Decimal('0.1'), ROUND_HALF_EVEN)} us"
+
+
+def _render(report: Report) -> list[Table]:
+    part = report.session
+    base, _, quote = part.instrument.partition("/")
+    head = _table(f"Session {part.session_id}", "", "")
+    head.add_row("bot, mode", f"{part.bot}, {part.mode}")
+    head.add_row("market", f"{part.venue} {part.instrument}")
+    head.add_row("build", part.build)
+    head.add_row("lasted", f"{text(part.duration_s)} s, {part.state} ({part.end_reason or '-'})")
+    head.add_row("open orders at the end", text(part.open_order_count))
+    head.add_row("records", f"{part.record_count} ({part.lost_record_count} lost)")
+    head.add_row("journal", part.journal_hash[:16] or "-")
+    return [
+        head,
+        _render_money(report, base, quote),
+        _render_inventory(report),
+        _render_trading(report),
+        _render_latency(report),
+        *_render_events(report),
+    ]
+
+
+def _render_money(report: Report, base: str, quote: str) -> Table:
+    table = _table("Money", "", "")
+    volume, pnl, spread = report.volume, report.pnl, report.spread_captured
+    for name, traded in (
+        ("volume", Traded(volume.fills, volume.base, volume.quote)),
+        ("  bought", volume.buys),
+        ("  sold", volume.sells),
+        ("  as maker", volume.maker),
+    ):
+        table.add_row(
+            name,
+            f"{traded.fills} fills, {text(traded.base)} {base}, {text(traded.quote)} {quote}",
+        )
+    table.add_row("realised, average cost", f"{text(pnl.realised_average)} {pnl.asset}")
+    table.add_row("realised, FIFO", f"{text(pnl.realised_fifo)} {pnl.asset}")
+    table.add_row("unrealised, average cost", f"{text(pnl.unrealised_average)} {pnl.asset}")
+    table.add_row("unrealised, FIFO", f"{text(pnl.unrealised_fifo)} {pnl.asset}")
+    for asset, amount in report.fees.items():
+        table.add_row("fees", f"{text(amount)} {asset}")
+    table.add_row("net after fees", f"{text(pnl.net)} {pnl.asset}")
+    table.add_row(
+        "spread captured",
+        f"{text(spread.bps)} bps, {text(spread.quote)} {pnl.asset} on {text(spread.notional)}",
+    )
+    return table
+
+
+def _render_inventory(report: Report) -> Table:
+    table = _table(
+        "Inventory", "asset", "opening", "closing", "delta", "transfers", "venue", "difference"
+    )
+    for asset, part in report.inventory.items():
+        table.add_row(
+            asset, text(part.opening), text(part.closing), text(part.delta), text(part.transfers),
+            text(part.venue), text(part.difference),
+        )  # fmt: skip
+    return table
+
+
+def _render_trading(report: Report) -> Table:
+    table = _table("Quoting", "", "")
+    orders, rate = report.orders, report.fill_rate
+    table.add_row(
+        "orders",
+        f"{orders.placed} placed, {orders.amended} amended, {orders.cancelled} cancelled, "
+        f"{orders.filled} filled, {orders.rejected} rejected",
+    )
+    if orders.unknown or orders.live or orders.unsent:
+        table.add_row(
+            "  unsettled",
+            f"{orders.live} live ({orders.unknown} unknown), {orders.unsent} never sent",
+        )
+    table.add_row("fill rate by quantity", percent(rate.by_quantity))
+    table.add_row("fill rate by order", percent(rate.by_order))
+    for side, touch in report.time_at_touch.items():
+        table.add_row(
+            f"{side} at touch", f"{percent(touch.at_touch)} (quoted {percent(touch.quoted)})"
+        )
+    for feed, book in report.books.items():
+        table.add_row(
+            f"book of feed {feed}",
+            f"{book.breaks} breaks, unverified {text(book.unverified_s)} s",
+        )
+    for reason, count in report.refusals.items():
+        table.add_row(f"refused: {reason}", str(count))
+    return table
+
+
+def _render_latency(report: Report) -> Table:
+    table = _table("Latency", "stage", "count", "p50", "p99", "p99.9", "max")
+    for stage, part in report.latency_ns.items():
+        table.add_row(
+            stage,
+            str(part.count),
+            *(_micros(v) for v in (part.p50, part.p99, part.p99_9, part.max)),
+        )
+    return table
+
+
+def _render_events(report: Report) -> list[Table]:
+    out = []
+    if report.risk_events:
+        table = _table("Risk", "from", "to", "reason", "detail")
+        for item in report.risk_events:
+            table.add_row(item.from_state, item.to_state, item.reason, item.detail)
+        out.append(table)
+    if report.incidents:
+        table = _table("Incidents", "severity", "kind", "what")
+        for incident in report.incidents:
+            table.add_row(incident.severity, incident.kind, incident.text)
+        out.append(table)
+    return out

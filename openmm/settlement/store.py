@@ -1,0 +1,360 @@
+"""The store: tables of sessions, orders, fills and postings. SQLite by default, others by URL.
+
+Every amount is an integer of atoms; `asset` holds how many decimals an atom has in that session.
+Rows come from journal records and are keyed by them; `progress` moves in the same transaction as
+the rows, so a record is stored once however often the writer dies.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine
+
+from openmm.errors import LedgerError
+
+SCHEMA_VERSION = "0001"
+_BIG = sa.BigInteger()
+
+metadata = sa.MetaData()
+
+session = sa.Table(
+    "session",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("bot", sa.String, nullable=False),
+    sa.Column("mode", sa.String, nullable=False),
+    sa.Column("venue", sa.String, nullable=False),
+    sa.Column("instrument", sa.String, nullable=False),
+    sa.Column("build", sa.String, nullable=False),
+    sa.Column("started_ns", _BIG, nullable=False),
+    sa.Column("config", sa.Text, nullable=False),
+    sa.Column("seeds", sa.Text, nullable=False),
+    sa.Column("state", sa.String, nullable=False),  # running, ended, lost
+    sa.Column("ended_ns", _BIG),
+    sa.Column("end_reason", sa.String),
+    sa.Column("open_order_count", sa.Integer),
+    sa.Column("counters", sa.Text),
+    sa.Column("journal_hash", sa.String),
+)
+
+# Where the booking of a session stands; `state` is what it must remember between records.
+progress = sa.Table(
+    "progress",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("next_index", _BIG, nullable=False),
+    sa.Column("lost_count", _BIG, nullable=False),
+    sa.Column("last_ts_ns", _BIG, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+)
+
+instrument = sa.Table(
+    "instrument",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("venue", sa.String, primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("definition", sa.Text, nullable=False),  # the journal's JSON
+)
+
+asset = sa.Table(
+    "asset",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("asset", sa.String, primary_key=True),
+    sa.Column("decimals", sa.Integer, nullable=False),
+)
+
+order = sa.Table(
+    "order",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("seq", _BIG, primary_key=True),
+    sa.Column("side", sa.Integer, nullable=False),
+    sa.Column("level", sa.Integer, nullable=False),
+    sa.Column("price_ticks", _BIG, nullable=False),
+    sa.Column("qty_lots", _BIG, nullable=False),
+    sa.Column("placed_lots", _BIG, nullable=False),  # the most it ever asked for
+    sa.Column("filled_lots", _BIG, nullable=False),
+    sa.Column("pending_price_ticks", _BIG, nullable=False),
+    sa.Column("pending_qty_lots", _BIG, nullable=False),
+    sa.Column("state", sa.Integer, nullable=False),
+    sa.Column("acked", sa.Integer, nullable=False),
+    sa.Column("amended_count", sa.Integer, nullable=False),
+    sa.Column("created_ns", _BIG, nullable=False),
+    sa.Column("ended_ns", _BIG),
+    sa.Column("unsent", sa.Integer, nullable=False),  # 1: its bytes never left
+    sa.Column("client_id", sa.String, nullable=False),
+    sa.Column("venue_order_id", sa.String, nullable=False),
+)
+
+transition = sa.Table(
+    "transition",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("record_index", _BIG, primary_key=True),
+    sa.Column("ts_ns", _BIG, nullable=False),
+    sa.Column("seq", _BIG, nullable=False),
+    sa.Column("event", sa.Integer, nullable=False),
+    sa.Column("from_state", sa.Integer, nullable=False),
+    sa.Column("to_state", sa.Integer, nullable=False),
+    sa.Column("evidence", sa.String, nullable=False),
+    sa.Column("price_ticks", _BIG, nullable=False),
+    sa.Column("qty_lots", _BIG, nullable=False),
+    sa.Index("transition_by_order", "session_id", "seq"),
+)
+
+fill = sa.Table(
+    "fill",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("record_index", _BIG, primary_key=True),
+    sa.Column("venue", sa.String, nullable=False),
+    sa.Column("exec_id", sa.String, nullable=False),
+    sa.Column("seq", _BIG, nullable=False),
+    sa.Column("client_id", sa.String, nullable=False),
+    sa.Column("venue_order_id", sa.String, nullable=False),
+    sa.Column("instrument", sa.String, nullable=False),
+    sa.Column("side", sa.Integer, nullable=False),
+    sa.Column("price_ticks", _BIG, nullable=False),
+    sa.Column("qty_lots", _BIG, nullable=False),
+    sa.Column("base_atoms", _BIG, nullable=False),
+    sa.Column("quote_atoms", _BIG, nullable=False),  # the cost the venue stated
+    sa.Column("maker", sa.Integer, nullable=False),
+    sa.Column("ts_ns", _BIG, nullable=False),
+    sa.Column("evidence", sa.String, nullable=False),
+    sa.Column("trade_id", _BIG, nullable=False),
+    sa.Column("reference_uticks", _BIG),
+    sa.Column("captured_atoms", _BIG),  # quote; spread captured against the reference
+    sa.Column("realised_average_atoms", _BIG, nullable=False),
+    sa.Column("realised_fifo_atoms", _BIG, nullable=False),
+    # after this fill: net base of the session's fills and what it cost
+    sa.Column("position_atoms", _BIG, nullable=False),
+    sa.Column("basis_average_atoms", _BIG, nullable=False),
+    sa.Column("basis_fifo_atoms", _BIG, nullable=False),
+    sa.UniqueConstraint("session_id", "venue", "exec_id", name="fill_books_once"),
+    sa.Index("fill_by_execution", "exec_id"),
+)
+
+# Double entry: over the rows of one entry the atoms of each asset add up to zero.
+posting = sa.Table(
+    "posting",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("record_index", _BIG, primary_key=True),
+    sa.Column("line", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.String, nullable=False),  # opening, fill, fee, transfer, cost, adjustment
+    sa.Column("account", sa.String, nullable=False),
+    sa.Column("asset", sa.String, nullable=False),
+    sa.Column("atoms", _BIG, nullable=False),  # debit positive, credit negative
+    sa.Column("ref", sa.String, nullable=False),
+    sa.Column("ts_ns", _BIG, nullable=False),
+)
+
+balance = sa.Table(
+    "balance",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("record_index", _BIG, primary_key=True),
+    sa.Column("venue", sa.String, nullable=False),
+    sa.Column("asset", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("total_atoms", _BIG, nullable=False),
+    sa.Column("change_atoms", _BIG),
+    sa.Column("fee_atoms", _BIG, nullable=False),
+    sa.Column("ref_id", sa.String, nullable=False),
+    sa.Column("ts_ns", _BIG, nullable=False),
+)
+
+operator_command = sa.Table(
+    "command",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("record_index", _BIG, primary_key=True),
+    sa.Column("ts_ns", _BIG, nullable=False),
+    sa.Column("command", sa.String, nullable=False),
+    sa.Column("arguments", sa.Text, nullable=False),
+    sa.Column("by", sa.String, nullable=False),
+    sa.Column("door", sa.String, nullable=False),
+)
+
+risk_event = sa.Table(
+    "risk_event",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("record_index", _BIG, primary_key=True),
+    sa.Column("ts_ns", _BIG, nullable=False),
+    sa.Column("from_state", sa.String, nullable=False),
+    sa.Column("to_state", sa.String, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("detail", sa.String, nullable=False),
+)
+
+incident = sa.Table(
+    "incident",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("record_index", _BIG, primary_key=True),
+    sa.Column("line", sa.Integer, primary_key=True),
+    sa.Column("ts_ns", _BIG, nullable=False),
+    sa.Column("severity", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("asset", sa.String, nullable=False),
+    sa.Column("amount", sa.String),
+)
+
+refusal = sa.Table(
+    "refusal",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("record_index", _BIG, primary_key=True),
+    sa.Column("ts_ns", _BIG, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("action_kind", sa.Integer, nullable=False),
+    sa.Column("seq", _BIG, nullable=False),
+    sa.Column("side", sa.Integer, nullable=False),
+    sa.Column("level", sa.Integer, nullable=False),
+    sa.Column("price_ticks", _BIG, nullable=False),
+    sa.Column("qty_lots", _BIG, nullable=False),
+    sa.Column("limit_value", sa.String, nullable=False),
+    sa.Column("seen_value", sa.String, nullable=False),
+)
+
+book_event = sa.Table(
+    "book_event",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("record_index", _BIG, primary_key=True),
+    sa.Column("ts_ns", _BIG, nullable=False),
+    sa.Column("feed", sa.Integer, nullable=False),
+    sa.Column("state", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Integer, nullable=False),
+    sa.Column("break_count", _BIG, nullable=False),
+)
+
+# Where our quotes stood, in spans of one second: nanoseconds by side.
+touch = sa.Table(
+    "touch",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("second", _BIG, primary_key=True),
+    sa.Column("observed_ns", _BIG, nullable=False),
+    sa.Column("bid_quoted_ns", _BIG, nullable=False),
+    sa.Column("bid_touch_ns", _BIG, nullable=False),
+    sa.Column("ask_quoted_ns", _BIG, nullable=False),
+    sa.Column("ask_touch_ns", _BIG, nullable=False),
+    sa.Column("reference_uticks", _BIG),
+)
+
+latency = sa.Table(
+    "latency",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("stage", sa.String, primary_key=True),
+    sa.Column("bucket_ns", _BIG, primary_key=True),  # lower end; see `histogram`
+    sa.Column("count", _BIG, nullable=False),
+    sa.Column("max_ns", _BIG, nullable=False),
+)
+
+
+class Store:
+    """A database that holds the tables at this version of the schema.
+
+    Args:
+        url: of SQLAlchemy; a plain path means SQLite.
+
+    Raises:
+        LedgerError: the database is of another version, or cannot be opened.
+    """
+
+    def __init__(self, url: str) -> None:
+        if "://" not in url:
+            url = f"sqlite:///{url}"
+        self.url = url
+        self.engine = _engine(url)
+        try:
+            self._migrate()
+        except sa.exc.DatabaseError as error:
+            raise LedgerError(f"cannot open the store {url}: {error}") from error
+
+    def _migrate(self) -> None:
+        with self.engine.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        if found == SCHEMA_VERSION:
+            return
+        if found is not None and found > SCHEMA_VERSION:
+            raise LedgerError(f"store is of version {found}, this build knows {SCHEMA_VERSION}")
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def begin(self) -> Any:
+        """Open a transaction: a context manager that gives a connection."""
+        return self.engine.begin()
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+
+        @sa.event.listens_for(engine, "connect")
+        def _on_connect(connection: Any, _record: object) -> None:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA journal_mode=WAL")
+            # The journal is what must survive a power cut; the store is rebuilt from it.
+            cursor.execute("PRAGMA synchronous=NORMAL")
+            cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.execute("PRAGMA busy_timeout=5000")
+            cursor.close()
+
+    return engine
+
+
+def upsert(
+    connection: Connection,
+    table: sa.Table,
+    rows: list[dict[str, Any]],
+    added: tuple[str, ...] = (),
+    greatest: tuple[str, ...] = (),
+) -> None:
+    """Insert rows; where the key exists, replace every other column.
+
+    Columns named in `added` are summed with what is there; of `greatest` the larger is kept.
+    """
+    if not rows:
+        return
+    name = connection.dialect.name
+    if name == "sqlite":
+        statement: Any = sqlite.insert(table)
+        larger: Any = sa.func.max
+    elif name == "postgresql":
+        statement = postgresql.insert(table)
+        larger = sa.func.greatest
+    else:
+        raise LedgerError(f"store does not know how to write to {name}")
+    keys = [column.name for column in table.primary_key]
+    changes: dict[str, Any] = {}
+    for column in table.columns:
+        if column.name in keys:
+            continue
+        new = statement.excluded[column.name]
+        if column.name in added:
+            new = column + new
+        elif column.name in greatest:
+            new = larger(column, new)
+        changes[column.name] = new
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), rows)
