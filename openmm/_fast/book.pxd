@@ -55,6 +55,7 @@ cdef struct OutsideLevel:
     int64_t key
     int64_t qty_lots
 
+
 @cython.final
 cdef class Book:
     # --- hot, read directly by others; written only by this module
@@ -102,11 +103,12 @@ cdef class Book:
         cdef uint64_t had = at[0] != 0
         cdef uint64_t has = qty_lots != 0
         cdef uint64_t word = used[0] ^ ((had ^ has) << (cell & 63))
+        cdef int shift = (cell >> 6) & 63
         cdef int64_t flip = -<int64_t> side
         cdef int64_t best_ticks = self.best_ask_ticks if side else self.best_bid_ticks
         at[0] = qty_lots
         used[0] = word
-        summary[0] = (summary[0] & ~(<uint64_t> 1 << ((cell >> 6) & 63))) | (<uint64_t> (word != 0) << ((cell >> 6) & 63))
+        summary[0] = (summary[0] & ~(<uint64_t> 1 << shift)) | (<uint64_t> (word != 0) << shift)
         self.count[side] += <int32_t> has - <int32_t> had
         self.version += 1
         # Beyond the best, or the best itself deleted.

@@ -207,9 +207,9 @@ cdef class Book:
         cdef int32_t count
         cdef int32_t at
         if side == BID and price_ticks > self.base_ticks:
-            cell = self.below_c(BID, (price_ticks if price_ticks <= last else last + 1) - 1 - self.base_ticks)
+            cell = self.below_c(BID, (price_ticks - 1 if price_ticks <= last else last) - self.base_ticks)
         elif side == ASK and price_ticks < last:
-            cell = self.above_c(ASK, (price_ticks if price_ticks >= self.base_ticks else self.base_ticks - 1) + 1 - self.base_ticks)
+            cell = self.above_c(ASK, price_ticks + 1 - self.base_ticks if price_ticks >= self.base_ticks else 0)
         if cell >= 0:
             found_ticks = self.base_ticks + cell
         count = self.outside_count[side]
@@ -419,6 +419,7 @@ cdef class Book:
         cdef int64_t high = self.best_ask_ticks
         cdef int64_t base
         cdef int64_t last = self.base_ticks + self.window_cells - 1
+        cdef int64_t small = self.window_cells >> 4
         if self.count[BIDS] == 0 and self.count[ASKS] == 0:
             return self.base_ticks
         if self.count[BIDS] == 0:
@@ -436,7 +437,7 @@ cdef class Book:
             base = PRICE_TICKS_MAX - self.window_cells + 1
         if base < 1:
             base = 1
-        if self.base_ticks <= low and high <= last and -(self.window_cells >> 4) < base - self.base_ticks < self.window_cells >> 4:
+        if self.base_ticks <= low and high <= last and -small < base - self.base_ticks < small:
             return self.base_ticks
         return base
 
