@@ -84,7 +84,19 @@ cdef struct Approved:
     int64_t rate_cost_milli
     uint8_t post_only
 
+cdef enum:
+    BRACKETS_MAX = 8
+
+# A cost that depends on an order's age: `cost_milli[i]` below `age_ns[i]`, nothing beyond the last.
+cdef struct AgeCost:
+    int64_t fixed_milli
+    int32_t bracket_count
+    int32_t reserved
+    int64_t age_ns[BRACKETS_MAX]
+    int64_t cost_milli[BRACKETS_MAX]
+
 # The venue's rate counter, as it computes it, with a reserve that only cancels may use.
+# `Checks` asks and never spends: whoever sends spends `Approved.rate_cost_milli`, cancels included.
 cdef class RateBudget:
     cdef int64_t level_milli            # counter now, thousandths
     cdef int64_t threshold_milli
@@ -95,6 +107,11 @@ cdef class RateBudget:
     cdef void decay_c(self, int64_t now_ns) noexcept nogil
     cdef bint allows_c(self, int kind, int64_t cost_milli, int64_t now_ns) noexcept nogil
     cdef void spend_c(self, int64_t cost_milli) noexcept nogil
+    # Give back what a batch of n adds costs less than n single ones.
+    cdef void refund_batch_c(self, int n) noexcept nogil
+    # (private)
+    cdef AgeCost costs[4]               # by ActionKind
+    cdef int64_t batch_add_milli        # per order of a batch of two or more
 
 cdef class Checks:
     cdef Limits limits
@@ -104,5 +121,11 @@ cdef class Checks:
     cdef Reason last_reason
     cdef i128 last_limit                    # limit and value seen of the last refusal
     cdef i128 last_value
+    cdef uint64_t approved_count
+    # (private)
+    cdef uint64_t seal
+    cdef Limits hard                    # of the file
     # Orders approved earlier in the same batch are already in `table` (PENDING_NEW): they count.
     cdef Reason approve_c(self, const Action* action, const RiskInputs* inputs, OrderTable table, Approved* out) noexcept nogil
+    cdef Reason refuse_c(self, Reason reason, i128 limit, i128 value) noexcept nogil
+    cdef Reason judge_c(self, const Action* action, const RiskInputs* inputs, OrderTable table, Approved* out) noexcept nogil

@@ -20,3 +20,7 @@ cdef class Inventory:
     cdef void fill_c(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
     cdef void fee_c(self, i128 ticklots_) noexcept nogil
     cdef void mark_c(self, int64_t reference_uticks) noexcept nogil   # recompute q, x, share, equity
+    # (private)
+    cdef bint stale                     # balances changed since the last mark
+    cdef void book_c(self, int sign, int64_t price_ticks, int64_t qty_lots) noexcept nogil
+    cdef void unmark_c(self) noexcept nogil

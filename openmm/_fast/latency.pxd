@@ -14,18 +14,62 @@ cpdef enum Stage:
     STAGE_ACK = 9           # request written -> venue reply
     STAGE_COUNT = 10
 
-cdef int64_t stamp_c() noexcept nogil          # cheapest monotonic counter (TSC on x86-64), in counts
+cdef enum:
+    BUCKET_COUNT = 1024
+
+cdef extern from * nogil:
+    """
+    #include <time.h>
+    #if defined(__x86_64__)
+    #include <x86intrin.h>
+    static inline int64_t openmm_stamp(void) { return (int64_t)__rdtsc(); }
+    #elif defined(__aarch64__)
+    static inline int64_t openmm_stamp(void) {
+        uint64_t counts;
+        __asm__ __volatile__("mrs %0, cntvct_el0" : "=r"(counts));
+        return (int64_t)counts;
+    }
+    #else
+    static inline int64_t openmm_stamp(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    }
+    #endif
+    static inline int64_t openmm_utc_ns(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    }
+    static inline int64_t openmm_monotonic_ns(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    }
+    """
+    int64_t stamp_c "openmm_stamp"()           # cheapest monotonic counter (TSC on x86-64), in counts
+    int64_t utc_ns "openmm_utc_ns"()           # wall clock; only feed and loop may call it
+    int64_t monotonic_ns "openmm_monotonic_ns"()
+
 cdef int64_t stamp_to_ns(int64_t counts) noexcept nogil
-cdef int64_t utc_ns() noexcept nogil           # wall clock; only feed and loop may call it
 
 cdef class Histogram:
     cdef uint64_t count
     cdef int64_t max_ns
     cdef int64_t sum_ns
-    cdef uint64_t buckets[1024]                # <= 3% relative error up to 60 s
+    cdef uint64_t buckets[BUCKET_COUNT]                # <= 3% relative error up to 60 s
     cdef void record_c(self, int64_t ns) noexcept nogil
     cdef int64_t quantile_c(self, int64_t ppm) noexcept nogil
 
 cdef class StageLatency:
+    cdef Histogram decode
+    cdef Histogram signal
+    cdef Histogram quote
+    cdef Histogram plan
+    cdef Histogram check
+    cdef Histogram journal
+    cdef Histogram encode
+    cdef Histogram write
     cdef Histogram tick_to_order
+    cdef Histogram ack
     cdef void record_c(self, int stage, int64_t ns) noexcept nogil

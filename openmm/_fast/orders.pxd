@@ -1,5 +1,5 @@
 # The order table: every own order from intent to its proven end. Fixed capacity, free list, no allocation.
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from openmm._fast.units cimport i128
 
 cdef enum:
@@ -44,6 +44,12 @@ cpdef enum Transition:         # result of every table operation
     TR_FULL = 5
     TR_OVERFILL = 6            # booked, and alarmed
 
+cpdef enum InFlight:           # bit flags of a live order
+    FLIGHT_CREATE = 1
+    FLIGHT_AMEND = 2
+    FLIGHT_CANCEL = 4
+    FLIGHT_DOUBT = 8           # the venue denied knowing it: only a query settles that
+
 cdef struct Order:
     # first line: what the planner and the checks read
     uint64_t seq               # client sequence; 0 when the slot is free
@@ -66,7 +72,10 @@ cdef struct Order:
     int64_t cost_ticklots_high
     int32_t unanswered_count
     int32_t venue_id_len
+    int32_t in_flight          # InFlight bits: what the venue has not answered, and doubt
+    int32_t reserved
     char venue_id[VENUE_ID_BYTES]
+    char padding[32]           # to three lines
 
 cdef class OrderTable:
     cdef Order* orders                  # ORDERS_MAX slots, 64-byte aligned
@@ -76,15 +85,42 @@ cdef class OrderTable:
     cdef int64_t open_lots[3]           # by Side: worst-case remaining lots of live orders (amend: larger of both)
     cdef i128 open_ticklots[3]          # by Side: worst-case notional of live orders
     cdef uint64_t version               # +1 each change
-    cdef int32_t live[ORDERS_MAX]       # dense list of live slots, order of creation kept
+    cdef int32_t live_slots[ORDERS_MAX]     # dense list of live slots, order of creation kept
+    # (private: slots by generation, free stack, order of ending, and caches of the checks)
+    cdef void* memory
+    cdef uint64_t generation[ORDERS_MAX]
+    cdef int32_t free_count
+    cdef int32_t free_slots[ORDERS_MAX]
+    cdef int32_t ended_count            # terminal orders still in their slot
+    cdef int32_t ended_first
+    cdef int32_t ended_last
+    cdef int32_t ended_next[ORDERS_MAX]
+    cdef int32_t ended_prev[ORDERS_MAX]
+    cdef int64_t best_ticks[3]          # by Side, valid unless dirty
+    cdef bint best_dirty[3]
+    cdef uint16_t price_count[3][256]   # live prices by their low byte: zero proves absence
     cdef Order* find_c(self, uint64_t seq) noexcept nogil       # NULL when gone
     # Reserve a slot in PENDING_NEW; returns its sequence, 0 when full.
     cdef uint64_t place_c(self, int side, int level, int64_t price_ticks, int64_t qty_lots, bint post_only, int64_t now_ns) noexcept nogil
     cdef Transition amend_sent_c(self, uint64_t seq, int64_t price_ticks, int64_t qty_lots, int64_t now_ns) noexcept nogil
     cdef Transition cancel_sent_c(self, uint64_t seq, int64_t now_ns) noexcept nogil
     cdef Transition event_c(self, uint64_t seq, OrderEvent event, int64_t now_ns) noexcept nogil
+    # The same with what the venue says of the order (0: it did not say): confirmed price, total quantity.
+    cdef Transition evidence_c(self, uint64_t seq, OrderEvent event, int64_t price_ticks, int64_t qty_lots, int64_t now_ns) noexcept nogil
     cdef Transition fill_c(self, uint64_t seq, int64_t price_ticks, int64_t qty_lots, int64_t now_ns) noexcept nogil
     cdef void release_c(self, uint64_t seq) noexcept nogil      # free a terminal slot for reuse
     # Own resting quantity at a price (acked orders), for signals and the self-trade check.
     cdef int64_t own_lots_at_c(self, int side, int64_t price_ticks) noexcept nogil
     cdef int64_t best_own_ticks_c(self, int side) noexcept nogil  # best live own price, 0 when none
+    # Whether a live order of that side other than `except_seq` has the price, confirmed or pending.
+    cdef bint has_price_c(self, int side, int64_t price_ticks, uint64_t except_seq) noexcept nogil
+    cdef bint level_unknown_c(self, int side, int level) noexcept nogil  # an UNKNOWN order holds the level
+    cdef bint room_c(self) noexcept nogil                                # `place_c` would find a slot
+    # private
+    cdef Transition apply_c(self, Order* order, OrderEvent event, int64_t price_ticks, int64_t qty_lots, int64_t now_ns) noexcept nogil
+    cdef void expose_c(self, const Order* order, int sign) noexcept nogil
+    cdef void enter_c(self, Order* order, int state) noexcept nogil
+    cdef void settle_c(self, Order* order) noexcept nogil
+    cdef void adopt_c(self, Order* order, int64_t price_ticks, int64_t qty_lots, int64_t now_ns) noexcept nogil
+    cdef void end_c(self, int32_t slot) noexcept nogil
+    cdef void unlink_c(self, int32_t slot) noexcept nogil

@@ -55,6 +55,11 @@ cdef extern from * nogil:
     static inline int64_t openmm_floor_ticks(int64_t uticks) { return openmm_floor_div(uticks, 1000000); }
     static inline int64_t openmm_ceil_ticks(int64_t uticks) { return openmm_ceil_div(uticks, 1000000); }
 
+    static inline openmm_i128 openmm_floor_div_wide(openmm_i128 a, openmm_i128 b) {
+        if (b <= 0) return OPENMM_MISSING;
+        openmm_i128 q = a / b;
+        return q - (a % b < 0);
+    }
     static inline int64_t openmm_saturate(openmm_i128 value) {
         if (value > (openmm_i128)INT64_MAX) return INT64_MAX;
         if (value < -(openmm_i128)INT64_MAX) return -INT64_MAX;
@@ -125,6 +130,7 @@ cdef extern from * nogil:
     """
     int64_t floor_div "openmm_floor_div"(int64_t a, int64_t b)       # toward minus infinity; b > 0
     int64_t ceil_div "openmm_ceil_div"(int64_t a, int64_t b)         # toward plus infinity; b > 0
+    i128 floor_div_wide "openmm_floor_div_wide"(i128 a, i128 b)      # the same on 128 bits; b > 0
     int64_t floor_ticks "openmm_floor_ticks"(int64_t uticks)         # uticks -> ticks, down (bids)
     int64_t ceil_ticks "openmm_ceil_ticks"(int64_t uticks)           # uticks -> ticks, up (asks)
     int64_t mul_div "openmm_mul_div"(int64_t a, int64_t b, int64_t c)  # floor(a*b/c), 128-bit inside; c > 0; saturates
