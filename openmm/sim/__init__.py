@@ -1,1 +1,1 @@
-"""The venue simulator: matching, synthetic market, latency, faults, loopback server."""
+"""The venue simulator: a matching core, a market, and the venue's wire protocol on loopback."""

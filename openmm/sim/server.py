@@ -1,0 +1,316 @@
+"""Serve a simulated venue on loopback: two WebSocket ports and a REST port.
+
+The sockets are thin: bytes go to the dialect with the clock's time, answers go back, each after
+its seeded latency. One timer lets the market move and sends what waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import errno
+from collections import deque
+from collections.abc import Callable
+from decimal import Decimal
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
+from picows.common import WSUpgradeRequest
+
+from openmm.clock import Clock, RealClock
+from openmm.errors import ConfigError
+from openmm.sim.accounts import NS, TIERS
+from openmm.sim.core import VenueCore
+from openmm.sim.market import SyntheticMarket, market_options
+from openmm.sim.options import PAIRS, SimOptions
+from openmm.sim.pipe import DelayLine
+from openmm.sim.replay import Flow, ReplayDriver, read_capture
+from openmm.venues.kraken.dialect import DialectOptions, KrakenGateway, KrakenSession
+from openmm.venues.kraken.dialect_rest import KrakenRest
+
+STEP_S = 0.002
+IDLE_NS = 60 * NS
+BALANCES = {"BTC": "1", "ETH": "20", "XRP": "50000", "USD": "50000"}
+BODY_BYTES_MAX = 1 << 20
+
+
+def build_core(options: SimOptions, now_ns: int) -> VenueCore:
+    """Make the venue that options describe: core, account, market.
+
+    Raises:
+        ConfigError: if a capture, balance or market option is not right.
+    """
+    if options.replay is None:
+        pair, price = PAIRS[options.instrument]
+        core = VenueCore([pair], options.seed)
+        market = market_options(options.start_price or price, options.market)
+        core.drive(SyntheticMarket(pair, options.seed, now_ns, market))
+    else:
+        capture = read_capture(options.replay)
+        if capture.venue != options.venue or capture.instrument not in PAIRS:
+            raise ConfigError("sim.replay", str(options.replay), f"a capture of {sorted(PAIRS)}")
+        pair, _ = PAIRS[capture.instrument]
+        core = VenueCore([pair], options.seed, recorded=[pair.name])
+        core.serve_recording(pair.name, capture.depth)
+        replay = ReplayDriver(
+            capture, pair, now_ns, options.speed, options.at_end == "loop", options.restamp
+        )
+        core.drive_on_demand(pair.name, replay)
+        if options.flow is not None:
+            flow = Flow(pair, options.flow, now_ns, speed=options.speed)
+            core.drive_on_demand(pair.name, flow)
+    defaults = {asset: BALANCES[asset] for asset in (pair.base, pair.quote)}
+    balances = {asset: Decimal(text) for asset, text in defaults.items()} | dict(options.balances)
+    secret = base64.b64decode(options.api_secret)
+    core.open_account(options.api_key, secret, balances, TIERS[options.tier], *options.fees_ppm)
+    core.describe(described(options, pair.name))
+    return core
+
+
+def described(options: SimOptions, instrument: str) -> dict[str, object]:
+    """Return the options as `/sim/config` tells them, without the secret."""
+    maker_ppm, taker_ppm = options.fees_ppm
+    return {
+        "venue": options.venue,
+        "instrument": instrument,
+        "seed": options.seed,
+        "market": "replay" if options.replay else "synthetic",
+        "replay": options.replay.name if options.replay else None,
+        "flow": options.flow,
+        "speed": str(options.speed),
+        "tier": options.tier,
+        "fee_tier": options.fee_tier,
+        "maker_fee_ppm": maker_ppm,
+        "taker_fee_ppm": taker_ppm,
+        "latency_ns": options.latency_ns,
+        "jitter_ns": options.jitter_ns,
+        "api_key": options.api_key,
+    }
+
+
+class _Way:
+    """One direction of a link: what enters leaves in order, each after its latency."""
+
+    def __init__(self, server: SimServer, way: str, leave: Callable[[bytes], None]) -> None:
+        self._server = server
+        self._line = server.delay(way)
+        self._leave = leave
+        self._queue: deque[tuple[int, bytes]] = deque()
+
+    def enter(self, frame: bytes) -> None:
+        """Take a message; without latency it leaves at once."""
+        now_ns = self._server.now_ns()
+        due_ns = self._line.due_ns(now_ns)
+        if due_ns <= now_ns and not self._queue:
+            self._leave(frame)
+            return
+        self._queue.append((due_ns, frame))
+        if len(self._queue) == 1:
+            self._wait(due_ns - now_ns)
+
+    def _wait(self, span_ns: int) -> None:
+        asyncio.get_running_loop().call_later(max(0, span_ns) / NS, self._pump)
+
+    def _pump(self) -> None:
+        while self._queue and self._queue[0][0] <= self._server.now_ns():
+            self._leave(self._queue.popleft()[1])
+        if self._queue:
+            self._wait(self._queue[0][0] - self._server.now_ns())
+
+
+class _Socket(WSListener):
+    """One connection: frames to the session, messages back, each after its latency."""
+
+    def __init__(self, server: SimServer, private: bool) -> None:
+        self.server = server
+        self.private = private
+        self.session: KrakenSession | None = None
+        self.transport: WSTransport | None = None
+        self._inward = _Way(server, "in", self._take)
+        self._outward = _Way(server, "out", self._send)
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """Open the session; its status message goes out at once."""
+        self.transport = transport
+        self.session = self.server.gateway.connect(self.server.now_ns(), self.private)
+        self.server.sockets.append(self)
+        self.flush()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Hand a request over, after its latency."""
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code(), frame.get_close_message())
+            transport.disconnect()
+        elif frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY):
+            self._inward.enter(frame.get_payload_as_bytes())
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """End the session; orders and the dead man's switch live on."""
+        if self.session is not None:
+            self.server.gateway.drop(self.session)
+            self.server.sockets.remove(self)
+        self.session = None
+
+    def _take(self, frame: bytes) -> None:
+        if self.session is None or self.transport is None:
+            return
+        now_ns = self.server.now_ns()
+        gateway = self.server.gateway
+        if gateway.take_fault("drop"):
+            self.transport.disconnect(False)
+            return
+        self.server.core.advance(now_ns)
+        answers = self.session.on_client_frame(frame, now_ns)
+        if gateway.take_fault("drop_reply"):
+            self.transport.disconnect(False)
+        else:
+            self._leave(answers)
+        self.server.flush()
+
+    def flush(self) -> None:
+        """Send what waits."""
+        if self.session is None or self.transport is None:
+            return
+        now_ns = self.server.now_ns()
+        self._leave(self.session.poll(now_ns))
+        if now_ns - self.session.last_frame_ns > IDLE_NS and not self.session.subscribed:
+            self.transport.send_close(WSCloseCode.OK, b"idle")
+            self.transport.disconnect()
+
+    def _leave(self, frames: list[bytes]) -> None:
+        for frame in frames:
+            self._outward.enter(frame)
+
+    def _send(self, frame: bytes) -> None:
+        if self.transport is not None and self.session is not None:
+            self.transport.send(WSMsgType.TEXT, frame)
+
+
+class SimServer:
+    """A simulated venue on real sockets: `async with SimServer(options) as server`.
+
+    Raises:
+        ConfigError: on entering, if an option is not right or a port is in use.
+    """
+
+    def __init__(self, options: SimOptions, clock: Clock | None = None) -> None:
+        self.options = options
+        self._clock = clock or RealClock()
+        self.core = build_core(options, self._clock.now_ns())
+        self.gateway = KrakenGateway(self.core, options.seed, DialectOptions())
+        self.rest = KrakenRest(self.gateway)
+        self.sockets: list[_Socket] = []
+        self._servers: list[asyncio.Server] = []
+        self._runner: web.AppRunner | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._links = 0
+        self.ws_url = ""
+        self.ws_auth_url = ""
+        self.rest_url = ""
+
+    def now_ns(self) -> int:
+        """Return the clock's time."""
+        return self._clock.now_ns()
+
+    def delay(self, way: str) -> DelayLine:
+        """Make a link's latency, seeded by its number."""
+        self._links += 1
+        seed = f"{way}:{self.options.seed}:{self._links}"
+        return DelayLine(seed, self.options.latency_ns, self.options.jitter_ns)
+
+    def flush(self) -> None:
+        """Send what waits on every connection."""
+        for socket in list(self.sockets):
+            socket.flush()
+
+    def started(self) -> dict[str, object]:
+        """Return what a client must know: addresses, credentials, fees."""
+        return {
+            "ws": self.ws_url,
+            "ws_auth": self.ws_auth_url,
+            "rest": self.rest_url,
+            "api_secret": self.options.api_secret,
+        } | described(self.options, next(iter(self.core.instruments)))
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._open()
+        except OSError as error:
+            await self.close()
+            if error.errno == errno.EADDRINUSE:
+                ports = f"ports {self.options.port} to {self.options.port + 2} free"
+                raise ConfigError("sim.port", self.options.port, ports) from error
+            raise
+        self._task = asyncio.create_task(self._run(), name="simulated venue")
+        return self
+
+    async def _open(self) -> None:
+        host, port = self.options.host, self.options.port
+        self.ws_url = f"ws://{host}:{await self._listen(port, False)}/v2"
+        self.ws_auth_url = f"ws://{host}:{await self._listen(port and port + 1, True)}/v2"
+        app = web.Application(client_max_size=BODY_BYTES_MAX)
+        app.router.add_route("*", "/{tail:.*}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port and port + 2)
+        await site.start()
+        bound: tuple[str, int] = self._runner.addresses[0]
+        self.rest_url = f"http://{host}:{bound[1]}"
+
+    async def _listen(self, port: int, private: bool) -> int:
+        def socket(request: WSUpgradeRequest) -> _Socket | None:
+            return _Socket(self, private) if request.path == b"/v2" else None
+
+        server = await ws_create_server(socket, self.options.host, port)
+        self._servers.append(server)
+        bound: int = server.sockets[0].getsockname()[1]
+        return bound
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        if self.options.latency_ns or self.options.jitter_ns:
+            now_ns = self.now_ns()
+            await asyncio.sleep((self.delay("rest").due_ns(now_ns) - now_ns) / NS)
+        now_ns = self.now_ns()
+        self.core.advance(now_ns)
+        status, text = self.rest.answer(
+            request.method, request.raw_path, request.headers, body, now_ns
+        )
+        self.flush()
+        return web.Response(status=status, body=text, content_type="application/json")
+
+    async def _run(self) -> None:
+        while True:
+            self.core.advance(self.now_ns())
+            self.flush()
+            await asyncio.sleep(STEP_S)
+
+    async def wait(self) -> None:
+        """Wait for the venue to fail; it runs until `close`."""
+        assert self._task is not None, "wait before start"
+        await self._task
+
+    async def close(self) -> None:
+        """Stop: close every connection and port."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        for socket in list(self.sockets):
+            if socket.transport is not None:
+                socket.transport.send_close(WSCloseCode.GOING_AWAY, b"")
+                socket.transport.disconnect()
+        for server in self._servers:
+            server.close()
+            await server.wait_closed()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
