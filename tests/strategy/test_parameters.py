@@ -1,0 +1,59 @@
+"""Grid parameters: bounds, contradictions, and the way from a bot's file."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, replace
+from typing import Any
+
+import pytest
+
+from openmm.errors import ConfigError
+from openmm.strategy.parameters import BOUNDS, GridParameters
+
+GOOD = GridParameters(
+    spread_ppm=2_000,
+    order_lots=10_000_000,
+    num_orders=3,
+    rebalance_threshold_ppm=100_000,
+    level_step_ppm=500,
+    rebalance_exit_ppm=50_000,
+)
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_value_out_of_bounds_is_refused_with_its_path(name: str) -> None:
+    least, most = BOUNDS[name]
+    for value in (least - 1, most + 1):
+        with pytest.raises(ConfigError) as error:
+            replace(GOOD, **{name: value})
+        assert error.value.path == f"strategy.{name}"
+        assert error.value.value == value
+
+
+@pytest.mark.parametrize("value", [1.5, "5", None, True])
+def test_value_that_is_no_integer_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigError, match=r"strategy\.num_orders"):
+        replace(GOOD, num_orders=value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"rebalance_exit_ppm": 100_001}, "strategy.rebalance_exit_ppm"),
+        ({"half_max_ppm": 999, "half_min_ppm": 1_000}, "strategy.half_max_ppm"),
+        ({"half_max_ppm": 999, "fee_floor_ppm": 1_000}, "strategy.half_max_ppm"),
+    ],
+)
+def test_contradiction_is_refused(changes: dict[str, int], path: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        replace(GOOD, **changes)
+    assert error.value.path == path
+
+
+def test_parameters_are_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        GOOD.spread_ppm = 1  # type: ignore[misc]
+
+
+def test_bounds_cover_every_field() -> None:
+    assert set(GOOD.fields()) == set(BOUNDS)

@@ -1,0 +1,133 @@
+"""A strategy in Python: what it sees, what is made of its answer, what happens when it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from openmm._fast.quotes import QuoteClamp
+from openmm.strategy.python import PythonStrategy, View
+from openmm.strategy.quotes import Quotes
+from tests._fast.test_quotes import MISSING, PAIR, VIEW
+
+LOTS = 10_000_000
+GOOD = Quotes(bids=[(9_990, LOTS), (9_985, LOTS)], asks=((10_010, LOTS),))
+
+
+class Says:
+    """Answer every view the same, or by a function; keep what was seen."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer: Callable[[View], Any] = answer if callable(answer) else lambda _: answer
+        self.seen: list[View] = []
+
+    def quote(self, view: View) -> Any:
+        self.seen.append(view)
+        return self.answer(view)
+
+
+def test_quotes_become_the_ladder() -> None:
+    strategy = PythonStrategy(PAIR, Says(GOOD))
+    quoting, ladder = strategy.quote(VIEW)
+    assert quoting == 1
+    assert ladder["bids"] == [(9_990, LOTS), (9_985, LOTS)]
+    assert ladder["asks"] == [(10_010, LOTS)]
+    assert (strategy.call_count, strategy.error_count, strategy.last_error) == (1, 0, None)
+
+
+def test_view_has_the_fields_and_is_frozen() -> None:
+    says = Says(None)
+    strategy = PythonStrategy(PAIR, says)
+    assert strategy.quote(VIEW | {"x_ppm": -77, "flow_ppm": 5})[0] == 0
+    (view,) = says.seen
+    for name in VIEW.keys() - {"warm"}:
+        expected = (VIEW | {"x_ppm": -77, "flow_ppm": 5})[name]
+        assert getattr(view, name) == expected, name
+    with pytest.raises(AttributeError):
+        view.x_ppm = 1  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        View()
+
+
+def test_none_quotes_nothing_without_an_error() -> None:
+    strategy = PythonStrategy(PAIR, Says(None))
+    quoting, ladder = strategy.quote(VIEW)
+    assert (quoting, ladder["bids"], ladder["asks"]) == (0, [], [])
+    assert strategy.error_count == 0
+
+
+def test_exception_quotes_nothing_and_is_kept() -> None:
+    error = RuntimeError("no idea")
+
+    def fail(view: View) -> Quotes:
+        if view.x_ppm:
+            return GOOD
+        raise error
+
+    strategy = PythonStrategy(PAIR, Says(fail))
+    quoting, ladder = strategy.quote(VIEW)
+    assert (quoting, ladder["bids"], ladder["asks"]) == (0, [], [])
+    assert strategy.last_error is error
+    assert strategy.error_count == 1
+    assert strategy.quote(VIEW | {"x_ppm": 1})[0] == 1
+    assert (strategy.error_count, strategy.call_count) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "text"),
+    [
+        ([(9_990, LOTS)], TypeError, "Quotes or None"),
+        (Quotes(bids=[(9_990.5, LOTS)]), TypeError, "int"),  # type: ignore[list-item]
+        (Quotes(bids=[("9990", LOTS)]), TypeError, "int"),  # type: ignore[list-item]
+        (Quotes(bids=[(9_990,)]), ValueError, "unpack"),  # type: ignore[list-item]
+        (Quotes(bids=[(0, LOTS)]), ValueError, "out of bounds"),
+        (Quotes(asks=[(10_010, 0)]), ValueError, "out of bounds"),
+        (Quotes(asks=[(1 << 41, LOTS)]), ValueError, "out of bounds"),
+        (Quotes(asks=[(1 << 70, LOTS)]), OverflowError, "int"),
+        (Quotes(bids=[(9_980, LOTS), (9_990, LOTS)]), ValueError, "best first"),
+        (Quotes(asks=[(10_010, LOTS), (10_010, LOTS)]), ValueError, "best first"),
+        (Quotes(bids=[(10_000, LOTS)], asks=[(10_000, LOTS)]), ValueError, "cross themselves"),
+        (Quotes(bids=[(9_990 - i, LOTS) for i in range(33)]), ValueError, "33"),
+    ],
+    ids=str,
+)
+def test_bad_answer_quotes_nothing_and_says_why(
+    answer: Any, kind: type[Exception], text: str
+) -> None:
+    strategy = PythonStrategy(PAIR, Says(answer))
+    quoting, ladder = strategy.quote(VIEW)
+    assert (quoting, ladder["bids"], ladder["asks"]) == (0, [], [])
+    assert isinstance(strategy.last_error, kind)
+    assert text in str(strategy.last_error)
+    assert strategy.error_count == 1
+
+
+def test_answer_is_clamped_to_post_only() -> None:
+    strategy = PythonStrategy(PAIR, Says(Quotes(bids=[(10_500, LOTS), (10_400, LOTS)])))
+    quoting, ladder = strategy.quote(VIEW)
+    assert quoting == 1
+    assert ladder["bids"] == [(10_099, LOTS), (10_098, LOTS)]
+    assert ladder["clamps"] == QuoteClamp.CLAMP_POST_ONLY_BID
+
+
+def test_answer_is_capped_by_what_is_held_and_allowed() -> None:
+    strategy = PythonStrategy(PAIR, Says(GOOD))
+    _, ladder = strategy.quote(VIEW | {"quote_lots_max": LOTS + 1, "allow_ask": 0})
+    assert ladder["bids"] == [(9_990, LOTS)]
+    assert ladder["asks"] == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"reference_uticks": MISSING}, {"warm": 0}, {"x_ppm": MISSING}], ids=str
+)
+def test_strategy_is_not_asked_while_it_must_not_quote(changes: dict[str, int]) -> None:
+    strategy = PythonStrategy(PAIR, Says(GOOD))
+    assert strategy.quote(VIEW | changes)[0] == 0
+    assert strategy.call_count == 0
+
+
+def test_object_without_the_method_is_refused() -> None:
+    with pytest.raises(TypeError, match="quote"):
+        PythonStrategy(PAIR, object())  # type: ignore[arg-type]
