@@ -59,7 +59,7 @@ cdef class Reference:
             raise ValueError(f"clamp_ppm must be 1 to 1000000: {clamp_ppm}")
         if not 0 < outlier_mads <= 100:
             raise ValueError(f"outlier_mads must be 1 to 100: {outlier_mads}")
-        if not PPM // 2 < weight_cap_ppm <= PPM:
+        if weight_cap_ppm > PPM or 2 * weight_cap_ppm <= PPM:
             raise ValueError(f"weight_cap_ppm must be 500001 to 1000000: {weight_cap_ppm}")
         self.outlier_floor_ppm = outlier_floor_ppm
         self.clamp_ppm = clamp_ppm

@@ -15,7 +15,7 @@ from libc.math cimport fabs, sqrt
 from libc.stdint cimport int64_t
 
 from openmm._fast.book cimport BOOK_VERIFIED, NO_ASK_TICKS, NO_BID_TICKS, Book
-from openmm._fast.units cimport ASK, BID, BUY, MISSING, PPM, SELL, UTICKS, exp_c
+from openmm._fast.units cimport ASK, BID, BUY, MISSING, PPM, SELL, UTICKS, exp_c, floor_div
 
 cdef enum:
     WALK_MAX = 16           # levels looked at to find the best one that is not only ours
@@ -87,7 +87,7 @@ cdef class Signals:
         self.params.depth_distance_ticks = depth_distance_ticks
         self.params.jump_sigma_ppm = jump_sigma_ppm
         self.params.sigma_floor_uticks = sigma_floor_uticks
-        self.flow_step_ns = flow_ns // FLOW_STEPS + 1
+        self.flow_step_ns = floor_div(flow_ns, FLOW_STEPS) + 1
         self.mid_uticks = MISSING
         self.microprice_uticks = MISSING
         self.best_bid_ticks = NO_BID_TICKS

@@ -5,6 +5,7 @@ prices distinct, capped by what is held, venue minimums). An exception or a bad 
 which cancels what is live, and is kept in `last_error`.
 """
 
+from cpython.number cimport PyNumber_Index
 from cython cimport final
 
 from libc.stdint cimport int64_t
@@ -114,8 +115,9 @@ cdef class PythonStrategy(Strategy):
         if len(levels) > LEVELS_MAX:
             raise ValueError(f"at most {LEVELS_MAX} levels a side: {len(levels)}")
         for price, qty in levels:
-            price_ticks = price
-            qty_lots = qty
+            # A float would be cut to an integer without a word.
+            price_ticks = PyNumber_Index(price)
+            qty_lots = PyNumber_Index(qty)
             if not 0 < price_ticks <= TICKS_MAX or not 0 < qty_lots <= LOTS_MAX:
                 raise ValueError(f"level out of bounds: {(price, qty)}")
             if n > 0 and (price_ticks >= last_ticks if side == BID else price_ticks <= last_ticks):

@@ -478,7 +478,7 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, int], int]:
     return view, params, draw(st.sampled_from([-1, 0, 1]))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(cases())
 @example((VIEW, GRID, 0))
 def test_equals_the_oracle(case: tuple[dict[str, int], dict[str, int], int]) -> None:
@@ -488,7 +488,7 @@ def test_equals_the_oracle(case: tuple[dict[str, int], dict[str, int], int]) -> 
     assert ladder | {"quoting": quoting, "one_sided": state} == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(cases())
 def test_quotes_are_always_within_the_rules(
     case: tuple[dict[str, int], dict[str, int], int],
@@ -516,7 +516,7 @@ def test_quotes_are_always_within_the_rules(
             assert price * lots >= PAIR.notional_ticklots_min
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(cases(), st.integers(-PPM, PPM), st.integers(-PPM, PPM))
 def test_more_inventory_never_raises_the_centre(
     case: tuple[dict[str, int], dict[str, int], int], one: int, other: int
@@ -528,7 +528,7 @@ def test_more_inventory_never_raises_the_centre(
     assert more["centre_uticks"] <= less["centre_uticks"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(cases(), st.integers(-PPM, PPM), st.integers(-PPM, PPM))
 def test_more_buying_never_lowers_the_centre(
     case: tuple[dict[str, int], dict[str, int], int], one: int, other: int
@@ -540,7 +540,7 @@ def test_more_buying_never_lowers_the_centre(
     assert more["centre_uticks"] >= less["centre_uticks"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     cases(),
     st.sampled_from(["sigma_uticks", "depth_mean_lots", "x_ppm"]),
@@ -557,7 +557,7 @@ def test_worse_market_never_narrows(
     assert rough["half_uticks"] >= calm["half_uticks"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.integers(-PPM, PPM), st.integers(-PPM, PPM), st.integers(0, 10**9))
 def test_opposite_inputs_give_mirrored_quotes(x_ppm: int, flow_ppm: int, sigma: int) -> None:
     _, _, one = make(x_ppm=x_ppm, flow_ppm=flow_ppm, sigma_uticks=sigma, vol_ppm=PPM)

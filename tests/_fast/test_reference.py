@@ -274,14 +274,14 @@ def close(draw: st.DrawFn, least: int = 2, most: int = 6) -> list[Source]:
     ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.one_of(sources(), close()), st.integers(500_001, PPM), st.integers(1, 5))
 def test_equals_the_oracle(case: list[Source], cap: int, mads: int) -> None:
     expected = oracle.compute(case, NOW, weight_cap_ppm=cap, outlier_mads=mads)
     assert compute(case, weight_cap_ppm=cap, outlier_mads=mads) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.one_of(sources(), close()))
 def test_price_lies_between_the_used(case: list[Source]) -> None:
     result = compute(case)
@@ -298,7 +298,7 @@ def test_price_lies_between_the_used(case: list[Source]) -> None:
         assert 0 <= result.confidence <= PPM
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(close(), st.randoms(use_true_random=False))
 def test_order_of_sources_does_not_matter(case: list[Source], random: Any) -> None:
     shuffled = list(case)
@@ -310,7 +310,7 @@ def test_order_of_sources_does_not_matter(case: list[Source], random: Any) -> No
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(close(1, 6), prices, st.sampled_from(["stale", "unverified", "wide", "thin"]))
 def test_source_that_is_not_eligible_never_moves_the_price(
     case: list[Source], mid: int, how: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import exp, log, sqrt
+from math import exp, floor, log, sqrt
 
 LN2 = log(2.0)
 UTICKS = 1_000_000
@@ -78,8 +78,8 @@ class Signals:
         self.spread_ticks = ask - bid
         self.mid = (bid + ask) * UTICKS / 2
         # Rounded as the kernel tells it: returns are of what others can see.
-        self.microprice = bid * UTICKS + round(
-            (ask - bid) * UTICKS * (bids[bid] / (bids[bid] + asks[ask]))
+        self.microprice = bid * UTICKS + floor(
+            (ask - bid) * UTICKS * (bids[bid] / (bids[bid] + asks[ask])) + 0.5
         )
         if self.samples and now_ns - self._at < self.sample_ns:
             if now_ns < self._at:

@@ -77,8 +77,9 @@ CLOCK_NAMES_C = re.compile(
     r"|rdtsc|__rdtsc|rand|srand|random|drand48|getrandom)\s*\("
 )
 # Where everything may be caught: task boundaries, and the socket write, where any failure is a send
-# that failed, kept in `last_error`.
-CATCHERS = frozenset({"openmm.engine.loop", "openmm._fast.feed"})
+# that failed, kept in `last_error`. And the edge to a user's own strategy, whose errors stop quotes,
+# not the engine, and are kept the same way.
+CATCHERS = frozenset({"openmm.engine.loop", "openmm._fast.feed", "openmm.strategy.python"})
 
 MODULE_NAMES_BANNED = frozenset(
     ("exchange", "utils", "util", "helpers", "helper", "common", "misc", "manager")
