@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from random import Random
 
+from openmm.errors import ProtocolError
 from openmm.instrument import Instrument
 from openmm.sim.accounts import TIERS
 from openmm.sim.core import VenueCore
@@ -114,7 +115,9 @@ class PaperVenue:
         )
         self.gateway = KrakenGateway(self.core, seed)
         self._rest = KrakenRest(self.gateway)
-        self._feed = RecordedFeed(instrument, depth)
+        self._feed = RecordedFeed(instrument, depth, printed=False)
+        self._lost = True  # until a snapshot: what the market looks like is not known
+        self.bad_frame_count = 0
         self._session = self.gateway.connect(0, private=True)
         self._queue: deque[bytes] = deque()
 
@@ -124,11 +127,19 @@ class PaperVenue:
     def on_public_frame(self, frame: bytes, now_ns: int) -> None:
         """Let a public message move the market our orders rest in.
 
-        Raises:
-            ProtocolError: if a level does not fit the instrument.
+        A book message that does not fit empties the recorded book until the next snapshot:
+        nothing fills meanwhile. `bad_frame_count` counts them.
         """
         self.core.advance(now_ns)
-        self._feed.apply(self.core, frame, now_ns)
+        if self._lost and b'"snapshot"' not in frame:
+            return
+        try:
+            if self._feed.apply(self.core, frame, now_ns) == "book":
+                self._lost = False
+        except ProtocolError:
+            self.bad_frame_count += 1
+            self._lost = True
+            self.core.recording(self._feed.pair.name).clear()
 
     def on_client_frame(self, frame: bytes, now_ns: int) -> None:
         """Take a request of the private connection; its replies wait in `poll`."""

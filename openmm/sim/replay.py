@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from openmm._fast.matching import MatchResult
 from openmm.errors import ConfigError, ProtocolError
 from openmm.instrument import Instrument
 from openmm.sim.accounts import NS
@@ -92,48 +93,61 @@ def _loads(frame: bytes) -> dict[str, Any]:
 class RecordedFeed:
     """Apply public messages of one instrument to a core's `ReplayMatching`."""
 
-    def __init__(self, pair: Instrument, depth: int) -> None:
+    def __init__(self, pair: Instrument, depth: int, printed: bool = True) -> None:
         self.pair = pair
         self.depth = depth
+        self.printed = printed  # whether a fill that the book implies is a public trade
 
     def apply(self, core: VenueCore, frame: bytes, now_ns: int) -> str:
         """Take a message over and book what it fills; return its channel, "" if not ours.
 
         Raises:
-            ProtocolError: if a level does not fit the instrument.
+            ProtocolError: if it is not what the venue sends for this instrument.
         """
         message = _loads(frame)
         channel, rows = message.get("channel"), message.get("data")
         if channel not in ("book", "trade") or not isinstance(rows, list):
             return ""
         snapshot = message.get("type") == "snapshot"
-        rows = [row for row in rows if row.get("symbol") == self.pair.name]
+        rows = [
+            row for row in rows if isinstance(row, dict) and row.get("symbol") == self.pair.name
+        ]
         if not rows:
             return ""
-        if channel == "trade":
-            for row in rows:
-                self._trade(core, row, snapshot, now_ns)
-            return "trade"
+        try:
+            if channel == "book":
+                self._book(core, rows, snapshot)
+            else:
+                for row in rows:
+                    self._trade(core, row, snapshot, now_ns)
+        except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+            raise ProtocolError(
+                f"{channel} message does not fit the instrument: {error}",
+                instrument=self.pair.name,
+            ) from error
+        if channel == "book":
+            matches = core.recording(self.pair.name).settle()
+            core.book_matches(self.pair.name, matches, now_ns, printed=self.printed)
+        return str(channel)
+
+    def _book(self, core: VenueCore, rows: Sequence[Any], snapshot: bool) -> None:
         kernel = core.recording(self.pair.name)
         for row in rows:
+            told = [
+                (side, *self._level(level))
+                for side, levels in ((BID, row["bids"]), (ASK, row["asks"]))
+                for level in levels
+            ]
             if snapshot:
                 kernel.clear()
-            for side, levels in ((BID, row["bids"]), (ASK, row["asks"])):
-                for level in levels:
-                    price_ticks, qty_lots = self._level(level)
-                    kernel.set_level(side, price_ticks, qty_lots)
+            for side, price_ticks, qty_lots in told:
+                if kernel.set_level(side, price_ticks, qty_lots) != MatchResult.MATCH_RESTING:
+                    raise ValueError(f"level {price_ticks} {qty_lots}")
             kernel.cut(self.depth)
-        core.book_matches(self.pair.name, kernel.settle(), now_ns)
-        return "book"
 
     def _level(self, row: Any) -> tuple[int, int]:
-        try:
-            price_ticks = self.pair.exact_ticks(Decimal(row["price"]))
-            return price_ticks, self.pair.exact_lots(Decimal(row["qty"]))
-        except (ValueError, KeyError, TypeError, InvalidOperation) as error:
-            raise ProtocolError(
-                f"level does not fit the instrument: {row}", instrument=self.pair.name
-            ) from error
+        price_ticks = self.pair.exact_ticks(Decimal(row["price"]))
+        return price_ticks, self.pair.exact_lots(Decimal(row["qty"]))
 
     def _trade(self, core: VenueCore, row: Any, snapshot: bool, now_ns: int) -> None:
         price_ticks, qty_lots = self._level(row)

@@ -18,7 +18,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from zlib import crc32
 
 import aiohttp
 import pytest
@@ -27,6 +26,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from openmm.errors import ConfigError
 from openmm.sim.options import DEMO_KEY, DEMO_SECRET, SimOptions
 from openmm.sim.server import SimServer
+from tests.oracles.kraken_reader import ReaderBook
 
 OPTIONS = SimOptions(seed=5, balances={"BTC": Decimal(2), "USD": Decimal(100_000)})
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,44 +153,6 @@ async def best(rest: Rest) -> tuple[Decimal, Decimal]:
     return Decimal(result["bids"][0][0]), Decimal(result["asks"][0][0])
 
 
-class PlainBook:
-    """A reader's book by the venue's published rules, on the digits as sent."""
-
-    def __init__(self, depth: int) -> None:
-        self.depth = depth
-        self.sides: dict[str, dict[Decimal, tuple[str, str]]] = {"bids": {}, "asks": {}}
-
-    def apply(self, message: Message) -> None:
-        row = message["data"][0]
-        if message["type"] == "snapshot":
-            self.sides = {"bids": {}, "asks": {}}
-        for name, side in self.sides.items():
-            for level in row[name]:
-                price, qty = level["price"], level["qty"]
-                if qty == 0:
-                    side.pop(price, None)
-                else:
-                    side[price] = (str(price), f"{qty:f}")
-            ranked = sorted(side, reverse=name == "bids")
-            for price in ranked[self.depth :]:
-                del side[price]
-
-    def checksum(self) -> int:
-        text = ""
-        for name in ("asks", "bids"):
-            side = self.sides[name]
-            for price in sorted(side, reverse=name == "bids")[:10]:
-                text += "".join(part.replace(".", "").lstrip("0") for part in side[price])
-        return crc32(text.encode())
-
-    def crossed(self) -> bool:
-        return bool(
-            self.sides["bids"]
-            and self.sides["asks"]
-            and max(self.sides["bids"]) >= min(self.sides["asks"])
-        )
-
-
 @pytest.mark.asyncio
 async def test_public_stream_keeps_its_checksums_over_the_socket() -> None:
     async with venue() as (server, _), client(server.ws_url) as public:
@@ -207,7 +169,7 @@ async def test_public_stream_keeps_its_checksums_over_the_socket() -> None:
             "snapshot": True,
             "symbol": "BTC/USD",
         }
-        book = PlainBook(10)
+        book = ReaderBook(10)
         for index in range(40):
             message = await public.until(lambda m: m.get("channel") == "book")
             assert message["type"] == ("snapshot" if index == 0 else "update")
@@ -389,7 +351,7 @@ async def test_recording_is_served_verbatim_and_takers_reach_our_orders(shared: 
         token = await rest.token()
         await private.ask("subscribe", {"channel": "executions", "token": token})
         await public.ask("subscribe", {"channel": "book", "symbol": ["BTC/USD"], "depth": 25})
-        book = PlainBook(25)
+        book = ReaderBook(25)
         count = 0
         placed = False
         while count < 2052:

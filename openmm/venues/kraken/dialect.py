@@ -433,13 +433,11 @@ class KrakenSession:
             if symbol in self.channels["book"]:
                 self._stop("book", symbol)
             book = self.gateway.publisher(symbol, wanted)
-            recorded = self.core.recorded_depth(symbol) == wanted
-            if recorded:
+            if self.core.recorded_depth(symbol) == wanted:
                 book.refresh()
             book.readers += 1
             self.channels[channel][symbol] = wanted
-            empty = not self.core.depth(symbol, 0, 1) and not self.core.depth(symbol, 1, 1)
-            if snapshot and not (recorded and empty):
+            if snapshot and book.told:
                 self.push(book.snapshot(now_ns))
             self.core.begin(symbol, now_ns)
             return

@@ -35,11 +35,13 @@ class BookPublisher:
         self.pair = pair
         self.depth = depth
         self.readers = 0
+        self.told = False  # False while the book is empty and no snapshot was sent
         self._sides: tuple[Levels, Levels] = ([], [])
 
     def refresh(self) -> None:
         """Take the book as it is now for what readers hold."""
         self._sides = self._current()
+        self.told = any(self._sides)
 
     def _current(self) -> tuple[Levels, Levels]:
         name = self.pair.name
@@ -65,7 +67,13 @@ class BookPublisher:
         return self._message("snapshot", bids, asks, checksum(self.pair, bids, asks), ts_ns)
 
     def update(self, ts_ns: int) -> bytes | None:
-        """Return what changed since the last message, None if nothing did."""
+        """Return what changed since the last message, None if nothing did.
+
+        The first message of a book that was empty is its snapshot.
+        """
+        if not self.told:
+            self.refresh()
+            return self.snapshot(ts_ns) if self.told else None
         new = self._current()
         changed = [self._changes(side, self._sides[side], new[side]) for side in (BID, ASK)]
         self._sides = new
