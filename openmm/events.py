@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 
+from openmm.instrument import Instrument
+
 
 class OrderStatus(Enum):
     """A venue's view of an order."""
@@ -75,6 +77,7 @@ class RequestAccepted:
     client_id: str = ""
     venue_order_id: str = ""
     count: int = 0
+    index: int = -1  # position in a batch, -1 for the whole request
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,27 @@ class StatusChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class InstrumentUpdated:
+    """A venue told what it lists: steps, minimums and trading status of one pair."""
+
+    instrument: Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class TickerUpdated:
+    """Best prices and the day's figures of one pair, as the venue stated them."""
+
+    instrument: str
+    bid: Decimal
+    bid_qty: Decimal
+    ask: Decimal
+    ask_qty: Decimal
+    last: Decimal
+    volume: Decimal  # of 24 hours, in base
+    ts_ns: int  # 0: the venue did not say
+
+
+@dataclass(frozen=True, slots=True)
 class Subscribed:
     """A subscription was acknowledged. `rate_threshold`: the account's counter limit, when told."""
 
@@ -184,6 +208,8 @@ Event = (
     | OrderFilled
     | BalanceUpdated
     | StatusChanged
+    | InstrumentUpdated
+    | TickerUpdated
     | Subscribed
     | StreamGapped
     | Unrecognised

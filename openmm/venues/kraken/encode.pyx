@@ -35,6 +35,7 @@ for _i in range(1, 19):
     POINTS[_i] = POINTS[_i - 1] * 10
 
 SEQ_MAX = (1 << 35) - 1
+KIND_NAMES = ("", "add", "add", "amend", "cancel", "cancel")  # by RequestKind, in the words of `events`
 STP_TYPES = ("cancel_newest", "cancel_oldest", "cancel_both")
 
 
@@ -295,8 +296,8 @@ cdef class KrakenEncoder(Encoder):
     def client_id(self, uint64_t seq):
         """Write the client order id of a sequence, of this session or adopted."""
         cdef char out[CLIENT_ID_BYTES]
-        if not 0 < seq <= <uint64_t>SEQ_MAX:
-            raise ValueError(f"sequence must be 1 to {SEQ_MAX}: {seq}")
+        if seq > <uint64_t>SEQ_MAX:
+            raise ValueError(f"sequence must be at most {SEQ_MAX}: {seq}")
         put_client_id(self, out, seq)
         return out[:CLIENT_ID_BYTES].decode("ascii")
 
@@ -341,6 +342,16 @@ cdef class KrakenEncoder(Encoder):
         return RequestKind(request.kind), [
             self.seqs[(request.first + i) & (SEQS_KEPT - 1)] for i in range(request.count)
         ]
+
+    def requested(self, int64_t req_id):
+        """Tell what a request id stood for: (add, amend or cancel; sequences); ("", []) when forgotten."""
+        found = self.requests(req_id)
+        return ("", []) if found is None else (KIND_NAMES[<int>found[0]], found[1])
+
+    def is_earlier(self, str client_id not None):
+        """Whether an id is this bot's, of an earlier session."""
+        parts = parse_client_id(client_id)
+        return parts is not None and parts[0] == self.bot and parts[1] != self.session
 
     @property
     def last_req_id(self):
@@ -413,7 +424,7 @@ cdef class KrakenEncoder(Encoder):
 
 cdef inline void put_client_id(KrakenEncoder self, char* out, uint64_t seq) noexcept nogil:
     cdef Alias* alias = &self.aliases[seq & (ORDERS_MAX - 1)]
-    if alias.seq == seq:
+    if alias.seq == seq and seq != 0:
         memcpy(out, alias.text, CLIENT_ID_BYTES)
     else:
         memcpy(out, self.id_prefix, 11)

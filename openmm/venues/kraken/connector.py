@@ -1,0 +1,324 @@
+"""Kraken as the engine sees it: fills in `venues.connector`.
+
+One object a configured venue. It makes and reads messages and holds no socket; its request side
+carries bytes through an `Exchange`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Final, final
+
+from openmm._fast.book import Book
+from openmm._fast.checks import RateBudget
+from openmm.errors import VenueRejected
+from openmm.events import Event, OrderFilled, OrderUpdated
+from openmm.instrument import Instrument
+from openmm.venues.connector import Capabilities, Fees
+from openmm.venues.kraken import spec
+from openmm.venues.kraken.encode import KrakenEncoder, base32
+from openmm.venues.kraken.private import PrivateDecoder
+from openmm.venues.kraken.rest import Rest
+from openmm.venues.kraken.spec import VENUE, Endpoints
+from openmm.venues.kraken.stream import Requests, Subscription, Subscriptions, redact
+from openmm.venues.kraken.venue import CAPABILITIES, KrakenVenue
+from openmm.venues.kraken.wire import KrakenDecoder
+
+PRIVATE: Final = (Subscription("executions"), Subscription("balances"))
+TOKENS_KEPT: Final = 4
+# Sides of pairs whose amends must name the pair: no crypto on either.
+FIAT: Final = frozenset({"USD", "EUR", "GBP", "CAD", "AUD", "JPY", "CHF"})
+
+
+@final
+class KrakenRequests:
+    """The engine's questions, asked over REST."""
+
+    def __init__(self, venue: KrakenVenue) -> None:
+        self._venue = venue
+        self.known: dict[str, Instrument] = {}
+
+    async def server_time_ns(self) -> int:
+        """Return the venue's clock, good to half a second."""
+        return (await self._venue.get_server_time()).ts_ns
+
+    async def instruments(self, names: Sequence[str]) -> dict[str, Instrument]:
+        """Return the named instruments; those the venue does not list are absent."""
+        listed = await self._venue.get_instruments()
+        found = {name: listed[name] for name in names if name in listed}
+        self.known.update(found)
+        return found
+
+    async def mid(self, instrument: Instrument) -> Decimal:
+        """Return the middle of the best bid and ask now."""
+        book = await self._venue.get_order_book(instrument.name, 1)
+        if not book.bids or not book.asks:
+            raise VenueRejected(
+                f"{instrument.name} has no two-sided market",
+                venue=VENUE,
+                instrument=instrument.name,
+                code="no_market",
+                retryable=True,
+            )
+        return (book.bids[0][0] + book.asks[0][0]) / 2
+
+    async def token(self) -> str:
+        """Return a fresh token for private streams and orders."""
+        return (await self._venue.rest.websocket_token()).text
+
+    async def fees(self, instrument: Instrument) -> Fees:
+        """Return the account's own rates."""
+        return await self._venue.get_fees(instrument.name)
+
+    async def balances(self) -> dict[str, Decimal]:
+        """Return the total held of every asset."""
+        found = await self._venue.get_balance()
+        return {asset: balance.total for asset, balance in found.items()}
+
+    async def open_orders(self) -> list[OrderUpdated]:
+        """Return every open order of the account."""
+        return await self._venue.get_open_orders()
+
+    async def find_orders(
+        self, client_ids: Sequence[str], venue_order_ids: Sequence[str]
+    ) -> list[OrderUpdated | OrderFilled]:
+        """Return states and fills of orders: by the venue's ids, then open ones, then done ones."""
+        wanted = set(client_ids)
+        orders = {
+            one.venue_order_id: one for one in await self._venue.query_orders(venue_order_ids)
+        }
+        wanted -= {one.client_id for one in orders.values()}
+        # An order known by its id need not be told by its client id, if the venue keeps none.
+        if len(wanted) > 0 and len(orders) < len(client_ids):
+            for one in await self._venue.get_open_orders():
+                if one.client_id in wanted:
+                    orders[one.venue_order_id] = one
+                    wanted.discard(one.client_id)
+            for client_id in sorted(wanted):
+                for one in await self._venue.get_closed_orders(client_id=client_id):
+                    if one.client_id == client_id:
+                        orders[one.venue_order_id] = one
+        states = list(orders.values())
+        return [*await self._venue.get_fills_of(states), *states]
+
+    async def fills_since(self, ts_ns: int) -> list[OrderFilled]:
+        """Return the account's fills from a moment on, oldest first."""
+        return await self._venue.get_fills(ts_ns)
+
+    async def cancel(self, venue_order_ids: Sequence[str]) -> int:
+        """Cancel orders by venue id; returns how many the venue took."""
+        count = 0
+        for venue_order_id in venue_order_ids:
+            count += await self._venue.cancel_order(venue_order_id=venue_order_id)
+        return count
+
+    async def close(self) -> None:
+        """Release the connections."""
+        await self._venue.close()
+
+
+@final
+class KrakenConnector:
+    """One Kraken account or feed, seen from the engine.
+
+    Args:
+        endpoints: addresses; a simulated venue's, for one.
+        rest: the request side, with a key if orders are to be placed.
+        tier: the account's tier until the venue tells its threshold.
+    """
+
+    name = VENUE
+
+    def __init__(
+        self, rest: Rest, endpoints: Endpoints | None = None, *, tier: str = "starter"
+    ) -> None:
+        self.capabilities: Capabilities = CAPABILITIES
+        self._endpoints = endpoints or rest.endpoints
+        self._tier = spec.TIERS[tier]
+        self._requests = KrakenRequests(KrakenVenue(rest))
+        self._messages = Requests()
+        self._public = Subscriptions(self._messages)
+        self._private = Subscriptions(self._messages)
+        self._reader = PrivateDecoder(requested=self._asked)
+        self._encoder: KrakenEncoder | None = None
+        self._tokens: list[str] = []
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"KrakenConnector({self._endpoints.ws_public!r})"
+
+    @property
+    def public_url(self) -> str:
+        """Where market data comes from."""
+        return self._endpoints.ws_public
+
+    @property
+    def private_url(self) -> str:
+        """Where orders go and private streams come from."""
+        return self._endpoints.ws_private
+
+    def rest(self) -> KrakenRequests:
+        """Return the request side."""
+        return self._requests
+
+    def instrument(self, name: str) -> Instrument:
+        """Return an instrument already fetched over `rest().instruments`."""
+        return self._requests.known[name]
+
+    # --- compiled ends
+
+    def market_decoder(
+        self, instrument: Instrument, book: Book, *, depth: int, verify: bool
+    ) -> KrakenDecoder:
+        """Make a decoder bound to one instrument's book."""
+        decoder = KrakenDecoder()
+        decoder.bind(
+            instrument.name,
+            0,
+            book,
+            instrument.tick_points,
+            instrument.price_decimals,
+            instrument.lot_points,
+            instrument.qty_decimals,
+            depth,
+            verify,
+        )
+        return decoder
+
+    def order_encoder(self, instrument: Instrument, *, bot: str, session_s: int) -> KrakenEncoder:
+        """Make the encoder of a session; also what the slow path asks about client ids."""
+        self._reader.instruments[instrument.name] = instrument
+        self._encoder = KrakenEncoder(
+            instrument.name,
+            instrument.tick_points,
+            instrument.price_decimals,
+            instrument.lot_points,
+            instrument.qty_decimals,
+            bot_mark(bot),
+            base32(session_s),
+            amend_symbol=instrument.base in FIAT and instrument.quote in FIAT,
+        )
+        if self._tokens:
+            self._encoder.set_token(self._tokens[-1])
+        return self._encoder
+
+    def rate_budget(self, *, reserve: Callable[[int], int]) -> RateBudget:
+        """Make the engine counter of section "rate limits"; `reserve` is kept for cancels."""
+        threshold_milli = self._tier.threshold * 1000
+        return RateBudget(
+            threshold_milli,
+            reserve(threshold_milli),
+            self._tier.decay_milli_per_s,
+            add_milli=spec.ADD_COST * 1000,
+            batch_add_milli=spec.ADD_COST * 500,
+            amend_milli=spec.AMEND_COST * 1000,
+            amend_ages=_ages(spec.AMEND_AGE_COSTS),
+            cancel_milli=spec.CANCEL_COST * 1000,
+            cancel_ages=_ages(spec.CANCEL_AGE_COSTS),
+        )
+
+    # --- messages out
+
+    def set_token(self, token: str) -> None:
+        """Use this token in every later private message."""
+        if token not in self._tokens:
+            self._tokens = [*self._tokens, token][-TOKENS_KEPT:]
+        if self._encoder is not None:
+            self._encoder.set_token(token)
+
+    def subscribe_market(self, instrument: Instrument, depth: int) -> list[bytes]:
+        """Make the messages that start the market data of an instrument, on a new connection."""
+        self._public.reset()
+        return self._public.subscribe(
+            Subscription("book", instrument.name, depth), Subscription("trade", instrument.name)
+        )
+
+    def resubscribe_book(self, instrument: Instrument, depth: int) -> list[bytes]:
+        """Make the messages that bring a new snapshot."""
+        return self._public.renew(Subscription("book", instrument.name, depth))
+
+    def subscribe_private(self) -> list[bytes]:
+        """Make the messages that start the private streams, with snapshots, on a new connection."""
+        self._private.reset()
+        self._reader.reset_sequences()
+        return self._private.subscribe(*PRIVATE, token=self._token())
+
+    def private_ready(self) -> bool:
+        """Whether every private stream's snapshot has been read since the last subscribe."""
+        return all(self._reader.has_snapshot(one.channel) for one in PRIVATE)
+
+    def ping(self) -> bytes:
+        """Make a liveness request."""
+        return self._messages.ping()[1]
+
+    def cancel_all(self) -> bytes | None:
+        """Make the request that cancels the whole account's orders."""
+        return self._messages.cancel_all(self._token())[1]
+
+    def dead_man(self, timeout_s: int) -> bytes | None:
+        """Make the request that arms (0: disarms) the dead man's switch of the account."""
+        return self._messages.cancel_all_after(self._token(), timeout_s)[1]
+
+    # --- messages in
+
+    def read_public(self, payload: bytes, recv_ns: int) -> list[Event]:
+        """Decode a public message that was not for the hot path."""
+        events = self._reader.decode(payload)
+        self._public.on_events(events)
+        return events
+
+    def read_private(self, payload: bytes, recv_ns: int) -> list[Event]:
+        """Decode a private message."""
+        events = self._reader.decode(payload)
+        self._private.on_events(events)
+        return events
+
+    def redact(self, payload: bytes) -> bytes:
+        """Blank every token of a private message, for the journal."""
+        for token in self._tokens:
+            payload = redact(payload, token)
+        return payload
+
+    # --- client ids
+
+    def client_id(self, seq: int) -> str:
+        """Return the client id of an order of this session."""
+        return self._ids().client_id(seq)
+
+    def seq_of(self, client_id: str) -> int:
+        """Return the order-table sequence of an id of this session, 0 when it is not."""
+        return self._ids().seq_of(client_id)
+
+    def is_earlier(self, client_id: str) -> bool:
+        """Whether the id is this bot's, of an earlier session."""
+        return self._ids().is_earlier(client_id)
+
+    def requested(self, req_id: int) -> tuple[str, Sequence[int]]:
+        """Return the kind and the sequences of a hot-path request; ("", ()) if unknown."""
+        return self._ids().requested(req_id)
+
+    # --- inside
+
+    def _token(self) -> str:
+        return self._tokens[-1] if self._tokens else ""
+
+    def _ids(self) -> KrakenEncoder:
+        assert self._encoder is not None, "order_encoder comes first"
+        return self._encoder
+
+    def _asked(self, req_id: int) -> tuple[str, Sequence[str]]:
+        if self._encoder is None:
+            return "", ()
+        kind, seqs = self._encoder.requested(req_id)
+        return kind, [self._encoder.client_id(seq) for seq in seqs]
+
+
+def bot_mark(name: str) -> str:
+    """Return the 3 characters that tell a bot in client ids, from its name."""
+    return base32(zlib.crc32(name.encode()))[-3:]
+
+
+def _ages(costs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    return [(seconds * 1_000_000_000, cost * 1000) for seconds, cost in costs]

@@ -1,0 +1,254 @@
+"""Kraken's REST interface: what start-up, recovery and reconciliation ask for.
+
+A failed exchange raises `TransportError`, a refusal `VenueRejected` with its typed code, and text
+that is not the venue's protocol `ProtocolError`. Queries and cancels are repeated within a bound;
+an order's placement or amendment never is: its outcome must be looked up.
+
+Source: Kraken API documentation (REST), read 2026-06; btschwertfeger/python-kraken-sdk;
+krakenfx/api-go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final, Protocol, final
+from urllib.parse import urlencode
+
+import aiohttp
+
+from openmm.clock import Clock, RealClock
+from openmm.errors import ProtocolError, TransportError, VenueRejected
+from openmm.venues.kraken.auth import Key
+from openmm.venues.kraken.private import as_list, as_object, loads
+from openmm.venues.kraken.spec import UNCERTAIN_CODES, VENUE, Code, Endpoints, classify
+
+REPLY_BYTES_MAX: Final = 32 << 20
+RETRIES: Final = 2
+BACKOFF_S: Final = 0.5
+
+# What a repeat of the same call could do: nothing, or place and amend twice.
+ONCE_ONLY: Final = frozenset({"AddOrder", "AddOrderBatch", "AmendOrder", "EditOrder"})
+
+Params = Mapping[str, str | int | bool]
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Exchange(Protocol):
+    """Carry one request to a venue and its reply back: sockets, or a venue in this process."""
+
+    async def __call__(
+        self, verb: str, base: str, path: str, query: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        """Return HTTP status and body; raise TransportError when there is no reply."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...
+
+
+@final
+class HttpExchange:
+    """Carry requests over HTTP, on connections that are kept.
+
+    Args:
+        timeout_s: of one exchange, from connecting to the last byte.
+    """
+
+    def __init__(self, timeout_s: float = 10.0) -> None:
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def __call__(
+        self, verb: str, base: str, path: str, query: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        """Return HTTP status and body."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        url = base + path
+        try:
+            async with self._session.request(
+                verb,
+                f"{url}?{query}" if query else url,
+                data=body or None,
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as reply:
+                return reply.status, await _read_bounded(reply)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            # The library's text may repeat the request; the kind of failure is enough.
+            raise TransportError(
+                f"{url}: {type(error).__name__}", venue=VENUE, code="transport", retryable=True
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A WebSocket token: valid for `life_s` from `made_ns`, unless used before."""
+
+    text: str = field(repr=False)
+    life_s: int
+    made_ns: int
+
+
+@final
+class Rest:
+    """Call the REST interface; one object a key.
+
+    Args:
+        key: signs private calls; without one they are refused.
+        exchange: carries the bytes; HTTP unless told otherwise.
+        sleep: waits between repeats.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints | None = None,
+        key: Key | None = None,
+        clock: Clock | None = None,
+        *,
+        exchange: Exchange | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.endpoints = endpoints or Endpoints()
+        self.clock = clock or RealClock()
+        self._key = key
+        self._carry = exchange or HttpExchange()
+        self._sleep = sleep
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._carry.close()
+
+    # --- calls
+
+    async def public(self, method: str, params: Params | None = None) -> Any:
+        """Call `/0/public/<method>`; returns `result`."""
+        query = urlencode(_form(params or {}))
+        path = f"/0/public/{method}"
+        return await self._repeated(method, lambda: self._exchange("GET", path, query, b"", {}))
+
+    async def private(self, method: str, params: Params | None = None) -> Any:
+        """Call `/0/private/<method>`, signed; returns `result`."""
+        key = self._key
+        if key is None:
+            raise VenueRejected(f"{method} needs an API key", venue=VENUE, code=Code.CREDENTIALS)
+        form = _form(params or {})
+        path = f"/0/private/{method}"
+
+        async def once() -> Any:
+            async with key.turn:
+                nonce = key.nonce()
+                body = urlencode([("nonce", str(nonce)), *form]).encode()
+                headers = key.headers(path, nonce, body)
+                headers["Content-Type"] = "application/x-www-form-urlencoded"
+                return await self._exchange("POST", path, "", body, headers)
+
+        return await self._repeated(method, once)
+
+    async def websocket_token(self) -> Token:
+        """Get a token for private subscriptions and trading requests."""
+        made_ns = self.clock.now_ns()
+        result = as_object(await self.private("GetWebSocketsToken"))
+        text, life_s = result.get("token"), result.get("expires", 900)
+        if not isinstance(text, str) or not text or not isinstance(life_s, int):
+            raise ProtocolError(
+                "no token in the reply: the key may lack the right to use WebSockets", venue=VENUE
+            )
+        return Token(text, life_s, made_ns)
+
+    # --- one exchange and its repeats
+
+    async def _repeated(self, method: str, once: Callable[[], Awaitable[Any]]) -> Any:
+        once_only = method in ONCE_ONLY
+        tries = 0 if once_only else RETRIES
+        nonce_tries = 0 if once_only else 1
+        while True:
+            try:
+                return await once()
+            except TransportError as error:
+                if once_only:
+                    raise TransportError(
+                        f"{method}: outcome unknown: {error}",
+                        venue=VENUE,
+                        code="outcome_unknown",
+                    ) from None
+                if tries == 0 or not error.retryable:
+                    raise
+            except VenueRejected as error:
+                if error.code == Code.NONCE and nonce_tries:
+                    nonce_tries -= 1
+                    continue
+                # What leaves the outcome of an order open may be asked again here.
+                again = error.retryable or error.code in UNCERTAIN_CODES
+                if tries == 0 or not again or error.code == Code.NONCE:
+                    raise
+            await self._sleep(BACKOFF_S * 2 ** (RETRIES - tries))
+            tries -= 1
+
+    async def _exchange(
+        self, verb: str, path: str, query: str, body: bytes, headers: Mapping[str, str]
+    ) -> Any:
+        base = self.endpoints.rest
+        status, raw = await self._carry(verb, base, path, query, body, headers)
+        return unwrap(raw, status, base + path)
+
+
+async def _read_bounded(reply: aiohttp.ClientResponse) -> bytes:
+    raw = bytearray()
+    async for chunk in reply.content.iter_any():
+        raw += chunk
+        if len(raw) > REPLY_BYTES_MAX:
+            raise ProtocolError(f"reply is longer than {REPLY_BYTES_MAX} bytes", venue=VENUE)
+    return bytes(raw)
+
+
+def unwrap(raw: bytes, status: int, url: str) -> Any:
+    """Return `result` of a reply, or raise what it reports."""
+    try:
+        envelope = as_object(loads(raw))
+        errors = [str(text) for text in as_list(envelope.get("error"))]
+    except ProtocolError:
+        if status != 200:
+            # A proxy's page, not the venue's answer.
+            raise TransportError(
+                f"{url}: HTTP status {status}",
+                venue=VENUE,
+                code="transport",
+                retryable=status >= 500,
+            ) from None
+        raise
+    # Warnings of this venue start with W and come beside a result.
+    errors = [text for text in errors if not text.startswith("W")]
+    if errors:
+        fault = classify(errors[0])
+        raise VenueRejected(
+            "; ".join(errors), venue=VENUE, code=fault.code, retryable=fault.retryable
+        )
+    if "result" not in envelope:
+        raise ProtocolError(f"{url}: reply without error and without result", venue=VENUE)
+    return envelope["result"]
+
+
+def _form(params: Params) -> list[tuple[str, str]]:
+    return [
+        (name, ("true" if value else "false") if isinstance(value, bool) else str(value))
+        for name, value in params.items()
+    ]
+
+
+def seconds_to_ns(value: object) -> int:
+    """Convert epoch seconds, a JSON number with up to 9 decimals, to nanoseconds."""
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        raise ProtocolError(f"time expected; got {value!r}", venue=VENUE)
+    return int(Decimal(value).scaleb(9))

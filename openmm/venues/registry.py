@@ -1,0 +1,93 @@
+"""The venues this build knows, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from openmm.clock import Clock, RealClock
+from openmm.config.schema import Venue as VenueConfig
+from openmm.errors import ConfigError
+from openmm.venues.base import Venue
+from openmm.venues.capture import Verified
+from openmm.venues.connector import Capabilities, Connector, Keys
+from openmm.venues.kraken.auth import Key
+from openmm.venues.kraken.connector import KrakenConnector
+from openmm.venues.kraken.rest import Exchange, Rest
+from openmm.venues.kraken.spec import Endpoints
+from openmm.venues.kraken.venue import CAPABILITIES as KRAKEN_CAPABILITIES
+from openmm.venues.kraken.venue import KrakenVenue
+from openmm.venues.kraken.verify import verify as verify_kraken
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the surfaces need of a venue. `verify` checks one recording."""
+
+    name: str
+    capabilities: Capabilities
+    connector: Callable[[VenueConfig, Keys | None, Clock, Exchange | None], Connector]
+    venue: Callable[[VenueConfig, Keys | None, Clock], Venue]
+    verify: Callable[[Path], Verified]
+
+
+def _kraken_rest(
+    config: VenueConfig, keys: Keys | None, clock: Clock, exchange: Exchange | None = None
+) -> Rest:
+    known = Endpoints()
+    endpoints = Endpoints(
+        ws_public=config.endpoints.ws or known.ws_public,
+        ws_private=config.endpoints.ws_auth or known.ws_private,
+        rest=(config.endpoints.rest or known.rest).rstrip("/"),
+    )
+    key = None if keys is None else Key(keys.key, keys.secret, clock)
+    return Rest(endpoints, key, clock, exchange=exchange)
+
+
+VENUES: Final = {
+    entry.name: entry
+    for entry in (
+        Entry(
+            "kraken",
+            KRAKEN_CAPABILITIES,
+            lambda *args: KrakenConnector(_kraken_rest(*args)),
+            lambda *args: KrakenVenue(_kraken_rest(*args)),
+            verify_kraken,
+        ),
+    )
+}
+
+
+def get(name: str) -> Entry:
+    """Return a venue by name.
+
+    Raises:
+        ConfigError: for a name this build does not know.
+    """
+    try:
+        return VENUES[name]
+    except KeyError:
+        raise ConfigError("venue.name", name, f"one of {', '.join(VENUES)}") from None
+
+
+def connector(
+    config: VenueConfig,
+    keys: Keys | None,
+    *,
+    clock: Clock | None = None,
+    exchange: Exchange | None = None,
+) -> Connector:
+    """Make the engine's side of a configured venue.
+
+    Args:
+        keys: without them nothing private can be asked or ordered.
+        exchange: carries requests instead of HTTP, to a venue in this process.
+    """
+    return get(config.name).connector(config, keys, clock or RealClock(), exchange)
+
+
+def venue(config: VenueConfig, keys: Keys | None, *, clock: Clock | None = None) -> Venue:
+    """Make the request-and-reply side of a configured venue."""
+    return get(config.name).venue(config, keys, clock or RealClock())
