@@ -440,7 +440,7 @@ cdef class Pipeline:
         self.own_version = self.table.version
         self.feed.signals.own_clear_c()
         for i in range(self.table.live_count):
-            order = &self.table.orders[self.table.live[i]]
+            order = &self.table.orders[self.table.live_slots[i]]
             if order.acked and order.qty_lots > order.filled_lots:
                 self.feed.signals.own_add_c(
                     0 if order.side == BUY else 1, order.price_ticks,
