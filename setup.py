@@ -29,6 +29,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from Cython.Build import cythonize
+from Cython.Compiler.Errors import CompileError
 from setuptools import Extension, setup
 from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
@@ -156,6 +157,8 @@ def translate(extensions: list[Extension], c_dir: Path) -> dict[str, Extension]:
                         build_dir=str(c_dir / name),
                         nthreads=min(len(chosen), os.cpu_count() or 1),
                     )
+            except CompileError as error:
+                sys.exit(f"setup.py: does not translate: {error}")
             finally:
                 text = log_path.read_text(errors="replace")
                 log += text

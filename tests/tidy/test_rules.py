@@ -175,10 +175,12 @@ def test_directive_in_a_source_is_caught(source: str) -> None:
 
 def test_class_that_is_not_final_is_caught_outside_ports() -> None:
     source = "cdef class Book:\n    pass\n"
-    assert caught(rules.classes_final(Path("openmm/_fast/book.pyx"), source))
-    assert not caught(rules.classes_final(Path("openmm/_fast/ports.pyx"), source))
     final = "@cython.final\ncdef class Book:\n    pass\n"
-    assert not caught(rules.classes_final(Path("openmm/_fast/book.pyx"), final))
+    path = Path("openmm/_fast/book.pyx")
+    assert caught(rules.classes_final(path, source, source))
+    assert not caught(rules.classes_final(Path("openmm/_fast/ports.pyx"), source, source))
+    assert not caught(rules.classes_final(path, final, source))
+    assert not caught(rules.classes_final(path, source, final))
 
 
 def test_division_without_a_name_is_caught() -> None:
@@ -189,6 +191,7 @@ def test_division_without_a_name_is_caught() -> None:
     after = "cdef f(uint64_t a):\n    pass\ncdef g(int64_t a):\n    return a // 2\n"
     assert caught(rules.divisions_named(path, after))
     assert not caught(rules.divisions_named(path, "x = 1  # a // b\n"))
+    assert not caught(rules.divisions_named(path, "x = UTICKS // 2\n"))
     assert not caught(rules.divisions_named(Path("openmm/_fast/units.pyx"), "x = a // b\n"))
 
 
