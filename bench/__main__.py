@@ -1,4 +1,4 @@
-"""Measure every gate and hold it against `bench/gates.toml`: `python -m bench [--only TEXT] [--json]`.
+"""Measure every gate against `bench/gates.toml`: `python -m bench [--only TEXT] [--json]`.
 
 Prints a table of gate, limit and measured value; exits 1 on a miss. Suites are the functions named
 `gate_*` of the `bench_*.py` files; each returns {gate: value}. Values without a gate are reported.
@@ -14,9 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-from openmm.testing.gates import Suite, load_gates, run_gates
 from rich.console import Console
 from rich.table import Table
+
+from openmm.testing.gates import Suite, load_gates, run_gates
 
 HERE = Path(__file__).resolve().parent
 
@@ -78,10 +79,10 @@ def main() -> int:
             table.add_column(heading, justify="left" if heading == "gate" else "right")
         for one in outcomes:
             sign = "≥" if one.gate.at_least else "≤"
-            value = "not measured" if one.value is None else f"{one.value:,.2f}"
+            measured = "not measured" if one.value is None else f"{one.value:,.2f}"
             verdict = "[green]ok[/green]" if one.passed else "[red]MISSED[/red]"
             table.add_row(
-                one.gate.name, f"{sign} {one.gate.limit:,.2f}", value, str(one.tries), verdict
+                one.gate.name, f"{sign} {one.gate.limit:,.2f}", measured, str(one.tries), verdict
             )
         console.print(table)
         if extra:

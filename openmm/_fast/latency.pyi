@@ -1,6 +1,7 @@
-from typing_extensions import Buffer
 from enum import IntEnum
 from typing import final
+
+from typing_extensions import Buffer
 
 class Stage(IntEnum):
     STAGE_DECODE = 0

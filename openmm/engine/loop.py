@@ -28,7 +28,8 @@ from openmm._fast.ports import MemoryTransport, Transport
 from openmm._fast.tape import Record
 from openmm.config import BotConfig, check_with_instrument
 from openmm.engine import snapshot, wiring
-from openmm.engine.commands import Halt, Pause, Request as Asked, Resume, Status, Stop, name_of
+from openmm.engine.commands import Halt, Pause, Resume, Status, Stop, name_of
+from openmm.engine.commands import Request as Asked
 from openmm.engine.door import CommandServer
 from openmm.engine.links import Link
 from openmm.engine.session import SessionFiles
@@ -494,7 +495,12 @@ class Engine:
         log.log(level, "%s", text)
         now_ns = self._clock.now_ns()
         if severity != "info":
-            self._append(Record.REC_INCIDENT, 0, now_ns, journal.incident_record(text, severity, asset=asset, amount=amount))
+            self._append(
+                Record.REC_INCIDENT,
+                0,
+                now_ns,
+                journal.incident_record(text, severity, asset=asset, amount=amount),
+            )
         url = self.config.risk.webhook
         if severity == "critical" and url is not None:
             self._spawn(self._post(url, severity, text, now_ns), "webhook", vital=False)
@@ -553,7 +559,10 @@ class Engine:
             return []
         found = await connector.rest().find_orders(client_ids, venue_ids)
         self._append(
-            Record.REC_REST, SOURCE_REST, self._clock.now_ns(), journal.json_record({"found": len(found)})
+            Record.REC_REST,
+            SOURCE_REST,
+            self._clock.now_ns(),
+            journal.json_record({"found": len(found)}),
         )
         return list(found)
 
@@ -668,9 +677,7 @@ class Engine:
         self._closing = {asset: balances.get(asset, Decimal(0)) for asset in expected}
         for one in found:
             self._alert("warning", f"balance differs: {one}", one.asset, one.amount)
-        self._handle(
-            step.on_differences(found, self.config.settlement.halt_above_ppm, now_ns)
-        )
+        self._handle(step.on_differences(found, self.config.settlement.halt_above_ppm, now_ns))
         return found
 
     # ------------------------------------------------------------------ commands

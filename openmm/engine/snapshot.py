@@ -128,7 +128,9 @@ def _own_levels(orders: Sequence[object]) -> tuple[tuple[OwnLevel, ...], tuple[O
     for order in orders:
         sides[int(order.side)].append(  # type: ignore[attr-defined]
             OwnLevel(
-                order.price_ticks, order.qty_lots, order.filled_lots,  # type: ignore[attr-defined]
+                order.price_ticks,
+                order.qty_lots,
+                order.filled_lots,  # type: ignore[attr-defined]
                 int(OrderState(order.state)),  # type: ignore[attr-defined]
             )  # fmt: skip
         )
@@ -151,7 +153,10 @@ def _stages(tables: Tables) -> tuple[StagePage, ...]:
         one = latency.histogram(stage)
         pages.append(
             StagePage(
-                one.count, one.quantile(500_000), one.quantile(990_000), one.quantile(999_000),
+                one.count,
+                one.quantile(500_000),
+                one.quantile(990_000),
+                one.quantile(999_000),
                 one.max_ns,
             )  # fmt: skip
         )

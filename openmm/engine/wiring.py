@@ -104,9 +104,7 @@ def make_tables(
         # A source's tick in the quoted instrument's: exact, as a fraction.
         num, den = (own.tick_size / instrument.tick_size).as_integer_ratio()
         own_mid_ticks = max(1, mid_ticks * den // num)
-        reference.add_source(
-            scale_num=num, scale_den=den, **conf.source_params(venue, mid_ticks)
-        )
+        reference.add_source(scale_num=num, scale_den=den, **conf.source_params(venue, mid_ticks))
         book = Book(window_ticks=BOOK_WINDOW_TICKS, outside_levels=BOOK_OUTSIDE_LEVELS)
         signals = Signals(**conf.signal_params(config, own_mid_ticks))
         decoder = connectors[index].market_decoder(

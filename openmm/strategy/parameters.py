@@ -36,7 +36,7 @@ BOUNDS: dict[str, tuple[int, int]] = {
 class GridParameters:
     """Parameters of a grid, named as in `quotes.GridParams`; a ladder is made from nothing else.
 
-    Four of them are the public ones of a bot's file: `spread` (`spread_ppm`, the full inner spread),
+    Four are the public ones of a bot's file: `spread` (`spread_ppm`, the full inner spread),
     `order_amount` (`order_lots`, of one level), `num_orders` (levels a side) and
     `rebalance_threshold` (`rebalance_threshold_ppm`, share of base off target beyond which only the
     side that brings it back is quoted). docs/strategy.md explains each of the others.

@@ -1,4 +1,4 @@
-"""Count instructions with valgrind's callgrind: the same number on a busy machine as on an idle one.
+"""Count instructions with callgrind: the same number on a busy machine as on an idle one.
 
 A program is run twice, with `n` and with `2 n` repetitions of the work; the difference divided by
 `n` is the cost of one, free of start-up and of whatever both runs share.

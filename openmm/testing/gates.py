@@ -107,6 +107,6 @@ def run_gates(
                 break
     outcomes = []
     for name, gate in gates.items():
-        value, tries = found.get(name, (None, 0))
-        outcomes.append(Outcome(gate, value, tries))
+        measured, tries = found.get(name, (None, 0))
+        outcomes.append(Outcome(gate, measured, tries))
     return outcomes, extra

@@ -1,13 +1,13 @@
-"""The canonical workload: a seeded market as Kraken v2 frames, checksums right, and a pipeline for it.
+"""The canonical workload: a seeded market as checksummed Kraken v2 frames, and a pipeline.
 
 Written down once, so that figures of different days and machines mean the same thing:
 
 * one instrument at price 60,000.0 (tick 0.1, lot 1e-8), 25 levels a side, gaps of 1 to 30 ticks;
-* a message carries 1 level (75%), 2 to 4 (15%) or 5 to 40 (10%): `MIXED`; `WIDE` is the 6.4-level mix
-  and `NARROW` one level always;
+* a message carries 1 level (75%), 2 to 4 (15%) or 5 to 40 (10%): `MIXED`; `WIDE` is the 6.4-level
+  mix and `NARROW` one level always;
 * a level change hits a rank drawn from a geometric law (p = 0.25): near the top;
-* one message in eight moves the best prices by 1 to 4 ticks: of a canonical bot's ticks about one in
-  ten re-quotes, with 10 levels a side;
+* one message in eight moves the best prices by 1 to 4 ticks: of a canonical bot's ticks about one
+  in ten re-quotes, with 10 levels a side;
 * one message in twenty is a trade, one in two hundred a heartbeat;
 * messages arrive 1 ms apart on the receive clock.
 """
@@ -136,7 +136,9 @@ def make(spec: WorkloadSpec) -> Workload:
         out.book_count += 1
         out.level_count += len(changes[0]) + len(changes[1])
 
-    book("snapshot", ([(-k, bids.qty[k]) for k in bids.keys], [(k, asks.qty[k]) for k in asks.keys]))
+    book(
+        "snapshot", ([(-k, bids.qty[k]) for k in bids.keys], [(k, asks.qty[k]) for k in asks.keys])
+    )
     trade_id = 1000
     while len(out.frames) < spec.messages:
         draw = rng.random()

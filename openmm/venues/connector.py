@@ -1,4 +1,4 @@
-"""What the engine asks of a venue: compiled ends for the hot path, bytes and events for the slow one.
+"""What the engine asks of a venue: compiled ends for the hot path, bytes and events beside it.
 
 A connector is pure but for `Rest`: it makes and reads messages, it opens no socket. The engine's
 loop owns the connections, so that a simulated or an in-memory venue is driven by the same code.
@@ -140,7 +140,7 @@ class Connector(Protocol):
         ...
 
     def rate_budget(self, *, reserve: Callable[[int], int]) -> RateBudget:
-        """Make the venue's rate counter; `reserve` maps its threshold to the part kept for cancels."""
+        """Make the venue's rate counter; `reserve`: from its threshold to the part for cancels."""
         ...
 
     def set_token(self, token: str) -> None:
@@ -200,5 +200,5 @@ class Connector(Protocol):
         ...
 
     def requested(self, req_id: int) -> tuple[str, Sequence[int]]:
-        """Return the kind of a hot-path request and the sequences it carried; ("", ()) if unknown."""
+        """Return the kind of a hot-path request and its orders' sequences; ("", ()) if unknown."""
         ...

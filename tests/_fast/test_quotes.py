@@ -1,4 +1,4 @@
-"""The grid's ladder: the table of shading, each clamp, each refusal, and equality with the oracle."""
+"""The grid's ladder: the table of shading, each clamp and refusal, equality with the oracle."""
 
 from __future__ import annotations
 
@@ -470,7 +470,9 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, int], int]:
         "rest_ns": draw(st.integers(0, 10**15)),
         "depth_ppm": draw(wide),
         "inventory_widen_ppm": draw(wide),
-        "fee_floor_ppm": draw(st.one_of(st.integers(-2_000, 5_000), st.integers(-PPM // 2, PPM // 2))),
+        "fee_floor_ppm": draw(
+            st.one_of(st.integers(-2_000, 5_000), st.integers(-PPM // 2, PPM // 2))
+        ),
         "half_min_ppm": draw(small),
         "half_max_ppm": draw(st.one_of(st.integers(1, 20_000), st.integers(1, PPM))),
         "size_skew_ppm": draw(share),

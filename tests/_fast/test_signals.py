@@ -199,11 +199,11 @@ def test_jump_is_flagged_for_one_sample() -> None:
     market = Market()
     for i in range(100):
         market.at(1_000 + i % 2, T0 + i * SECOND)
-    assert not market.signals.jump
-    market.at(1_020, T0 + 100 * SECOND)
-    assert market.signals.jump
-    market.at(1_021, T0 + 101 * SECOND)
-    assert not market.signals.jump
+    flags = [market.signals.jump]
+    for i, bid_ticks in ((100, 1_020), (101, 1_021)):
+        market.at(bid_ticks, T0 + i * SECOND)
+        flags.append(market.signals.jump)
+    assert flags == [False, True, False]
 
 
 def test_floor_holds() -> None:

@@ -1,4 +1,4 @@
-"""The reference price once more, in Python integers and fractions, written from docs/strategy.md."""
+"""The reference price in Python integers and fractions, written from docs/strategy.md."""
 
 from __future__ import annotations
 

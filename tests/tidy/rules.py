@@ -76,8 +76,9 @@ CLOCK_NAMES_C = re.compile(
     r"\b(utc_ns|clock_gettime|gettimeofday|time_ns|monotonic(?:_ns)?|perf_counter(?:_ns)?"
     r"|rdtsc|__rdtsc|rand|srand|random|drand48|getrandom)\s*\("
 )
-# Where everything may be caught: task boundaries; the socket write, where any failure is a send that
-# failed, kept in `last_error`; the call of a user's Python strategy, whose failure means no quotes.
+# Where everything may be caught: task boundaries; the socket write, where any failure is a send
+# that failed, kept in `last_error`; the call of a user's Python strategy, whose failure means that
+# nothing is quoted.
 CATCHERS = frozenset({"openmm.engine.loop", "openmm._fast.feed", "openmm.strategy.python"})
 
 MODULE_NAMES_BANNED = frozenset(
