@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openmm import journal
+from openmm._fast.latency import Stage
+from openmm._fast.records import layouts as compiled_layouts
 from openmm._fast.tape import Record
 from openmm.errors import JournalError
 from openmm.events import BalanceUpdated, Fee, OrderFilled, Source
@@ -243,7 +245,7 @@ def test_binary_payloads_round_trip() -> None:
 
 
 def test_binary_layouts_are_those_of_the_compiler() -> None:
-    layouts = pytest.importorskip("openmm._fast.records").layouts()
+    layouts = compiled_layouts()
     assert {name: size for name, (size, _) in layouts.items()} == journal.BINARY_BYTES
     offsets = {name: fields for name, (_, fields) in layouts.items()}
 
@@ -295,8 +297,7 @@ def test_binary_layouts_are_those_of_the_compiler() -> None:
 
 
 def test_stages_are_those_of_the_latency_kernel() -> None:
-    latency = pytest.importorskip("openmm._fast.latency")
-    assert int(latency.Stage.STAGE_COUNT) == journal.STAGES
+    assert int(Stage.STAGE_COUNT) == journal.STAGES
 
 
 FILL = OrderFilled(

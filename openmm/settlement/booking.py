@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from openmm import journal
+from openmm._fast.book import BookState
 from openmm._fast.checks import Reason
 from openmm._fast.latency import Stage
 from openmm._fast.orders import OrderEvent, OrderState
@@ -31,7 +32,6 @@ from openmm.settlement.pnl import AverageCost, Fifo, captured_atoms
 from openmm.settlement.store import Store, upsert
 from openmm.settlement.touch import TouchState, TouchTracker
 
-BOOK_VERIFIED = 3  # book.BookState
 # On the venue's book, as far as anybody knows.
 RESTING = frozenset(
     {
@@ -380,7 +380,7 @@ class Booker:
             }
         )
         if source == self._quoted_feed:
-            if record.state == BOOK_VERIFIED:
+            if record.state == BookState.BOOK_VERIFIED:
                 self._touch.market(ts_ns, record.best_bid_ticks, record.best_ask_ticks)
             else:
                 self._touch.market(ts_ns, 0, 0)

@@ -16,6 +16,7 @@ from rich.table import Table
 from sqlalchemy.engine import Connection
 
 from openmm import journal
+from openmm._fast.book import BookState
 from openmm._fast.orders import OrderState
 from openmm.errors import LedgerError
 from openmm.instrument import Instrument
@@ -26,7 +27,6 @@ from openmm.settlement.pnl import value_atoms
 from openmm.settlement.store import Store
 
 REPORT_FORMAT = 1
-BOOK_VERIFIED = 3
 STAGE_ORDER = (
     "tick_to_order", "decode", "signal", "quote", "plan", "check", "journal", "encode", "write",
     "ack",
@@ -604,7 +604,7 @@ def _books(s: _Session) -> dict[str, BookPart]:
         breaks[item.feed] = max(breaks.get(item.feed, 0), item.break_count)
         if item.feed in since:
             spans[item.feed] = spans.get(item.feed, 0) + item.ts_ns - since.pop(item.feed)
-        if item.state != BOOK_VERIFIED:
+        if item.state != BookState.BOOK_VERIFIED:
             since[item.feed] = item.ts_ns
     for feed, start in since.items():
         spans[feed] = spans.get(feed, 0) + max(0, ended_ns - start)
