@@ -269,34 +269,46 @@ class VenueCore:
     def advance(self, now_ns: int) -> None:
         """Let everything that is due happen, in order of time, up to `now_ns`."""
         while True:
-            due_ns, act = now_ns + 1, None
-            if self._mode is SystemMode.ONLINE:
-                for driver in self._drivers:
-                    if driver.next_ns is not None and driver.next_ns < due_ns:
-                        due_ns, act = driver.next_ns, driver
-            switch = None
-            if self._mode is not SystemMode.MAINTENANCE:
-                for account in self._accounts.values():
-                    if account.switch_ns and account.switch_ns < due_ns:
-                        due_ns, switch = account.switch_ns, account
-            if self._expiries and self._expiries[0][0] < due_ns:
-                due_ns, number = heapq.heappop(self._expiries)
-                self.now_ns = max(self.now_ns, due_ns)
-                order = self._orders.get(number)
-                if order is not None and order.open:
-                    self._kernel(order.instrument).cancel(order.number)
-                    self._close(order, OrderState.EXPIRED, "Order expired", due_ns)
-                    self._book_changed(order.instrument, due_ns)
-            elif switch is not None:
-                self.now_ns = max(self.now_ns, due_ns)
-                switch.switch_ns = 0
-                self._cancel_all(switch, "Cancel all orders after", due_ns)
-            elif act is not None:
-                self.now_ns = max(self.now_ns, due_ns)
-                act.fire(self)
-            else:
+            due_ns, driver, switch = self._next()
+            if due_ns is None or due_ns > now_ns:
                 self.now_ns = max(self.now_ns, now_ns)
                 return
+            self.now_ns = max(self.now_ns, due_ns)
+            if driver is not None:
+                driver.fire(self)
+            elif switch is not None:
+                switch.switch_ns = 0
+                self._cancel_all(switch, "Cancel all orders after", self.now_ns)
+            else:
+                self._expire(heapq.heappop(self._expiries)[1])
+
+    def next_ns(self) -> int | None:
+        """Return when something happens next by itself, None for never."""
+        return self._next()[0]
+
+    def _next(self) -> tuple[int | None, Driver | None, Account | None]:
+        """Find what is due first: its time, and its driver or the account whose switch it is."""
+        due_ns: int | None = self._expiries[0][0] if self._expiries else None
+        switch: Account | None = None
+        driver: Driver | None = None
+        if self._mode is not SystemMode.MAINTENANCE:
+            for account in self._accounts.values():
+                at_ns = account.switch_ns
+                if at_ns and (due_ns is None or at_ns < due_ns):
+                    due_ns, switch = at_ns, account
+        if self._mode is SystemMode.ONLINE:
+            for one in self._drivers:
+                at = one.next_ns
+                if at is not None and (due_ns is None or at < due_ns):
+                    due_ns, driver, switch = at, one, None
+        return due_ns, driver, switch
+
+    def _expire(self, number: int) -> None:
+        order = self._orders.get(number)
+        if order is not None:
+            self._kernel(order.instrument).cancel(number)
+            self._close(order, OrderState.EXPIRED, "Order expired", self.now_ns)
+            self._book_changed(order.instrument, self.now_ns)
 
     def set_mode(self, mode: SystemMode, now_ns: int) -> None:
         """Change the trading mode. Outside `ONLINE` nothing matches and the market stands still."""

@@ -11,7 +11,8 @@ Model, all of it estimates in floats that become ticks and lots in `_price` and 
   random market order, or a taker whose side persists. A side thinner than its target gets more
   limit orders and fewer cancellations: depth refills.
 * After each step of the fair value informed takers trade what rests on the wrong side of it, so
-  a stale quote is picked off; most of the market's own stale orders are withdrawn first.
+  a stale quote is picked off; most of the market's own stale orders are withdrawn first, and
+  most of those come back at new prices.
 
 The fair value has its own random stream: trading against this market does not change its path.
 """
@@ -155,11 +156,11 @@ class SyntheticMarket:
         best = core.depth(self.pair.name, book_side, 1)
         if not best or not self._beyond(maker_side, best[0][0], limit_ticks):
             return
-        kept = []
+        kept, moved = [], 0
         for number, price_ticks in self._resting[maker_side]:
             stale = self._beyond(maker_side, price_ticks, limit_ticks)
             if stale and self._flow.random() < 0.85:
-                core.market_cancel(self.pair.name, number, now_ns)
+                moved += core.market_cancel(self.pair.name, number, now_ns)
             else:
                 kept.append((number, price_ticks))
         self._resting[maker_side] = kept
@@ -167,6 +168,9 @@ class SyntheticMarket:
         lots = sum(qty for price, qty in rows if self._beyond(maker_side, price, limit_ticks))
         if lots:
             core.market_submit(self.pair.name, taker_side, limit_ticks, lots, Tif.IOC, now_ns)
+        for _ in range(moved):
+            if self._flow.random() < 0.8:
+                self._add_limit(core, maker_side, now_ns)
 
     @staticmethod
     def _beyond(maker_side: int, price_ticks: int, limit_ticks: int) -> bool:

@@ -57,6 +57,7 @@ class Pipe:
         self._outward = DelayLine(f"out:{seed}", latency_ns, jitter_ns)
         self._going: deque[tuple[int, bytes]] = deque()
         self._coming: deque[tuple[int, bytes]] = deque()
+        self._leave(self.session.poll(now_ns), now_ns)
 
     def send(self, frame: bytes, now_ns: int) -> None:
         """Send a client frame; it reaches the venue after its delay."""
@@ -64,18 +65,24 @@ class Pipe:
 
     def receive(self, now_ns: int) -> list[bytes]:
         """Let time pass to `now_ns`; return what has reached the client by then, in order."""
-        core = self.session.core
         while self._going and self._going[0][0] <= now_ns:
             due_ns, frame = self._going.popleft()
-            core.advance(due_ns)
-            self._leave(self.session.poll(due_ns), due_ns)
+            self._pass(due_ns)
             self._leave(self.session.on_client_frame(frame, due_ns), due_ns)
-        core.advance(now_ns)
-        self._leave(self.session.poll(now_ns), now_ns)
+        self._pass(now_ns)
         arrived = []
         while self._coming and self._coming[0][0] <= now_ns:
             arrived.append(self._coming.popleft()[1])
         return arrived
+
+    def _pass(self, now_ns: int) -> None:
+        """Let the venue move to a time; what it sends leaves when it is made."""
+        core = self.session.core
+        while (due_ns := core.next_ns()) is not None and due_ns <= now_ns:
+            core.advance(due_ns)
+            self._leave(self.session.poll(due_ns), due_ns)
+        core.advance(now_ns)
+        self._leave(self.session.poll(now_ns), now_ns)
 
     def _leave(self, frames: list[bytes], now_ns: int) -> None:
         self._coming.extend((self._outward.due_ns(now_ns), frame) for frame in frames)

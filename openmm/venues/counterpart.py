@@ -213,6 +213,9 @@ class Core(Protocol):
     def advance(self, now_ns: int) -> None:
         """Let everything that is due happen."""
 
+    def next_ns(self) -> int | None:
+        """Return when something happens next by itself, None for never."""
+
     def set_mode(self, mode: SystemMode, now_ns: int) -> None:
         """Change the trading mode."""
 
