@@ -13,12 +13,15 @@ from typer.exceptions import TyperException
 
 from openmm.cli import (
     check,
+    demo,
     halt,
     init,
     output,
     pause,
+    report,
     resume,
     run,
+    sim,
     status,
     stop,
     verify,
@@ -34,6 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 app.command("init", epilog=init.EXAMPLE)(init.init)
 app.command("check", epilog=check.EXAMPLE)(check.check)
 app.command("run", epilog=run.EXAMPLE)(run.run)
@@ -42,7 +46,9 @@ app.command("halt", epilog=halt.EXAMPLE)(halt.halt)
 app.command("pause", epilog=pause.EXAMPLE)(pause.pause)
 app.command("resume", epilog=resume.EXAMPLE)(resume.resume)
 app.command("stop", epilog=stop.EXAMPLE)(stop.stop)
+app.command("report", epilog=report.EXAMPLE)(report.report)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
+app.add_typer(sim.app, name="sim")
 
 
 def _version(wanted: bool) -> None:
@@ -74,7 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not debug:
         sys.excepthook = _one_line
     try:
-        done = app(args=args, prog_name="openmm", standalone_mode=False)
+        command = typer.main.get_command(app)
+        done = command.main(args=args, prog_name="openmm", standalone_mode=False)
     except TyperException as error:
         return output.fail("usage", error.format_message(), as_json, output.EXIT_USAGE)
     except typer.Abort:

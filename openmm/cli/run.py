@@ -66,9 +66,10 @@ def _keys(config: BotConfig) -> Keys | None:
     if config.bot.mode == "paper":
         return None
     from openmm.config.secrets import load_keys
-    from openmm.venues.connector import Keys
 
     found = load_keys(config.quoted.label)
+    from openmm.venues.connector import Keys
+
     return Keys(found.key, found.secret)
 
 

@@ -57,11 +57,11 @@ def look(run_dir: RunDir, now_ns: int) -> BotState:
 
 
 def enum_name(kind: Any, value: int, prefix: str = "") -> str:
-    """Return an enum value's name in lower case, "unknown" for what this build does not know."""
-    try:
-        return str(kind(value).name).removeprefix(prefix).lower()
-    except ValueError:
-        return f"unknown {value}"
+    """Return an enum value's name in lower case, "unknown N" for what this build does not know."""
+    for name, member in kind.__members__.items():
+        if member == value:
+            return str(name).removeprefix(prefix).lower()
+    return f"unknown {value}"
 
 
 def page_view(page: TelemetrySnapshot, now_ns: int) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""`openmm report`: what a session came to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from openmm.cli.output import EXIT_DONE, Json, emit
+from openmm.cli.pick import Bot, Folder, pick
+from openmm.errors import CommandError
+
+if TYPE_CHECKING:
+    from openmm.settlement.report import Report
+
+EXAMPLE = "Example: openmm report --bot btc-grid --json"
+
+
+def report(
+    session: Annotated[
+        str | None, typer.Option("--session", help="The session; the last one unless told.")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", help="Database address of the ledger.")
+    ] = None,
+    bot: Bot = None,
+    run_dir: Folder = None,
+    json_: Json = False,
+) -> int:
+    """Print what a session came to: volume, P&L, fees, spread captured, fill rate, latency."""
+    from openmm.settlement.report import load_report
+
+    url = store or store_of(bot, run_dir)
+    path = url.removeprefix("sqlite:///")
+    if path != url and not Path(path).exists():
+        raise CommandError(f"no ledger: {path}", code="no_store")
+    found = load_report(url, session)
+    emit(found.to_json(), json_, lambda: text_of(found))
+    return EXIT_DONE
+
+
+def store_of(bot: str | None, folder: Path | None) -> str:
+    """Return the address of a bot's ledger, as its last session told it."""
+    run_dir = pick(bot, folder)
+    told = run_dir.read_session().get("store")
+    return told if isinstance(told, str) else f"sqlite:///{run_dir.store}"
+
+
+def text_of(found: Report) -> str:
+    """Render a report's tables as text."""
+    import io
+    import sys
+
+    from rich.console import Console
+
+    out = io.StringIO()
+    console = Console(file=out, width=100, force_terminal=sys.stdout.isatty(), highlight=False)
+    found.render(console)
+    return out.getvalue().rstrip("\n")

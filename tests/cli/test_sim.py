@@ -1,0 +1,105 @@
+"""`openmm sim kraken` as a process: one line when ready, the options it was given, a clean end."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from openmm.cli.main import main
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@contextmanager
+def venue(*args: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "openmm.cli.main", "sim", "kraken", *args],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline()), process
+    finally:
+        process.terminate()
+        process.wait(30)
+        process.stdout.close()
+
+
+def get(rest: str, path: str) -> Any:
+    address = urlsplit(rest)
+    assert address.hostname is not None
+    line = HTTPConnection(address.hostname, address.port, timeout=10)
+    line.request("GET", path)
+    body = json.loads(line.getresponse().read())
+    line.close()
+    return body
+
+
+def test_venue_tells_where_it_is_and_ends_cleanly() -> None:
+    args = ["--seed", "3", "--maker-fee", "0%", "--taker-fee", "10bps", "--latency", "1ms+500us"]
+    with venue(*args, "--balance", "BTC=2", "--tier", "starter") as (told, process):
+        assert told["ws"].startswith("ws://127.0.0.1:")
+        assert (told["seed"], told["maker_fee_ppm"], told["taker_fee_ppm"]) == (3, 0, 1_000)
+        assert (told["latency_ns"], told["jitter_ns"], told["tier"]) == (
+            1_000_000,
+            500_000,
+            "starter",
+        )
+        assert get(told["rest"], "/sim/open-orders") == {}
+        assert "2" in str(get(told["rest"], "/sim/statement"))
+    assert process.returncode == 0
+
+
+def test_recording_is_served_with_added_flow(shared: Path) -> None:
+    file = shared / "data" / "kraken" / "v2_btcusd_d25_20260802.cbcap.gz"
+    args = ["--replay", str(file), "--flow", "5", "--speed", "10", "--at-end", "loop", "--restamp"]
+    with venue(*args) as (told, process):
+        assert (told["market"], told["flow"], told["speed"]) == ("replay", 5, "10")
+        assert told["replay"] == file.name
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["--maker-fee", "0.1"], "a fee with its unit"),
+        (["--latency", "5"], "with units"),
+        (["--balance", "BTC"], "ASSET=AMOUNT"),
+        (["--pair", "DOGE/USD"], "BTC/USD"),
+        (["--price", "cheap"], "--price"),
+        (["--replay", "none.gz"], "a capture file"),
+        (["--flow", "1"], "only together with replay"),
+        (["--tier", "gold"], "pro"),
+        (["--host", "0.0.0.0"], "loopback"),
+    ],
+)
+def test_bad_option_is_refused_before_any_port_opens(
+    args: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sim", "kraken", *args]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert told in captured.err
+
+
+def test_port_in_use_is_one_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["sim", "kraken", "--port", str(port)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert str(port) in err
