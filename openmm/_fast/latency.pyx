@@ -274,7 +274,9 @@ cdef class StageLatency:
         Raises:
             ValueError: not a stage.
         """
-        return self.histograms()[Stage(stage)]
+        if not 0 <= stage < <int>STAGE_COUNT:
+            raise ValueError(f"not a stage: {stage}")
+        return self.histograms()[stage]
 
     def histograms(self):
         """Return the histograms by stage, in the order of the stages."""
