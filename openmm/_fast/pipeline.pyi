@@ -108,7 +108,15 @@ class Pipeline:
     def one_sided_state(self) -> int: ...
     def ladder_levels(self) -> list[list[tuple[int, int]]]: ...
     def ladder_parts(self) -> dict[str, int]: ...
-    def run(self, feed: Feed, frames: Frames, start: int = 0, stop: int | None = None) -> int: ...
+    def run(
+        self,
+        feed: Feed,
+        frames: Frames,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        accept: bool = False,
+    ) -> int: ...
 
 @final
 class Frames:

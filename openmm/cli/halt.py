@@ -9,7 +9,7 @@ import typer
 from openmm.cli.output import Json, emit
 from openmm.cli.pick import Bot, Folder, pick
 
-EXAMPLE = 'Example: openmm halt --bot btc-grid --reason "exchange outage"'
+EXAMPLE = 'Example: openmm halt --bot btc-grid --reason "venue outage"'
 
 
 def halt(

@@ -7,6 +7,7 @@ from openmm.strategy.quotes import Quoter
 
 @final
 class View:
+    def __init__(self, /, *args: object, **kwargs: object) -> None: ...
     @property
     def now_ns(self) -> int: ...
     @property

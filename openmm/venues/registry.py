@@ -15,7 +15,7 @@ from openmm.venues.capture import Verified
 from openmm.venues.connector import Capabilities, Connector, Keys
 from openmm.venues.kraken.auth import Key
 from openmm.venues.kraken.connector import KrakenConnector
-from openmm.venues.kraken.rest import Exchange, Rest
+from openmm.venues.kraken.rest import Rest, RoundTrip
 from openmm.venues.kraken.spec import Endpoints
 from openmm.venues.kraken.venue import CAPABILITIES as KRAKEN_CAPABILITIES
 from openmm.venues.kraken.venue import KrakenVenue
@@ -28,13 +28,13 @@ class Entry:
 
     name: str
     capabilities: Capabilities
-    connector: Callable[[VenueConfig, Keys | None, Clock, Exchange | None], Connector]
+    connector: Callable[[VenueConfig, Keys | None, Clock, RoundTrip | None], Connector]
     venue: Callable[[VenueConfig, Keys | None, Clock], Venue]
     verify: Callable[[Path], Verified]
 
 
 def _kraken_rest(
-    config: VenueConfig, keys: Keys | None, clock: Clock, exchange: Exchange | None = None
+    config: VenueConfig, keys: Keys | None, clock: Clock, round_trip: RoundTrip | None = None
 ) -> Rest:
     known = Endpoints()
     endpoints = Endpoints(
@@ -43,7 +43,7 @@ def _kraken_rest(
         rest=(config.endpoints.rest or known.rest).rstrip("/"),
     )
     key = None if keys is None else Key(keys.key, keys.secret, clock)
-    return Rest(endpoints, key, clock, exchange=exchange)
+    return Rest(endpoints, key, clock, round_trip=round_trip)
 
 
 VENUES: Final = {
@@ -77,15 +77,15 @@ def connector(
     keys: Keys | None,
     *,
     clock: Clock | None = None,
-    exchange: Exchange | None = None,
+    round_trip: RoundTrip | None = None,
 ) -> Connector:
     """Make the engine's side of a configured venue.
 
     Args:
         keys: without them nothing private can be asked or ordered.
-        exchange: carries requests instead of HTTP, to a venue in this process.
+        round_trip: carries requests instead of HTTP, to a venue in this process.
     """
-    return get(config.name).connector(config, keys, clock or RealClock(), exchange)
+    return get(config.name).connector(config, keys, clock or RealClock(), round_trip)
 
 
 def venue(config: VenueConfig, keys: Keys | None, *, clock: Clock | None = None) -> Venue:

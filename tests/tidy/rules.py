@@ -24,6 +24,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "config",
         "journal",
         "telemetry",
+        "venues.capture",
+        "venues.connector",
         "venues.base venues.counterpart",
         "signal strategy risk execution settlement venues.*",
         "venues.registry",
@@ -109,7 +111,7 @@ def layer_of(module: str) -> tuple[int, str] | None:
         return None
     name = ".".join(parts[:2]) if parts[0] == "venues" else parts[0]
     row_name = name
-    if parts[0] == "venues" and parts[1] not in ("base", "counterpart", "registry"):
+    if parts[0] == "venues" and not any(name in row for row in LAYERS):
         row_name = "venues.*"
     for index, row in enumerate(LAYERS):
         if row_name in row:

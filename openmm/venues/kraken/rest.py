@@ -1,6 +1,6 @@
 """Kraken's REST interface: what start-up, recovery and reconciliation ask for.
 
-A failed exchange raises `TransportError`, a refusal `VenueRejected` with its typed code, and text
+A failed request raises `TransportError`, a refusal `VenueRejected` with its typed code, and text
 that is not the venue's protocol `ProtocolError`. Queries and cancels are repeated within a bound;
 an order's placement or amendment never is: its outcome must be looked up.
 
@@ -36,7 +36,7 @@ Params = Mapping[str, str | int | bool]
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class Exchange(Protocol):
+class RoundTrip(Protocol):
     """Carry one request to a venue and its reply back: sockets, or a venue in this process."""
 
     async def __call__(
@@ -51,11 +51,11 @@ class Exchange(Protocol):
 
 
 @final
-class HttpExchange:
+class HttpRoundTrip:
     """Carry requests over HTTP, on connections that are kept.
 
     Args:
-        timeout_s: of one exchange, from connecting to the last byte.
+        timeout_s: of one round trip, from connecting to the last byte.
     """
 
     def __init__(self, timeout_s: float = 10.0) -> None:
@@ -107,7 +107,7 @@ class Rest:
 
     Args:
         key: signs private calls; without one they are refused.
-        exchange: carries the bytes; HTTP unless told otherwise.
+        round_trip: carries the bytes; HTTP unless told otherwise.
         sleep: waits between repeats.
     """
 
@@ -117,13 +117,13 @@ class Rest:
         key: Key | None = None,
         clock: Clock | None = None,
         *,
-        exchange: Exchange | None = None,
+        round_trip: RoundTrip | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.endpoints = endpoints or Endpoints()
         self.clock = clock or RealClock()
         self._key = key
-        self._carry = exchange or HttpExchange()
+        self._carry = round_trip or HttpRoundTrip()
         self._sleep = sleep
 
     async def close(self) -> None:
@@ -136,7 +136,7 @@ class Rest:
         """Call `/0/public/<method>`; returns `result`."""
         query = urlencode(_form(params or {}))
         path = f"/0/public/{method}"
-        return await self._repeated(method, lambda: self._exchange("GET", path, query, b"", {}))
+        return await self._repeated(method, lambda: self._round_trip("GET", path, query, b"", {}))
 
     async def private(self, method: str, params: Params | None = None) -> Any:
         """Call `/0/private/<method>`, signed; returns `result`."""
@@ -152,7 +152,7 @@ class Rest:
                 body = urlencode([("nonce", str(nonce)), *form]).encode()
                 headers = key.headers(path, nonce, body)
                 headers["Content-Type"] = "application/x-www-form-urlencoded"
-                return await self._exchange("POST", path, "", body, headers)
+                return await self._round_trip("POST", path, "", body, headers)
 
         return await self._repeated(method, once)
 
@@ -167,7 +167,7 @@ class Rest:
             )
         return Token(text, life_s, made_ns)
 
-    # --- one exchange and its repeats
+    # --- one round trip and its repeats
 
     async def _repeated(self, method: str, once: Callable[[], Awaitable[Any]]) -> Any:
         once_only = method in ONCE_ONLY
@@ -196,7 +196,7 @@ class Rest:
             await self._sleep(BACKOFF_S * 2 ** (RETRIES - tries))
             tries -= 1
 
-    async def _exchange(
+    async def _round_trip(
         self, verb: str, path: str, query: str, body: bytes, headers: Mapping[str, str]
     ) -> Any:
         base = self.endpoints.rest
