@@ -59,7 +59,7 @@ class SegmentWriter:
         self._dirty = False
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.glob(f"*{SUFFIX}")):
-            self._continue(created_ns)
+            self._continue()
         else:
             self._open_segment(created_ns)
 
@@ -73,10 +73,9 @@ class SegmentWriter:
         if not fresh:
             return
         block, chain = encode_block(self._chain, fresh)
-        header_only = self._offset == SEGMENT_HEADER.size
-        if self._offset + len(block) > self.segment_bytes and not header_only:
-            self.sync()
+        if self._fd >= 0 and self._offset + len(block) > self.segment_bytes and not self._empty:
             self._finish()
+        if self._fd < 0:
             self._open_segment(now_ns)
             block, chain = encode_block(self._chain, fresh)
         self._write(block, self._offset)
@@ -94,8 +93,12 @@ class SegmentWriter:
     def close(self) -> None:
         """Sync, cut the unused room off and close."""
         if self._fd >= 0:
-            self.sync()
             self._finish()
+
+    @property
+    def _empty(self) -> bool:
+        """Whether the segment holds no block yet: a block over its size gets it to itself."""
+        return self._offset == SEGMENT_HEADER.size
 
     @property
     def path(self) -> Path:
@@ -107,7 +110,7 @@ class SegmentWriter:
         """Hash over everything written so far."""
         return self._chain
 
-    def _continue(self, created_ns: int) -> None:
+    def _continue(self) -> None:
         tail = Journal(self.folder).tail
         if tail.headers[0].session_id != self.session_id:
             raise JournalError(
@@ -124,7 +127,7 @@ class SegmentWriter:
                 path.unlink()
         self._fd = os.open(tail.path, os.O_RDWR | os.O_CLOEXEC)
         os.ftruncate(self._fd, self._offset)
-        self._allocate()
+        self._allocate(tail.path)
         os.fdatasync(self._fd)
 
     def _open_segment(self, created_ns: int) -> None:
@@ -139,14 +142,15 @@ class SegmentWriter:
             first_index=self.next_index,
         ).encode()
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._number = number
         try:
-            self._allocate()
+            self._allocate(path)
             self._write(head, 0)
         except DiskFull:
             os.close(self._fd)
+            self._fd = -1
             path.unlink()
             raise
+        self._number = number
         self._offset = len(head)
         self._chain = chain_start(head)
         self._dirty = True
@@ -157,12 +161,12 @@ class SegmentWriter:
         finally:
             os.close(folder_fd)
 
-    def _allocate(self) -> None:
+    def _allocate(self, path: Path) -> None:
         try:
             os.posix_fallocate(self._fd, 0, self.segment_bytes)
         except OSError as error:
             if error.errno in _FULL_DISK:
-                raise DiskFull(f"no room for a segment of {self.segment_bytes} bytes: {self.path}",
+                raise DiskFull(f"no room for a segment of {self.segment_bytes} bytes: {path}",
                                retryable=True) from error  # fmt: skip
             raise
 
@@ -183,3 +187,4 @@ class SegmentWriter:
         os.fsync(self._fd)
         os.close(self._fd)
         self._fd = -1
+        self._dirty = False
