@@ -1,7 +1,7 @@
 """Kraken as the engine sees it: fills in `venues.connector`.
 
 One object a configured venue. It makes and reads messages and holds no socket; its request side
-carries bytes through an `RoundTrip`.
+carries bytes through a `RoundTrip`.
 """
 
 from __future__ import annotations
