@@ -142,7 +142,6 @@ ERRORS: Final[tuple[tuple[str, Fault], ...]] = (
     ("EOrder:Domain rate limit exceeded", Fault(Code.RATE_LIMIT, True)),
     ("EOrder:Unknown order", Fault(Code.UNKNOWN_ORDER, False)),
     ("EOrder:Invalid order", Fault(Code.UNKNOWN_ORDER, False)),
-    ("EOrder:No amendable parameters", Fault(Code.NO_CHANGE, False)),
     ("EOrder:Positions limit exceeded", Fault(Code.MARGIN, False)),
     ("EOrder:Reduce only", Fault(Code.MARGIN, False)),
     ("EOrder:Insufficient margin", Fault(Code.MARGIN, False)),
@@ -184,7 +183,6 @@ ERRORS: Final[tuple[tuple[str, Fault], ...]] = (
 )
 # Texts whose telling part stands anywhere in them.
 ERRORS_WITHIN: Final[tuple[tuple[str, Fault], ...]] = (
-    ("No amendable parameters", Fault(Code.NO_CHANGE, False)),
     ("Unknown order", Fault(Code.UNKNOWN_ORDER, False)),
     ("Already subscribed", Fault(Code.ALREADY_SUBSCRIBED, False)),
     ("Exceeded msg rate", Fault(Code.CALL_RATE, True)),
@@ -199,6 +197,9 @@ FATAL_CODES: Final = frozenset({Code.PERMISSION, Code.CREDENTIALS, Code.ACCOUNT,
 
 def classify(text: str) -> Fault:
     """Tell what an error text means; a text of no known kind is `Code.UNKNOWN`, not retryable."""
+    # Its class is not settled by any source.
+    if "No amendable parameters" in text:
+        return Fault(Code.NO_CHANGE, False)
     for prefix, fault in ERRORS:
         if text.startswith(prefix):
             return fault

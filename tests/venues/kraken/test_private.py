@@ -454,9 +454,10 @@ def test_short_batch_reply_names_no_order_by_position() -> None:
 def test_batch_reply_out_of_order_goes_by_client_id() -> None:
     entries = [{"order_id": "B", "cl_ord_id": "b"}, {"order_id": "A", "cl_ord_id": "a"}]
     events = knowing("a", "b").decode(reply("batch_add", result=entries))
-    assert [(one.client_id, one.venue_order_id) for one in events if isinstance(one, RequestAccepted)] == [
-        ("b", "B"), ("a", "A"),
-    ]  # fmt: skip
+    named = [
+        (one.client_id, one.venue_order_id) for one in events if isinstance(one, RequestAccepted)
+    ]
+    assert named == [("b", "B"), ("a", "A")]
 
 
 def test_reply_that_names_no_order_is_given_the_only_one_asked_for() -> None:
@@ -491,8 +492,12 @@ def test_anything_but_true_is_a_failure(success: Any) -> None:
         ({"Error": "Exceeded msg rate"}, "", "call_rate"),
         ({"error": "Exceeded msg rate"}, "", "call_rate"),
         ({"method": "ping", "error": "Malformed request"}, "ping", "arguments"),
-        ({"method": "amend_order", "error": "EOrder:No amendable parameters"}, "amend", "no_change"),
-        ({"method": "amend_order", "error": "EGeneral:Invalid arguments:No amendable parameters"}, "amend", "arguments"),
+        (
+            {"method": "amend_order", "error": "EGeneral:x:No amendable parameters"},
+            "amend",
+            "no_change",
+        ),
+        ({"method": "amend_order", "error": "No amendable parameters"}, "amend", "no_change"),
         ({"method": "amend_order", "error": "EOrder:Unknown order"}, "amend", "unknown_order"),
         ({"method": "add_order", "error": ["EService:Busy", "x"]}, "add", "unavailable"),
         ({"method": "subscribe", "error": "Already subscribed"}, "subscribe", "already_subscribed"),
