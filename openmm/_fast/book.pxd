@@ -99,18 +99,19 @@ cdef class Book:
             return self.apply_far_c(side, price_ticks, qty_lots)
         cdef int64_t* at = self.cells[side] + cell
         cdef uint64_t* used = self.used[side] + (cell >> 6)
-        cdef uint64_t* summary = self.summary[side] + (cell >> 12)
         cdef uint64_t had = at[0] != 0
         cdef uint64_t has = qty_lots != 0
-        cdef uint64_t word = used[0] ^ ((had ^ has) << (cell & 63))
-        cdef int shift = (cell >> 6) & 63
+        cdef uint64_t before = used[0]
+        cdef uint64_t after = before ^ ((had ^ has) << (cell & 63))
         cdef int64_t flip = -<int64_t> side
         cdef int64_t best_ticks = self.best_ask_ticks if side else self.best_bid_ticks
+        # Bits and counts without a branch: whether a level is new, changed or gone cannot be guessed.
         at[0] = qty_lots
-        used[0] = word
-        summary[0] = (summary[0] & ~(<uint64_t> 1 << shift)) | (<uint64_t> (word != 0) << shift)
+        used[0] = after
         self.count[side] += <int32_t> has - <int32_t> had
         self.version += 1
+        if (before == 0) != (after == 0):
+            self.summary[side][cell >> 12] ^= <uint64_t> 1 << ((cell >> 6) & 63)
         # Beyond the best, or the best itself deleted.
         if (price_ticks ^ flip) - <int64_t> has >= (best_ticks ^ flip):
             self.touch_c(side, price_ticks, qty_lots)

@@ -10,6 +10,7 @@ level that crosses a VERIFIED book or empties a side of it makes it CATCHING_UP 
 `verify`: a crossed or empty book never reads VERIFIED.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memmove, memset
@@ -68,6 +69,7 @@ cdef int32_t _lower_bound(const OutsideLevel* levels, int32_t count, int64_t key
     return low
 
 
+@cython.final
 cdef class Book:
     """Keep the levels of both sides by price in ticks and quantity in lots.
 
@@ -607,23 +609,31 @@ cdef class Book:
 
         Args: rows: int64[n, 3], side, price_ticks, qty_lots. ends: int64[m], index behind each message's last row.
         Returns: sums of the best bids and of the best asks read, modulo 2**64.
-        Raises: as `apply`; ValueError for ends that do not ascend within the rows.
+        Raises: as `apply`; ValueError for no rows, or ends that do not ascend within them.
         """
-        cdef Py_ssize_t i = 0
+        cdef const int64_t* row
+        cdef const int64_t* stop
         cdef Py_ssize_t message
+        cdef int64_t behind = 0
         cdef uint64_t bids_ticks = 0
         cdef uint64_t asks_ticks = 0
         cdef Apply result
         if rows.shape[1] != 3:
             raise ValueError(f"rows must be side, price_ticks, qty_lots: {rows.shape[1]} columns")
         for message in range(ends.shape[0]):
-            if ends[message] < i or ends[message] > rows.shape[0]:
-                raise ValueError(f"ends must ascend within the rows: {ends[message]} after {i}")
-            while i < ends[message]:
-                result = self.apply_c(<int> rows[i, 0], rows[i, 1], rows[i, 2])
+            if ends[message] < behind or ends[message] > rows.shape[0]:
+                raise ValueError(f"ends must ascend within the rows: {ends[message]} after {behind}")
+            behind = ends[message]
+        if behind == 0:
+            raise ValueError("no row to replay")
+        row = &rows[0, 0]
+        for message in range(ends.shape[0]):
+            stop = &rows[0, 0] + 3 * ends[message]
+            while row < stop:
+                result = self.apply_c(<int> row[0], row[1], row[2])
                 if result != APPLY_OK:
-                    self.check_c(result, <int> rows[i, 0], rows[i, 1], rows[i, 2])
-                i += 1
+                    self.check_c(result, <int> row[0], row[1], row[2])
+                row += 3
             bids_ticks += <uint64_t> self.best_bid_ticks
             asks_ticks += <uint64_t> self.best_ask_ticks
         return bids_ticks, asks_ticks
