@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 
 from openmm._fast.book import BookState
+from openmm._fast.checks import Checks, Reason
 from openmm._fast.latency import Stage
-from openmm._fast.orders import OrderState
+from openmm._fast.orders import OrderView
 from openmm._fast.units import BookSide, Side
 from openmm.config import BotConfig
 from openmm.engine.step import Step
@@ -35,6 +36,8 @@ def take(
     parts = pipeline.ladder_parts()
     budget = pipeline.checks.budget
     counters = step.counters
+    reference = pipeline.reference.price_uticks
+    refusals = _refusals(pipeline.checks)
     bids, asks = _own_levels(pipeline.table.live())
     verified = pipeline.feed.book.state is BookState.BOOK_VERIFIED
     return TelemetrySnapshot(
@@ -53,26 +56,28 @@ def take(
         risk_reason=monitor.halt_reason,
         message=message,
         incident=step.last_incident,
-        reference_uticks=_known(pipeline.reference.price_uticks),
+        reference_uticks=_known(reference),
         confidence_ppm=pipeline.reference.confidence_ppm,
         sigma_uticks=_known(signals.sigma_uticks),
         flow_ppm=signals.flow_ppm,
         skew_uticks=parts["skew_uticks"],
         half_uticks=parts["half_uticks"],
         base_lots=_known(inventory.base_lots),
-        q_lots=inventory.q_lots,
-        x_ppm=inventory.x_ppm,
-        share_ppm=inventory.share_ppm,
+        q_lots=inventory.q_lots or 0,
+        x_ppm=inventory.x_ppm or 0,
+        share_ppm=inventory.share_ppm or 0,
         target_ppm=inventory.target_ppm,
-        quote_ticklots=inventory.quote_ticklots if inventory.known else 0,
+        quote_ticklots=inventory.quote_ticklots or 0,
         realised_ticklots=inventory.realised_ticklots,
-        unrealised_ticklots=inventory.unrealised_ticklots,
+        unrealised_ticklots=(
+            0 if reference is None else inventory.unrealised_ticklots(reference)
+        ),
         fees_ticklots=inventory.fees_ticklots,
-        equity_ticklots=inventory.equity_ticklots,
+        equity_ticklots=inventory.equity_ticklots or 0,
         equity_start_ticklots=monitor.equity_start or 0,
         drawdown_ppm=monitor.drawdown_ppm or 0,
         drawdown_peak_ppm=monitor.drawdown_peak_ppm or 0,
-        rate_level_milli=budget.level_at(now_ns),
+        rate_level_milli=budget.decay(now_ns),
         rate_threshold_milli=budget.threshold_milli,
         counters=Counters(
             placed=pipeline.placed_count,
@@ -81,7 +86,7 @@ def take(
             filled=counters.fills,
             rejected=counters.rejected,
             unknown=pipeline.table.unknown_count,
-            refused=sum(pipeline.checks.refused_counts()),
+            refused=sum(refusals),
             decisions=pipeline.decision_count,
             requotes=pipeline.requote_count,
         ),
@@ -92,8 +97,13 @@ def take(
         book_asks=_book(tables, BookSide.ASK) if verified else (),
         fills=tuple(step.recent_fills),
         stages=_stages(tables),
-        refusals=tuple(pipeline.checks.refused_counts()),
+        refusals=refusals,
     )
+
+
+def _refusals(checks: Checks) -> tuple[int, ...]:
+    by_reason = checks.refusals()
+    return tuple(by_reason.get(reason, 0) for reason in Reason if reason is not Reason.REASON_COUNT)
 
 
 def _known(value: int | None) -> int:
@@ -123,16 +133,11 @@ def _venues(config: BotConfig, tables: Tables, now_ns: int) -> tuple[VenuePage, 
     return tuple(pages)
 
 
-def _own_levels(orders: Sequence[object]) -> tuple[tuple[OwnLevel, ...], tuple[OwnLevel, ...]]:
+def _own_levels(orders: Sequence[OrderView]) -> tuple[tuple[OwnLevel, ...], tuple[OwnLevel, ...]]:
     sides: dict[int, list[OwnLevel]] = {int(Side.BUY): [], int(Side.SELL): []}
     for order in orders:
-        sides[int(order.side)].append(  # type: ignore[attr-defined]
-            OwnLevel(
-                order.price_ticks,
-                order.qty_lots,
-                order.filled_lots,  # type: ignore[attr-defined]
-                int(OrderState(order.state)),  # type: ignore[attr-defined]
-            )  # fmt: skip
+        sides[order.side].append(
+            OwnLevel(order.price_ticks, order.qty_lots, order.filled_lots, int(order.state))
         )
     bids = sorted(sides[int(Side.BUY)], key=lambda level: -level.price_ticks)
     asks = sorted(sides[int(Side.SELL)], key=lambda level: level.price_ticks)
@@ -153,11 +158,8 @@ def _stages(tables: Tables) -> tuple[StagePage, ...]:
         one = latency.histogram(stage)
         pages.append(
             StagePage(
-                one.count,
-                one.quantile(500_000),
-                one.quantile(990_000),
-                one.quantile(999_000),
-                one.max_ns,
+                one.count, one.quantile(500_000) or 0, one.quantile(990_000) or 0,
+                one.quantile(999_000) or 0, one.max_ns,
             )  # fmt: skip
         )
     return tuple(pages)

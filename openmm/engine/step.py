@@ -219,7 +219,8 @@ class Step:
                 ticklots = abs(self.base_lots(one.amount)) * reference // 1_000_000
             else:
                 continue
-            if ticklots * 1_000_000 > halt_above_ppm * inventory.equity_ticklots:
+            equity = inventory.equity_ticklots
+            if equity is None or ticklots * 1_000_000 > halt_above_ppm * equity:
                 detail = f"balance differs by more than {halt_above_ppm / 10_000:g}%: {one}"
                 for change in self.monitor.halt("reconciliation", detail, now_ns):
                     self._apply(change, now_ns)
@@ -667,7 +668,7 @@ class Step:
         self.pipeline.quoting = quoting
         self.pipeline.set_inputs(risk_state=state, drawdown_breached=self.monitor.drawdown_breached)
         reducing = state is RiskState.REDUCING
-        q_lots = self.pipeline.inventory.q_lots
+        q_lots = self.pipeline.inventory.q_lots or 0
         self.pipeline.allow_bid = not reducing or q_lots < 0
         self.pipeline.allow_ask = not reducing or q_lots > 0
         if quoting:
@@ -681,14 +682,16 @@ class Step:
         if reference is None or not inventory.known:
             return
         inventory.mark(reference)
-        changes = self.monitor.on_mark(inventory.equity_ticklots, inventory.q_lots, now_ns)
+        equity, q_lots = inventory.equity_ticklots, inventory.q_lots
+        assert equity is not None and q_lots is not None, "a marked inventory has both"
+        changes = self.monitor.on_mark(equity, q_lots, now_ns)
         for change in changes:
             self._apply(change, now_ns)
         if not changes:
             self.pipeline.set_inputs(drawdown_breached=self.monitor.drawdown_breached)
             if self.monitor.state is RiskState.REDUCING:
-                self.pipeline.allow_bid = inventory.q_lots < 0
-                self.pipeline.allow_ask = inventory.q_lots > 0
+                self.pipeline.allow_bid = q_lots < 0
+                self.pipeline.allow_ask = q_lots > 0
 
     def _requote(self, now_ns: int) -> None:
         self.pipeline.requote(now_ns)

@@ -1,0 +1,122 @@
+"""The canonical bot: every kernel of the hot path, wired for the canonical workload.
+
+10 levels a side 2.4 basis points wide, amended in place, every check on, every record on the tape.
+Users put their own strategy in its place and gate it with the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from openmm._fast.book import Book
+from openmm._fast.checks import Checks, RateBudget, RiskState
+from openmm._fast.inventory import Inventory
+from openmm._fast.latency import StageLatency
+from openmm._fast.orders import OrderTable
+from openmm._fast.pipeline import Feed, Frames, Pipeline
+from openmm._fast.planner import Planner
+from openmm._fast.ports import NullTransport, Strategy, Transport
+from openmm._fast.reference import Reference
+from openmm._fast.signals import Signals
+from openmm._fast.tape import Tape
+from openmm.instrument import Instrument
+from openmm.strategy.grid import GridStrategy
+from openmm.strategy.parameters import GridParameters
+from openmm.testing.workload import Workload, canonical_instrument
+from openmm.venues.kraken.encode import KrakenEncoder
+from openmm.venues.kraken.wire import KrakenDecoder
+
+LEVELS = 10
+REQUOTE_UTICKS = 12_000_000  # 1.2 in price: 0.2 basis points
+TOLERANCE_TICKS = 6
+
+
+@final
+@dataclass(slots=True)
+class CanonicalBot:
+    """A pipeline and its feed, ready to be fed."""
+
+    instrument: Instrument
+    pipeline: Pipeline
+    feed: Feed
+    decoder: KrakenDecoder
+    book: Book
+
+
+def grid_parameters(levels: int = LEVELS) -> GridParameters:
+    """Return the canonical grid: 2.4 bps wide, half a basis point between levels."""
+    return GridParameters(
+        spread_ppm=240, order_lots=1_000_000, num_orders=levels, rebalance_threshold_ppm=300_000,
+        level_step_ppm=50, rebalance_exit_ppm=150_000, skew_full_ppm=100, flow_full_ppm=10,
+        vol_ppm=100_000, rest_ns=5_000_000_000, depth_ppm=10, inventory_widen_ppm=20,
+        fee_floor_ppm=0, half_min_ppm=50, half_max_ppm=2_000, size_skew_ppm=500_000,
+    )  # fmt: skip
+
+
+def make_bot(
+    *,
+    levels: int = LEVELS,
+    depth: int = 25,
+    verify: bool = True,
+    strategy: Strategy | None = None,
+    transport: Transport | None = None,
+    tape: Tape | None = None,
+    requote_uticks: int = REQUOTE_UTICKS,
+) -> CanonicalBot:
+    """Build the canonical bot; every part can be replaced by one of the caller's.
+
+    Args:
+        requote_uticks: above any move the market makes, no tick re-quotes.
+    """
+    instrument = canonical_instrument()
+    book = Book()
+    decoder = KrakenDecoder()
+    decoder.bind(
+        instrument.name, 0, book, instrument.tick_points, instrument.price_decimals,
+        instrument.lot_points, instrument.qty_decimals, depth, verify,
+    )  # fmt: skip
+    feed = Feed(decoder, book, Signals(), 0, quoted=True)
+    reference = Reference()
+    reference.add_source(age_ns_max=60_000_000_000, spread_uticks_max=1_000_000_000)
+    encoder = KrakenEncoder(
+        instrument.name, instrument.tick_points, instrument.price_decimals, instrument.lot_points,
+        instrument.qty_decimals, "can", "0000001",
+    )  # fmt: skip
+    encoder.set_token("T" * 43)
+    inventory = Inventory(target_ppm=500_000, scale_lots=100_000_000)
+    inventory.set_balances(200_000_000, 600_000 * 200_000_000)
+    checks = Checks(
+        {
+            "order_lots_max": 10_000_000, "order_lots_min": 5_000,
+            "order_ticklots_max": 1 << 50, "open_ticklots_max": 1 << 60,
+            "inventory_lots_max": 150_000_000, "collar_ppm": 50_000, "order_count_max": 64,
+            "message_age_ns_max": 5_000_000_000, "clock_offset_ns_max": 2_000_000_000,
+            "base_reserve_lots": 0, "quote_reserve_ticklots": 0, "fills_per_minute_max": 1_000,
+            "fee_ppm": 1_000,
+        },
+        instrument.spec(),
+        # No counter of a venue holds this bot back: the bench measures us.
+        RateBudget(1 << 50, 0, 1_000_000, add_milli=1, batch_add_milli=1, amend_milli=1),
+    )  # fmt: skip
+    pipeline = Pipeline(
+        feed, reference,
+        strategy or GridStrategy(instrument, grid_parameters(levels)),
+        Planner(tolerance_ticks=TOLERANCE_TICKS, qty_tolerance_ppm=100_000, amend_supported=True),
+        checks, OrderTable(), inventory, encoder,
+        transport or NullTransport(),
+        tape or Tape(None, size_bytes=1 << 22, follow=False),
+        StageLatency(),
+        requote_uticks=requote_uticks,
+    )  # fmt: skip
+    pipeline.set_inputs(
+        risk_state=RiskState.RUNNING, stream_live=True, instrument_online=True, clock_offset_ns=0,
+        fills_last_minute=0, drawdown_breached=False,
+    )  # fmt: skip
+    pipeline.quoting = True
+    return CanonicalBot(instrument, pipeline, feed, decoder, book)
+
+
+def frames_of(workload: Workload) -> Frames:
+    """Return a workload's frames in the flat form that `Pipeline.run` takes."""
+    return Frames(workload.frames, workload.recv_ns)
