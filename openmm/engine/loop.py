@@ -32,6 +32,7 @@ from openmm.engine.commands import Halt, Pause, Resume, Status, Stop, name_of
 from openmm.engine.commands import Request as Asked
 from openmm.engine.door import CommandServer
 from openmm.engine.links import Link
+from openmm.engine.paper import paper_connector, paper_venue
 from openmm.engine.session import SessionFiles
 from openmm.engine.step import (
     Alert,
@@ -47,6 +48,7 @@ from openmm.engine.step import (
 from openmm.errors import ConfigError, OpenMMError, TransportError, VenueError
 from openmm.events import BalanceUpdated, Event, OrderUpdated
 from openmm.instrument import Instrument
+from openmm.sim.pipe import PaperVenue
 from openmm.risk.alert import AlertMessage, post_alert
 from openmm.settlement.reconcile import Difference, reconcile
 from openmm.strategy.quotes import Quoter
@@ -104,6 +106,7 @@ class Engine:
         self._keys = keys
         self._clock = EventClock()
         self._connectors: list[Connector] = []
+        self._trading: Connector
         self._links: list[Link] = []
         self._private: Link | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -112,7 +115,7 @@ class Engine:
         self._tables: wiring.Tables | None = None
         self._files: SessionFiles | None = None
         self._door: CommandServer | None = None
-        self._paper: Any = None
+        self._paper: PaperVenue | None = None
         self._opening: dict[str, Decimal] = {}
         self._strays: set[str] = set()
         self._private_seen = asyncio.Event()
@@ -213,11 +216,14 @@ class Engine:
                 raise ConfigError(f"venue.{venue.label}", venue.pair, f"a pair of {venue.name}")
             instruments.append(found[venue.pair])
         instrument = instruments[quoted_index]
-        connector = self._connectors[quoted_index]
+        connector = self._trading = self._connectors[quoted_index]
         mid = await connector.rest().mid(instrument)
         if paper:
-            self._paper, trading = registry.paper(config, instrument, self._clock.now_ns())
-            self._connectors[quoted_index] = connector = trading
+            # The feed keeps its own connector; all that is private goes to the one in memory.
+            self._paper = paper_venue(config, instrument, self._clock)
+            self._trading = paper_connector(config, self._paper, self._clock)
+            connector = self._trading
+            await connector.rest().instruments([instrument.name])
         elif config.quoted.maker_fee_ppm is None or config.quoted.taker_fee_ppm is None:
             fees = await connector.rest().fees(instrument)
             instrument = replace(
@@ -234,7 +240,7 @@ class Engine:
         if paper:
             transport = MemoryTransport(self._on_paper_orders)
         tables = wiring.make_tables(
-            config, instruments, self._connectors,
+            config, instruments, self._connectors, connector,
             mid_ticks=instrument.floor_ticks(mid), tape=tape, encoder=encoder,
             transport=transport, custom=self._custom,
         )  # fmt: skip
@@ -258,7 +264,8 @@ class Engine:
         await self._measure_clock(connector)
         await self._adopt(connector, instrument)
         await self._open_balances(connector, instrument)
-        self._open_links(instruments, quoted_index, paper)
+        token = await connector.rest().token() if paper else ""
+        self._open_links(instruments, quoted_index, paper, token)
         await self._wait_ready()
         # The heap of a started engine is for life: collections need not walk it again.
         gc.collect()
@@ -312,7 +319,7 @@ class Engine:
         step.set_opening(self._opening, self._clock.now_ns())
 
     def _open_links(
-        self, instruments: Sequence[Instrument], quoted_index: int, paper: bool
+        self, instruments: Sequence[Instrument], quoted_index: int, paper: bool, token: str
     ) -> None:
         config, tables = self.config, self.tables
         for index, (venue, connector, feed) in enumerate(
@@ -341,9 +348,9 @@ class Engine:
             )  # fmt: skip
             self._links.append(link)
             self._spawn(link.keep(), link.name)
-        connector = self._connectors[quoted_index]
+        connector = self._trading
         if paper:
-            self._private_seen.set()
+            connector.set_token(token)
             self._deliver_paper(connector.subscribe_private())
             return
 
@@ -371,7 +378,7 @@ class Engine:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + START_TIMEOUT_S
         feed = self.tables.pipeline.feed
-        connector = self._connectors[self.config.venue.index(self.config.quoted)]
+        connector = self._trading
         while True:
             missing = []
             if feed.book.state is not BookState.BOOK_VERIFIED:
@@ -402,7 +409,7 @@ class Engine:
             self._handle(self.step.on_events(events, recv_ns))
 
     def _on_private(self, payload: bytes, recv_ns: int) -> None:
-        connector = self._connectors[self.config.venue.index(self.config.quoted)]
+        connector = self._trading
         self._handle(self.step.on_events(connector.read_private(payload, recv_ns), recv_ns))
         if not self.tables.pipeline.stream_live and connector.private_ready():
             self._private_seen.set()
@@ -439,6 +446,7 @@ class Engine:
     # ------------------------------------------------------------------ paper
 
     def _on_paper_frame(self, payload: bytes, recv_ns: int) -> None:
+        assert self._paper is not None
         self._paper.on_public_frame(payload, recv_ns)
         self._schedule_drain()
 
@@ -446,6 +454,7 @@ class Engine:
         self._deliver_paper(messages)
 
     def _deliver_paper(self, messages: Sequence[bytes]) -> None:
+        assert self._paper is not None
         now_ns = self._clock.now_ns()
         for message in messages:
             self._paper.on_client_frame(message, now_ns)
@@ -457,8 +466,9 @@ class Engine:
             asyncio.get_running_loop().call_soon(self._drain_paper)
 
     def _drain_paper(self) -> None:
+        assert self._paper is not None
         self._drain_due = False
-        connector = self._connectors[self.config.venue.index(self.config.quoted)]
+        connector = self._trading
         now_ns = self._clock.now_ns()
         for payload in self._paper.poll(now_ns):
             self._append(Record.REC_FRAME, SOURCE_PRIVATE, now_ns, connector.redact(payload))
@@ -545,7 +555,7 @@ class Engine:
         self._handle(self.step.on_query(seqs, found, asked_ns, self._clock.now_ns()))
 
     async def _find(self, seqs: Sequence[int]) -> list[Event]:
-        connector = self._connectors[self.config.venue.index(self.config.quoted)]
+        connector = self._trading
         table = self.tables.pipeline.table
         client_ids, venue_ids = [], []
         for seq in seqs:
@@ -589,7 +599,7 @@ class Engine:
                 delay_s = min(10.0, 2 * delay_s)
 
     def _quoted_rest(self) -> Any:
-        return self._connectors[self.config.venue.index(self.config.quoted)].rest()
+        return self._trading.rest()
 
     def _files_started_ns(self) -> int:
         assert self._files is not None
@@ -630,14 +640,14 @@ class Engine:
         return taken
 
     async def _refresh_token(self) -> None:
-        connector = self._connectors[self.config.venue.index(self.config.quoted)]
+        connector = self._trading
         while True:
             await asyncio.sleep(TOKEN_REFRESH_S)
             connector.set_token(await self._retry(connector.rest().token, "token"))
 
     async def _dead_man(self, timeout_ns: int) -> None:
         """Refresh the venue's dead-man's switch at a third of its timeout."""
-        connector = self._connectors[self.config.venue.index(self.config.quoted)]
+        connector = self._trading
         assert self._private is not None
         while True:
             message = connector.dead_man(timeout_ns // 1_000_000_000)
@@ -717,7 +727,7 @@ class Engine:
     # ------------------------------------------------------------------ stop
 
     async def _wind_down(self) -> None:
-        step, connector = self.step, self._connectors[self.config.venue.index(self.config.quoted)]
+        step, connector = self.step, self._trading
         self._handle(step.stop(self._clock.now_ns()))
         rest = connector.rest()
         loop = asyncio.get_running_loop()
@@ -756,7 +766,7 @@ class Engine:
             self.exit_code = EXIT_HALTED
 
     def _is_ours(self, order: OrderUpdated) -> bool:
-        connector = self._connectors[self.config.venue.index(self.config.quoted)]
+        connector = self._trading
         if not order.client_id:
             return False
         return bool(connector.seq_of(order.client_id)) or connector.is_earlier(order.client_id)

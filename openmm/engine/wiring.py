@@ -80,6 +80,7 @@ def make_tables(
     config: BotConfig,
     instruments: Sequence[Instrument],
     connectors: Sequence[Connector],
+    trading: Connector,
     *,
     mid_ticks: int,
     tape: Tape,
@@ -91,6 +92,7 @@ def make_tables(
 
     Args:
         instruments, connectors: one for each `config.venue`, in its order.
+        trading: the connector of the traded account.
         mid_ticks: the quoted instrument's price now; distances given as a share become ticks at it.
     """
     quoted_index = config.venue.index(config.quoted)
@@ -111,9 +113,8 @@ def make_tables(
             own, book, depth=venue.depth, verify=venue.verify_checksum
         )
         feeds.append(Feed(decoder, book, signals, index, quoted=index == quoted_index))
-    connector = connectors[quoted_index]
     plan = conf.planner_params(config, mid_ticks)
-    budget: RateBudget = connector.rate_budget(
+    budget: RateBudget = trading.rate_budget(
         reserve=lambda threshold_milli: risk_limits.rate_reserve_milli(config, threshold_milli)
     )
     pipeline = Pipeline(
@@ -123,7 +124,7 @@ def make_tables(
         Planner(
             tolerance_ticks=plan["tolerance_ticks"],
             qty_tolerance_ppm=plan["qty_tolerance_ppm"],
-            amend_supported=connector.capabilities.amend,
+            amend_supported=trading.capabilities.amend,
             order_age_ns_max=plan["order_age_ns_max"],
         ),
         Checks(risk_limits.limits(config, instrument), instrument.spec(), budget),

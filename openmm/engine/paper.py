@@ -1,0 +1,60 @@
+"""Paper trading: the real public feed, a venue in this process for everything private.
+
+No socket to an order endpoint exists in paper mode: the traded venue's connector is made with a
+request side that ends in memory, and order bytes go to a function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import final
+
+from openmm._fast.feed import EventClock
+from openmm.config import BotConfig, maker_fee_ppm, paper_balances, taker_fee_ppm
+from openmm.errors import ConfigError
+from openmm.instrument import Instrument
+from openmm.sim.pipe import PaperVenue
+from openmm.venues import registry
+from openmm.venues.connector import Connector, Keys
+
+
+@final
+class PaperExchange:
+    """Answer REST requests of the connector out of the paper venue."""
+
+    def __init__(self, venue: PaperVenue, clock: EventClock) -> None:
+        self._venue = venue
+        self._clock = clock
+
+    async def __call__(
+        self, verb: str, base: str, path: str, query: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        """Return HTTP status and body."""
+        target = f"{path}?{query}" if query else path
+        return self._venue.rest(verb, target, headers, body, self._clock.now_ns())
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def paper_venue(config: BotConfig, instrument: Instrument, clock: EventClock) -> PaperVenue:
+    """Open the paper account.
+
+    Raises:
+        ConfigError: the fees are not known.
+    """
+    maker, taker = maker_fee_ppm(config, instrument), taker_fee_ppm(config, instrument)
+    if maker is None or taker is None:
+        raise ConfigError("venue.maker_fee", "nothing", "a fee: the venue does not tell it here")
+    return PaperVenue(
+        instrument, (maker, taker), paper_balances(config, instrument), seed=0,
+        depth=config.quoted.depth,
+    )  # fmt: skip
+
+
+def paper_connector(config: BotConfig, venue: PaperVenue, clock: EventClock) -> Connector:
+    """Make the traded venue's connector over the paper account."""
+    keys = Keys(venue.api_key, venue.api_secret)
+    return registry.connector(
+        config.quoted, keys, clock=clock, exchange=PaperExchange(venue, clock)
+    )
