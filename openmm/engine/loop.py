@@ -238,7 +238,7 @@ class Engine:
         )
         transport: Transport = SocketTransport()
         if paper:
-            transport = MemoryTransport(self._on_paper_orders)
+            transport = MemoryTransport(self._deliver_paper)
         tables = wiring.make_tables(
             config, instruments, self._connectors, connector,
             mid_ticks=instrument.floor_ticks(mid), tape=tape, encoder=encoder,
@@ -333,9 +333,11 @@ class Engine:
                      index: int = index) -> MarketListener:  # fmt: skip
                 return MarketListener(
                     tables.pipeline, feed, self._clock,
-                    lambda payload, recv_ns: self._on_public(connector, index, payload, recv_ns),
+                    self._safely(
+                        lambda payload, recv_ns: self._on_public(connector, index, payload, recv_ns)
+                    ),
                     lambda up: self._on_connection(index, up),
-                    before,
+                    None if before is None else self._safely(before),
                 )  # fmt: skip
 
             async def hello(connector: Connector = connector, index: int = index,
@@ -359,7 +361,8 @@ class Engine:
             assert isinstance(sender, SocketTransport)
             return PrivateListener(
                 tables.pipeline, SOURCE_PRIVATE, self._clock, sender,
-                self._on_private, lambda up: self._on_connection(SOURCE_PRIVATE, up),
+                self._safely(self._on_private),
+                lambda up: self._on_connection(SOURCE_PRIVATE, up),
                 connector.redact,
             )  # fmt: skip
 
@@ -449,9 +452,6 @@ class Engine:
         assert self._paper is not None
         self._paper.on_public_frame(payload, recv_ns)
         self._schedule_drain()
-
-    def _on_paper_orders(self, messages: list[bytes]) -> None:
-        self._deliver_paper(messages)
 
     def _deliver_paper(self, messages: Sequence[bytes]) -> None:
         assert self._paper is not None
@@ -839,6 +839,19 @@ class Engine:
                 self._kill(text)
             else:
                 self._alert("warning", text)
+
+    def _safely(self, handler: Callable[[bytes, int], None]) -> Callable[[bytes, int], None]:
+        """The boundary of a socket callback: an error in it halts the bot but keeps the connection,
+        which has to carry the cancels and bring their answers."""
+
+        def handle(payload: bytes, recv_ns: int) -> None:
+            try:
+                handler(payload, recv_ns)
+            except Exception as error:
+                log.exception("message handler failed")
+                self._kill(f"message handler failed: {type(error).__name__}: {error}")
+
+        return handle
 
     def _kill(self, text: str) -> None:
         if self._step is not None:

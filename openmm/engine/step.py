@@ -21,6 +21,7 @@ from openmm._fast.latency import Stage
 from openmm._fast.orders import OrderEvent, OrderState, Transition
 from openmm._fast.pipeline import Feed, Pipeline
 from openmm._fast.tape import Record
+from openmm._fast.units import Side
 from openmm.events import (
     BalanceUpdated,
     Event,
