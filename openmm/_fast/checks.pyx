@@ -182,12 +182,16 @@ cdef class RateBudget:
         """Give back what a batch of `n` adds costs less than `n` single ones."""
         self.refund_batch_c(n)
 
-    def set_threshold(self, int64_t threshold_milli):
-        """Take the venue's own threshold; the reserve keeps its share of it, rounded up.
+    def set_threshold(self, int64_t threshold_milli, int64_t decay_milli_per_s=0):
+        """Take the account's own threshold (and decay, if given); the reserve keeps its share, rounded up.
 
         Raises:
             ValueError: not positive.
         """
+        if decay_milli_per_s < 0:
+            raise ValueError(f"decay_milli_per_s must not be negative: {decay_milli_per_s}")
+        if decay_milli_per_s:
+            self.decay_milli_per_s = decay_milli_per_s
         if not 0 < threshold_milli <= LEVEL_MILLI_MAX:
             raise ValueError(f"threshold_milli must be positive: {threshold_milli}")
         reserve = -(-int(self.reserve_milli) * threshold_milli // int(self.threshold_milli))

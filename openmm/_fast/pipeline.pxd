@@ -53,6 +53,7 @@ cdef class Pipeline:
     # --- when to re-quote
     cdef int64_t requote_uticks         # reference moves up to this are ignored
     cdef int64_t last_reference_uticks
+    cdef int64_t tolerance_ticks        # as configured; the planner's grows as the budget shrinks
     cdef bint dirty                     # decide at the next batch end
     cdef bint forced                    # inventory, orders or risk changed: do not skip
     cdef int32_t one_sided
@@ -97,6 +98,7 @@ cdef class Pipeline:
         self, Feed feed, const char* data, Py_ssize_t n_bytes, int64_t recv_ns, int64_t stamp, bint last
     ) noexcept
     cdef Decision decide_c(self, Feed feed, int64_t now_ns, int64_t stamp) noexcept
+    cdef int64_t patience_c(self, int64_t now_ns) noexcept nogil
     cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept
     cdef Decision send_c(self, int64_t now_ns, int64_t stamp) noexcept
     cdef void refresh_c(self, Feed feed, int64_t now_ns) noexcept nogil

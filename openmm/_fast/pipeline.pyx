@@ -132,6 +132,7 @@ cdef class Pipeline:
         self.tape = tape
         self.latency = latency
         self.spec = checks.spec
+        self.tolerance_ticks = planner.tolerance_ticks
         self.requote_uticks = requote_uticks
         self.own_in_book = own_in_book
         self.last_reference_uticks = MISSING
@@ -256,6 +257,7 @@ cdef class Pipeline:
         self.one_sided = self.strategy.one_sided_c()
         self.requote_count += 1
         self.stamps[3] = stamp_c()
+        self.planner.tolerance_ticks = self.patience_c(now_ns)
         self.planner.plan_c(&self.ladder, self.table, now_ns)
         self.stamps[4] = stamp_c()
         if self.planner.count == 0:
@@ -272,6 +274,21 @@ cdef class Pipeline:
         self.append_c(REC_LADDER, self.feed.index, now_ns, &record, sizeof(LadderRecord))
         self.last_decision = self.send_c(now_ns, stamp)
         return self.last_decision
+
+    cdef int64_t patience_c(self, int64_t now_ns) noexcept nogil:
+        """Return the planner's tolerance: the scarcer the venue's message budget, the larger.
+
+        The configured one while less than half of what quotes may use is used, then twice, from
+        three quarters on four times: the budget lasts through a fast market instead of ending in it.
+        """
+        cdef int64_t usable
+        self.checks.budget.decay_c(now_ns)
+        usable = self.checks.budget.threshold_milli - self.checks.budget.reserve_milli
+        if 4 * self.checks.budget.level_milli >= 3 * usable:
+            return 4 * self.tolerance_ticks
+        if 2 * self.checks.budget.level_milli >= usable:
+            return 2 * self.tolerance_ticks
+        return self.tolerance_ticks
 
     cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept:
         """Cancel every order of ours that can be cancelled now."""

@@ -67,6 +67,10 @@ class ClientIds(Protocol):
         """Whether the id is this bot's, of an earlier session."""
         ...
 
+    def tier(self, threshold: int) -> tuple[int, int]:
+        """Return threshold and decay a second of the account's rate counter, in thousandths."""
+        ...
+
     def requested(self, req_id: int) -> tuple[str, Sequence[int]]:
         """Return the kind of a request sent by the hot path and the sequences it carried."""
         ...
@@ -272,7 +276,7 @@ class Step:
                 self._out.append(ResyncPrivate(f"{event.channel} gap"))
             case Subscribed():
                 if event.rate_threshold is not None:
-                    self.pipeline.checks.budget.set_threshold(event.rate_threshold * 1000)
+                    self.pipeline.checks.budget.set_threshold(*self.ids.tier(event.rate_threshold))
             case Unrecognised():
                 self.counters.unrecognised += 1
                 if self.counters.unrecognised == 1:

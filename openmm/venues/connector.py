@@ -143,6 +143,14 @@ class Connector(Protocol):
         """Make the venue's rate counter; `reserve`: from its threshold to the part for cancels."""
         ...
 
+    def tier(self, threshold: int) -> tuple[int, int]:
+        """Return the rate counter of an account whose threshold the venue told, in thousandths.
+
+        Returns:
+            Threshold, and decay a second.
+        """
+        ...
+
     def set_token(self, token: str) -> None:
         """Use this credential in every later private message."""
         ...

@@ -219,6 +219,11 @@ class KrakenConnector:
             cancel_ages=_ages(spec.CANCEL_AGE_COSTS),
         )
 
+    def tier(self, threshold: int) -> tuple[int, int]:
+        """Return the counter of a told threshold: the decay is the tier's, the slowest if unknown."""
+        decays = {tier.threshold: tier.decay_milli_per_s for tier in spec.TIERS.values()}
+        return threshold * 1000, decays.get(threshold, min(decays.values()))
+
     # --- messages out
 
     def set_token(self, token: str) -> None:
