@@ -62,7 +62,7 @@ cdef struct GridParams:
     int64_t spread_ppm             # full inner spread, of price
     int64_t order_lots             # quantity of a level
     int32_t num_orders             # levels a side
-    int32_t reserved
+    int32_t rest_root_ppm          # isqrt(1000 * rest_ns), kept by who sets rest_ns; 0: taken anew each time
     int64_t level_step_ppm         # distance between levels, of price
     int64_t rebalance_threshold_ppm  # share off target beyond which only the reducing side is quoted
     int64_t rebalance_exit_ppm     # hysteresis: leave one-sided quoting below this

@@ -17,8 +17,23 @@ cdef enum:
     ROOT_NS = 1000          # isqrt(rest_ns * 1000) is the root of the seconds in millionths
 
 
-cdef extern from *:
+cdef extern from * nogil:
     """
+    static __attribute__((noinline)) int64_t openmm_part_wide(int64_t value, int64_t share_ppm) {
+        return openmm_saturate((openmm_i128)value * share_ppm / 1000000);
+    }
+    /* floor(value * share / 1e6) of two values that are not negative. The divisor is a constant, so
+       that the usual case, a product within 64 bits, costs two multiplications. */
+    static inline __attribute__((always_inline)) int64_t openmm_part(int64_t value, int64_t share_ppm) {
+        int64_t product;
+        if (__builtin_expect(__builtin_mul_overflow(value, share_ppm, &product), 0))
+            return openmm_part_wide(value, share_ppm);
+        return (int64_t)((uint64_t)product / 1000000u);
+    }
+    static inline int64_t openmm_part_up(int64_t value, int64_t share_ppm) {
+        int64_t part = openmm_part(value, share_ppm);
+        return part + ((openmm_i128)part * 1000000 != (openmm_i128)value * share_ppm);
+    }
     #define OPENMM_LADDER_TICKS_MAX (INT64_C(1) << 40)
     #define OPENMM_REFERENCE_MAX (INT64_C(1000000) << 40)
     #define OPENMM_LADDER_LOTS_MAX (INT64_C(1) << 52)
@@ -26,11 +41,8 @@ cdef extern from *:
     const int64_t TICKS_MAX "OPENMM_LADDER_TICKS_MAX"
     const int64_t REFERENCE_UTICKS_MAX "OPENMM_REFERENCE_MAX"
     const int64_t LOTS_MAX "OPENMM_LADDER_LOTS_MAX"
-
-
-cdef inline int64_t part_c(int64_t value, int64_t share_ppm) noexcept nogil:
-    """Give floor(value * share / 1e6)."""
-    return mul_div(value, share_ppm, PPM)
+    int64_t part_c "openmm_part"(int64_t value, int64_t share_ppm)
+    int64_t part_up_c "openmm_part_up"(int64_t value, int64_t share_ppm)      # the same, rounded up
 
 
 cdef inline int64_t capped_c(int64_t value, int64_t most) noexcept nogil:
@@ -87,9 +99,31 @@ cdef inline int fill_side_c(
     cdef int64_t least_lots = spec.qty_lots_min if spec.qty_lots_min > 1 else 1
     cdef i128 least_ticklots = spec.notional_ticklots_min
     cdef i128 notional
-    cdef int _level
+    cdef int level
     cdef int n = 0
-    for _level in range(count):
+    cdef int64_t near_ticks = ticks if ticks < bound_ticks else bound_ticks
+    cdef int64_t far_ticks = sign * (near_ticks - (count - 1) * (step_ticks + 1))
+    near_ticks = sign * near_ticks
+    notional = <i128>(near_ticks if near_ticks < far_ticks else far_ticks) * level_lots
+    if (
+        level_lots >= least_lots
+        and count * level_lots <= lots_max
+        and 0 < near_ticks <= TICKS_MAX
+        and 0 < far_ticks <= TICKS_MAX
+        and notional >= least_ticklots
+    ):
+        # No level can be worse than these bounds, so none needs a look of its own.
+        for level in range(count):
+            if ticks < bound_ticks:
+                bound_ticks = ticks
+            levels[level].price_ticks = sign * bound_ticks
+            levels[level].qty_lots = level_lots
+            bound_ticks -= 1
+            below -= step_below
+            ticks -= step_ticks + (1 if below < 0 else 0)
+            below += UTICKS if below < 0 else 0
+        return count
+    for level in range(count):
         price_ticks = sign * (ticks if ticks < bound_ticks else bound_ticks)
         if price_ticks <= 0 or price_ticks > TICKS_MAX:
             break
@@ -131,7 +165,7 @@ cdef int grid_ladder_c(
 ) noexcept nogil:
     cdef int64_t reference = view.reference_uticks
     cdef int64_t x_ppm, flow_ppm, size_ppm, fee, half, half_min, half_max, ratio_ppm, away_ppm
-    cdef int64_t edge, step, fee_bound, post_bound, wanted
+    cdef int64_t edge, step, fee_bound, post_bound, wanted, root
     cdef int64_t x_abs, flow_abs
     cdef int count = params.num_orders
     cdef uint32_t clamps = 0
@@ -187,15 +221,20 @@ cdef int grid_ladder_c(
     out.centre_uticks = reference + out.skew_uticks + out.flow_uticks
 
     # Half-spread. No term counts for more than the reference itself, which keeps the sum in range.
-    fee = -part_c(-reference, params.fee_floor_ppm)     # rounded up
-    half = mul_div(reference, params.spread_ppm, 2 * PPM)
+    # The fee floor is rounded up, so below zero its magnitude is rounded down.
+    if params.fee_floor_ppm >= 0:
+        fee = part_up_c(reference, params.fee_floor_ppm)
+    else:
+        fee = -part_c(reference, -params.fee_floor_ppm)
+    half = part_c(reference, params.spread_ppm) >> 1
     if fee > half:
         half = fee
         clamps |= CLAMP_FEE_FLOOR
     out.half_base_uticks = half
     if params.vol_ppm > 0:
+        root = params.rest_root_ppm if params.rest_root_ppm > 0 else isqrt(params.rest_ns * ROOT_NS)
         out.widen_sigma_uticks = capped_c(
-            part_c(part_c(view.sigma_uticks, params.vol_ppm), isqrt(params.rest_ns * ROOT_NS)), reference
+            part_c(part_c(view.sigma_uticks, params.vol_ppm), root), reference
         )
     if params.depth_ppm > 0 and view.depth_mean_lots >= view.depth_lots:
         if view.depth_mean_lots - view.depth_lots >= DEPTH_RATIO_CAP * view.depth_lots:
@@ -356,7 +395,7 @@ def grid_ladder(view, params, instrument, int one_sided=0):
 
     Args:
         view: every field of MarketView by name.
-        params: every field of GridParams by name (`reserved` may be left out).
+        params: every field of GridParams by name (`rest_root_ppm` may be left out).
         instrument: steps and minimums.
         one_sided: state before: 1 only asks, -1 only bids, 0 both.
 
@@ -364,7 +403,7 @@ def grid_ladder(view, params, instrument, int one_sided=0):
         (1 to quote or 0, state after, ladder as a dict).
     """
     cdef MarketView view_ = dict({"reserved": 0}, **view)
-    cdef GridParams params_ = dict({"reserved": 0}, **params)
+    cdef GridParams params_ = dict({"rest_root_ppm": 0}, **params)
     cdef InstrumentSpec spec
     cdef Ladder ladder
     cdef int quoting

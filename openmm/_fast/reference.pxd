@@ -26,6 +26,7 @@ cdef struct Source:
     int64_t scale_num          # source uticks * num / den = quoted uticks (tick sizes differ)
     int64_t scale_den
     int64_t depth_root         # isqrt(depth_lots), set with it
+    double age_steps_per_ns    # 512 / age_ns_max
     bint verified
     SourceVerdict verdict      # out
 

@@ -21,13 +21,20 @@ cdef enum:
 cdef extern from * nogil:
     """
     #define OPENMM_PRICE_UTICKS_MAX (INT64_C(1000000) << 40)
+    /* floor(value * share / 1e6), neither negative, the product within 2**80. */
+    static inline int64_t openmm_part(int64_t value, int64_t share_ppm) {
+        int64_t product;
+        if (__builtin_expect(__builtin_mul_overflow(value, share_ppm, &product), 0))
+            return (int64_t)((openmm_i128)value * share_ppm / 1000000);
+        return (int64_t)((uint64_t)product / 1000000u);
+    }
     static inline int64_t openmm_wide_floor_div(openmm_i128 sum, int64_t by) {
         /* sum >= 0, by > 0, the quotient fits: truncation is the floor. */
         int64_t narrow = (int64_t)sum;
         return narrow == sum ? narrow / by : (int64_t)(sum / by);
     }
     """
-    int clz "__builtin_clzll"(unsigned long long value)
+    int64_t part_c "openmm_part"(int64_t value, int64_t share_ppm)
     int64_t wide_floor_div "openmm_wide_floor_div"(i128 sum, int64_t by)
     const int64_t PRICE_UTICKS_MAX "OPENMM_PRICE_UTICKS_MAX"
 
@@ -57,8 +64,8 @@ cdef class Reference:
             raise ValueError(f"outlier_floor_ppm must be 1 to 1000000: {outlier_floor_ppm}")
         if not 0 < clamp_ppm <= PPM:
             raise ValueError(f"clamp_ppm must be 1 to 1000000: {clamp_ppm}")
-        if not 0 < outlier_mads <= 100:
-            raise ValueError(f"outlier_mads must be 1 to 100: {outlier_mads}")
+        if not 0 < outlier_mads <= 7:
+            raise ValueError(f"outlier_mads must be 1 to 7: {outlier_mads}")
         if weight_cap_ppm > PPM or 2 * weight_cap_ppm <= PPM:
             raise ValueError(f"weight_cap_ppm must be 500001 to 1000000: {weight_cap_ppm}")
         self.outlier_floor_ppm = outlier_floor_ppm
@@ -155,7 +162,8 @@ cdef class Reference:
         cdef int64_t prices[SOURCES_MAX]        # of the used, clamped
         cdef int used[SOURCES_MAX]
         cdef int used_count = 0
-        cdef int i, at, heaviest, shift
+        cdef int i, at, heaviest
+        cdef double to_ppm
         cdef i128 sum_
         cdef int64_t total = 0
         cdef int64_t rest, centre, limit, reach, age_ns, off, below, worst, lowest, trust, share, floor
@@ -168,7 +176,7 @@ cdef class Reference:
                 age_ns = 0
             # Trust < 2**20, root <= 2**27, age factor <= 2**10: sixteen of them stay below 2**62.
             weights[i] = source.trust_ppm * source.depth_root * (
-                AGE_STEPS - floor_div((AGE_STEPS // 2) * age_ns, source.age_ns_max)
+                AGE_STEPS - <int64_t>(<double>age_ns * source.age_steps_per_ns)
             )
             total += weights[i]
 
@@ -183,7 +191,8 @@ cdef class Reference:
                     centre += floor_div(self.sources[order[i + 1]].mid_uticks - centre, 2)
                 break
 
-        limit = mul_div(centre, self.outlier_floor_ppm, PPM)
+        floor = part_c(centre, self.outlier_floor_ppm)
+        limit = floor
         if count == 2:
             if self.sources[order[1]].mid_uticks - self.sources[order[0]].mid_uticks > limit:
                 self.sources[order[0]].verdict = SOURCE_DISAGREES
@@ -199,11 +208,11 @@ cdef class Reference:
                     deviations[at] = deviations[at - 1]
                     at -= 1
                 deviations[at] = off
-            off = mul_div(deviations[(count - 1) // 2], self.outlier_mads, 1)
+            off = deviations[(count - 1) >> 1] * self.outlier_mads     # below 2**60 * 8
             if off > limit:
                 limit = off
 
-        reach = mul_div(centre, self.clamp_ppm, PPM)
+        reach = part_c(centre, self.clamp_ppm)
         total = 0
         worst = 0
         trust = 0
@@ -241,31 +250,26 @@ cdef class Reference:
 
         if used_count == 0:
             return MISSING
-        # Weights in millionths, so that the recorded ones give the recorded price. Shifting the
-        # total below 2**42 first keeps the product in 64 bits.
-        shift = 22 - clz(<unsigned long long>total)
-        if shift < 0:
-            shift = 0
-        total >>= shift
+        # Weights in millionths, so that the recorded ones give the recorded price.
+        to_ppm = <double>PPM / <double>total
         lowest = prices[0]      # the used are in order of price
         sum_ = 0
         rest = 0
         for i in range(used_count):
-            off = floor_div((weights[i] >> shift) * PPM, total)
+            off = <int64_t>(<double>weights[i] * to_ppm)
             self.sources[used[i]].weight_ppm = off
             rest += off
             sum_ = sum_ + <i128>off * (prices[i] - lowest)
         self.used_count = used_count
 
         # Confidence: share of the trust that is in, less the dispersion, none at twice the floor.
-        share = floor_div(trust * PPM, self.trust_ppm_sum)
-        floor = 2 * mul_div(centre, self.outlier_floor_ppm, PPM)
+        share = PPM if trust == self.trust_ppm_sum else floor_div(trust * PPM, self.trust_ppm_sum)
         if worst == 0:
             self.confidence_ppm = share
-        elif worst >= floor:
+        elif worst >= 2 * floor:
             self.confidence_ppm = 0
         else:
-            self.confidence_ppm = share - mul_div(share, worst, floor)
+            self.confidence_ppm = share - mul_div(share, worst, 2 * floor)
         return lowest + wide_floor_div(sum_, rest)
 
     # ---------------------------------------------------------------- Python face
@@ -301,6 +305,7 @@ cdef class Reference:
         source.mid_uticks = MISSING
         source.spread_uticks = MISSING
         source.age_ns_max = age_ns_max
+        source.age_steps_per_ns = <double>(AGE_STEPS >> 1) / <double>age_ns_max
         source.spread_uticks_max = spread_uticks_max
         source.trust_ppm = trust_ppm
         source.scale_num = scale_num

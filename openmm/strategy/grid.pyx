@@ -5,6 +5,7 @@ from cython cimport final
 from libc.string cimport memset
 
 from openmm._fast.quotes cimport grid_ladder_c, ladder_to_py, load_spec
+from openmm._fast.units cimport isqrt
 
 from openmm.strategy.parameters import GridParameters
 
@@ -38,7 +39,7 @@ cdef class GridStrategy(Strategy):
         cdef GridParams grid
         if not isinstance(value, GridParameters):
             raise TypeError(f"params must be GridParameters: {value!r}")
-        grid = dict(value.fields(), reserved=0)
+        grid = dict(value.fields(), rest_root_ppm=isqrt(value.rest_ns * 1000))
         self.grid = grid
         self.parameters = value
 

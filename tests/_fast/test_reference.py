@@ -198,6 +198,7 @@ def test_confidence_falls_with_dispersion() -> None:
         {"outlier_floor_ppm": 0},
         {"clamp_ppm": PPM + 1},
         {"outlier_mads": 0},
+        {"outlier_mads": 8},
         {"weight_cap_ppm": 500_000},
     ],
     ids=str,

@@ -56,7 +56,7 @@ def judge(source: Source, now_ns: int) -> str:
 
 def raw_weight(source: Source, now_ns: int) -> int:
     age = max(0, now_ns - source.recv_ns)
-    faded = 1024 - 512 * age // source.age_ns_max
+    faded = 1024 - int(age * (512 / source.age_ns_max))
     return source.trust * min(isqrt(source.depth), 1 << 27) * faded
 
 
@@ -128,9 +128,8 @@ def compute(
             rest = sum(raw[j] for j in used if j != i)
             raw[i] = min(raw[i], rest * weight_cap_ppm // (PPM - weight_cap_ppm))
     total = sum(raw[i] for i in used)
-    shift = max(0, total.bit_length() - 42)
     for i in used:
-        weights[i] = (raw[i] >> shift) * PPM // (total >> shift)
+        weights[i] = int(raw[i] * (PPM / total))
     price = floor(
         Fraction(sum(weights[i] * clamped[i] for i in used), sum(weights[i] for i in used))
     )
