@@ -58,13 +58,13 @@ cdef class Planner:
     cdef int64_t wanted_key[2][LEVELS_MAX]
     cdef int64_t wanted_lots[2][LEVELS_MAX]
     cdef int32_t holder[2][LEVELS_MAX]      # seat that serves or holds a level, -1 when none
-    cdef int64_t* score                     # (ORDERS_MAX + 1) x (LEVELS_MAX + 1)
+    cdef int64_t near_ticks[2]              # tolerance of this plan, by side
     cdef bint unchanged_c(self, const Ladder* ladder, OrderTable table, int64_t now_ns) noexcept nogil
     cdef void seat_c(self, const Ladder* ladder, int book_side, OrderTable table, int64_t now_ns) noexcept nogil
     cdef int64_t fit_c(self, int book_side, int seat, int level) noexcept nogil
+    cdef int64_t tolerance_c(self, const Ladder* ladder, int book_side) noexcept nogil
     cdef void match_c(self, int book_side) noexcept nogil
-    cdef void match_apart_c(self, int book_side) noexcept nogil
-    cdef void match_close_c(self, int book_side) noexcept nogil
+    cdef void hold_c(self, int book_side, bint fixed) noexcept nogil
     cdef void decide_c(self, int book_side, OrderTable table) noexcept nogil
     cdef void emit_c(self, int book_side, int kind, int crossing) noexcept nogil
     cdef void push_c(self, int kind, int why, uint64_t seq, int side, int level, int64_t price_ticks, int64_t qty_lots) noexcept nogil

@@ -4,45 +4,47 @@ A side's orders and wanted levels, both best first, are matched one to one and i
 that as many orders as possible stay untouched; a ladder that shifts by one level moves one order.
 What is left over is paired in price order and amended (or cancelled, where the venue cannot amend),
 the rest is cancelled or placed. Orders with a request under way are never touched and each holds a
-level: nothing is sent for a level whose order may still be alive.
+level: nothing is placed for a level whose order may still be alive.
 
-No action may meet one of our own orders of the other side, at its present or its pending price: such
-an amend or place waits until the other order is proven out of the way. So no reordering and no
-refusal at the venue makes us trade with ourselves.
+No action may meet one of our own orders, at its present or its pending price: such an amend or place
+waits until the other order is proven out of the way. So no reordering and no refusal at the venue
+makes us trade with ourselves. Specification: tests/oracles/planner.py.
 """
 
 from typing import NamedTuple
 
 from cython cimport final
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.stdlib cimport free, malloc
 
 from openmm._fast.orders cimport (
-    FLIGHT_CANCEL, FLIGHT_DOUBT, OPEN, ORDERS_MAX, PARTIALLY_FILLED, Order, OrderTable,
+    FLIGHT_CANCEL, FLIGHT_DOUBT, OPEN, PARTIALLY_FILLED, PENDING_CANCEL, Order, OrderTable,
 )
-from openmm._fast.quotes cimport LEVELS_MAX, Ladder
+from openmm._fast.quotes cimport LEVELS_MAX, Ladder, Level
 from openmm._fast.units cimport ASK, BID, BUY, PPM, SELL, i128
 
 cdef enum:
     NO_LEVEL = -1
-    SCORE_ROW = LEVELS_MAX + 1
     # Kinds of seat.
     MOVABLE = 0
-    STALE = 1        # to be cancelled for its age; holds its level until that is proven
-    FIXED = 2        # a request is under way, or unknown
+    STALE = 1        # to be cancelled for its age
+    LEAVING = 2      # a cancel is under way
+    FIXED = 3        # another request is under way, or unknown
 
-# Weights of a match, in lexicographic order: a level that is held, an order kept, an order that only
-# changes its quantity; then the smaller distance. No sum over LEVELS_MAX reaches the next weight.
+# Weights of a match, in lexicographic order: a level that is held by an order that may be about to
+# rest there, an order kept, an order that only changes its quantity, an order that is on its way out;
+# then the smaller distance. No sum over LEVELS_MAX reaches the next weight.
 cdef extern from * nogil:
     """
-    #define OPENMM_FIT_HELD (INT64_C(1) << 54)
-    #define OPENMM_FIT_KEPT (INT64_C(1) << 46)
-    #define OPENMM_FIT_RESIZED (INT64_C(1) << 38)
+    #define OPENMM_FIT_HELD (INT64_C(1) << 56)
+    #define OPENMM_FIT_KEPT (INT64_C(1) << 50)
+    #define OPENMM_FIT_RESIZED (INT64_C(1) << 44)
+    #define OPENMM_FIT_LEAVING (INT64_C(1) << 38)
     #define OPENMM_DISTANCE_MAX (INT64_C(1) << 30)
     """
     const int64_t FIT_HELD "OPENMM_FIT_HELD"
     const int64_t FIT_KEPT "OPENMM_FIT_KEPT"
     const int64_t FIT_RESIZED "OPENMM_FIT_RESIZED"
+    const int64_t FIT_LEAVING "OPENMM_FIT_LEAVING"
     const int64_t DISTANCE_MAX "OPENMM_DISTANCE_MAX"
 
 
@@ -61,14 +63,18 @@ cdef inline bint qty_fits(int64_t remaining_lots, int64_t wanted_lots, int64_t t
     return (<i128>off) * (<i128>PPM) <= (<i128>tolerance_ppm) * (<i128>wanted_lots)
 
 
-cdef inline bint blocked(OrderTable table, int side, int64_t price_ticks) noexcept nogil:
-    """Whether the price meets a live own order of the other side."""
+cdef inline bint blocked(OrderTable table, int side, int64_t price_ticks, uint64_t seq) noexcept nogil:
+    """Whether the price meets a live own order: another of the side there, or one of the other side."""
     cdef int64_t own
     if side == BUY:
         own = table.best_own_ticks_c(SELL)
-        return own != 0 and price_ticks >= own
-    own = table.best_own_ticks_c(BUY)
-    return own != 0 and price_ticks <= own
+        if own != 0 and price_ticks >= own:
+            return True
+    else:
+        own = table.best_own_ticks_c(BUY)
+        if own != 0 and price_ticks <= own:
+            return True
+    return table.has_price_c(side, price_ticks, seq)
 
 
 class ActionView(NamedTuple):
@@ -88,7 +94,8 @@ cdef class Planner:
     """Plan the actions that turn the live orders into the wanted ladder.
 
     Args:
-        tolerance_ticks: an order this near its wanted price stays.
+        tolerance_ticks: an order this near its wanted price stays; cut to less than half the
+            distance of the wanted levels where they are closer.
         qty_tolerance_ppm: a remaining quantity this near the wanted one stays.
         amend_supported: the venue changes orders in place.
         order_age_ns_max: orders created or amended longer ago are cancelled; 0 for no limit.
@@ -109,12 +116,6 @@ cdef class Planner:
         self.qty_tolerance_ppm = qty_tolerance_ppm
         self.amend_supported = amend_supported
         self.order_age_ns_max = order_age_ns_max
-        self.score = <int64_t*>malloc((ORDERS_MAX + 1) * SCORE_ROW * sizeof(int64_t))
-        if self.score == NULL:
-            raise MemoryError()
-
-    def __dealloc__(self):
-        free(self.score)
 
     # ---------------------------------------------------------------- C face
 
@@ -124,11 +125,14 @@ cdef class Planner:
         cdef int side
         cdef Seat* seat
         self.count = 0
+        self.near_ticks[<int>BID] = self.tolerance_c(ladder, BID)
+        self.near_ticks[<int>ASK] = self.tolerance_c(ladder, ASK)
         if self.unchanged_c(ladder, table, now_ns):
             return 0
         for side in range(2):
             self.seat_c(ladder, side, table, now_ns)
             self.match_c(side)
+            self.hold_c(side, True)
             self.decide_c(side, table)
         for side in range(2):
             self.emit_c(side, ACTION_CANCEL, 1)
@@ -148,7 +152,7 @@ cdef class Planner:
         for i in range(LEVELS_MAX):
             for side in range(2):
                 if i < self.wanted_count[side] and self.holder[side][i] == NO_LEVEL:
-                    if not blocked(table, BUY if side == BID else SELL, ladder.levels[side][i].price_ticks):
+                    if not blocked(table, BUY if side == BID else SELL, ladder.levels[side][i].price_ticks, 0):
                         self.push_c(
                             ACTION_PLACE, WHY_MISSING, 0, BUY if side == BID else SELL, i,
                             ladder.levels[side][i].price_ticks, ladder.levels[side][i].qty_lots,
@@ -169,6 +173,20 @@ cdef class Planner:
         return self.count
 
     # ---------------------------------------------------------------- private
+
+    cdef int64_t tolerance_c(self, const Ladder* ladder, int book_side) noexcept nogil:
+        """Cut the tolerance to less than half the distance of levels: an order is near one level at most."""
+        cdef int j
+        cdef int64_t gap, least = 2 * self.tolerance_ticks + 1
+        cdef int sign = -1 if book_side == BID else 1
+        cdef const Level* levels = &ladder.levels[book_side][0]
+        if ladder.count[book_side] > LEVELS_MAX:
+            return 0
+        for j in range(1, ladder.count[book_side]):
+            gap = sign * (levels[j].price_ticks - levels[j - 1].price_ticks)
+            if gap < least:
+                least = gap
+        return (least - 1) >> 1 if least > 0 else 0
 
     cdef bint unchanged_c(self, const Ladder* ladder, OrderTable table, int64_t now_ns) noexcept nogil:
         """Prove cheaply that every order serves its own level and no level is free."""
@@ -195,7 +213,7 @@ cdef class Planner:
                 return False
             taken[side] |= (<uint64_t>1) << level
             off = order.price_ticks - ladder.levels[side][level].price_ticks
-            if off > self.tolerance_ticks or off < -self.tolerance_ticks:
+            if off > self.near_ticks[side] or off < -self.near_ticks[side]:
                 return False
             if not qty_fits(
                 order.qty_lots - order.filled_lots, ladder.levels[side][level].qty_lots, self.qty_tolerance_ppm
@@ -240,7 +258,9 @@ cdef class Planner:
             seat.why = WHY_UNDECIDED
             seat.action = ACTION_UNDECIDED
             seat.crossing = 0
-            if order.state != OPEN and order.state != PARTIALLY_FILLED:
+            if order.state == PENDING_CANCEL:
+                seat.kind = LEAVING
+            elif order.state != OPEN and order.state != PARTIALLY_FILLED:
                 seat.kind = FIXED
             elif self.order_age_ns_max and now_ns - order.amended_ns > self.order_age_ns_max:
                 seat.kind = STALE
@@ -262,10 +282,12 @@ cdef class Planner:
         cdef int64_t distance = it.key - self.wanted_key[book_side][level]
         if distance < 0:
             distance = -distance
-        if distance > self.tolerance_ticks:
+        if distance > self.near_ticks[book_side]:
             return 0
-        if it.kind != MOVABLE:
+        if it.kind == FIXED:
             return FIT_HELD - distance
+        if it.kind != MOVABLE:
+            return FIT_LEAVING - distance
         if it.crossing:
             return 0
         if qty_fits(
@@ -274,28 +296,21 @@ cdef class Planner:
             return FIT_KEPT - distance
         return FIT_RESIZED - distance
 
-    cdef void match_c(self, int book_side) noexcept nogil:
-        """Match orders and levels within the tolerance, then let orders under way hold the nearest."""
+    cdef void hold_c(self, int book_side, bint fixed) noexcept nogil:
+        """Let orders that serve no level hold the nearest free one: nothing is placed there meanwhile."""
         cdef int i, j, nearest
-        cdef bint apart = True
         cdef int64_t distance, least
-        cdef int64_t* keys = &self.wanted_key[book_side][0]
-        for j in range(1, self.wanted_count[book_side]):
-            if keys[j] - keys[j - 1] <= 2 * self.tolerance_ticks:
-                apart = False
-        if apart:
-            self.match_apart_c(book_side)
-        else:
-            self.match_close_c(book_side)
         for i in range(self.seat_count[book_side]):
             if self.seats[book_side][i].level != NO_LEVEL or self.seats[book_side][i].kind == MOVABLE:
+                continue
+            if (self.seats[book_side][i].kind == FIXED) != fixed:
                 continue
             nearest = NO_LEVEL
             least = 0
             for j in range(self.wanted_count[book_side]):
                 if self.holder[book_side][j] != NO_LEVEL:
                     continue
-                distance = self.seats[book_side][i].key - keys[j]
+                distance = self.seats[book_side][i].key - self.wanted_key[book_side][j]
                 if distance < 0:
                     distance = -distance
                 if nearest == NO_LEVEL or distance < least:
@@ -305,15 +320,15 @@ cdef class Planner:
                 self.seats[book_side][i].level = nearest
                 self.holder[book_side][nearest] = i
 
-    cdef void match_apart_c(self, int book_side) noexcept nogil:
-        """Match when no order is near two levels: each level takes its best fit."""
+    cdef void match_c(self, int book_side) noexcept nogil:
+        """Let each level take its best fit. No order is near two levels: see `tolerance_c`."""
         cdef int i, level = 0
         cdef int holder
         cdef int64_t fit
         for i in range(self.seat_count[book_side]):
             while (
                 level < self.wanted_count[book_side]
-                and self.wanted_key[book_side][level] + self.tolerance_ticks < self.seats[book_side][i].key
+                and self.wanted_key[book_side][level] + self.near_ticks[book_side] < self.seats[book_side][i].key
             ):
                 level += 1
             if level == self.wanted_count[book_side]:
@@ -328,41 +343,6 @@ cdef class Planner:
                 self.seats[book_side][holder].level = NO_LEVEL
             self.holder[book_side][level] = i
             self.seats[book_side][i].level = level
-
-    cdef void match_close_c(self, int book_side) noexcept nogil:
-        """Match when tolerances overlap: the heaviest monotone matching, by dynamic programming."""
-        cdef int i, j
-        cdef int m = self.seat_count[book_side]
-        cdef int n = self.wanted_count[book_side]
-        cdef int64_t fit, best
-        cdef int64_t* row
-        for j in range(n + 1):
-            self.score[j] = 0
-        for i in range(1, m + 1):
-            row = &self.score[i * SCORE_ROW]
-            row[0] = 0
-            for j in range(1, n + 1):
-                best = row[j - 1 - SCORE_ROW]
-                fit = self.fit_c(book_side, i - 1, j - 1)
-                best = best + fit if fit else 0
-                if row[j - SCORE_ROW] > best:
-                    best = row[j - SCORE_ROW]
-                if row[j - 1] > best:
-                    best = row[j - 1]
-                row[j] = best
-        i = m
-        j = n
-        while i > 0 and j > 0:
-            row = &self.score[i * SCORE_ROW]
-            if row[j] == row[j - SCORE_ROW]:
-                i -= 1
-            elif row[j] == row[j - 1]:
-                j -= 1
-            else:
-                i -= 1
-                j -= 1
-                self.seats[book_side][i].level = j
-                self.holder[book_side][j] = i
 
     cdef void decide_c(self, int book_side, OrderTable table) noexcept nogil:
         """Choose the action of each order, and let movable leftovers take the free levels in turn."""
@@ -396,10 +376,14 @@ cdef class Planner:
                 seat.why = WHY_CROSSING if seat.crossing else WHY_MOVED
                 if not self.amend_supported:
                     seat.action = ACTION_CANCEL
-                elif not blocked(table, order_side, sign * self.wanted_key[book_side][free_level]):
+                elif not blocked(table, order_side, sign * self.wanted_key[book_side][free_level], seat.order.seq):
                     seat.action = ACTION_AMEND
                 elif seat.crossing:
                     seat.action = ACTION_CANCEL
+        # Those on their way out come last: they keep a level from being filled, not an order from moving.
+        self.hold_c(book_side, False)
+        for i in range(self.seat_count[book_side]):
+            seat = &self.seats[book_side][i]
             if seat.level != NO_LEVEL:
                 seat.order.level = <uint8_t>seat.level
 

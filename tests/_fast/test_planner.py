@@ -1,0 +1,486 @@
+"""The planner: table of cases, then properties over random tables and ladders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openmm._fast.orders import OrderEvent, OrderState, OrderTable, OrderView, Transition
+from openmm._fast.planner import ActionKind, ActionView, ActionWhy, Planner
+from openmm._fast.units import Side
+from tests.oracles import planner as oracle
+
+BUY, SELL = Side.BUY, Side.SELL
+CANCEL, AMEND, PLACE = ActionKind.ACTION_CANCEL, ActionKind.ACTION_AMEND, ActionKind.ACTION_PLACE
+Level = tuple[int, int]
+
+
+def rested(table: OrderTable, side: int, price: int, qty: int = 10, level: int = 0) -> int:
+    seq = table.place(side, level, price, qty, now_ns=1)
+    assert table.event(seq, OrderEvent.EV_ACKED, 1) is Transition.TR_OK
+    return seq
+
+
+def short(actions: list[ActionView]) -> list[tuple[str, str, int, int]]:
+    return [
+        (a.kind.name[7:], a.why.name[4:], a.seq if a.seq else a.side, a.price_ticks)
+        for a in actions
+    ]
+
+
+def apply(table: OrderTable, actions: list[ActionView], now_ns: int = 2) -> None:
+    """Send a plan: the table holds every request as under way."""
+    for action in actions:
+        if action.kind is PLACE:
+            table.place(
+                action.side, action.level, action.price_ticks, action.qty_lots, now_ns=now_ns
+            )
+        elif action.kind is AMEND:
+            sent = table.amend_sent(action.seq, action.price_ticks, action.qty_lots, now_ns)
+            assert sent is Transition.TR_OK
+        else:
+            assert table.cancel_sent(action.seq, now_ns) is Transition.TR_OK
+
+
+def answer(table: OrderTable, now_ns: int = 3) -> None:
+    """Let the venue do all that was asked."""
+    answers = {
+        OrderState.PENDING_NEW: OrderEvent.EV_ACKED,
+        OrderState.PENDING_AMEND: OrderEvent.EV_AMENDED,
+        OrderState.PENDING_CANCEL: OrderEvent.EV_CANCELLED,
+        OrderState.UNKNOWN: OrderEvent.EV_PROVEN_GONE,
+    }
+    for order in table.live():
+        if order.state in answers:
+            assert table.event(order.seq, answers[order.state], now_ns) is Transition.TR_OK
+
+
+# ------------------------------------------------------------------ cases
+
+
+def test_empty_table_places_every_level_best_first() -> None:
+    plan = Planner().plan([(99, 1), (98, 2)], [(101, 3), (102, 4)], OrderTable(), 1)
+    assert [(a.side, a.level, a.price_ticks, a.qty_lots) for a in plan] == [
+        (BUY, 0, 99, 1), (SELL, 0, 101, 3), (BUY, 1, 98, 2), (SELL, 1, 102, 4),
+    ]  # fmt: skip
+    assert all(a.kind is PLACE and a.why is ActionWhy.WHY_MISSING for a in plan)
+
+
+def test_unchanged_ladder_needs_nothing() -> None:
+    table = OrderTable()
+    rested(table, BUY, 99)
+    rested(table, SELL, 101)
+    assert Planner().plan([(99, 10)], [(101, 10)], table, 2) == []
+
+
+@pytest.mark.parametrize(("moved", "actions"), [(2, 0), (-2, 0), (3, 1), (-3, 1)])
+def test_order_within_the_tolerance_keeps_its_place(moved: int, actions: int) -> None:
+    table = OrderTable()
+    rested(table, BUY, 99)
+    assert len(Planner(tolerance_ticks=2).plan([(99 + moved, 10)], [], table, 2)) == actions
+
+
+@pytest.mark.parametrize(("wanted", "actions"), [(10, 0), (8, 0), (7, 1), (13, 0), (14, 1)])
+def test_quantity_within_the_tolerance_keeps_its_place(wanted: int, actions: int) -> None:
+    table = OrderTable()
+    rested(table, BUY, 99, 10)
+    plan = Planner(qty_tolerance_ppm=250_000).plan([(99, wanted)], [], table, 2)
+    assert len(plan) == actions
+    assert all(a.why is ActionWhy.WHY_RESIZED for a in plan)
+
+
+def test_moved_order_is_amended_to_the_total_quantity() -> None:
+    table = OrderTable()
+    seq = rested(table, BUY, 99, 10)
+    table.fill(seq, 99, 4, 2)
+    (action,) = Planner().plan([(97, 10)], [], table, 3)
+    assert short([action]) == [("AMEND", "MOVED", seq, 97)]
+    assert action.qty_lots == 14
+
+
+def test_tolerance_is_cut_where_levels_are_close() -> None:
+    table = OrderTable()
+    rested(table, BUY, 99)
+    near = Planner(tolerance_ticks=5)
+    assert near.plan([(97, 10), (92, 10)], [], table, 2)[0].kind is PLACE  # 2 of half of 5
+    assert near.plan([(97, 10), (93, 10)], [], table, 2)[0].kind is AMEND  # 1 of half of 4
+
+
+def test_resized_order_keeps_its_price_within_the_tolerance() -> None:
+    table = OrderTable()
+    seq = rested(table, BUY, 99, 10)
+    (action,) = Planner(tolerance_ticks=3).plan([(98, 5)], [], table, 3)
+    assert short([action]) == [("AMEND", "RESIZED", seq, 99)]
+    assert action.qty_lots == 5
+
+
+def test_shifted_ladder_moves_one_order() -> None:
+    table = OrderTable()
+    seqs = [rested(table, BUY, 99 - i, level=i) for i in range(5)]
+    plan = Planner().plan([(100 - i, 10) for i in range(5)], [], table, 2)
+    assert short(plan) == [("AMEND", "MOVED", seqs[4], 100)]
+
+
+def test_shifted_ladder_relabels_the_orders_it_keeps() -> None:
+    table = OrderTable()
+    for i in range(3):
+        rested(table, BUY, 99 - i, level=i)
+    ladder = [(100 - i, 10) for i in range(3)]
+    planner = Planner()
+    apply(table, planner.plan(ladder, [], table, 2))
+    answer(table)
+    assert planner.plan(ladder, [], table, 4) == []
+    assert {o.price_ticks: o.level for o in table.live()} == {100: 0, 99: 1, 98: 2}
+
+
+def test_surplus_order_is_cancelled() -> None:
+    table = OrderTable()
+    rested(table, BUY, 99)
+    seq = rested(table, BUY, 95)
+    assert short(Planner().plan([(99, 10)], [], table, 2)) == [("CANCEL", "UNWANTED", seq, 95)]
+
+
+def test_empty_ladder_cancels_all_that_rests() -> None:
+    table = OrderTable()
+    seqs = [rested(table, BUY, 99), rested(table, SELL, 101)]
+    table.place(BUY, 1, 98, 10, now_ns=1)
+    assert [a.seq for a in Planner().plan([], [], table, 2)] == seqs
+
+
+def test_order_with_a_cancel_under_way_displaces_no_order() -> None:
+    table = OrderTable()
+    rested(table, BUY, 499)
+    surplus = rested(table, BUY, 500)
+    planner = Planner(tolerance_ticks=1)
+    plan = planner.plan([(499, 10)], [], table, 2)
+    assert short(plan) == [("CANCEL", "UNWANTED", surplus, 500)]
+    apply(table, plan)
+    assert planner.plan([(499, 10)], [], table, 3) == []
+
+
+def test_order_that_waits_for_its_way_is_not_displaced_by_one_that_leaves() -> None:
+    table = OrderTable()
+    bid, ask = rested(table, BUY, 499), rested(table, SELL, 501)
+    leaving = rested(table, BUY, 498)
+    table.cancel_sent(leaving, 2)
+    table.cancel_sent(ask, 2)
+    planner = Planner()
+    assert planner.plan([(501, 10)], [], table, 3) == []
+    table.event(ask, OrderEvent.EV_CANCELLED, 4)
+    assert short(planner.plan([(501, 10)], [], table, 5)) == [("AMEND", "MOVED", bid, 501)]
+
+
+def test_without_amend_the_level_waits_for_the_cancel() -> None:
+    table = OrderTable()
+    seq = rested(table, BUY, 99)
+    planner = Planner(amend_supported=False)
+    plan = planner.plan([(97, 10)], [], table, 2)
+    assert short(plan) == [("CANCEL", "MOVED", seq, 99)]
+    apply(table, plan)
+    assert planner.plan([(97, 10)], [], table, 3) == []
+    answer(table)
+    assert short(planner.plan([(97, 10)], [], table, 4)) == [("PLACE", "MISSING", BUY, 97)]
+
+
+@pytest.mark.parametrize(
+    "event", [OrderEvent.EV_UNDECIDED, OrderEvent.EV_CANCEL_SENT, OrderEvent.EV_TIMEOUT]
+)
+def test_order_under_way_is_not_touched_and_holds_its_level(event: OrderEvent) -> None:
+    table = OrderTable()
+    seq = table.place(BUY, 0, 99, 10, now_ns=1)
+    if event:
+        table.event(seq, event, 2)
+    planner = Planner()
+    assert planner.plan([(99, 10)], [], table, 3) == []
+    assert planner.plan([(80, 10)], [], table, 3) == []
+    assert planner.plan([], [], table, 3) == []
+    assert short(planner.plan([(80, 10), (79, 10)], [], table, 3)) == [
+        ("PLACE", "MISSING", BUY, 79)
+    ]
+
+
+def test_order_that_would_cross_the_wanted_asks_goes_first() -> None:
+    table = OrderTable()
+    seq = rested(table, BUY, 99)
+    rested(table, BUY, 90)
+    plan = Planner().plan([(95, 10), (88, 10)], [(97, 10)], table, 2)
+    assert short(plan)[:2] == [
+        ("AMEND", "CROSSING", seq, 95),
+        ("AMEND", "MOVED", table.live()[1].seq, 88),
+    ]
+    # The ask itself waits: our bid of 99 still stands.
+    assert len(plan) == 2
+
+
+def test_bid_waits_until_the_own_ask_is_out_of_the_way() -> None:
+    table = OrderTable()
+    bid, ask = rested(table, BUY, 99), rested(table, SELL, 101)
+    planner = Planner()
+    ladder: tuple[list[Level], list[Level]] = ([(109, 10)], [(111, 10)])
+    plan = planner.plan(*ladder, table, 2)
+    assert short(plan) == [("AMEND", "CROSSING", ask, 111)]
+    apply(table, plan)
+    assert planner.plan(*ladder, table, 3) == []
+    answer(table)
+    assert short(planner.plan(*ladder, table, 4)) == [("AMEND", "MOVED", bid, 109)]
+
+
+def test_small_move_up_amends_asks_first_and_down_bids_first() -> None:
+    table = OrderTable()
+    bid, ask = rested(table, BUY, 90), rested(table, SELL, 110)
+    assert [a.seq for a in Planner().plan([(92, 10)], [(112, 10)], table, 2)] == [ask, bid]
+    assert [a.seq for a in Planner().plan([(88, 10)], [(108, 10)], table, 2)] == [bid, ask]
+
+
+def test_crossed_own_book_is_opened_by_a_cancel() -> None:
+    table = OrderTable()
+    bid, ask = rested(table, BUY, 100), rested(table, SELL, 100)
+    plan = Planner().plan([(99, 10)], [(101, 10)], table, 2)
+    assert [(a.seq, a.kind) for a in plan] == [(bid, AMEND), (ask, AMEND)]
+    plan = Planner().plan([(105, 10)], [(106, 10)], table, 2)
+    assert short(plan) == [("AMEND", "CROSSING", ask, 106)]
+
+
+def test_stale_order_is_cancelled_and_its_level_waits() -> None:
+    table = OrderTable()
+    seq = rested(table, BUY, 99)
+    planner = Planner(order_age_ns_max=100)
+    assert planner.plan([(99, 10)], [], table, 101) == []
+    plan = planner.plan([(99, 10)], [], table, 102)
+    assert short(plan) == [("CANCEL", "STALE", seq, 99)]
+    apply(table, plan, 102)
+    answer(table, 103)
+    assert short(planner.plan([(99, 10)], [], table, 104)) == [("PLACE", "MISSING", BUY, 99)]
+
+
+def test_cancel_all_leaves_out_cancels_under_way_and_doubt() -> None:
+    table = OrderTable()
+    resting, pending = rested(table, BUY, 99), table.place(SELL, 0, 101, 10, now_ns=1)
+    amending, cancelling = rested(table, BUY, 98), rested(table, BUY, 97)
+    doubtful, silent = rested(table, BUY, 96), table.place(SELL, 1, 102, 10, now_ns=1)
+    table.amend_sent(amending, 95, 10, 2)
+    table.cancel_sent(cancelling, 2)
+    table.cancel_sent(doubtful, 2)
+    table.event(doubtful, OrderEvent.EV_CANCEL_REJECTED, 3)
+    table.event(silent, OrderEvent.EV_TIMEOUT, 3)
+    planner = Planner()
+    plan = planner.plan_cancel_all(table)
+    assert [a.seq for a in plan] == [resting, pending, amending, silent]
+    assert all(a.kind is CANCEL and a.why is ActionWhy.WHY_RISK for a in plan)
+    apply(table, plan)
+    assert planner.plan_cancel_all(table) == []
+
+
+def test_more_actions_than_fit_wait_for_the_next_plan() -> None:
+    table = OrderTable()
+    for i in range(200):
+        rested(table, BUY, i + 1)
+    planner = Planner()
+    assert len(planner.plan([], [], table, 2)) == 128
+    apply(table, planner.planned())
+    answer(table)
+    assert len(planner.plan([], [], table, 4)) == 72
+
+
+def test_bad_arguments_are_refused() -> None:
+    for bad in ((-1, 0, 0), (1 << 30, 0, 0), (0, -1, 0), (0, 0, -1)):
+        with pytest.raises(ValueError, match="must"):
+            Planner(bad[0], bad[1], True, bad[2])
+    with pytest.raises(ValueError, match="at most 32"):
+        Planner().plan([(i + 1, 1) for i in range(33)], [], OrderTable(), 1)
+    with pytest.raises(ValueError, match="must be positive"):
+        Planner().plan([(1, 0)], [], OrderTable(), 1)
+
+
+# ------------------------------------------------------------------ properties
+
+MID = 500
+
+
+@dataclass
+class World:
+    """A table in any state, a ladder, and a planner's settings."""
+
+    table: OrderTable
+    bids: list[Level]
+    asks: list[Level]
+    settings: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def planner(self) -> Planner:
+        """A planner of these settings."""
+        s = self.settings
+        return Planner(s["tolerance"], s["qty_ppm"], bool(s["amend"]), s["age"])
+
+
+STATES = st.sampled_from(["open"] * 6 + ["part", "new", "amend", "cancel", "unknown"])
+QTY = st.integers(5, 15)
+
+
+@st.composite
+def worlds(draw: st.DrawFn, quiet: bool = False) -> World:
+    """Draw a world; `quiet`: nothing under way, own bids below own asks."""
+    table = OrderTable()
+    wide = draw(st.sampled_from([3, 12, 60]))
+    own_mid = MID + draw(st.integers(-wide, wide))
+    now_ns = 1
+    for side in (BUY, SELL):
+        sign = -1 if side is BUY else 1
+        offsets = draw(st.lists(st.integers(1, wide), max_size=9, unique=True))
+        for offset in offsets:
+            state = "open" if quiet else draw(STATES)
+            price = own_mid + sign * offset
+            seq = table.place(side, draw(st.integers(0, 9)), price, draw(QTY), now_ns=now_ns)
+            if state in ("open", "part", "amend", "cancel"):
+                table.event(seq, OrderEvent.EV_ACKED, now_ns)
+            if state == "part":
+                table.fill(seq, price, draw(st.integers(1, 4)), now_ns)
+            elif state == "amend":
+                table.amend_sent(seq, price + sign * draw(st.integers(0, 9)), draw(QTY), now_ns)
+            elif state == "cancel":
+                table.cancel_sent(seq, now_ns)
+            elif state == "unknown":
+                table.event(seq, OrderEvent.EV_TIMEOUT, now_ns)
+            now_ns += 1
+    mid = MID + draw(st.integers(-wide, wide))
+    levels: list[list[Level]] = []
+    for sign in (-1, 1):
+        offsets = sorted(draw(st.lists(st.integers(1, wide), max_size=9, unique=True)))
+        levels.append([(mid + sign * offset, draw(QTY)) for offset in offsets])
+    settings_ = {
+        "tolerance": draw(st.sampled_from([0, 0, 1, 2, 5])),
+        "qty_ppm": draw(st.sampled_from([0, 200_000, 1_000_000])),
+        "amend": draw(st.sampled_from([1, 1, 0])),
+        "age": draw(st.sampled_from([0, 0, 8])),
+    }
+    return World(table, levels[0], levels[1], settings_)
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds())
+def test_plan_never_does_what_no_plan_may(world: World) -> None:
+    before = world.table.live()
+    plan = world.planner.plan(world.bids, world.asks, world.table, 12)
+    assert oracle.violations(before, plan, bool(world.settings["amend"])) == []
+    assert [o._replace(level=0) for o in world.table.live()] == [
+        o._replace(level=0) for o in before
+    ]
+    for side, levels in ((BUY, world.bids), (SELL, world.asks)):
+        own = [o for o in before if o.side == side]
+        placed = [a for a in plan if a.kind is PLACE and a.side == side]
+        gone = sum(a.kind is CANCEL and a.side == side for a in plan)
+        # One order a level: what was live, cancels included, and what is placed.
+        assert not placed or len(own) + len(placed) <= len(levels) + gone
+        resting = [o for o in own if o.state in oracle.RESTING]
+        assert len(own) - len(resting) + len(placed) <= max(len(levels), len(own) - len(resting))
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds())
+def test_second_plan_before_any_answer_is_empty(world: World) -> None:
+    planner = world.planner
+    apply(world.table, planner.plan(world.bids, world.asks, world.table, 12), 12)
+    assert planner.plan(world.bids, world.asks, world.table, 12) == []
+
+
+def resting_and_crossing(
+    world: World, side: int, now_ns: int
+) -> tuple[list[OrderView], set[int], set[int]]:
+    own = [o for o in world.table.live() if o.side == side]
+    age = world.settings["age"]
+    touchable = {
+        o.seq
+        for o in own
+        if o.state in oracle.RESTING and not (age and now_ns - o.amended_ns > age)
+    }
+    other = world.asks if side == BUY else world.bids
+    crossing = {
+        o.seq
+        for o in own
+        if o.seq in touchable
+        and other
+        and (o.price_ticks >= other[0][0] if side == BUY else o.price_ticks <= other[0][0])
+    }
+    return own, touchable, crossing
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds())
+def test_as_many_orders_stay_as_any_matching_allows(world: World) -> None:
+    """Compare what is kept with the best of all monotone matchings, found by search."""
+    qty_ppm = world.settings["qty_ppm"]
+    wanted: dict[int, tuple[int, int, int]] = {}
+    for side, levels in ((BUY, world.bids), (SELL, world.asks)):
+        tolerance = oracle.effective(levels, world.settings["tolerance"])
+        own, touchable, crossing = resting_and_crossing(world, side, 12)
+        leaving = {
+            o.seq
+            for o in own
+            if o.state is OrderState.PENDING_CANCEL
+            or (o.state in oracle.RESTING and o.seq not in touchable)
+        }
+        best = oracle.best_fit(own, levels, touchable, leaving, crossing, tolerance, qty_ppm)
+        wanted[side] = (best[1], best[2], len(touchable))
+    plan = world.planner.plan(world.bids, world.asks, world.table, 12)
+    for side in (BUY, SELL):
+        kept, resized, touchable_count = wanted[side]
+        changed = {
+            a.seq
+            for a in plan
+            if a.side == side and a.kind is not PLACE and a.why is not ActionWhy.WHY_STALE
+        }
+        count = sum(a.side == side and a.why is ActionWhy.WHY_RESIZED for a in plan)
+        assert count == resized
+        assert touchable_count - len(changed) >= kept
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds(quiet=True))
+def test_plan_is_as_small_as_can_be_when_nothing_is_in_the_way(world: World) -> None:
+    world.settings |= {"amend": 1, "age": 0}
+    qty_ppm = world.settings["qty_ppm"]
+    bound = 0
+    for side, levels in ((BUY, world.bids), (SELL, world.asks)):
+        tolerance = oracle.effective(levels, world.settings["tolerance"])
+        own, touchable, crossing = resting_and_crossing(world, side, 12)
+        bound += oracle.action_count(own, levels, touchable, crossing, tolerance, qty_ppm)
+    totals = world.table.totals()
+    plan = world.planner.plan(world.bids, world.asks, world.table, 12)
+    blocked = (
+        world.bids and totals.best_sell_ticks and world.bids[0][0] >= totals.best_sell_ticks
+    ) or (world.asks and totals.best_buy_ticks and world.asks[0][0] <= totals.best_buy_ticks)
+    assert len(plan) <= bound
+    if not blocked:
+        assert len(plan) == bound
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds())
+def test_answered_plans_reach_the_wanted_ladder(world: World) -> None:
+    """Plan and answer by turns: within a few rounds the live orders are the ladder."""
+    planner = world.planner
+    now_ns = 12
+    for _ in range(5):
+        if world.settings["age"]:
+            now_ns = 12  # time stands still, or the young orders age too
+        plan = planner.plan(world.bids, world.asks, world.table, now_ns)
+        apply(world.table, plan, now_ns)
+        answer(world.table, now_ns)
+    assert planner.plan(world.bids, world.asks, world.table, now_ns) == []
+    qty_ppm = world.settings["qty_ppm"]
+    best: dict[int, int] = {}
+    for side, levels in ((BUY, world.bids), (SELL, world.asks)):
+        tolerance = oracle.effective(levels, world.settings["tolerance"])
+        own = [o for o in world.table.live() if o.side == side]
+        assert len(own) == len(levels)
+        assert sorted(o.level for o in own) == list(range(len(levels)))
+        for order in own:
+            assert oracle.near(order, levels[order.level], tolerance)
+            assert oracle.sized(order, levels[order.level], qty_ppm)
+        prices = sorted(o.price_ticks for o in own)
+        best[side] = (prices[-1] if side is BUY else prices[0]) if prices else 0
+    if best[BUY] and best[SELL]:
+        assert best[BUY] < best[SELL]
