@@ -129,7 +129,9 @@ def _head(path: Path, line: bytes) -> Capture:
 
 def _frame(path: Path, file: IO[bytes], line: bytes, offset: int) -> Frame:
     parts = line.split()
-    if len(parts) != 2 or not line.endswith(b"\n") or not all(part.isdigit() for part in parts):
+    if not line.endswith(b"\n") and len(line) < HEADER_BYTES_MAX:
+        raise ProtocolError(f"{path}: cut in a frame's header at byte {offset}")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts):
         raise ProtocolError(f"{path}: frame header expected at byte {offset}; got {line[:40]!r}")
     recv_ns, n_bytes = int(parts[0]), int(parts[1])
     if n_bytes > FRAME_BYTES_MAX:
