@@ -48,7 +48,7 @@ def paper_venue(config: BotConfig, instrument: Instrument, clock: EventClock) ->
         raise ConfigError("venue.maker_fee", "nothing", "a fee: the venue does not tell it here")
     return PaperVenue(
         instrument, (maker, taker), paper_balances(config, instrument), seed=0,
-        depth=config.quoted.depth,
+        depth=config.quoted.depth, latency_ns=config.paper.latency_ns,
     )  # fmt: skip
 
 

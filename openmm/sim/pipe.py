@@ -63,13 +63,17 @@ class Pipe:
         """Send a client frame; it reaches the venue after its delay."""
         self._going.append((self._inward.due_ns(now_ns), frame))
 
-    def receive(self, now_ns: int) -> list[bytes]:
-        """Let time pass to `now_ns`; return what has reached the client by then, in order."""
+    def step(self, now_ns: int) -> None:
+        """Let time pass to `now_ns` at the venue: what has reached it by then is carried out."""
         while self._going and self._going[0][0] <= now_ns:
             due_ns, frame = self._going.popleft()
             self._pass(due_ns)
             self._leave(self.session.on_client_frame(frame, due_ns), due_ns)
         self._pass(now_ns)
+
+    def receive(self, now_ns: int) -> list[bytes]:
+        """Let time pass to `now_ns`; return what has reached the client by then, in order."""
+        self.step(now_ns)
         arrived = []
         while self._coming and self._coming[0][0] <= now_ns:
             arrived.append(self._coming.popleft()[1])
@@ -105,6 +109,8 @@ class PaperVenue:
         balances: what the paper account opens with.
         seed: makes the ids.
         depth: the depth the public book is subscribed at.
+        latency_ns: one way, of the private connection.
+        jitter_ns: mean of the exponential part on top, seeded.
     """
 
     def __init__(
@@ -115,7 +121,10 @@ class PaperVenue:
         seed: int,
         depth: int = 10,
         tier: str = "pro",
+        latency_ns: int = 0,
+        jitter_ns: int = 0,
     ) -> None:
+        self._link = (latency_ns, jitter_ns, seed)
         self.core = VenueCore([instrument], seed, recorded=[instrument.name])
         self.account = self.core.open_account(
             DEMO_KEY, base64.b64decode(DEMO_SECRET), balances, TIERS[tier], *fees_ppm
@@ -125,8 +134,7 @@ class PaperVenue:
         self._feed = RecordedFeed(instrument, depth, printed=False)
         self._lost = True  # until a snapshot: what the market looks like is not known
         self.bad_frame_count = 0
-        self._session = self.gateway.connect(0, private=True)
-        self._queue: deque[bytes] = deque()
+        self._pipe = Pipe(self.gateway, True, 0, *self._link)
 
     api_key = DEMO_KEY
     api_secret = DEMO_SECRET
@@ -137,7 +145,7 @@ class PaperVenue:
         A book message that does not fit empties the recorded book until the next snapshot:
         nothing fills meanwhile. `bad_frame_count` counts them.
         """
-        self.core.advance(now_ns)
+        self._pipe.step(now_ns)
         if self._lost and b'"snapshot"' not in frame:
             return
         try:
@@ -149,27 +157,23 @@ class PaperVenue:
             self.core.recording(self._feed.pair.name).clear()
 
     def on_client_frame(self, frame: bytes, now_ns: int) -> None:
-        """Take a request of the private connection; its replies wait in `poll`."""
-        self._queue.extend(self._session.on_client_frame(frame, now_ns))
+        """Take a request of the private connection; its replies come with `poll`."""
+        self._pipe.send(frame, now_ns)
 
     def poll(self, now_ns: int) -> list[bytes]:
-        """Return private messages that wait, timers and heartbeats included."""
-        self.core.advance(now_ns)
-        frames = list(self._queue)
-        self._queue.clear()
-        return frames + self._session.poll(now_ns)
+        """Return private messages that have arrived, timers and heartbeats included."""
+        return self._pipe.receive(now_ns)
 
     def reconnect(self, now_ns: int) -> None:
         """Start a new private connection; messages of the old one are lost."""
-        self.gateway.drop(self._session)
-        self._queue.clear()
-        self._session = self.gateway.connect(now_ns, private=True)
+        self._pipe.close()
+        self._pipe = Pipe(self.gateway, True, now_ns, *self._link)
 
     def rest(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, now_ns: int
     ) -> tuple[int, bytes]:
         """Answer a REST request: HTTP status and JSON."""
-        self.core.advance(now_ns)
+        self._pipe.step(now_ns)
         return self._rest.answer(method, path, headers, body, now_ns)
 
     def statement(self) -> dict[str, object]:

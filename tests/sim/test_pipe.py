@@ -153,3 +153,17 @@ def test_a_new_private_connection_loses_waiting_messages_not_orders() -> None:
     assert [loads(f)["channel"] for f in trader.venue.poll(T0)] == ["status"]
     replies = trader.ask("subscribe", channel="executions")
     assert [row["order_status"] for row in replies[1]["data"]] == ["new"]
+
+
+def test_paper_latency_lets_the_market_move_before_an_order_arrives() -> None:
+    balances = {"BTC": Decimal(1), "USD": Decimal(50_000)}
+    venue = PaperVenue(BTC, (0, 1000), balances, seed=1, latency_ns=5 * MS)
+    venue.on_public_frame(SNAPSHOT, T0)
+    trader = Trader()
+    trader.venue, trader.nonce = venue, 0
+    trader.token = trader.rest("GetWebSocketsToken")["token"]
+    assert [m for m in trader.buy(1000.5, 0.5, post_only=True) if m.get("method")] == []
+    venue.on_public_frame(book_frame("update", {}, {"1000.5": "0.2"}), T0 + 4 * MS)
+    assert venue.poll(T0 + 9 * MS) == []
+    (reply,) = [loads(frame) for frame in venue.poll(T0 + 10 * MS)]
+    assert reply["error"] == "EOrder:Post only order"
