@@ -5,7 +5,7 @@ from openmm._fast.book cimport Book, BookState
 from openmm._fast.checks cimport Approved, Checks, RiskInputs
 from openmm._fast.inventory cimport Inventory
 from openmm._fast.latency cimport StageLatency
-from openmm._fast.orders cimport OrderTable
+from openmm._fast.orders cimport Order, OrderTable
 from openmm._fast.planner cimport ACTIONS_MAX, ActionWhy, Planner
 from openmm._fast.ports cimport (
     Decoded, Decoder, Encoder, OutBatch, Sink, Strategy, Trade, Transport,
@@ -53,7 +53,6 @@ cdef class Pipeline:
     # --- when to re-quote
     cdef int64_t requote_uticks         # reference moves up to this are ignored
     cdef int64_t last_reference_uticks
-    cdef int64_t tolerance_ticks        # as configured; the planner's grows as the budget shrinks
     cdef bint dirty                     # decide at the next batch end
     cdef bint forced                    # inventory, orders or risk changed: do not skip
     cdef int32_t one_sided
@@ -84,6 +83,7 @@ cdef class Pipeline:
     cdef readonly uint64_t skipped_count
     cdef readonly uint64_t requote_count
     cdef readonly uint64_t sent_count        # order actions handed to the transport
+    cdef readonly uint64_t spared_count      # moves not worth their message
     cdef readonly uint64_t placed_count
     cdef readonly uint64_t amended_count
     cdef readonly uint64_t cancel_count
@@ -98,7 +98,7 @@ cdef class Pipeline:
         self, Feed feed, const char* data, Py_ssize_t n_bytes, int64_t recv_ns, int64_t stamp, bint last
     ) noexcept
     cdef Decision decide_c(self, Feed feed, int64_t now_ns, int64_t stamp) noexcept
-    cdef int64_t patience_c(self, int64_t now_ns) noexcept nogil
+    cdef int64_t worth_c(self, const Order* order, int64_t now_ns) noexcept nogil
     cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept
     cdef Decision send_c(self, int64_t now_ns, int64_t stamp) noexcept
     cdef void refresh_c(self, Feed feed, int64_t now_ns) noexcept nogil

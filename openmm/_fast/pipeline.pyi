@@ -56,6 +56,7 @@ class Pipeline:
     skipped_count: int
     requote_count: int
     sent_count: int
+    spared_count: int
     placed_count: int
     amended_count: int
     cancel_count: int

@@ -8,7 +8,7 @@ same tables between frames and then calls `requote`.
 
 from cython cimport final
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -26,7 +26,7 @@ from openmm._fast.orders cimport (
     Order, OrderTable,
 )
 from openmm._fast.planner cimport (
-    ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_RISK, Action, ActionWhy, Planner,
+    ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_MOVED, WHY_RISK, Action, ActionWhy, Planner,
 )
 from openmm._fast.ports cimport (
     DECODED_BOOK, DECODED_BROKEN, DECODED_TRADE, Decoded, Decoder, Encoder, Strategy, Trade,
@@ -132,7 +132,6 @@ cdef class Pipeline:
         self.tape = tape
         self.latency = latency
         self.spec = checks.spec
-        self.tolerance_ticks = planner.tolerance_ticks
         self.requote_uticks = requote_uticks
         self.own_in_book = own_in_book
         self.last_reference_uticks = MISSING
@@ -257,7 +256,6 @@ cdef class Pipeline:
         self.one_sided = self.strategy.one_sided_c()
         self.requote_count += 1
         self.stamps[3] = stamp_c()
-        self.planner.tolerance_ticks = self.patience_c(now_ns)
         self.planner.plan_c(&self.ladder, self.table, now_ns)
         self.stamps[4] = stamp_c()
         if self.planner.count == 0:
@@ -275,20 +273,29 @@ cdef class Pipeline:
         self.last_decision = self.send_c(now_ns, stamp)
         return self.last_decision
 
-    cdef int64_t patience_c(self, int64_t now_ns) noexcept nogil:
-        """Return the planner's tolerance: the scarcer the venue's message budget, the larger.
+    cdef int64_t worth_c(self, const Order* order, int64_t now_ns) noexcept nogil:
+        """Return how far an order may stand off its wanted price before moving it pays, in ticks.
 
-        The configured one while less than half of what quotes may use is used, then twice, from
-        three quarters on four times: the budget lasts through a fast market instead of ending in it.
+        The tolerance while the venue's message budget is fresh. From a quarter of it used, times
+        what an amend at the order's age costs over the cheapest one; from half, twice that; from
+        three quarters, four times: the budget lasts through a fast market instead of ending in it.
+        Never beyond a quarter of the spread, or the order is no longer the quote that was meant.
         """
-        cdef int64_t usable
-        self.checks.budget.decay_c(now_ns)
-        usable = self.checks.budget.threshold_milli - self.checks.budget.reserve_milli
-        if 4 * self.checks.budget.level_milli >= 3 * usable:
-            return 4 * self.tolerance_ticks
-        if 2 * self.checks.budget.level_milli >= usable:
-            return 2 * self.tolerance_ticks
-        return self.tolerance_ticks
+        cdef int64_t usable = self.checks.budget.threshold_milli - self.checks.budget.reserve_milli
+        cdef int64_t level = self.checks.budget.level_milli
+        cdef int64_t worth = self.planner.tolerance_ticks
+        cdef int64_t cheapest, most
+        if 4 * level < usable:
+            return worth
+        cheapest = self.checks.budget.cost_c(ACTION_AMEND, INT64_MAX)
+        if cheapest > 0:
+            worth = worth * self.checks.budget.cost_c(ACTION_AMEND, now_ns - order.amended_ns) // cheapest
+        if 4 * level >= 3 * usable:
+            worth *= 4
+        elif 2 * level >= usable:
+            worth *= 2
+        most = self.ladder.half_uticks // (2 * UTICKS)
+        return max(min(worth, most), self.planner.tolerance_ticks)
 
     cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept:
         """Cancel every order of ours that can be cancelled now."""
@@ -314,11 +321,22 @@ cdef class Pipeline:
         cdef Approved* approved
         cdef RefusalRecord refusal
         cdef uint64_t seq
+        cdef int64_t away
         cdef int places = 0
         self.approved_count = 0
+        self.checks.budget.decay_c(now_ns)
         for i in range(self.planner.count):
             action = self.planner.actions[i]
             approved = &self.approved[self.approved_count]
+            if action.kind == ACTION_AMEND and action.why == WHY_MOVED:
+                order = self.table.find_c(action.seq)
+                if order != NULL:
+                    away = order.price_ticks - action.price_ticks
+                    if away < 0:
+                        away = -away
+                    if away <= self.worth_c(order, now_ns):
+                        self.spared_count += 1
+                        continue
             reason = self.checks.approve_c(&action, &self.inputs, self.table, approved)
             if reason != APPROVED:
                 side = 0 if action.side == BUY else 1
@@ -335,13 +353,14 @@ cdef class Pipeline:
                     self.append_c(REC_REFUSAL, self.feed.index, now_ns, &refusal, sizeof(RefusalRecord))
                 if reason != RATE_BUDGET or action.kind != ACTION_AMEND:
                     continue
-                # No budget to move an order that is too good for the taker: take it away instead.
+                # No budget to move an order that is far too good for the taker: take it away.
                 order = self.table.find_c(action.seq)
                 if order == NULL:
                     continue
-                if order.side == BUY and order.price_ticks <= action.price_ticks:
-                    continue
-                if order.side == SELL and order.price_ticks >= action.price_ticks:
+                away = order.price_ticks - action.price_ticks
+                if order.side == SELL:
+                    away = -away
+                if away * UTICKS * 2 <= self.ladder.half_uticks:
                     continue
                 action.kind = ACTION_CANCEL
                 if self.checks.approve_c(&action, &self.inputs, self.table, approved) != APPROVED:
