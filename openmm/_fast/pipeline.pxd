@@ -56,6 +56,8 @@ cdef class Pipeline:
     cdef bint dirty                     # decide at the next batch end
     cdef bint forced                    # inventory, orders or risk changed: do not skip
     cdef int32_t one_sided
+    cdef int32_t quoted_before          # one_sided before the ladder that waits to be journalled
+    cdef bint ladder_due
     cdef bint own_in_book
     cdef uint64_t own_version           # of the order table, when the signals were last told
     # --- the tables

@@ -222,7 +222,6 @@ cdef class Pipeline:
         cdef Book book = self.feed.book
         cdef int32_t before
         cdef int quote
-        cdef LadderRecord record
         self.dirty = False
         self.decision_count += 1
         self.stamps[0] = stamp
@@ -265,11 +264,8 @@ cdef class Pipeline:
             self.latency.record_c(STAGE_PLAN, between(self.stamps[3], self.stamps[4]))
             self.last_decision = DECISION_KEPT
             return DECISION_KEPT
-        record.view = self.view
-        record.ladder = self.ladder
-        record.one_sided_before = before
-        record.one_sided_after = self.one_sided
-        self.append_c(REC_LADDER, self.feed.index, now_ns, &record, sizeof(LadderRecord))
+        self.quoted_before = before
+        self.ladder_due = True
         self.last_decision = self.send_c(now_ns, stamp)
         return self.last_decision
 
@@ -395,9 +391,19 @@ cdef class Pipeline:
         cdef Py_ssize_t accepted
         cdef IntentRecord intent
         cdef int64_t result
+        cdef LadderRecord ladder
         if self.approve_c(now_ns) == 0:
+            self.ladder_due = False
             return DECISION_REFUSED
         self.stamps[5] = stamp_c()
+        if self.ladder_due:
+            # What the actions below follow from; a withdrawal follows from no ladder.
+            self.ladder_due = False
+            ladder.view = self.view
+            ladder.ladder = self.ladder
+            ladder.one_sided_before = self.quoted_before
+            ladder.one_sided_after = self.one_sided
+            self.append_c(REC_LADDER, self.feed.index, now_ns, &ladder, sizeof(LadderRecord))
         for i in range(self.approved_count):
             intent.action = self.approved[i].action
             intent.rate_cost_milli = self.approved[i].rate_cost_milli
