@@ -99,7 +99,7 @@ cdef inline int fill_side_c(
     cdef int64_t least_lots = spec.qty_lots_min if spec.qty_lots_min > 1 else 1
     cdef i128 least_ticklots = spec.notional_ticklots_min
     cdef i128 notional
-    cdef int level
+    cdef int level, _level
     cdef int n = 0
     cdef int64_t near_ticks = ticks if ticks < bound_ticks else bound_ticks
     cdef int64_t far_ticks = sign * (near_ticks - (count - 1) * (step_ticks + 1))
@@ -123,7 +123,7 @@ cdef inline int fill_side_c(
             ticks -= step_ticks + (1 if below < 0 else 0)
             below += UTICKS if below < 0 else 0
         return count
-    for level in range(count):
+    for _level in range(count):
         price_ticks = sign * (ticks if ticks < bound_ticks else bound_ticks)
         if price_ticks <= 0 or price_ticks > TICKS_MAX:
             break
