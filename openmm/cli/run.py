@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,8 @@ def run(
 
     Keys of a live bot come from OPENMM_<LABEL>_KEY and OPENMM_<LABEL>_SECRET or the keyring.
     """
+    import logging
+
     from openmm.cli.spans import span_s
     from openmm.config import load
 
@@ -51,6 +54,8 @@ def run(
             config, keys=keys, duration_s=duration_s, on_snapshot=None if json_ else Lines()
         )
     finally:
+        if (error := sys.exception()) is not None:
+            logging.getLogger("openmm").error("the bot ended by an error", exc_info=error)
         stop_log(handler)
     end = {
         key: value
@@ -76,7 +81,6 @@ def _keys(config: BotConfig) -> Keys | None:
 def _pin(cpu: int | None) -> None:
     """Keep the process on one core; tell when the machine does not have it."""
     import os
-    import sys
 
     if cpu is None:
         return
