@@ -221,9 +221,12 @@ class Booker:
         if record.event in PROOF_OF_LIFE:
             row["acked"] = 1
         if record.event == OrderEvent.EV_AMENDED:
-            row["amended_count"] += 1
-            row["price_ticks"] = record.price_ticks or row["pending_price_ticks"]
-            row["qty_lots"] = record.qty_lots or row["pending_qty_lots"]
+            # The stream repeats what the reply told: the second one has nothing pending to take.
+            row["amended_count"] += record.from_state == OrderState.PENDING_AMEND
+            row["price_ticks"] = (
+                record.price_ticks or row["pending_price_ticks"] or row["price_ticks"]
+            )
+            row["qty_lots"] = record.qty_lots or row["pending_qty_lots"] or row["qty_lots"]
             row["placed_lots"] = max(row["placed_lots"], row["qty_lots"])
         elif record.price_ticks and record.event in PROOF_OF_LIFE:
             row["price_ticks"] = record.price_ticks

@@ -180,6 +180,8 @@ def hand_made(session_id: str = "s-1") -> list[RecordTuple]:
     t.intent(3000, AMEND, 513, SELL, 499_995, 1_000_000)
     t.sent(3000)
     t.move(3100, 513, ev.EV_AMENDED, st.PENDING_AMEND, st.PARTIALLY_FILLED)
+    # The venue's stream tells it once more.
+    t.move(3100, 513, ev.EV_AMENDED, st.PARTIALLY_FILLED, st.PARTIALLY_FILLED)
     t.fill(4000, "E4", 513, SELL, 499_995, 600_000, "0.03", 499_990_000_000)
     t.move(4000, 513, ev.EV_FILL, st.PARTIALLY_FILLED, st.FILLED)
     action = ActionRecord(PLACE, ActionWhy.WHY_MISSING, 0, 480_000, 1, BUY, 3)
