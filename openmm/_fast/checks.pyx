@@ -14,12 +14,12 @@ from typing import NamedTuple
 from openmm.errors import RiskError
 
 from cython cimport final
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
 from openmm._fast.book cimport BOOK_VERIFIED
 from openmm._fast.orders cimport OPEN, ORDERS_MAX, PARTIALLY_FILLED, UNKNOWN, Order, OrderTable
-from openmm._fast.planner cimport ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, Action, ActionKind
+from openmm._fast.planner cimport ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, Action
 from openmm._fast.units cimport (
     BUY, MISSING, PPM, SELL, UTICKS, InstrumentSpec, floor_div_wide, i128, i128_from_py,
     i128_to_py, ticklots,
@@ -194,6 +194,7 @@ cdef class RateBudget:
             self.decay_milli_per_s = decay_milli_per_s
         if not 0 < threshold_milli <= LEVEL_MILLI_MAX:
             raise ValueError(f"threshold_milli must be positive: {threshold_milli}")
+        # Python's integers: a negative dividend rounds down, so that its negation rounds up.
         reserve = -(-int(self.reserve_milli) * threshold_milli // int(self.threshold_milli))
         self.threshold_milli = threshold_milli
         self.reserve_milli = min(reserve, threshold_milli - 1)

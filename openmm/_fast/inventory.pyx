@@ -7,10 +7,10 @@ closed leaves no cost behind. Specification: tests/oracles/inventory.py.
 """
 
 from cython cimport final
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int64_t
 
 from openmm._fast.units cimport (
-    BUY, MISSING, PPM, SELL, UTICKS, floor_div, floor_div_wide, i128, i128_from_py, i128_to_py, mul_div,
+    BUY, MISSING, PPM, SELL, UTICKS, floor_div_wide, i128, i128_from_py, i128_to_py, mul_div,
     saturate, ticklots,
 )
 
@@ -188,9 +188,9 @@ cdef class Inventory:
         else:
             self.book_c(1 if side == BUY else -1, price_ticks, qty_lots)
 
-    def fee(self, ticklots):
+    def fee(self, fee_ticklots):
         """Book a fee charged in quote; negative for a rebate."""
-        self.fee_c(i128_from_py(ticklots))
+        self.fee_c(i128_from_py(fee_ticklots))
 
     def mark(self, int64_t reference_uticks):
         """Recompute position against target, share and equity at a reference price."""
@@ -204,6 +204,7 @@ cdef class Inventory:
         """
         if reference_uticks <= 0:
             raise ValueError(f"reference_uticks must be positive: {reference_uticks}")
+        # Python's integers round down, a negative position too.
         return int(self.position_lots) * reference_uticks // int(UTICKS) - i128_to_py(self.cost_ticklots)
 
     @property

@@ -10,7 +10,7 @@ cpdef enum Stage:
     STAGE_JOURNAL = 5       # -> intent on the tape
     STAGE_ENCODE = 6        # -> order bytes
     STAGE_WRITE = 7         # -> socket write returned
-    STAGE_TICK_TO_ORDER = 8 # listener entry -> socket write returned
+    STAGE_TICK_TO_ORDER = 8  # listener entry -> socket write returned
     STAGE_ACK = 9           # request written -> venue reply
     STAGE_COUNT = 10
 

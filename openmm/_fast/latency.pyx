@@ -8,10 +8,10 @@ seen, which is kept exactly.
 import struct
 
 from cython cimport final
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from openmm._fast.units cimport MISSING, PPM, floor_div_wide, i128, saturate
+from openmm._fast.units cimport MISSING, PPM, floor_div, floor_div_wide, i128, saturate
 
 cdef extern from * nogil:
     """
@@ -217,7 +217,7 @@ cdef class Histogram:
     @property
     def mean_ns(self):
         """Mean, rounded down; None without any."""
-        return self.sum_ns // <int64_t>self.count if self.count else None
+        return floor_div(self.sum_ns, <int64_t>self.count) if self.count else None
 
 
 @final

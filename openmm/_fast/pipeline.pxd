@@ -92,7 +92,7 @@ cdef class Pipeline:
     cdef readonly uint64_t message_count     # messages they took
     cdef readonly uint64_t write_count
     cdef readonly uint64_t write_failed_count
-    cdef readonly uint64_t lost_record_count # appends the tape refused
+    cdef readonly uint64_t lost_record_count  # appends the tape refused
     cdef readonly Decision last_decision
 
     # Read one frame; decide when it is the last of its read. `stamp` is `stamp_c()` at listener entry.

@@ -12,9 +12,9 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from openmm._fast.book cimport BOOK_VERIFIED, NO_ASK_TICKS, NO_BID_TICKS, Book
+from openmm._fast.book cimport BOOK_VERIFIED, Book
 from openmm._fast.checks cimport (
-    APPROVED, RATE_BUDGET, RUNNING, Approved, Checks, Reason, RiskInputs,
+    APPROVED, RATE_BUDGET, Approved, Checks, Reason, RiskInputs,
 )
 from openmm._fast.inventory cimport Inventory
 from openmm._fast.latency cimport (
@@ -32,7 +32,7 @@ from openmm._fast.ports cimport (
     DECODED_BOOK, DECODED_BROKEN, DECODED_TRADE, Decoded, Decoder, Encoder, Strategy, Trade,
     Transport, out_alloc, out_free, out_reset,
 )
-from openmm._fast.quotes cimport CLAMP_POST_ONLY_ASK, CLAMP_POST_ONLY_BID, Ladder, MarketView
+from openmm._fast.quotes cimport CLAMP_POST_ONLY_ASK, CLAMP_POST_ONLY_BID, MarketView
 from openmm._fast.records cimport (
     BookRecord, IntentRecord, LadderRecord, RefusalRecord, StampsRecord,
 )
@@ -43,7 +43,7 @@ from openmm._fast.tape cimport (
     REC_STAMPS, REC_TIMER, REC_WRITE_RESULT, Tape,
 )
 from openmm._fast.units cimport (
-    ASK, BID, BUY, MISSING, SELL, UTICKS, InstrumentSpec, i128, i128_to_py, saturate,
+    ASK, BID, BUY, MISSING, SELL, UTICKS, i128, saturate,
 )
 
 from openmm._fast.checks import RiskState

@@ -8,11 +8,11 @@ Source: Kraken API documentation, "Book checksum (WebSocket v2)", read 2026-06; 
 for the combination of two CRCs.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
 from openmm._fast.book cimport NO_ASK_TICKS, NO_BID_TICKS
-from openmm._fast.units cimport ASK, BID
+from openmm._fast.units cimport ASK
 
 cdef extern from * nogil:
     int clz64 "__builtin_clzll" (unsigned long long value)
@@ -31,10 +31,10 @@ cdef char PAIRS[200]
 
 cdef int make_tables() noexcept:
     cdef uint32_t crc
-    cdef int i, k, n
+    cdef int i, _k, n
     for i in range(256):
         crc = i
-        for k in range(8):
+        for _k in range(8):
             crc = (crc >> 1) ^ (0xEDB88320 if crc & 1 else 0)
         CRC_TABLE[0][i] = crc
     for i in range(256):

@@ -3,7 +3,6 @@ from typing import Any, final
 
 from openmm._fast.book import Book
 from openmm._fast.ports import Decoded, Decoder
-from openmm.venues.kraken.encode import KrakenEncoder as KrakenEncoder
 
 COUNT_NAMES: tuple[str, ...]
 

@@ -14,7 +14,7 @@ captures `v2_btcusd_d25_20260802` and others.
 
 from cython cimport final
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
@@ -41,7 +41,6 @@ from openmm._fast.ports cimport (
     DECODED_TRADE,
     Decoded,
     Decoder,
-    Sink,
     Trade,
 )
 from openmm._fast.scan cimport (
@@ -59,14 +58,11 @@ from openmm._fast.scan cimport (
 )
 from openmm._fast.units cimport ASK, BID, BUY, SELL, UNKNOWN_SIDE, floor_div
 from openmm.venues.kraken.checksum cimport (
-    TOP,
     top_apply_c,
     top_clear_c,
     top_crc_c,
     top_finish_c,
 )
-
-from openmm.venues.kraken.encode import KrakenEncoder as KrakenEncoder
 
 cdef enum:
     MINUTE_BYTES = 18           # `"2026-08-01T02:53:` with the opening quote
