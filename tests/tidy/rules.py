@@ -388,14 +388,14 @@ def defined_names(path: Path, source: str) -> Iterator[str]:
 def tests_mirror(path: Path, modules: frozenset[str]) -> Iterator[str]:
     """Report a test file whose path is not that of a module.
 
-    `tests/a/test_b.py` and `test_b_aspect.py` are for `openmm/a/b`, `tests/a/test_a.py` for the
-    package `openmm/a`.
+    `tests/a/test_b.py` and `test_b_aspect.py` are for `openmm/a/b`, `tests/a/test_a.py` (or
+    `test_init.py`) for the package `openmm/a`.
     """
     parts = path.with_suffix("").parts[1:]
     stem = parts[-1].removeprefix("test_")
     words = stem.split("_")
     folder = ".".join(("openmm", *parts[:-1]))
-    if len(parts) > 1 and words[0] == parts[-2] and folder in modules:
+    if words[0] in ("init", parts[-2] if len(parts) > 1 else "") and folder in modules:
         return  # the package as a whole
     for count in range(len(words), 0, -1):
         if f"{folder}.{'_'.join(words[:count])}" in modules:
