@@ -290,7 +290,7 @@ cdef class Pipeline:
             worth *= 4
         elif 2 * level >= usable:
             worth *= 2
-        most = self.ladder.half_uticks // (2 * UTICKS)
+        most = self.ladder.half_uticks // (2 * UTICKS)  # no operand here is negative
         return max(min(worth, most), self.planner.tolerance_ticks)
 
     cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept:

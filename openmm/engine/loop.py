@@ -48,9 +48,9 @@ from openmm.engine.step import (
 from openmm.errors import ConfigError, OpenMMError, TransportError, VenueError
 from openmm.events import BalanceUpdated, Event, OrderUpdated
 from openmm.instrument import Instrument
-from openmm.sim.pipe import PaperVenue
 from openmm.risk.alert import AlertMessage, post_alert
 from openmm.settlement.reconcile import Difference, reconcile
+from openmm.sim.pipe import PaperVenue
 from openmm.strategy.quotes import Quoter
 from openmm.telemetry import TelemetrySnapshot
 from openmm.venues import registry
@@ -295,7 +295,7 @@ class Engine:
         self.tables.pipeline.set_inputs(clock_offset_ns=offset_ns)
 
     async def _adopt(self, connector: Connector, instrument: Instrument) -> None:
-        """Cancel what earlier sessions of this bot left open, and prove it; touch nothing foreign."""
+        """Cancel what earlier sessions of this bot left open, and prove it; leave the rest."""
         for _ in range(10):
             ours = [
                 order for order in await connector.rest().open_orders()
@@ -344,10 +344,12 @@ class Engine:
                             depth: int = venue.depth) -> Sequence[bytes]:  # fmt: skip
                 return connector.subscribe_market(instruments[index], depth)
 
+            def lost(_name: str, index: int = index) -> None:
+                self._on_feed_lost(index)
+
             link = Link(
-                f"{venue.label} market data", connector.public_url, make, hello,
-                lambda _name, index=index: self._on_feed_lost(index), self._clock,
-            )  # fmt: skip
+                f"{venue.label} market data", connector.public_url, make, hello, lost, self._clock
+            )
             self._links.append(link)
             self._spawn(link.keep(), link.name)
         connector = self._trading
@@ -622,7 +624,8 @@ class Engine:
             self._handle(step.on_timer(now_ns))
 
     async def _publish(self) -> None:
-        assert self._files is not None and self._files.telemetry is not None
+        assert self._files is not None
+        assert self._files.telemetry is not None
         interval_s = self.config.engine.telemetry_interval_ns / 1e9
         while True:
             self._files.telemetry.publish(self.snapshot())
@@ -674,7 +677,7 @@ class Engine:
                 log.warning("reconciliation: %s", error)
 
     async def _reconcile(self) -> list[Difference] | None:
-        """Compare what we should hold with what the venue says; None when it was not quiet enough."""
+        """Compare what we should hold with what the venue says; None while it is not quiet."""
         step = self.step
         fills = step.counters.fills
         expected = step.expected()

@@ -19,7 +19,7 @@ from openmm.venues.connector import Connector, Keys
 
 
 @final
-class PaperExchange:
+class PaperRoundTrip:
     """Answer REST requests of the connector out of the paper venue."""
 
     def __init__(self, venue: PaperVenue, clock: EventClock) -> None:
@@ -56,5 +56,5 @@ def paper_connector(config: BotConfig, venue: PaperVenue, clock: EventClock) -> 
     """Make the traded venue's connector over the paper account."""
     keys = Keys(venue.api_key, venue.api_secret)
     return registry.connector(
-        config.quoted, keys, clock=clock, exchange=PaperExchange(venue, clock)
+        config.quoted, keys, clock=clock, round_trip=PaperRoundTrip(venue, clock)
     )

@@ -69,9 +69,7 @@ def take(
         target_ppm=inventory.target_ppm,
         quote_ticklots=inventory.quote_ticklots or 0,
         realised_ticklots=inventory.realised_ticklots,
-        unrealised_ticklots=(
-            0 if reference is None else inventory.unrealised_ticklots(reference)
-        ),
+        unrealised_ticklots=(0 if reference is None else inventory.unrealised_ticklots(reference)),
         fees_ticklots=inventory.fees_ticklots,
         equity_ticklots=inventory.equity_ticklots or 0,
         equity_start_ticklots=monitor.equity_start or 0,
@@ -158,8 +156,11 @@ def _stages(tables: Tables) -> tuple[StagePage, ...]:
         one = latency.histogram(stage)
         pages.append(
             StagePage(
-                one.count, one.quantile(500_000) or 0, one.quantile(990_000) or 0,
-                one.quantile(999_000) or 0, one.max_ns,
-            )  # fmt: skip
+                one.count,
+                one.quantile(500_000) or 0,
+                one.quantile(990_000) or 0,
+                one.quantile(999_000) or 0,
+                one.max_ns,
+            )
         )
     return tuple(pages)

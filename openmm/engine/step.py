@@ -688,7 +688,8 @@ class Step:
             return
         inventory.mark(reference)
         equity, q_lots = inventory.equity_ticklots, inventory.q_lots
-        assert equity is not None and q_lots is not None, "a marked inventory has both"
+        assert equity is not None, "a marked inventory has its equity"
+        assert q_lots is not None, "a marked inventory has its position"
         changes = self.monitor.on_mark(equity, q_lots, now_ns)
         for change in changes:
             self._apply(change, now_ns)

@@ -251,6 +251,7 @@ def test_sleeping_test_is_caught() -> None:
     assert caught(rules.tests_do_not_sleep(path, "time.sleep(1)"))
     assert caught(rules.tests_do_not_sleep(path, "await_ = asyncio.sleep(0.1)"))
     assert not caught(rules.tests_do_not_sleep(path, "asyncio.sleep(0)"))
+    assert not caught(rules.tests_do_not_sleep(path, "def until(f):\n    time.sleep(0.1)"))
 
 
 @pytest.mark.parametrize(

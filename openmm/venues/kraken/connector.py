@@ -220,7 +220,7 @@ class KrakenConnector:
         )
 
     def tier(self, threshold: int) -> tuple[int, int]:
-        """Return the counter of a told threshold: the decay is the tier's, the slowest if unknown."""
+        """Return the counter of a told threshold: the tier's decay, the slowest if unknown."""
         decays = {tier.threshold: tier.decay_milli_per_s for tier in spec.TIERS.values()}
         return threshold * 1000, decays.get(threshold, min(decays.values()))
 
