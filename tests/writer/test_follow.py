@@ -103,7 +103,7 @@ def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "the other process did not get there"
-        time.sleep(0.002)
+        time.sleep(0)
 
 
 def test_session_goes_through_to_journal_store_and_report(place: Place, spawn: Spawn) -> None:
