@@ -116,12 +116,12 @@ number_text = st.from_regex(r"\A-?[0-9]{1,25}(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3
 near_number = st.text("0123456789.eE+-,} ", max_size=40)
 
 
-@settings(max_examples=500)
+@settings(max_examples=max(500, settings().max_examples))
 @given(st.one_of(number_text, near_number), st.integers(0, 18))
 @example("1.5e5e5", 1)
 @example("1.2.3", 1)
 @example("1e5.5", 1)
-def test_decimal_equals_oracle(text: str, decimals: int) -> None:
+def test_fuzz_decimal_equals_oracle(text: str, decimals: int) -> None:
     data = text.encode()
     assert scan.scan_decimal(data, decimals) == oracle.scan_decimal(data, decimals)
 
@@ -437,9 +437,9 @@ tokens = st.lists(
 ).map(b"".join)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=max(1000, settings().max_examples))
 @given(tokens)
-def test_arbitrary_bytes_give_a_result_and_no_read_behind_them(
+def test_fuzz_arbitrary_bytes_give_a_result_and_no_read_behind_them(
     fence: Callable[[bytes], memoryview], data: bytes
 ) -> None:
     for scanner in SCANNERS:
@@ -456,7 +456,7 @@ def test_arbitrary_bytes_give_a_result_and_no_read_behind_them(
 
 
 @given(tokens, st.binary(min_size=1, max_size=4))
-def test_skipped_value_is_the_same_with_more_behind_it(data: bytes, more: bytes) -> None:
+def test_fuzz_skipped_value_is_the_same_with_more_behind_it(data: bytes, more: bytes) -> None:
     result, used = scan.scan_skip_value(data)
     if result is OK and used < len(data):
         assert scan.scan_skip_value(data + more) == (OK, used)
