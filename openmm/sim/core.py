@@ -136,6 +136,11 @@ class VenueCore:
         self._keys[key] = number
         return number
 
+    @property
+    def drivers(self) -> tuple[Driver, ...]:
+        """Return what drives the market."""
+        return tuple(self._drivers)
+
     def drive(self, driver: Driver) -> None:
         """Let a market driver act from now on."""
         self._drivers.append(driver)

@@ -28,8 +28,8 @@ from openmm.venues.kraken.encode import KrakenEncoder
 from openmm.venues.kraken.wire import KrakenDecoder
 
 LEVELS = 10
-REQUOTE_UTICKS = 2_000_000  # 0.2 in price
-TOLERANCE_TICKS = 2
+REQUOTE_UTICKS = 1_000_000  # 0.1 in price
+TOLERANCE_TICKS = 1
 
 
 @final
