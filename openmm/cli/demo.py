@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import selectors
@@ -27,10 +28,22 @@ if TYPE_CHECKING:
 
 EXAMPLE = "Example: openmm demo --seconds 30 --seed 7"
 BOT = "demo"
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 START_S = 60.0
 STOP_S = 90.0
 FRAMES_PER_S = 5
 LINE_EVERY_S = 5.0
+
+# A market that shows something within a minute: wide enough to quote inside, with a lively spell.
+MARKET = (
+    "half_spread_bps=2",
+    "taker_share=0.35",
+    "calm_volatility=0.15",
+    "volatile_volatility=0.5",
+    "first_spell_s=30",
+    "volatile_s=15",
+)
 
 FILE = """\
 # Written by `openmm demo`: a bot on two simulated venues of this machine.
@@ -57,7 +70,10 @@ kind = "grid"
 spread = "3bps"
 level_step = "2bps"
 order_amount = "0.01"
-num_orders = 5
+num_orders = 4
+tolerance = "1bps"
+requote_threshold = "0.3bps"
+vol_factor = "0.3"
 rebalance_threshold = "20%"
 target_base = "50%"
 
@@ -153,6 +169,12 @@ class _Asked:
         self.stop = True
 
 
+def _end_with_parent() -> None:
+    """Ask the system for SIGTERM when the demo dies without a word, where it can do that."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 @contextmanager
 def _child(
     out: Path, name: str, args: list[str], env: Mapping[str, str]
@@ -164,8 +186,9 @@ def _child(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env={**os.environ, **env},
+            env={**os.environ, **env, "OPENMM_DEMO": str(out)},
             start_new_session=True,  # Ctrl+C is for the demo alone, which stops them in order
+            preexec_fn=_end_with_parent,
         )
     try:
         yield process
@@ -191,6 +214,8 @@ def _failed(out: Path, name: str, what: str) -> CommandError:
 def _venue(out: Path, name: str, seed: int, fees: tuple[str, str]) -> Iterator[dict[str, Any]]:
     """Run a simulated venue; give what it told when its ports were open."""
     args = ["sim", "kraken", "--seed", str(seed), "--maker-fee", fees[0], "--taker-fee", fees[1]]
+    args += [part for option in MARKET for part in ("--market", option)]
+    args += ["--balance", "BTC=1", "--balance", "USD=60000"]  # on target at the start
     with _child(out, f"venue-{name}", args, {}) as process:
         assert process.stdout is not None
         line = _line(process.stdout, START_S)

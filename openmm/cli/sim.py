@@ -59,6 +59,12 @@ def kraken(
     balance: Annotated[
         list[str] | None, typer.Option("--balance", help="ASSET=AMOUNT; may be repeated.")
     ] = None,
+    market: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--market", help="NAME=NUMBER of a synthetic market, such as taker_share=0.2; repeat."
+        ),
+    ] = None,
     latency: Annotated[
         str, typer.Option(help="One way: 2ms, or 2ms+1ms with a mean jitter.")
     ] = "0ms",
@@ -96,6 +102,25 @@ def kraken(
         balances=parse_balances(balance or []),
         latency_ns=latency_ns,
         jitter_ns=jitter_ns,
+        market=dict(_number(text) for text in market or []),
     )
     run(options)
     return 0
+
+
+def _number(text: str) -> tuple[str, float]:
+    """Read NAME=NUMBER.
+
+    Raises:
+        ConfigError: it is not of that form.
+    """
+    from openmm.errors import ConfigError
+
+    name, mark, number = text.partition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = float("nan")
+    if not mark or not name or value != value or abs(value) > 1e9:
+        raise ConfigError("--market", text, "NAME=NUMBER, such as taker_share=0.2")
+    return name, value

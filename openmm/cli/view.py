@@ -169,7 +169,7 @@ def _bar(x_ppm: int, width: int = 16) -> Text:
 
 def _latency(page: TelemetrySnapshot) -> Panel:
     table = Table(box=None, header_style="dim", expand=True, padding=(0, 1, 0, 0))
-    table.add_column("latency")
+    table.add_column("latency", no_wrap=True)
     for name in ("p50", "p99", "p99.9", "max"):
         table.add_column(name, justify="right")
     for stage, label in ((Stage.STAGE_TICK_TO_ORDER, "tick to order"), (Stage.STAGE_ACK, "ack")):
