@@ -68,11 +68,18 @@ class VenueCore:
         instruments: what is traded.
         seed: makes the venue's ids; the same calls give the same ids.
         recorded: names of instruments whose book is recorded (or live): matched by queue model.
+        post_only_accepted: take a post-only order that would take and cancel it at once, instead
+            of refusing it.
     """
 
     def __init__(
-        self, instruments: Sequence[Instrument], seed: int, recorded: Iterable[str] = ()
+        self,
+        instruments: Sequence[Instrument],
+        seed: int,
+        recorded: Iterable[str] = (),
+        post_only_accepted: bool = False,
     ) -> None:
+        self._post_only_accepted = post_only_accepted
         self._instruments = {pair.name: pair for pair in instruments}
         self._money = {pair.name: Money(pair) for pair in instruments}
         names = set(recorded)
@@ -163,6 +170,11 @@ class VenueCore:
     def instruments(self) -> Mapping[str, Instrument]:
         """Return what is traded, by name."""
         return self._instruments
+
+    @property
+    def accounts(self) -> Sequence[int]:
+        """Return the numbers of the accounts."""
+        return list(self._accounts)
 
     @property
     def mode(self) -> SystemMode:
@@ -444,7 +456,7 @@ class VenueCore:
             now_ns,
             request.stp,
         )
-        if result == MatchResult.MATCH_POST_ONLY:
+        if result == MatchResult.MATCH_POST_ONLY and not self._post_only_accepted:
             return Refusal.POST_ONLY
         if result == MatchResult.MATCH_FULL:
             return Refusal.CAPACITY
@@ -478,6 +490,9 @@ class VenueCore:
             heapq.heappush(self._expiries, (order.expire_ns, number))
         self._rehold(holder, order)
         self._tell(order, Change.PENDING, None, now_ns)
+        if result == MatchResult.MATCH_POST_ONLY:
+            self._close(order, OrderState.CANCELLED, "Post only order", now_ns)
+            return order
         order.state = OrderState.OPEN
         self._tell(order, Change.OPENED, None, now_ns)
         self._settle(order, result, matches, removed, met_own, now_ns)

@@ -59,6 +59,7 @@ class SimOptions:
 
     `port` is the public WebSocket's; the private one and REST follow it (0: any free ports).
     Latency is one way: `latency_ns` plus an exponential part of mean `jitter_ns`, seeded.
+    `events_first` and `post_only_accepted` turn round what the venue's documents leave open.
     """
 
     venue: str = "kraken"
@@ -82,6 +83,8 @@ class SimOptions:
     api_key: str = DEMO_KEY
     api_secret: str = DEMO_SECRET
     market: Mapping[str, float] = field(default_factory=dict)
+    events_first: bool = False
+    post_only_accepted: bool = False
 
     def __post_init__(self) -> None:
         self._check("venue", self.venue, self.venue == "kraken", "kraken")

@@ -44,7 +44,7 @@ def build_core(options: SimOptions, now_ns: int) -> VenueCore:
     """
     if options.replay is None:
         pair, price = PAIRS[options.instrument]
-        core = VenueCore([pair], options.seed)
+        core = VenueCore([pair], options.seed, (), options.post_only_accepted)
         market = market_options(options.start_price or price, options.market)
         core.drive(SyntheticMarket(pair, options.seed, now_ns, market))
     else:
@@ -52,7 +52,7 @@ def build_core(options: SimOptions, now_ns: int) -> VenueCore:
         if capture.venue != options.venue or capture.instrument not in PAIRS:
             raise ConfigError("sim.replay", str(options.replay), f"a capture of {sorted(PAIRS)}")
         pair, _ = PAIRS[capture.instrument]
-        core = VenueCore([pair], options.seed, recorded=[pair.name])
+        core = VenueCore([pair], options.seed, [pair.name], options.post_only_accepted)
         core.serve_recording(pair.name, capture.depth)
         replay = ReplayDriver(
             capture, pair, now_ns, options.speed, options.at_end == "loop", options.restamp
@@ -199,7 +199,9 @@ class SimServer:
         self.options = options
         self._clock = clock or RealClock()
         self.core = build_core(options, self._clock.now_ns())
-        self.gateway = KrakenGateway(self.core, options.seed, DialectOptions())
+        self.gateway = KrakenGateway(
+            self.core, options.seed, DialectOptions(events_first=options.events_first)
+        )
         self.rest = KrakenRest(self.gateway)
         self.sockets: list[_Socket] = []
         self._servers: list[asyncio.Server] = []

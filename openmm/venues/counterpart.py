@@ -207,6 +207,10 @@ class Core(Protocol):
         """Return what is traded, by name."""
 
     @property
+    def accounts(self) -> Sequence[int]:
+        """Return the numbers of the accounts."""
+
+    @property
     def mode(self) -> SystemMode:
         """Return the trading mode."""
 

@@ -38,10 +38,12 @@ class Venue:
         recorded: bool = False,
         fees_ppm: tuple[int, int] = (2500, 4000),
         secret: str = SECRET,
+        post_only_accepted: bool = False,
     ) -> None:
         self.pair = pair
         self.now_ns = T0
-        self.core = VenueCore([pair], 11, recorded=[pair.name] if recorded else [])
+        names = [pair.name] if recorded else []
+        self.core = VenueCore([pair], 11, names, post_only_accepted)
         for key in ("one", "two"):
             self.core.open_account(
                 key,

@@ -512,7 +512,10 @@ class KrakenRest:
     # ---- only here
 
     def _sim(self, method: str, name: str, asked: Form, now_ns: int) -> object:
-        account = int(asked.get("account", "1"))
+        number = asked.get("account", "1")
+        account = int(number) if number.isdecimal() else 0
+        if account not in self.core.accounts:
+            raise ConfigError("account", number, f"one of {list(self.core.accounts)}")
         if name == "statement":
             return self.core.statement(account)
         if name == "open-orders":

@@ -206,4 +206,7 @@ def test_own_paths_set_modes_and_faults_and_refuse_others() -> None:
     assert venue.http.answer("POST", "/sim/mode?set=lunch", {}, b"", T0)[0] == 400
     assert venue.http.answer("POST", "/sim/fault?add=rain", {}, b"", T0)[0] == 400
     assert venue.http.answer("GET", "/sim/other", {}, b"", T0)[0] == 400
+    for account in ("9", "x", "-1"):
+        answer = venue.http.answer("GET", f"/sim/statement?account={account}", {}, b"", T0)
+        assert answer[0] == 400
     assert venue.http.answer("GET", "/0/private/Balance", {}, b"", T0)[0] == 404

@@ -344,3 +344,15 @@ def test_market_order_needs_the_money_for_what_it_would_take(line: Line) -> None
     assert line.one("add_order", order_qty=1.6, **params)["error"] == "EOrder:Insufficient funds"
     assert line.one("add_order", order_qty=1.2, **params)["success"] is True
     assert line.kinds() == ["pending_new", "new", "trade", "trade", "filled"]
+
+
+def test_post_only_order_that_would_take_may_be_taken_and_cancelled_instead() -> None:
+    venue = Venue(post_only_accepted=True)
+    venue.market(SELL, "1000.0", "1")
+    line = venue.connect()
+    line.one("subscribe", channel="executions")
+    assert line.add("buy", 1000.0, 0.5, post_only=True)["success"] is True
+    assert line.kinds() == ["pending_new", "canceled"]
+    assert line.reports()[-1]["reason"] == "Post only order"
+    assert venue.core.open_orders(1) == []
+    assert venue.core.balances(1)["USD"] == (10_000_000_000, 0)
