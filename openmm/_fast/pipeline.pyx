@@ -514,7 +514,9 @@ cdef class Pipeline:
         view.x_ppm = self.inventory.x_ppm
         view.share_ppm = self.inventory.share_ppm
         view.target_ppm = self.inventory.target_ppm
-        view.base_lots = self.inventory.base_lots - self.checks.limits.base_reserve_lots
+        view.base_lots = 0
+        if self.inventory.base_lots != MISSING:
+            view.base_lots = self.inventory.base_lots - self.checks.limits.base_reserve_lots
         free_lots = 0
         if self.inventory.quote_known and self.reference.price_uticks > 0:
             free_lots = self.inventory.quote_ticklots - self.checks.limits.quote_reserve_ticklots
