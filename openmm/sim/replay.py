@@ -214,6 +214,10 @@ class ReplayDriver:
         """Whether every message was served."""
         return self._at == len(self._frames)
 
+    def prime(self, core: VenueCore) -> None:
+        """Let the venue know its opening book before anybody has subscribed, for REST's Depth."""
+        self.feed.apply(core, self._frames[0][1], core.now_ns)
+
     def skip(self, now_ns: int) -> None:
         """Pass over a halt: what was due stays due, later."""
         due_ns = self.next_ns

@@ -58,6 +58,7 @@ def build_core(options: SimOptions, now_ns: int) -> VenueCore:
             capture, pair, now_ns, options.speed, options.at_end == "loop", options.restamp
         )
         core.drive_on_demand(pair.name, replay)
+        replay.prime(core)
         if options.flow is not None:
             flow = Flow(pair, options.flow, now_ns, speed=options.speed)
             core.drive_on_demand(pair.name, flow)
