@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -100,6 +101,15 @@ def test_wheel_ships_sources_and_stubs_and_nothing_generated(wheel: Path) -> Non
 def test_installed_wheel_imports_its_kernels(installed: Path, tmp_path: Path) -> None:
     out = run(installed, "-c", "import openmm._fast.book as b; print(b.__file__)", cwd=tmp_path)
     assert str(installed.parent.parent) in out
+
+
+def test_installed_wheel_runs_the_demo(installed: Path, tmp_path: Path) -> None:
+    command = installed.parent / "openmm"
+    out = run(command, "demo", "--seconds", "5", "--out", tmp_path, "--json", cwd=tmp_path)
+    end = json.loads(out)
+    assert end["ok"]
+    assert end["open_orders"] == 0
+    assert end["report"]
 
 
 def test_user_extension_cimports_the_book_of_the_wheel(installed: Path, tmp_path: Path) -> None:
