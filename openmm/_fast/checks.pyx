@@ -18,7 +18,9 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
 from openmm._fast.book cimport BOOK_VERIFIED
-from openmm._fast.orders cimport OPEN, ORDERS_MAX, PARTIALLY_FILLED, UNKNOWN, Order, OrderTable
+from openmm._fast.orders cimport (
+    OPEN, ORDERS_MAX, PARTIALLY_FILLED, UNKNOWN, Order, OrderTable, best_own_ticks, has_price,
+)
 from openmm._fast.planner cimport ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, Action
 from openmm._fast.units cimport (
     BUY, MISSING, PPM, SELL, UTICKS, InstrumentSpec, floor_div_wide, i128, i128_from_py,
@@ -426,13 +428,13 @@ cdef class Checks:
             if opposite <= 0 or price <= opposite:
                 return self.refuse_c(POST_ONLY_CROSS, opposite, price)
         # SELF_TRADE
-        own = table.best_own_ticks_c(other)
+        own = best_own_ticks(table, other)
         if own != 0 and (price >= own if side == BUY else price <= own):
             return self.refuse_c(SELF_TRADE, own, price)
         # DUPLICATE
-        if table.has_price_c(side, price, action.seq if kind == ACTION_AMEND else 0):
+        if has_price(table, side, price, action.seq if kind == ACTION_AMEND else 0):
             return self.refuse_c(DUPLICATE, 0, price)
-        if kind == ACTION_PLACE and table.level_unknown_c(side, action.level):
+        if kind == ACTION_PLACE and table.unknown_count and table.level_unknown_c(side, action.level):
             return self.refuse_c(DUPLICATE, 0, action.level)
         # ORDER_COUNT
         if limits.order_count_max < 0 or table.live_count + (kind == ACTION_PLACE) > limits.order_count_max:

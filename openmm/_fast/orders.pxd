@@ -124,3 +124,14 @@ cdef class OrderTable:
     cdef void adopt_c(self, Order* order, int64_t price_ticks, int64_t qty_lots, int64_t now_ns) noexcept nogil
     cdef void end_c(self, int32_t slot) noexcept nogil
     cdef void unlink_c(self, int32_t slot) noexcept nogil
+
+
+# The two questions of every order, without a call where the caches answer.
+cdef inline int64_t best_own_ticks(OrderTable table, int side) noexcept nogil:
+    return table.best_own_ticks_c(side) if table.best_dirty[side] else table.best_ticks[side]
+
+
+cdef inline bint has_price(OrderTable table, int side, int64_t price_ticks, uint64_t except_seq) noexcept nogil:
+    if table.price_count[side][price_ticks & 255] == 0:
+        return False
+    return table.has_price_c(side, price_ticks, except_seq)

@@ -31,15 +31,33 @@ cdef struct Action:
     int32_t side            # Side
     int32_t level
 
-# A live order as one plan sees it.
+# A live order as one plan sees it. Keys are prices of which the better is the smaller on both sides.
 cdef struct Seat:
     Order* order
-    int64_t key             # price, worse is larger on both sides
-    int32_t kind            # private enum of the planner: may it be touched
+    int64_t key
+    int32_t kind            # may it be touched (enum in the .pyx)
     int32_t crossing        # 1 = at or through the other side's wanted best
     int32_t level           # wanted level it serves or holds, -1 when none
-    int32_t why             # of the action decided, 0 = none
+    int32_t why             # of the action decided
     int32_t action
+    int32_t reserved
+
+# One side of a plan.
+cdef struct Half:
+    int32_t side                    # Side
+    int32_t sign                    # key = sign * price
+    int32_t seat_count
+    int32_t wanted_count
+    int32_t free_count              # levels that no order serves or holds
+    int32_t cancel_count[2]         # decided, by crossing
+    int32_t amend_count[2]
+    int64_t near_ticks              # tolerance of this plan
+    int64_t cross_key               # of the other side's wanted best
+    int64_t block_key               # of our own best order of the other side
+    int64_t key[LEVELS_MAX]
+    int64_t lots[LEVELS_MAX]
+    int32_t holder[LEVELS_MAX]      # seat that serves or holds a level, -1 when none
+    Seat seats[ORDERS_MAX]
 
 cdef class Planner:
     cdef int64_t tolerance_ticks       # a live order within this of its wanted price stays
@@ -52,19 +70,11 @@ cdef class Planner:
     cdef int plan_c(self, const Ladder* ladder, OrderTable table, int64_t now_ns) noexcept nogil   # returns count
     cdef int plan_cancel_all_c(self, OrderTable table, int why) noexcept nogil
     # (private)
-    cdef int32_t seat_count[2]
-    cdef int32_t wanted_count[2]
-    cdef Seat seats[2][ORDERS_MAX]
-    cdef int64_t wanted_key[2][LEVELS_MAX]
-    cdef int64_t wanted_lots[2][LEVELS_MAX]
-    cdef int32_t holder[2][LEVELS_MAX]      # seat that serves or holds a level, -1 when none
-    cdef int64_t near_ticks[2]              # tolerance of this plan, by side
-    cdef bint unchanged_c(self, const Ladder* ladder, OrderTable table, int64_t now_ns) noexcept nogil
-    cdef void seat_c(self, const Ladder* ladder, int book_side, OrderTable table, int64_t now_ns) noexcept nogil
-    cdef int64_t fit_c(self, int book_side, int seat, int level) noexcept nogil
-    cdef int64_t tolerance_c(self, const Ladder* ladder, int book_side) noexcept nogil
-    cdef void match_c(self, int book_side) noexcept nogil
-    cdef void hold_c(self, int book_side, bint fixed) noexcept nogil
-    cdef void decide_c(self, int book_side, OrderTable table) noexcept nogil
-    cdef void emit_c(self, int book_side, int kind, int crossing) noexcept nogil
+    cdef Half half[2]               # by BookSide
+    cdef void load_c(self, const Ladder* ladder, int book_side) noexcept nogil
+    cdef bint unchanged_c(self, OrderTable table, int64_t now_ns) noexcept nogil
+    cdef void seat_c(self, Half* half, OrderTable table, int64_t now_ns) noexcept nogil
+    cdef void match_c(self, Half* half) noexcept nogil
+    cdef int64_t decide_c(self, Half* half, OrderTable table) noexcept nogil
+    cdef void emit_c(self, Half* half, int kind, int crossing) noexcept nogil
     cdef void push_c(self, int kind, int why, uint64_t seq, int side, int level, int64_t price_ticks, int64_t qty_lots) noexcept nogil

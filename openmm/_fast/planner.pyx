@@ -18,6 +18,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from openmm._fast.orders cimport (
     FLIGHT_CANCEL, FLIGHT_DOUBT, OPEN, PARTIALLY_FILLED, PENDING_CANCEL, Order, OrderTable,
+    best_own_ticks, has_price,
 )
 from openmm._fast.quotes cimport LEVELS_MAX, Ladder, Level
 from openmm._fast.units cimport ASK, BID, BUY, PPM, SELL, i128
@@ -46,6 +47,7 @@ cdef extern from * nogil:
     const int64_t FIT_RESIZED "OPENMM_FIT_RESIZED"
     const int64_t FIT_LEAVING "OPENMM_FIT_LEAVING"
     const int64_t DISTANCE_MAX "OPENMM_DISTANCE_MAX"
+    const int64_t NO_KEY "INT64_MIN"       # better than none: nothing is at or through it
 
 
 cdef inline int64_t seen_ticks(const Order* order) noexcept nogil:
@@ -63,18 +65,60 @@ cdef inline bint qty_fits(int64_t remaining_lots, int64_t wanted_lots, int64_t t
     return (<i128>off) * (<i128>PPM) <= (<i128>tolerance_ppm) * (<i128>wanted_lots)
 
 
-cdef inline bint blocked(OrderTable table, int side, int64_t price_ticks, uint64_t seq) noexcept nogil:
+cdef inline bint blocked(const Half* half, OrderTable table, int64_t key, uint64_t seq) noexcept nogil:
     """Whether the price meets a live own order: another of the side there, or one of the other side."""
-    cdef int64_t own
-    if side == BUY:
-        own = table.best_own_ticks_c(SELL)
-        if own != 0 and price_ticks >= own:
-            return True
-    else:
-        own = table.best_own_ticks_c(BUY)
-        if own != 0 and price_ticks <= own:
-            return True
-    return table.has_price_c(side, price_ticks, seq)
+    return key <= half.block_key or has_price(table, half.side, half.sign * key, seq)
+
+
+cdef inline int64_t fit(
+    const Half* half, const Seat* seat, int level, int64_t qty_tolerance_ppm
+) noexcept nogil:
+    """Weigh a match; 0 when the order may not serve the level as it stands."""
+    cdef int64_t distance = seat.key - half.key[level]
+    if distance < 0:
+        distance = -distance
+    if distance > half.near_ticks:
+        return 0
+    if seat.kind == FIXED:
+        return FIT_HELD - distance
+    if seat.kind != MOVABLE:
+        return FIT_LEAVING - distance
+    if seat.crossing:
+        return 0
+    if qty_fits(seat.order.qty_lots - seat.order.filled_lots, half.lots[level], qty_tolerance_ppm):
+        return FIT_KEPT - distance
+    return FIT_RESIZED - distance
+
+
+cdef void hold(Half* half, bint fixed) noexcept nogil:
+    """Let orders that serve no level hold the nearest free one: nothing is placed there meanwhile."""
+    cdef int i, j, nearest
+    cdef int64_t distance, least
+    cdef Seat* seat
+    for i in range(half.seat_count):
+        seat = &half.seats[i]
+        if half.free_count == 0:
+            return
+        if seat.level != NO_LEVEL or seat.kind == MOVABLE or (seat.kind == FIXED) != fixed:
+            continue
+        nearest = NO_LEVEL
+        least = 0
+        for j in range(half.wanted_count):
+            if half.holder[j] != NO_LEVEL:
+                continue
+            distance = seat.key - half.key[j]
+            if distance < 0:
+                distance = -distance
+            if nearest == NO_LEVEL or distance < least:
+                nearest = j
+                least = distance
+        take(half, i, nearest)
+
+
+cdef inline void take(Half* half, int seat, int level) noexcept nogil:
+    half.seats[seat].level = level
+    half.holder[level] = seat
+    half.free_count -= 1
 
 
 class ActionView(NamedTuple):
@@ -120,43 +164,49 @@ cdef class Planner:
     # ---------------------------------------------------------------- C face
 
     cdef int plan_c(self, const Ladder* ladder, OrderTable table, int64_t now_ns) noexcept nogil:
-        cdef int i, first, second
-        cdef int64_t drift = 0
-        cdef int side
-        cdef Seat* seat
+        cdef Half* bids = &self.half[<int>BID]
+        cdef Half* asks = &self.half[<int>ASK]
+        cdef Half* first
+        cdef Half* second
+        cdef int i, crossing
+        cdef int64_t own
         self.count = 0
-        self.near_ticks[<int>BID] = self.tolerance_c(ladder, BID)
-        self.near_ticks[<int>ASK] = self.tolerance_c(ladder, ASK)
-        if self.unchanged_c(ladder, table, now_ns):
+        self.load_c(ladder, BID)
+        self.load_c(ladder, ASK)
+        bids.cross_key = -asks.key[0] if asks.wanted_count else NO_KEY
+        asks.cross_key = -bids.key[0] if bids.wanted_count else NO_KEY
+        if self.unchanged_c(table, now_ns):
             return 0
-        for side in range(2):
-            self.seat_c(ladder, side, table, now_ns)
-            self.match_c(side)
-            self.hold_c(side, True)
-            self.decide_c(side, table)
-        for side in range(2):
-            self.emit_c(side, ACTION_CANCEL, 1)
-        for side in range(2):
-            self.emit_c(side, ACTION_CANCEL, 0)
-        for side in range(2):
-            for i in range(self.seat_count[side]):
-                seat = &self.seats[side][i]
-                if seat.action == ACTION_AMEND:
-                    drift += (self.wanted_key[side][seat.level] - seat.key) * (-1 if side == BID else 1)
-        first = ASK if drift > 0 else BID
-        second = BID if drift > 0 else ASK
-        self.emit_c(first, ACTION_AMEND, 1)
-        self.emit_c(second, ACTION_AMEND, 1)
-        self.emit_c(first, ACTION_AMEND, 0)
-        self.emit_c(second, ACTION_AMEND, 0)
+        own = best_own_ticks(table, SELL)
+        bids.block_key = -own if own else NO_KEY
+        own = best_own_ticks(table, BUY)
+        asks.block_key = own if own else NO_KEY
+        self.seat_c(bids, table, now_ns)
+        self.seat_c(asks, table, now_ns)
+        # Moving up, asks go first, moving down, bids: the way is free before the other side follows.
+        if self.decide_c(bids, table) + self.decide_c(asks, table) > 0:
+            first = asks
+            second = bids
+        else:
+            first = bids
+            second = asks
+        for crossing in range(1, -1, -1):
+            if bids.cancel_count[crossing]:
+                self.emit_c(bids, ACTION_CANCEL, crossing)
+            if asks.cancel_count[crossing]:
+                self.emit_c(asks, ACTION_CANCEL, crossing)
+        for crossing in range(1, -1, -1):
+            if first.amend_count[crossing]:
+                self.emit_c(first, ACTION_AMEND, crossing)
+            if second.amend_count[crossing]:
+                self.emit_c(second, ACTION_AMEND, crossing)
+        if bids.free_count + asks.free_count == 0:
+            return self.count
         for i in range(LEVELS_MAX):
-            for side in range(2):
-                if i < self.wanted_count[side] and self.holder[side][i] == NO_LEVEL:
-                    if not blocked(table, BUY if side == BID else SELL, ladder.levels[side][i].price_ticks, 0):
-                        self.push_c(
-                            ACTION_PLACE, WHY_MISSING, 0, BUY if side == BID else SELL, i,
-                            ladder.levels[side][i].price_ticks, ladder.levels[side][i].qty_lots,
-                        )
+            if i < bids.wanted_count and bids.holder[i] == NO_LEVEL and not blocked(bids, table, bids.key[i], 0):
+                self.push_c(ACTION_PLACE, WHY_MISSING, 0, BUY, i, -bids.key[i], bids.lots[i])
+            if i < asks.wanted_count and asks.holder[i] == NO_LEVEL and not blocked(asks, table, asks.key[i], 0):
+                self.push_c(ACTION_PLACE, WHY_MISSING, 0, SELL, i, asks.key[i], asks.lots[i])
         return self.count
 
     cdef int plan_cancel_all_c(self, OrderTable table, int why) noexcept nogil:
@@ -174,239 +224,196 @@ cdef class Planner:
 
     # ---------------------------------------------------------------- private
 
-    cdef int64_t tolerance_c(self, const Ladder* ladder, int book_side) noexcept nogil:
-        """Cut the tolerance to less than half the distance of levels: an order is near one level at most."""
-        cdef int j
-        cdef int64_t gap, least = 2 * self.tolerance_ticks + 1
-        cdef int sign = -1 if book_side == BID else 1
-        cdef const Level* levels = &ladder.levels[book_side][0]
-        if ladder.count[book_side] > LEVELS_MAX:
-            return 0
-        for j in range(1, ladder.count[book_side]):
-            gap = sign * (levels[j].price_ticks - levels[j - 1].price_ticks)
-            if gap < least:
-                least = gap
-        return (least - 1) >> 1 if least > 0 else 0
+    cdef void load_c(self, const Ladder* ladder, int book_side) noexcept nogil:
+        """Copy a wanted side, and cut the tolerance to less than half the distance of its levels.
 
-    cdef bint unchanged_c(self, const Ladder* ladder, OrderTable table, int64_t now_ns) noexcept nogil:
+        So an order is near one level at most.
+        """
+        cdef Half* half = &self.half[book_side]
+        cdef const Level* levels = &ladder.levels[book_side][0]
+        cdef int j
+        cdef int count = ladder.count[book_side]
+        cdef int sign = -1 if book_side == BID else 1
+        cdef int64_t key, before = 0
+        cdef int64_t least = 2 * self.tolerance_ticks + 1
+        count = 0 if count < 0 else LEVELS_MAX if count > LEVELS_MAX else count
+        for j in range(count):
+            key = sign * levels[j].price_ticks
+            half.key[j] = key
+            half.lots[j] = levels[j].qty_lots
+            if j and key - before < least:
+                least = key - before
+            before = key
+        half.side = BUY if book_side == BID else SELL
+        half.sign = sign
+        half.wanted_count = count
+        half.near_ticks = (least - 1) >> 1 if least > 0 else 0
+
+    cdef bint unchanged_c(self, OrderTable table, int64_t now_ns) noexcept nogil:
         """Prove cheaply that every order serves its own level and no level is free."""
+        cdef Half* half
         cdef uint64_t taken[2]
-        cdef int i, side, level
+        cdef int i, level, book_side
         cdef const Order* order
-        cdef int64_t off
-        cdef int64_t bid, ask
+        cdef int64_t key, off
         if table.pending_count or table.unknown_count:
             return False
-        if ladder.count[<int>BID] < 0 or ladder.count[<int>ASK] < 0:
-            return False
-        if ladder.count[<int>BID] > LEVELS_MAX or ladder.count[<int>ASK] > LEVELS_MAX:
-            return False
-        if table.live_count != ladder.count[<int>BID] + ladder.count[<int>ASK]:
+        if table.live_count != self.half[<int>BID].wanted_count + self.half[<int>ASK].wanted_count:
             return False
         taken[0] = 0
         taken[1] = 0
         for i in range(table.live_count):
             order = &table.orders[table.live_slots[i]]
-            side = order.side - 1
+            book_side = order.side - 1
+            half = &self.half[book_side]
             level = order.level
-            if level >= ladder.count[side] or taken[side] >> level & 1:
+            if level >= half.wanted_count or taken[book_side] >> level & 1:
                 return False
-            taken[side] |= (<uint64_t>1) << level
-            off = order.price_ticks - ladder.levels[side][level].price_ticks
-            if off > self.near_ticks[side] or off < -self.near_ticks[side]:
+            taken[book_side] |= (<uint64_t>1) << level
+            key = half.sign * order.price_ticks
+            off = key - half.key[level]
+            if off > half.near_ticks or off < -half.near_ticks or key <= half.cross_key:
                 return False
-            if not qty_fits(
-                order.qty_lots - order.filled_lots, ladder.levels[side][level].qty_lots, self.qty_tolerance_ppm
-            ):
+            if not qty_fits(order.qty_lots - order.filled_lots, half.lots[level], self.qty_tolerance_ppm):
                 return False
             if self.order_age_ns_max and now_ns - order.amended_ns > self.order_age_ns_max:
                 return False
-        if ladder.count[<int>BID] and ladder.count[<int>ASK]:
-            bid = table.best_own_ticks_c(BUY)
-            ask = table.best_own_ticks_c(SELL)
-            if bid >= ladder.levels[<int>ASK][0].price_ticks or ask <= ladder.levels[<int>BID][0].price_ticks:
-                return False
         return True
 
-    cdef void seat_c(self, const Ladder* ladder, int book_side, OrderTable table, int64_t now_ns) noexcept nogil:
-        """Copy wanted levels and seat the live orders of a side, best first."""
+    cdef void seat_c(self, Half* half, OrderTable table, int64_t now_ns) noexcept nogil:
+        """Seat the live orders of a side, best first."""
         cdef int i, at, n = 0
-        cdef int sign = -1 if book_side == BID else 1
-        cdef int order_side = BUY if book_side == BID else SELL
-        cdef int other = 1 - book_side
-        cdef int count = ladder.count[book_side]
-        cdef int64_t price
-        cdef int64_t other_best = 0
         cdef Order* order
-        cdef Seat seat
-        count = 0 if count < 0 else LEVELS_MAX if count > LEVELS_MAX else count
-        self.wanted_count[book_side] = count
-        for i in range(count):
-            self.wanted_key[book_side][i] = sign * ladder.levels[book_side][i].price_ticks
-            self.wanted_lots[book_side][i] = ladder.levels[book_side][i].qty_lots
-            self.holder[book_side][i] = NO_LEVEL
-        if ladder.count[other] > 0:
-            other_best = ladder.levels[other][0].price_ticks
+        cdef Seat* seat
+        cdef Seat moved
         for i in range(table.live_count):
             order = &table.orders[table.live_slots[i]]
-            if order.side != order_side:
+            if order.side != half.side:
                 continue
-            price = seen_ticks(order)
+            seat = &half.seats[n]
             seat.order = order
-            seat.key = sign * price
+            seat.key = half.sign * seen_ticks(order)
             seat.level = NO_LEVEL
             seat.why = WHY_UNDECIDED
             seat.action = ACTION_UNDECIDED
             seat.crossing = 0
-            if order.state == PENDING_CANCEL:
+            if order.state == OPEN or order.state == PARTIALLY_FILLED:
+                if self.order_age_ns_max and now_ns - order.amended_ns > self.order_age_ns_max:
+                    seat.kind = STALE
+                else:
+                    seat.kind = MOVABLE
+                    seat.crossing = seat.key <= half.cross_key
+            elif order.state == PENDING_CANCEL:
                 seat.kind = LEAVING
-            elif order.state != OPEN and order.state != PARTIALLY_FILLED:
-                seat.kind = FIXED
-            elif self.order_age_ns_max and now_ns - order.amended_ns > self.order_age_ns_max:
-                seat.kind = STALE
             else:
-                seat.kind = MOVABLE
-                if other_best and sign * (price - other_best) <= 0:
-                    seat.crossing = 1
-            at = n
-            while at > 0 and self.seats[book_side][at - 1].key > seat.key:
-                self.seats[book_side][at] = self.seats[book_side][at - 1]
-                at -= 1
-            self.seats[book_side][at] = seat
+                seat.kind = FIXED
+            if n and half.seats[n - 1].key > seat.key:
+                moved = seat[0]
+                at = n
+                while at > 0 and half.seats[at - 1].key > moved.key:
+                    half.seats[at] = half.seats[at - 1]
+                    at -= 1
+                half.seats[at] = moved
             n += 1
-        self.seat_count[book_side] = n
+        half.seat_count = n
+        half.free_count = half.wanted_count
+        for i in range(half.wanted_count):
+            half.holder[i] = NO_LEVEL
+        for i in range(2):
+            half.cancel_count[i] = 0
+            half.amend_count[i] = 0
 
-    cdef int64_t fit_c(self, int book_side, int seat, int level) noexcept nogil:
-        """Weigh a match; 0 when the order may not serve the level as it stands."""
-        cdef Seat* it = &self.seats[book_side][seat]
-        cdef int64_t distance = it.key - self.wanted_key[book_side][level]
-        if distance < 0:
-            distance = -distance
-        if distance > self.near_ticks[book_side]:
-            return 0
-        if it.kind == FIXED:
-            return FIT_HELD - distance
-        if it.kind != MOVABLE:
-            return FIT_LEAVING - distance
-        if it.crossing:
-            return 0
-        if qty_fits(
-            it.order.qty_lots - it.order.filled_lots, self.wanted_lots[book_side][level], self.qty_tolerance_ppm
-        ):
-            return FIT_KEPT - distance
-        return FIT_RESIZED - distance
-
-    cdef void hold_c(self, int book_side, bint fixed) noexcept nogil:
-        """Let orders that serve no level hold the nearest free one: nothing is placed there meanwhile."""
-        cdef int i, j, nearest
-        cdef int64_t distance, least
-        for i in range(self.seat_count[book_side]):
-            if self.seats[book_side][i].level != NO_LEVEL or self.seats[book_side][i].kind == MOVABLE:
-                continue
-            if (self.seats[book_side][i].kind == FIXED) != fixed:
-                continue
-            nearest = NO_LEVEL
-            least = 0
-            for j in range(self.wanted_count[book_side]):
-                if self.holder[book_side][j] != NO_LEVEL:
-                    continue
-                distance = self.seats[book_side][i].key - self.wanted_key[book_side][j]
-                if distance < 0:
-                    distance = -distance
-                if nearest == NO_LEVEL or distance < least:
-                    nearest = j
-                    least = distance
-            if nearest != NO_LEVEL:
-                self.seats[book_side][i].level = nearest
-                self.holder[book_side][nearest] = i
-
-    cdef void match_c(self, int book_side) noexcept nogil:
-        """Let each level take its best fit. No order is near two levels: see `tolerance_c`."""
+    cdef void match_c(self, Half* half) noexcept nogil:
+        """Let each level take its best fit: a merge, because no order is near two levels."""
         cdef int i, level = 0
         cdef int holder
-        cdef int64_t fit
-        for i in range(self.seat_count[book_side]):
-            while (
-                level < self.wanted_count[book_side]
-                and self.wanted_key[book_side][level] + self.near_ticks[book_side] < self.seats[book_side][i].key
-            ):
+        cdef int64_t weight
+        for i in range(half.seat_count):
+            while level < half.wanted_count and half.key[level] + half.near_ticks < half.seats[i].key:
                 level += 1
-            if level == self.wanted_count[book_side]:
+            if level == half.wanted_count:
                 return
-            fit = self.fit_c(book_side, i, level)
-            if fit == 0:
+            weight = fit(half, &half.seats[i], level, self.qty_tolerance_ppm)
+            if weight == 0:
                 continue
-            holder = self.holder[book_side][level]
+            holder = half.holder[level]
             if holder != NO_LEVEL:
-                if fit <= self.fit_c(book_side, holder, level):
+                if weight <= fit(half, &half.seats[holder], level, self.qty_tolerance_ppm):
                     continue
-                self.seats[book_side][holder].level = NO_LEVEL
-            self.holder[book_side][level] = i
-            self.seats[book_side][i].level = level
+                half.seats[holder].level = NO_LEVEL
+                half.free_count += 1
+            take(half, i, level)
 
-    cdef void decide_c(self, int book_side, OrderTable table) noexcept nogil:
-        """Choose the action of each order, and let movable leftovers take the free levels in turn."""
+    cdef int64_t decide_c(self, Half* half, OrderTable table) noexcept nogil:
+        """Match, choose the action of each order, let movable leftovers take the free levels in turn.
+
+        Returns the sum of the moves, up positive.
+        """
         cdef int i
         cdef int free_level = 0
-        cdef int n = self.wanted_count[book_side]
-        cdef int sign = -1 if book_side == BID else 1
-        cdef int order_side = BUY if book_side == BID else SELL
+        cdef int64_t drift = 0
         cdef Seat* seat
-        for i in range(self.seat_count[book_side]):
-            seat = &self.seats[book_side][i]
+        self.match_c(half)
+        hold(half, True)
+        for i in range(half.seat_count):
+            seat = &half.seats[i]
             if seat.kind == STALE:
                 seat.action = ACTION_CANCEL
                 seat.why = WHY_STALE
             elif seat.kind == MOVABLE and seat.level != NO_LEVEL:
                 if not qty_fits(
-                    seat.order.qty_lots - seat.order.filled_lots,
-                    self.wanted_lots[book_side][seat.level], self.qty_tolerance_ppm,
+                    seat.order.qty_lots - seat.order.filled_lots, half.lots[seat.level], self.qty_tolerance_ppm
                 ):
                     seat.action = ACTION_AMEND if self.amend_supported else ACTION_CANCEL
                     seat.why = WHY_RESIZED
             elif seat.kind == MOVABLE:
-                while free_level < n and self.holder[book_side][free_level] != NO_LEVEL:
-                    free_level += 1
-                if free_level == n:
+                if half.free_count == 0:
                     seat.action = ACTION_CANCEL
                     seat.why = WHY_CROSSING if seat.crossing else WHY_UNWANTED
-                    continue
-                seat.level = free_level
-                self.holder[book_side][free_level] = i
-                seat.why = WHY_CROSSING if seat.crossing else WHY_MOVED
-                if not self.amend_supported:
-                    seat.action = ACTION_CANCEL
-                elif not blocked(table, order_side, sign * self.wanted_key[book_side][free_level], seat.order.seq):
-                    seat.action = ACTION_AMEND
-                elif seat.crossing:
-                    seat.action = ACTION_CANCEL
+                else:
+                    while half.holder[free_level] != NO_LEVEL:
+                        free_level += 1
+                    take(half, i, free_level)
+                    seat.why = WHY_CROSSING if seat.crossing else WHY_MOVED
+                    if not self.amend_supported:
+                        seat.action = ACTION_CANCEL
+                    elif not blocked(half, table, half.key[free_level], seat.order.seq):
+                        seat.action = ACTION_AMEND
+                        drift += half.key[free_level] - seat.key
+                    elif seat.crossing:
+                        seat.action = ACTION_CANCEL
+            if seat.action == ACTION_CANCEL:
+                half.cancel_count[seat.why == WHY_CROSSING] += 1
+            elif seat.action == ACTION_AMEND:
+                half.amend_count[seat.why == WHY_CROSSING] += 1
         # Those on their way out come last: they keep a level from being filled, not an order from moving.
-        self.hold_c(book_side, False)
-        for i in range(self.seat_count[book_side]):
-            seat = &self.seats[book_side][i]
+        hold(half, False)
+        for i in range(half.seat_count):
+            seat = &half.seats[i]
             if seat.level != NO_LEVEL:
                 seat.order.level = <uint8_t>seat.level
+        return half.sign * drift
 
-    cdef void emit_c(self, int book_side, int kind, int crossing) noexcept nogil:
+    cdef void emit_c(self, Half* half, int kind, int crossing) noexcept nogil:
         """Append the decided actions of one kind, best price first."""
-        cdef int i, level
-        cdef int sign = -1 if book_side == BID else 1
-        cdef Seat* seat
-        cdef Order* order
+        cdef int i
+        cdef const Seat* seat
+        cdef const Order* order
         cdef int64_t price
-        for i in range(self.seat_count[book_side]):
-            seat = &self.seats[book_side][i]
+        for i in range(half.seat_count):
+            seat = &half.seats[i]
             if seat.action != kind or (seat.why == WHY_CROSSING) != crossing:
                 continue
             order = seat.order
-            level = seat.level if seat.level != NO_LEVEL else order.level
             if kind == ACTION_CANCEL:
-                self.push_c(kind, seat.why, order.seq, order.side, level, order.price_ticks, order.qty_lots)
+                self.push_c(
+                    kind, seat.why, order.seq, half.side, order.level, order.price_ticks, order.qty_lots
+                )
                 continue
-            price = order.price_ticks if seat.why == WHY_RESIZED else sign * self.wanted_key[book_side][level]
+            price = order.price_ticks if seat.why == WHY_RESIZED else half.sign * half.key[seat.level]
             self.push_c(
-                kind, seat.why, order.seq, order.side, level, price,
-                order.filled_lots + self.wanted_lots[book_side][level],
+                kind, seat.why, order.seq, half.side, seat.level, price,
+                order.filled_lots + half.lots[seat.level],
             )
 
     cdef void push_c(
