@@ -13,26 +13,27 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict, replace
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Self, TypeVar, final
+from typing import Any, Self, final
 from urllib.parse import urlsplit
 
 from openmm import journal
-from openmm._fast.book import BookBreak, BookState
+from openmm._fast.book import BookState
 from openmm._fast.checks import RiskState
-from openmm._fast.feed import EventClock, MarketListener, PrivateListener, SocketTransport
+from openmm._fast.feed import EventClock, SocketTransport
 from openmm._fast.ports import MemoryTransport, Transport
 from openmm._fast.tape import Record
 from openmm.config import BotConfig, check_with_instrument
 from openmm.engine import snapshot, wiring
 from openmm.engine.commands import Halt, Pause, Resume, Status, Stop, name_of
 from openmm.engine.commands import Request as Asked
+from openmm.engine.context import Context, Handler
 from openmm.engine.door import CommandServer
-from openmm.engine.links import Link
 from openmm.engine.paper import paper_connector, paper_venue
+from openmm.engine.proof import Proof
 from openmm.engine.session import SessionFiles
 from openmm.engine.step import (
     Alert,
@@ -45,11 +46,11 @@ from openmm.engine.step import (
     Step,
     StepConfig,
 )
-from openmm.errors import ConfigError, OpenMMError, TransportError, VenueError
-from openmm.events import BalanceUpdated, Event, OrderUpdated
+from openmm.engine.traffic import Traffic
+from openmm.errors import ConfigError, OpenMMError, VenueError
+from openmm.events import BalanceUpdated
 from openmm.instrument import Instrument
 from openmm.risk.alert import AlertMessage, post_alert
-from openmm.settlement.reconcile import Difference, reconcile
 from openmm.sim.pipe import PaperVenue
 from openmm.strategy.quotes import Quoter
 from openmm.telemetry import TelemetrySnapshot
@@ -59,17 +60,8 @@ from openmm.venues.connector import Connector, Keys
 log = logging.getLogger(__name__)
 
 TICK_S = 0.05  # timer of the slow path
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 20.0
 TOKEN_REFRESH_S = 400.0  # of a life of 900 s
 CLOCK_EVERY_S = 60.0
-PING_EVERY_S = 15.0
-
-# Tape sources beside the feeds' own (0 ...): the private stream and REST.
-SOURCE_PRIVATE = 100
-SOURCE_REST = 101
-
-T = TypeVar("T")
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -106,22 +98,13 @@ class Engine:
         self._keys = keys
         self._clock = EventClock()
         self._connectors: list[Connector] = []
-        self._trading: Connector
-        self._links: list[Link] = []
-        self._private: Link | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
-        self._step: Step | None = None
-        self._tables: wiring.Tables | None = None
+        self._context: Context | None = None
+        self._proof: Proof | None = None
+        self._traffic: Traffic | None = None
         self._files: SessionFiles | None = None
         self._door: CommandServer | None = None
-        self._paper: PaperVenue | None = None
-        self._opening: dict[str, Decimal] = {}
-        self._strays: set[str] = set()
-        self._private_seen = asyncio.Event()
-        self._open_proved: int | None = None
-        self._closing: dict[str, Decimal] = {}
-        self._drain_due = False
         self._previous_hook: Callable[[Any], object] | None = None
 
     # ------------------------------------------------------------------ life
@@ -141,14 +124,17 @@ class Engine:
     @property
     def step(self) -> Step:
         """The slow path; exists once started."""
-        assert self._step is not None, "the engine has not been started"
-        return self._step
+        return self._running.step
 
     @property
     def tables(self) -> wiring.Tables:
         """The compiled tables; exist once started."""
-        assert self._tables is not None, "the engine has not been started"
-        return self._tables
+        return self._running.tables
+
+    @property
+    def _running(self) -> Context:
+        assert self._context is not None, "the engine has not been started"
+        return self._context
 
     async def start(self) -> None:
         """Connect, verify, adopt what is ours, and begin to quote.
@@ -180,7 +166,7 @@ class Engine:
         Returns the exit code: 0 done, 1 something is not proven or failed, 3 halted by risk.
         """
         self.request_stop(reason)
-        if self._step is None:
+        if self._context is None:
             return self.exit_code
         try:
             await self._wind_down()
@@ -194,291 +180,116 @@ class Engine:
     # ------------------------------------------------------------------ start
 
     async def _start(self) -> None:
-        config = self.config
+        config, clock = self.config, self._clock
         _refuse_remote(config)
-        files = self._files = SessionFiles(config, self._clock.now_ns())
+        files = self._files = SessionFiles(config, clock.now_ns())
         # An exception that compiled code can only print means state nobody checked: stop quoting.
         self._previous_hook = sys.unraisablehook
         sys.unraisablehook = self._on_unraisable
         if self._keys is not None:
             files.lock_account(self._keys)
-        paper = config.bot.mode == "paper"
+        context, paper = await self._connect(files)
+        self._context = context
+        pipeline = context.tables.pipeline
+        proof = self._proof = Proof(context)
+        traffic = self._traffic = Traffic(context, proof, paper)
+        context.append(
+            Record.REC_SESSION, 0, clock.now_ns(),
+            files.session_record(context.trading.client_id(0)[:-7], context.mid_ticks),
+        )  # fmt: skip
+        for one in context.instruments:
+            context.append(Record.REC_INSTRUMENT, 0, clock.now_ns(), journal.instrument_record(one))
+        await asyncio.to_thread(files.start_writer)
+        files.note(pid=os.getpid(), state="starting", config=config.model_dump(mode="json"))
+        await proof.measure_clock()
+        await proof.adopt()
+        await proof.open_balances()
+        await traffic.open()
+        await traffic.wait_ready()
+        if paper is None and config.dead_man_ns is not None:
+            # Armed before the first order; refreshed by a task from here on.
+            traffic.send_private(context.trading.dead_man(config.dead_man_ns // 1_000_000_000))
+            self._spawn(self._dead_man(config.dead_man_ns), "dead man")
+        # The heap of a started engine is for life: collections need not walk it again.
+        gc.collect()
+        gc.freeze()
+        self._handle(context.step.start(clock.now_ns()))
+        self._spawn(self._tick(), "timer")
+        self._spawn(self._publish(), "telemetry")
+        if paper is None:
+            self._spawn(self._refresh_token(), "token")
+            self._spawn(self._watch_clock(), "clock")
+        self._spawn(self._reconcile_loop(), "reconcile")
+        self._door = CommandServer(files.run_dir.socket, self._on_command)
+        await self._door.start()
+        files.note(pid=os.getpid(), state="running", config=config.model_dump(mode="json"))
+        log.info(
+            "%s: quoting %s on %s", pipeline.risk_state.name, config.quoted.pair,
+            config.quoted.label,
+        )  # fmt: skip
+
+    async def _connect(self, files: SessionFiles) -> tuple[Context, PaperVenue | None]:
+        """Ask the venues for facts, check the configuration against them, build the tables."""
+        config = self.config
+        live = config.bot.mode == "live"
+        if live and self._keys is None:
+            raise ConfigError(f"venue.{config.quoted.label}", "no key", "an API key: mode is live")
         quoted_index = config.venue.index(config.quoted)
-        for index, venue in enumerate(config.venue):
-            live = index == quoted_index and not paper
-            if live and self._keys is None:
-                raise ConfigError(f"venue.{venue.label}", "no key", "live mode needs its API key")
-            self._connectors.append(registry.connector(venue, self._keys if live else None))
         instruments: list[Instrument] = []
-        for venue, connector in zip(config.venue, self._connectors, strict=True):
+        for index, venue in enumerate(config.venue):
+            keys = self._keys if live and index == quoted_index else None
+            connector = registry.connector(venue, keys)
+            self._connectors.append(connector)
             found = await connector.rest().instruments([venue.pair])
             if venue.pair not in found:
                 raise ConfigError(f"venue.{venue.label}", venue.pair, f"a pair of {venue.name}")
             instruments.append(found[venue.pair])
+        trading = self._connectors[quoted_index]
         instrument = instruments[quoted_index]
-        connector = self._trading = self._connectors[quoted_index]
-        mid = await connector.rest().mid(instrument)
-        if paper:
+        mid_ticks = instrument.floor_ticks(await trading.rest().mid(instrument))
+        paper = None
+        transport: Transport = SocketTransport()
+        if not live:
             # The feed keeps its own connector; all that is private goes to the one in memory.
-            self._paper = paper_venue(config, instrument, self._clock)
-            self._trading = paper_connector(config, self._paper, self._clock)
-            connector = self._trading
-            await connector.rest().instruments([instrument.name])
+            paper = paper_venue(config, instrument, self._clock)
+            trading = paper_connector(config, paper, self._clock)
+            await trading.rest().instruments([instrument.name])
+            transport = MemoryTransport(self._on_paper_orders)
         elif config.quoted.maker_fee_ppm is None or config.quoted.taker_fee_ppm is None:
-            fees = await connector.rest().fees(instrument)
+            fees = await trading.rest().fees(instrument)
             instrument = replace(
                 instrument, maker_fee_ppm=fees.maker_ppm, taker_fee_ppm=fees.taker_ppm
             )
             instruments[quoted_index] = instrument
         check_with_instrument(config, instrument)
-
-        tape = files.open_tape()
-        encoder = connector.order_encoder(
-            instrument, bot=config.bot.name, session_s=files.session_s
-        )
-        transport: Transport = SocketTransport()
-        if paper:
-            transport = MemoryTransport(self._deliver_paper)
+        encoder = trading.order_encoder(instrument, bot=config.bot.name, session_s=files.session_s)
         tables = wiring.make_tables(
-            config, instruments, self._connectors, connector,
-            mid_ticks=instrument.floor_ticks(mid), tape=tape, encoder=encoder,
-            transport=transport, custom=self._custom,
+            config, instruments, self._connectors, trading, mid_ticks=mid_ticks,
+            tape=files.open_tape(), encoder=encoder, transport=transport, custom=self._custom,
         )  # fmt: skip
-        self._tables = tables
-        self._step = Step(
-            tables.pipeline, tables.feeds, instrument, tables.monitor, connector,
+        step = Step(
+            tables.pipeline, tables.feeds, instrument, tables.monitor, trading,
             StepConfig(
                 ack_timeout_ns=config.risk.ack_timeout_ns,
                 feed_age_ns_max=config.risk.max_message_age_ns,
             ),
         )  # fmt: skip
-        now_ns = self._clock.now_ns()
-        self._append(
-            Record.REC_SESSION, 0, now_ns,
-            files.session_record(connector.client_id(0)[:-7], instrument.floor_ticks(mid)),
+        context = Context(
+            config, self._clock, self._connectors, trading, instruments, tables, step, mid_ticks,
+            files.session_s * 1_000_000_000, self._handle, self._alert, self._spawn, self._safely,
         )  # fmt: skip
-        for one in instruments:
-            self._append(Record.REC_INSTRUMENT, 0, now_ns, journal.instrument_record(one))
-        await asyncio.to_thread(files.start_writer)
-        files.note(pid=os.getpid(), state="starting", config=config.model_dump(mode="json"))
-        await self._measure_clock(connector)
-        await self._adopt(connector, instrument)
-        await self._open_balances(connector, instrument)
-        token = await connector.rest().token() if paper else ""
-        self._open_links(instruments, quoted_index, paper, token)
-        await self._wait_ready()
-        # The heap of a started engine is for life: collections need not walk it again.
-        gc.collect()
-        gc.freeze()
-        self._handle(self._step.start(self._clock.now_ns()))
-        self._spawn(self._tick(), "timer")
-        self._spawn(self._publish(), "telemetry")
-        if not paper:
-            self._spawn(self._refresh_token(), "token")
-            if config.dead_man_ns is not None:
-                self._spawn(self._dead_man(config.dead_man_ns), "dead man")
-            self._spawn(self._watch_clock(connector), "clock")
-        self._spawn(self._reconcile_loop(), "reconcile")
-        self._door = CommandServer(files.run_dir.socket, self._on_command)
-        await self._door.start()
-        files.note(pid=os.getpid(), state="running", config=config.model_dump(mode="json"))
-        log.info("quoting %s on %s", instrument.name, config.quoted.label)
+        return context, paper
 
-    async def _measure_clock(self, connector: Connector) -> None:
-        before_ns = self._clock.now_ns()
-        venue_ns = await connector.rest().server_time_ns()
-        after_ns = self._clock.now_ns()
-        offset_ns = venue_ns - (before_ns + after_ns) // 2
-        # A venue that tells whole seconds cannot say more than half a second's worth.
-        if abs(offset_ns) <= 500_000_000 + (after_ns - before_ns):
-            offset_ns = 0
-        self.tables.pipeline.set_inputs(clock_offset_ns=offset_ns)
-
-    async def _adopt(self, connector: Connector, instrument: Instrument) -> None:
-        """Cancel what earlier sessions of this bot left open, and prove it; leave the rest."""
-        for _ in range(10):
-            ours = [
-                order for order in await connector.rest().open_orders()
-                if order.client_id and connector.is_earlier(order.client_id)
-            ]  # fmt: skip
-            if not ours:
-                return
-            log.warning("cancelling %d orders of an earlier session", len(ours))
-            await connector.rest().cancel([order.venue_order_id for order in ours])
-            await asyncio.sleep(0.3)
-        raise TransportError(
-            f"{len(ours)} orders of an earlier session are still open", venue=connector.name
-        )
-
-    async def _open_balances(self, connector: Connector, instrument: Instrument) -> None:
-        balances = await connector.rest().balances()
-        self._opening = {
-            asset: balances.get(asset, Decimal(0)) for asset in (instrument.base, instrument.quote)
-        }
-        step = self.step
-        step.set_opening(self._opening, self._clock.now_ns())
-
-    def _open_links(
-        self, instruments: Sequence[Instrument], quoted_index: int, paper: bool, token: str
-    ) -> None:
-        config, tables = self.config, self.tables
-        for index, (venue, connector, feed) in enumerate(
-            zip(config.venue, self._connectors, tables.feeds, strict=True)
-        ):
-            before = None
-            if paper and index == quoted_index:
-                before = self._on_paper_frame
-
-            def make(feed: Any = feed, connector: Connector = connector, before: Any = before,
-                     index: int = index) -> MarketListener:  # fmt: skip
-                return MarketListener(
-                    tables.pipeline, feed, self._clock,
-                    self._safely(
-                        lambda payload, recv_ns: self._on_public(connector, index, payload, recv_ns)
-                    ),
-                    lambda up: self._on_connection(index, up),
-                    None if before is None else self._safely(before),
-                )  # fmt: skip
-
-            async def hello(connector: Connector = connector, index: int = index,
-                            depth: int = venue.depth) -> Sequence[bytes]:  # fmt: skip
-                return connector.subscribe_market(instruments[index], depth)
-
-            def lost(_name: str, index: int = index) -> None:
-                self._on_feed_lost(index)
-
-            link = Link(
-                f"{venue.label} market data", connector.public_url, make, hello, lost, self._clock
-            )
-            self._links.append(link)
-            self._spawn(link.keep(), link.name)
-        connector = self._trading
-        if paper:
-            connector.set_token(token)
-            self._deliver_paper(connector.subscribe_private())
-            return
-
-        def make_private() -> PrivateListener:
-            sender = tables.pipeline.transport
-            assert isinstance(sender, SocketTransport)
-            return PrivateListener(
-                tables.pipeline, SOURCE_PRIVATE, self._clock, sender,
-                self._safely(self._on_private),
-                lambda up: self._on_connection(SOURCE_PRIVATE, up),
-                connector.redact,
-            )  # fmt: skip
-
-        async def hello_private() -> Sequence[bytes]:
-            connector.set_token(await connector.rest().token())
-            return connector.subscribe_private()
-
-        self._private = Link(
-            f"{config.quoted.label} private", connector.private_url, make_private, hello_private,
-            lambda _name: self._on_private_lost(), self._clock,
-        )  # fmt: skip
-        self._spawn(self._private.keep(), self._private.name)
-
-    async def _wait_ready(self) -> None:
-        """Wait for a verified book and the private snapshots."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + START_TIMEOUT_S
-        feed = self.tables.pipeline.feed
-        connector = self._trading
-        while True:
-            missing = []
-            if feed.book.state is not BookState.BOOK_VERIFIED:
-                missing.append(f"a verified book (it is {feed.book.state.name})")
-            if not connector.private_ready():
-                missing.append("the private stream's snapshot")
-            if not missing:
-                break
-            if loop.time() > deadline:
-                errors = "; ".join(link.last_error for link in self._all_links() if link.last_error)
-                raise TransportError(
-                    f"not ready after {START_TIMEOUT_S:g} s, still without "
-                    f"{' and '.join(missing)}{': ' + errors if errors else ''}",
-                    venue=connector.name,
-                )
-            await asyncio.sleep(0.01)
-        self._handle(self.step.private_restored(self._clock.now_ns()))
-
-    def _all_links(self) -> list[Link]:
-        return self._links + ([self._private] if self._private is not None else [])
-
-    # ------------------------------------------------------------------ messages
-
-    def _on_public(self, connector: Connector, index: int, payload: bytes, recv_ns: int) -> None:
-        events = connector.read_public(payload, recv_ns)
-        # Only the traded venue's mode and instrument matter to the orders.
-        if self.tables.feeds[index].quoted:
-            self._handle(self.step.on_events(events, recv_ns))
-
-    def _on_private(self, payload: bytes, recv_ns: int) -> None:
-        connector = self._trading
-        self._handle(self.step.on_events(connector.read_private(payload, recv_ns), recv_ns))
-        if not self.tables.pipeline.stream_live and connector.private_ready():
-            self._private_seen.set()
-
-    def _on_connection(self, source: int, up: bool) -> None:
-        self._append(Record.REC_CONNECTION, source, self._clock.now_ns(), b"1" if up else b"0")
-
-    def _on_feed_lost(self, index: int) -> None:
-        feed = self.tables.feeds[index]
-        now_ns = self._clock.now_ns()
-        feed.book.break_(BookBreak.BREAK_DISCONNECT)
-        self.tables.pipeline.refresh(feed, now_ns)
-        self._handle(self.step.on_timer(now_ns))
-
-    def _on_private_lost(self) -> None:
-        now_ns = self._clock.now_ns()
-        self._private_seen.clear()
-        self._handle(self.step.private_lost(now_ns))
-        if not self._stopping.is_set():
-            self._spawn(self._recover_private(), "private recovery")
-
-    async def _recover_private(self) -> None:
-        """After a lost private stream: its snapshot first, then a query of every live order."""
-        await self._private_seen.wait()
-        step, rest = self.step, self._quoted_rest()
-        asked_ns = self._clock.now_ns()
-        seqs = tuple(order.seq for order in self.tables.pipeline.table.live())
-        found = await self._retry(lambda: self._find(seqs), "order query")
-        fills = await self._retry(lambda: rest.fills_since(self._files_started_ns()), "fill query")
-        now_ns = self._clock.now_ns()
-        self._handle(step.on_query(seqs, [*found, *fills], asked_ns, now_ns))
-        self._handle(step.private_restored(now_ns))
-
-    # ------------------------------------------------------------------ paper
-
-    def _on_paper_frame(self, payload: bytes, recv_ns: int) -> None:
-        assert self._paper is not None
-        self._paper.on_public_frame(payload, recv_ns)
-        self._schedule_drain()
-
-    def _deliver_paper(self, messages: Sequence[bytes]) -> None:
-        assert self._paper is not None
-        now_ns = self._clock.now_ns()
-        for message in messages:
-            self._paper.on_client_frame(message, now_ns)
-        self._schedule_drain()
-
-    def _schedule_drain(self) -> None:
-        if not self._drain_due:
-            self._drain_due = True
-            asyncio.get_running_loop().call_soon(self._drain_paper)
-
-    def _drain_paper(self) -> None:
-        assert self._paper is not None
-        self._drain_due = False
-        connector = self._trading
-        now_ns = self._clock.now_ns()
-        for payload in self._paper.poll(now_ns):
-            self._append(Record.REC_FRAME, SOURCE_PRIVATE, now_ns, connector.redact(payload))
-            self._on_private(payload, now_ns)
+    def _on_paper_orders(self, messages: list[bytes]) -> None:
+        assert self._traffic is not None, "orders leave only once the traffic is open"
+        self._traffic.deliver_paper(messages)
 
     # ------------------------------------------------------------------ requests
 
     def _handle(self, requests: Sequence[Request]) -> None:
+        traffic, proof = self._traffic, self._proof
+        assert traffic is not None, "nothing is asked before there are connections"
+        assert proof is not None
         for request in requests:
             match request:
                 case Alert():
@@ -491,14 +302,13 @@ class Engine:
                         f"{change.reason}: {change.detail}",
                     )  # fmt: skip
                 case Resubscribe():
-                    self._resubscribe(request)
+                    traffic.resubscribe(request)
                 case QueryOrders():
-                    self._spawn(self._query(request.seqs), "order query", vital=False)
+                    self._spawn(proof.query(request.seqs), "order query", vital=False)
                 case CancelStray():
-                    self._spawn(self._cancel_stray(request), "stray orders", vital=False)
+                    self._spawn(proof.cancel_stray(request), "stray orders", vital=False)
                 case ResyncPrivate():
-                    if self._private is not None:
-                        self._private.drop()
+                    traffic.drop_private()
 
     def _alert(
         self, severity: str, text: str, asset: str = "", amount: Decimal | None = None
@@ -507,7 +317,7 @@ class Engine:
         log.log(level, "%s", text)
         now_ns = self._clock.now_ns()
         if severity != "info":
-            self._append(
+            self._running.append(
                 Record.REC_INCIDENT,
                 0,
                 now_ns,
@@ -519,7 +329,7 @@ class Engine:
 
     async def _post(self, url: str, severity: str, text: str, now_ns: int) -> None:
         assert self._files is not None
-        halted = self._tables is not None and self._tables.monitor.state is RiskState.HALTED
+        halted = self.tables.monitor.state is RiskState.HALTED
         event = "halted" if halted else "incident"
         why = await post_alert(
             url,
@@ -530,87 +340,11 @@ class Engine:
         if why:
             log.error("the webhook did not take the alert: %s", why)
 
-    def _resubscribe(self, request: Resubscribe) -> None:
-        feed, link = self.tables.feeds[request.feed_index], self._links[request.feed_index]
-        if not link.up:
-            return
-        log.warning("feed %d: book broken (%s), asking for a new snapshot",
-                    request.feed_index, request.reason.name)  # fmt: skip
-        venue = self.config.venue[request.feed_index]
-        connector = self._connectors[request.feed_index]
-        if request.reason is BookBreak.BREAK_STALE:
-            link.drop()
-            return
-        link.send(connector.resubscribe_book(self._instrument_of(feed.index), venue.depth))
-
-    def _instrument_of(self, index: int) -> Instrument:
-        return self._connectors[index].instrument(self.config.venue[index].pair)
-
-    async def _query(self, seqs: Sequence[int]) -> None:
-        asked_ns = self._clock.now_ns()
-        try:
-            found = await self._find(seqs)
-        except VenueError as error:
-            # The schedule asks again; the orders stay UNKNOWN and count in full.
-            log.warning("order query: %s", error)
-            return
-        self._handle(self.step.on_query(seqs, found, asked_ns, self._clock.now_ns()))
-
-    async def _find(self, seqs: Sequence[int]) -> list[Event]:
-        connector = self._trading
-        table = self.tables.pipeline.table
-        client_ids, venue_ids = [], []
-        for seq in seqs:
-            order = table.get(seq)
-            if order is None:
-                continue
-            client_ids.append(connector.client_id(seq))
-            if order.venue_id:
-                venue_ids.append(order.venue_id)
-        if not client_ids:
-            return []
-        found = await connector.rest().find_orders(client_ids, venue_ids)
-        self._append(
-            Record.REC_REST,
-            SOURCE_REST,
-            self._clock.now_ns(),
-            journal.json_record({"found": len(found)}),
-        )
-        return list(found)
-
-    async def _cancel_stray(self, request: CancelStray) -> None:
-        new = [one for one in request.venue_order_ids if one not in self._strays]
-        if not new:
-            return
-        self._strays.update(new)
-        try:
-            await self._quoted_rest().cancel(new)
-        except VenueError as error:
-            self._strays.difference_update(new)
-            log.warning("cancelling orders of an earlier session: %s", error)
-
-    async def _retry(self, make: Callable[[], Awaitable[T]], what: str) -> T:
-        """Ask until there is an answer: nothing can be placed before it."""
-        delay_s = 0.5
-        while True:
-            try:
-                return await make()
-            except VenueError as error:
-                log.warning("%s: %s", what, error)
-                await asyncio.sleep(delay_s)
-                delay_s = min(10.0, 2 * delay_s)
-
-    def _quoted_rest(self) -> Any:
-        return self._trading.rest()
-
-    def _files_started_ns(self) -> int:
-        assert self._files is not None
-        return self._files.session_s * 1_000_000_000
-
     # ------------------------------------------------------------------ timers
 
     async def _tick(self) -> None:
         step = self.step
+        assert self._traffic is not None
         while True:
             await asyncio.sleep(TICK_S)
             now_ns = self._clock.now_ns()
@@ -619,8 +353,7 @@ class Engine:
                 self.request_stop("journal writer asked to stop")
             if self._files is not None and self._files.writer_lost():
                 await asyncio.to_thread(self._files.restart_writer)
-            if self._paper is not None:
-                self._schedule_drain()
+            self._traffic.schedule_drain()
             self._handle(step.on_timer(now_ns))
 
     async def _publish(self) -> None:
@@ -643,55 +376,39 @@ class Engine:
         return taken
 
     async def _refresh_token(self) -> None:
-        connector = self._trading
+        trading = self._running.trading
+        assert self._proof is not None
         while True:
             await asyncio.sleep(TOKEN_REFRESH_S)
-            connector.set_token(await self._retry(connector.rest().token, "token"))
+            trading.set_token(await self._proof.retry(trading.rest().token, "token"))
 
     async def _dead_man(self, timeout_ns: int) -> None:
         """Refresh the venue's dead-man's switch at a third of its timeout."""
-        connector = self._trading
-        assert self._private is not None
+        assert self._traffic is not None
         while True:
-            message = connector.dead_man(timeout_ns // 1_000_000_000)
-            if message is None:
-                return
-            self._private.send([message])
             await asyncio.sleep(timeout_ns / 3e9)
+            message = self._running.trading.dead_man(timeout_ns // 1_000_000_000)
+            if not self._traffic.send_private(message):
+                log.warning("dead-man's switch not refreshed: no private connection")
 
-    async def _watch_clock(self, connector: Connector) -> None:
+    async def _watch_clock(self) -> None:
+        assert self._proof is not None
         while True:
             await asyncio.sleep(CLOCK_EVERY_S)
             try:
-                await self._measure_clock(connector)
+                await self._proof.measure_clock()
             except VenueError as error:
                 log.warning("clock: %s", error)
 
     async def _reconcile_loop(self) -> None:
+        assert self._proof is not None
         interval_s = self.config.settlement.reconcile_every_ns / 1e9
         while True:
             await asyncio.sleep(interval_s)
             try:
-                await self._reconcile()
+                await self._proof.reconcile()
             except VenueError as error:
                 log.warning("reconciliation: %s", error)
-
-    async def _reconcile(self) -> list[Difference] | None:
-        """Compare what we should hold with what the venue says; None while it is not quiet."""
-        step = self.step
-        fills = step.counters.fills
-        expected = step.expected()
-        balances = await self._quoted_rest().balances()
-        now_ns = self._clock.now_ns()
-        if step.counters.fills != fills or step.quiet_ns(now_ns) < 1_000_000_000:
-            return None
-        self._append(Record.REC_REST, SOURCE_REST, now_ns, journal.json_record(balances))
-        found = reconcile(expected, balances)
-        self._closing = {asset: balances.get(asset, Decimal(0)) for asset in expected}
-        for one in found:
-            self._alert("warning", f"balance differs: {one}", one.asset, one.amount)
-        self._handle(step.on_differences(found, self.config.settlement.halt_above_ppm, now_ns))
-        return found
 
     # ------------------------------------------------------------------ commands
 
@@ -703,7 +420,7 @@ class Engine:
             record = journal.command_record(
                 name_of(command), asdict(command), caller, asked.caller.surface
             )
-            self._append(Record.REC_COMMAND, 0, now_ns, record)
+            self._running.append(Record.REC_COMMAND, 0, now_ns, record)
         step = self.step
         match command:
             case Halt():
@@ -730,63 +447,21 @@ class Engine:
     # ------------------------------------------------------------------ stop
 
     async def _wind_down(self) -> None:
-        step, connector = self.step, self._trading
-        self._handle(step.stop(self._clock.now_ns()))
-        rest = connector.rest()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + STOP_TIMEOUT_S
-        mine: list[OrderUpdated] = []
-        while True:
-            await asyncio.sleep(0.05)
-            self._handle(step.on_timer(self._clock.now_ns()))
-            if self.tables.pipeline.table.live_count == 0 or loop.time() > deadline - 10.0:
-                try:
-                    mine = [one for one in await rest.open_orders() if self._is_ours(one)]
-                except VenueError as error:
-                    log.warning("open orders: %s", error)
-                else:
-                    self._open_proved = len(mine)
-                    if not mine and self.tables.pipeline.table.live_count == 0:
-                        break
-                    if mine:
-                        with contextlib.suppress(VenueError):
-                            await rest.cancel([one.venue_order_id for one in mine])
-                await asyncio.sleep(0.2)
-            if loop.time() > deadline:
-                self.exit_code = EXIT_FAILED
-                self._alert(
-                    "critical",
-                    f"stop: {len(mine)} orders of ours may still be open, "
-                    f"{self.tables.pipeline.table.live_count} unproven",
-                )
-                break
-        if self.config.dead_man_ns is not None and self._private is not None:
-            message = connector.dead_man(0)
-            if message is not None:
-                self._private.send([message])
-        await self._settle()
+        proof, traffic = self._proof, self._traffic
+        assert proof is not None
+        assert traffic is not None
+        if not await proof.close_all():
+            self.exit_code = EXIT_FAILED
+        if self.config.dead_man_ns is not None:
+            traffic.send_private(self._running.trading.dead_man(0))
+        if not await proof.settle():
+            self.exit_code = EXIT_FAILED
         if self.tables.monitor.state is RiskState.HALTED and self.exit_code == EXIT_DONE:
             self.exit_code = EXIT_HALTED
 
-    def _is_ours(self, order: OrderUpdated) -> bool:
-        connector = self._trading
-        if not order.client_id:
-            return False
-        return bool(connector.seq_of(order.client_id)) or connector.is_earlier(order.client_id)
-
-    async def _settle(self) -> None:
-        for _ in range(20):
-            found = await self._reconcile()
-            if found is not None:
-                if found:
-                    self.exit_code = EXIT_FAILED
-                return
-            await asyncio.sleep(0.25)
-        self._alert("warning", "stop: no quiet moment to reconcile in")
-
     async def _tear_down(self) -> None:
-        for link in self._all_links():
-            link.close()
+        if self._traffic is not None:
+            self._traffic.close()
         current = asyncio.current_task()
         tasks = [task for task in self._tasks if task is not current]
         for task in tasks:
@@ -797,16 +472,17 @@ class Engine:
         now_ns = self._clock.now_ns()
         if self._door is not None:
             await self._door.close()
-        files = self._files
-        if files is not None and self._step is not None and self._tables is not None:
-            for asset, total in self._closing.items():
+        files, context, proof = self._files, self._context, self._proof
+        open_count = None if proof is None else proof.open_count
+        if files is not None and context is not None and proof is not None:
+            for asset, total in proof.closing.items():
                 event = BalanceUpdated(asset, total, None, Decimal(0), "closing", "", now_ns)
-                self._append(Record.REC_BALANCE, 0, now_ns, journal.balance_record(event))
-            self._append(
+                context.append(Record.REC_BALANCE, 0, now_ns, journal.balance_record(event))
+            context.append(
                 Record.REC_END, 0, now_ns,
                 journal.end_record(
                     journal.EndRecord(
-                        self.stop_reason, now_ns, self._open_proved, self._step.counter_values()
+                        self.stop_reason, now_ns, open_count, context.step.counter_values()
                     )
                 ),
             )  # fmt: skip
@@ -815,7 +491,7 @@ class Engine:
         if files is not None:
             end = {
                 "state": "ended", "ended_ns": now_ns, "exit_code": self.exit_code,
-                "reason": self.stop_reason, "open_orders": self._open_proved,
+                "reason": self.stop_reason, "open_orders": open_count,
             }  # fmt: skip
             if not await asyncio.to_thread(files.close, end):
                 log.error("the writer did not finish: the journal on disk may lack the end")
@@ -843,7 +519,7 @@ class Engine:
             else:
                 self._alert("warning", text)
 
-    def _safely(self, handler: Callable[[bytes, int], None]) -> Callable[[bytes, int], None]:
+    def _safely(self, handler: Handler) -> Handler:
         """The boundary of a socket callback: an error in it halts the bot but keeps the connection,
         which has to carry the cancels and bring their answers."""
 
@@ -857,8 +533,8 @@ class Engine:
         return handle
 
     def _kill(self, text: str) -> None:
-        if self._step is not None:
-            self._handle(self._step.trip(text, self._clock.now_ns()))
+        if self._context is not None and self._traffic is not None:
+            self._handle(self._context.step.trip(text, self._clock.now_ns()))
         self.exit_code = EXIT_FAILED
         self.request_stop(text)
 
@@ -866,10 +542,6 @@ class Engine:
         if self._previous_hook is not None:
             self._previous_hook(unraisable)
         self._kill(f"unraisable exception in compiled code: {unraisable.exc_value!r}")
-
-    def _append(self, kind: Record, source: int, now_ns: int, data: bytes) -> None:
-        if self._tables is not None:
-            self._tables.pipeline.append(kind, source, now_ns, data)
 
 
 def _refuse_remote(config: BotConfig) -> None:

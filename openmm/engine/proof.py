@@ -1,0 +1,225 @@
+"""Ask the venue and act on its word: adoption, orders in doubt, balances, proof at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
+from typing import TypeVar, final
+
+from openmm import journal
+from openmm._fast.tape import Record
+from openmm.engine.context import SOURCE_REST, Context
+from openmm.engine.step import CancelStray
+from openmm.errors import TransportError, VenueError
+from openmm.events import Event, OrderUpdated
+from openmm.settlement.reconcile import Difference, reconcile
+from openmm.venues.connector import Rest
+
+log = logging.getLogger(__name__)
+
+STOP_TIMEOUT_S = 20.0
+# With orders still live after this, the venue is asked and cancelled by request all the same.
+STOP_ASK_S = 5.0
+QUIET_NS = 1_000_000_000
+
+T = TypeVar("T")
+
+
+@final
+class Proof:
+    """The engine's questions to the venue's request side."""
+
+    def __init__(self, context: Context) -> None:
+        self._ctx = context
+        self._strays: set[str] = set()
+        # Balances at the last quiet comparison, and open orders of ours by the venue's last word.
+        self.closing: dict[str, Decimal] = {}
+        self.open_count: int | None = None
+
+    @property
+    def _rest(self) -> Rest:
+        return self._ctx.trading.rest()
+
+    # ------------------------------------------------------------------ start
+
+    async def measure_clock(self) -> None:
+        """Measure how far the venue's clock is from ours, as good as the venue tells it."""
+        clock = self._ctx.clock
+        before_ns = clock.now_ns()
+        venue_ns = await self._rest.server_time_ns()
+        after_ns = clock.now_ns()
+        offset_ns = venue_ns - (before_ns + after_ns) // 2
+        # A venue that tells whole seconds cannot say more than half a second's worth.
+        if abs(offset_ns) <= 500_000_000 + (after_ns - before_ns):
+            offset_ns = 0
+        self._ctx.tables.pipeline.set_inputs(clock_offset_ns=offset_ns)
+
+    async def adopt(self) -> None:
+        """Cancel what earlier sessions of this bot left open, and prove it; touch nothing foreign.
+
+        Raises:
+            TransportError: some are still open after ten tries.
+        """
+        ours: list[OrderUpdated] = []
+        for _ in range(10):
+            ours = [
+                order for order in await self._rest.open_orders()
+                if order.client_id and self._ctx.trading.is_earlier(order.client_id)
+            ]  # fmt: skip
+            if not ours:
+                return
+            log.warning("cancelling %d orders of an earlier session", len(ours))
+            await self._rest.cancel([order.venue_order_id for order in ours])
+            await asyncio.sleep(0.3)
+        raise TransportError(
+            f"{len(ours)} orders of an earlier session are still open",
+            venue=self._ctx.trading.name,
+        )
+
+    async def open_balances(self) -> None:
+        """Take the account's balances as the session's opening."""
+        balances = await self._rest.balances()
+        instrument = self._ctx.tables.instrument
+        opening = {
+            asset: balances.get(asset, Decimal(0)) for asset in (instrument.base, instrument.quote)
+        }
+        self._ctx.step.set_opening(opening, self._ctx.clock.now_ns())
+
+    # ------------------------------------------------------------------ orders
+
+    async def query(self, seqs: Sequence[int]) -> None:
+        """Ask about orders in doubt once; the step's schedule asks again."""
+        ctx = self._ctx
+        asked_ns = ctx.clock.now_ns()
+        try:
+            found = await self.find(seqs)
+        except VenueError as error:
+            # The orders stay UNKNOWN and count in full.
+            log.warning("order query: %s", error)
+            return
+        ctx.handle(ctx.step.on_query(seqs, found, asked_ns, ctx.clock.now_ns()))
+
+    async def find(self, seqs: Sequence[int]) -> list[Event]:
+        """Return states and fills of orders of this session, by the venue's word."""
+        ctx = self._ctx
+        client_ids, venue_ids = [], []
+        for seq in seqs:
+            order = ctx.tables.pipeline.table.get(seq)
+            if order is None:
+                continue
+            client_ids.append(ctx.trading.client_id(seq))
+            if order.venue_id:
+                venue_ids.append(order.venue_id)
+        if not client_ids:
+            return []
+        found = await self._rest.find_orders(client_ids, venue_ids)
+        ctx.append(
+            Record.REC_REST, SOURCE_REST, ctx.clock.now_ns(),
+            journal.json_record({"asked": client_ids, "found": [str(one) for one in found]}),
+        )  # fmt: skip
+        return list(found)
+
+    async def everything_since_start(self) -> tuple[list[int], list[Event], int]:
+        """Return live orders, their states and fills, all fills since the start, and when asked."""
+        ctx = self._ctx
+        asked_ns = ctx.clock.now_ns()
+        seqs = [order.seq for order in ctx.tables.pipeline.table.live()]
+        found = await self.retry(lambda: self.find(seqs), "order query")
+        fills = await self.retry(lambda: self._rest.fills_since(ctx.started_ns), "fill query")
+        return seqs, [*found, *fills], asked_ns
+
+    async def cancel_stray(self, request: CancelStray) -> None:
+        """Cancel orders of an earlier session, each once."""
+        new = [one for one in request.venue_order_ids if one not in self._strays]
+        if not new:
+            return
+        self._strays.update(new)
+        try:
+            await self._rest.cancel(new)
+        except VenueError as error:
+            self._strays.difference_update(new)
+            log.warning("cancelling orders of an earlier session: %s", error)
+
+    async def retry(self, make: Callable[[], Awaitable[T]], what: str) -> T:
+        """Ask until there is an answer: nothing can be placed before it."""
+        delay_s = 0.5
+        while True:
+            try:
+                return await make()
+            except VenueError as error:
+                log.warning("%s: %s", what, error)
+                await asyncio.sleep(delay_s)
+                delay_s = min(10.0, 2 * delay_s)
+
+    # ------------------------------------------------------------------ money
+
+    async def reconcile(self) -> list[Difference] | None:
+        """Compare what we should hold with what the venue says; None while it is not quiet."""
+        ctx, step = self._ctx, self._ctx.step
+        fills = step.counters.fills
+        expected = step.expected()
+        balances = await self._rest.balances()
+        now_ns = ctx.clock.now_ns()
+        if step.counters.fills != fills or step.quiet_ns(now_ns) < QUIET_NS:
+            return None
+        ctx.append(Record.REC_REST, SOURCE_REST, now_ns, journal.json_record(balances))
+        found = reconcile(expected, balances)
+        self.closing = {asset: balances.get(asset, Decimal(0)) for asset in expected}
+        for one in found:
+            ctx.alert("warning", f"balance differs: {one}", one.asset, one.amount)
+        ctx.handle(step.on_differences(found, ctx.config.settlement.halt_above_ppm, now_ns))
+        return found
+
+    # ------------------------------------------------------------------ stop
+
+    async def close_all(self) -> bool:
+        """Cancel everything and ask until nothing of ours is open; returns whether it is proven."""
+        ctx = self._ctx
+        ctx.handle(ctx.step.stop(ctx.clock.now_ns()))
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        table = ctx.tables.pipeline.table
+        while loop.time() < started + STOP_TIMEOUT_S:
+            await asyncio.sleep(0.05)
+            ctx.handle(ctx.step.on_timer(ctx.clock.now_ns()))
+            if table.live_count and loop.time() < started + STOP_ASK_S:
+                continue
+            if await self._none_open() and table.live_count == 0:
+                return True
+            await asyncio.sleep(0.2)
+        ctx.alert(
+            "critical",
+            f"stop: {self.open_count or 0} orders of ours may still be open, "
+            f"{table.live_count} unproven",
+        )
+        return False
+
+    async def _none_open(self) -> bool:
+        """Ask for open orders of ours and cancel them; False when there are, or no answer came."""
+        try:
+            mine = [one for one in await self._rest.open_orders() if self._is_ours(one)]
+            self.open_count = len(mine)
+            if mine:
+                await self._rest.cancel([one.venue_order_id for one in mine])
+        except VenueError as error:
+            log.warning("open orders: %s", error)
+            return False
+        return not mine
+
+    def _is_ours(self, order: OrderUpdated) -> bool:
+        trading = self._ctx.trading
+        if not order.client_id:
+            return False
+        return bool(trading.seq_of(order.client_id)) or trading.is_earlier(order.client_id)
+
+    async def settle(self) -> bool:
+        """Reconcile once more, when it is quiet; returns whether nothing differs."""
+        for _ in range(20):
+            found = await self.reconcile()
+            if found is not None:
+                return not found
+            await asyncio.sleep(0.25)
+        self._ctx.alert("warning", "stop: no quiet moment to reconcile in")
+        return False

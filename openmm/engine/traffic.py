@@ -1,0 +1,248 @@
+"""The bot's connections and what comes over them: market data, private stream, paper pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import final
+
+from openmm._fast.book import BookBreak, BookState
+from openmm._fast.feed import MarketListener, PrivateListener, SocketTransport
+from openmm._fast.tape import Record
+from openmm.engine.context import SOURCE_PRIVATE, Context
+from openmm.engine.links import Link
+from openmm.engine.proof import Proof
+from openmm.engine.step import Resubscribe
+from openmm.errors import TransportError
+from openmm.sim.pipe import PaperVenue
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 30.0
+
+
+@final
+class Traffic:
+    """Own the links of a bot; hand what they bring to the step.
+
+    Args:
+        paper: the venue in this process that stands in for the private side, in paper mode.
+    """
+
+    def __init__(self, context: Context, proof: Proof, paper: PaperVenue | None) -> None:
+        self._ctx = context
+        self._proof = proof
+        self._paper = paper
+        self._feeds: list[Link] = []
+        self._private: Link | None = None
+        self._private_seen = asyncio.Event()
+        self._private_losses = 0
+        self._closing = False
+        self._drain_due = False
+
+    @property
+    def links(self) -> list[Link]:
+        """Every connection, the private one last."""
+        return [*self._feeds, *([self._private] if self._private is not None else [])]
+
+    # ------------------------------------------------------------------ open, close
+
+    async def open(self) -> None:
+        """Start to connect everywhere."""
+        for index in range(len(self._ctx.config.venue)):
+            link = self._feed_link(index)
+            self._feeds.append(link)
+            self._ctx.spawn(link.keep(), link.name)
+        if self._paper is not None:
+            self._ctx.trading.set_token(await self._ctx.trading.rest().token())
+            self.deliver_paper(self._ctx.trading.subscribe_private())
+            return
+        self._private = self._private_link()
+        self._ctx.spawn(self._private.keep(), self._private.name)
+
+    def close(self) -> None:
+        """End every connection for good."""
+        self._closing = True
+        for link in self.links:
+            link.close()
+
+    def send_private(self, message: bytes | None) -> bool:
+        """Send a slow-path message to the venue's private side; False when it cannot go."""
+        if message is None or self._private is None:
+            return False
+        return self._private.send([message])
+
+    def drop_private(self) -> None:
+        """Make the private stream anew: it lost messages."""
+        if self._private is not None:
+            self._private.drop()
+
+    async def wait_ready(self) -> None:
+        """Wait for a verified book and the private snapshots.
+
+        Raises:
+            TransportError: something is still missing after half a minute.
+        """
+        ctx = self._ctx
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + START_TIMEOUT_S
+        book = ctx.tables.pipeline.feed.book
+        while True:
+            missing = []
+            if book.state is not BookState.BOOK_VERIFIED:
+                missing.append(f"a verified book (it is {book.state.name})")
+            if not ctx.trading.private_ready():
+                missing.append("the private stream's snapshot")
+            if not missing:
+                break
+            if loop.time() > deadline:
+                errors = "; ".join(link.last_error for link in self.links if link.last_error)
+                raise TransportError(
+                    f"not ready after {START_TIMEOUT_S:g} s, still without "
+                    f"{' and '.join(missing)}{': ' + errors if errors else ''}",
+                    venue=ctx.trading.name,
+                )
+            await asyncio.sleep(0.01)
+        ctx.handle(ctx.step.private_restored(ctx.clock.now_ns()))
+
+    # ------------------------------------------------------------------ market data
+
+    def _feed_link(self, index: int) -> Link:
+        ctx = self._ctx
+        venue, connector, feed = (
+            ctx.config.venue[index], ctx.connectors[index], ctx.tables.feeds[index],
+        )  # fmt: skip
+        # Paper orders rest in this process: their venue sees the market before we do.
+        before = None
+        if self._paper is not None and index == ctx.quoted_index:
+            before = self._ctx.safely(self._on_paper_frame)
+
+        def on_slow(payload: bytes, recv_ns: int) -> None:
+            events = connector.read_public(payload, recv_ns)
+            # Only the traded venue's mode and instrument matter to the orders.
+            if feed.quoted:
+                ctx.handle(ctx.step.on_events(events, recv_ns))
+
+        def make() -> MarketListener:
+            return MarketListener(
+                ctx.tables.pipeline, feed, ctx.clock, self._ctx.safely(on_slow),
+                lambda up: self._on_connection(index, up), before,
+            )  # fmt: skip
+
+        async def hello() -> Sequence[bytes]:
+            return connector.subscribe_market(ctx.instruments[index], venue.depth)
+
+        def on_lost(_name: str) -> None:
+            now_ns = ctx.clock.now_ns()
+            feed.book.break_(BookBreak.BREAK_DISCONNECT)
+            ctx.tables.pipeline.refresh(feed, now_ns)
+            ctx.handle(ctx.step.on_timer(now_ns))
+
+        return Link(
+            f"{venue.label} market data", connector.public_url, make, hello, on_lost, ctx.clock
+        )
+
+    def resubscribe(self, request: Resubscribe) -> None:
+        """Get a new snapshot for a broken book: over the same socket if that is not silent."""
+        index, link = request.feed_index, self._feeds[request.feed_index]
+        if not link.up:
+            return
+        log.warning("feed %d: book broken (%s), asking for a snapshot", index, request.reason.name)
+        if request.reason is BookBreak.BREAK_STALE:
+            link.drop()
+            return
+        ctx = self._ctx
+        link.send(
+            ctx.connectors[index].resubscribe_book(
+                ctx.instruments[index], ctx.config.venue[index].depth
+            )
+        )
+
+    def _on_connection(self, source: int, up: bool) -> None:
+        self._ctx.append(
+            Record.REC_CONNECTION, source, self._ctx.clock.now_ns(), b"1" if up else b"0"
+        )
+
+    # ------------------------------------------------------------------ private stream
+
+    def _private_link(self) -> Link:
+        ctx = self._ctx
+        sender = ctx.tables.pipeline.transport
+        assert isinstance(sender, SocketTransport), "live orders leave through a socket"
+
+        def make() -> PrivateListener:
+            return PrivateListener(
+                ctx.tables.pipeline, SOURCE_PRIVATE, ctx.clock, sender,
+                self._ctx.safely(self._on_private),
+                lambda up: self._on_connection(SOURCE_PRIVATE, up),
+                ctx.trading.redact,
+            )  # fmt: skip
+
+        async def hello() -> Sequence[bytes]:
+            ctx.trading.set_token(await ctx.trading.rest().token())
+            return ctx.trading.subscribe_private()
+
+        return Link(
+            f"{ctx.config.quoted.label} private", ctx.trading.private_url, make, hello,
+            lambda _name: self._on_private_lost(), ctx.clock,
+        )  # fmt: skip
+
+    def _on_private(self, payload: bytes, recv_ns: int) -> None:
+        ctx = self._ctx
+        ctx.handle(ctx.step.on_events(ctx.trading.read_private(payload, recv_ns), recv_ns))
+        if ctx.trading.private_ready():
+            self._private_seen.set()
+
+    def _on_private_lost(self) -> None:
+        ctx = self._ctx
+        self._private_losses += 1
+        self._private_seen.clear()
+        ctx.handle(ctx.step.private_lost(ctx.clock.now_ns()))
+        if not self._closing:
+            ctx.spawn(self._recover_private(self._private_losses), "private recovery")
+
+    async def _recover_private(self, loss: int) -> None:
+        """After a lost private stream: its snapshot first, then a query of every live order."""
+        ctx = self._ctx
+        await self._private_seen.wait()
+        if loss != self._private_losses:
+            return
+        seqs, found, asked_ns = await self._proof.everything_since_start()
+        # Lost again meanwhile: what was heard is still true, but the stream is not back.
+        now_ns = ctx.clock.now_ns()
+        ctx.handle(ctx.step.on_query(seqs, found, asked_ns, now_ns))
+        if loss == self._private_losses and self._private_seen.is_set():
+            ctx.handle(ctx.step.private_restored(now_ns))
+
+    # ------------------------------------------------------------------ paper
+
+    def _on_paper_frame(self, payload: bytes, recv_ns: int) -> None:
+        assert self._paper is not None
+        self._paper.on_public_frame(payload, recv_ns)
+        self.schedule_drain()
+
+    def deliver_paper(self, messages: Sequence[bytes]) -> None:
+        """Hand order messages to the paper venue; its answers come by `schedule_drain`."""
+        assert self._paper is not None
+        now_ns = self._ctx.clock.now_ns()
+        for message in messages:
+            self._paper.on_client_frame(message, now_ns)
+        self.schedule_drain()
+
+    def schedule_drain(self) -> None:
+        """Read what the paper venue has to say, in the loop's next turn."""
+        if self._paper is not None and not self._drain_due:
+            self._drain_due = True
+            asyncio.get_running_loop().call_soon(self._drain_paper)
+
+    def _drain_paper(self) -> None:
+        assert self._paper is not None
+        self._drain_due = False
+        now_ns = self._ctx.clock.now_ns()
+        handler = self._ctx.safely(self._on_private)
+        for payload in self._paper.poll(now_ns):
+            self._ctx.append(
+                Record.REC_FRAME, SOURCE_PRIVATE, now_ns, self._ctx.trading.redact(payload)
+            )
+            handler(payload, now_ns)
