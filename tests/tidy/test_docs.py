@@ -7,7 +7,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
+from openmm.cli.main import app
 from tests.tidy import rules
 from tests.tidy.tree import ROOT, files, run, text
 
@@ -44,6 +47,19 @@ def test_make_targets_of_a_page_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", text(Path("Makefile")), re.MULTILINE))
     named = set(re.findall(r"(?:^|`)(?:\w+=\S+ )*make ([a-z]+)", text(page), re.MULTILINE))
     assert named <= targets
+
+
+def test_commands_of_pages_exist() -> None:
+    commands = typer.main.get_command(app)
+    assert isinstance(commands, TyperGroup)
+    for page in PAGES:
+        for name, sub in re.findall(
+            r"(?:^|`|\$ )openmm ([a-z]+)(?: ([a-z]+)\b(?!\.))?", text(page), re.MULTILINE
+        ):
+            assert name in commands.commands, f"{page}: openmm {name}"
+            group = commands.commands[name]
+            if isinstance(group, TyperGroup) and sub:
+                assert sub in group.commands, f"{page}: openmm {name} {sub}"
 
 
 @pytest.mark.timeout(120)
