@@ -1,7 +1,7 @@
 """A whole bot against a simulated venue, in memory, on a virtual clock.
 
-The real decoder, pipeline, slow path, encoder and connector; the simulated venue's core and dialect;
-bytes both ways, no socket, no clock. A seed reproduces a run exactly and ten minutes of market pass
+The real decoder, pipeline, slow path, encoder and connector; the simulated venue's core and
+dialect; bytes both ways, no socket, no clock. A seed reproduces a run exactly and ten minutes of market pass
 in seconds. What the asyncio loop does with sockets and timers, this does in a plain loop.
 """
 
@@ -25,9 +25,9 @@ from openmm.errors import OpenMMError
 from openmm.events import Event
 from openmm.instrument import Instrument
 from openmm.sim.core import VenueCore
+from openmm.sim.options import SimOptions
 from openmm.sim.pipe import Pipe
 from openmm.sim.server import build_core
-from openmm.sim.options import SimOptions
 from openmm.venues import registry
 from openmm.venues.connector import Connector, Keys
 from openmm.venues.kraken.dialect import KrakenGateway
@@ -289,7 +289,7 @@ class VirtualBot:
         return self.core.statement(self.account)
 
     def differences(self) -> dict[str, tuple[Decimal, Decimal]]:
-        """Return assets whose balance at the venue is not what we booked: {asset: (ours, theirs)}."""
+        """Return assets whose balance at the venue is not as booked: {asset: (ours, theirs)}."""
         balances = _now(self.connector.rest().balances())
         ours = self.step.expected()
         return {

@@ -1,4 +1,4 @@
-"""Ten virtual minutes of synthetic market: the real bot, the real wire protocol, no socket, one seed."""
+"""Ten virtual minutes of synthetic market: the real bot and wire protocol, no socket, one seed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import cache
 from statistics import mean
 
 import pytest
+
 from openmm.config import BotConfig, parse
 from openmm.sim.options import SimOptions
 from openmm.testing.virtual import VirtualBot
