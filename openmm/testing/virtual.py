@@ -1,8 +1,9 @@
 """A whole bot against a simulated venue, in memory, on a virtual clock.
 
 The real decoder, pipeline, slow path, encoder and connector; the simulated venue's core and
-dialect; bytes both ways, no socket, no clock. A seed reproduces a run exactly and ten minutes of market pass
-in seconds. What the asyncio loop does with sockets and timers, this does in a plain loop.
+dialect; bytes both ways, no socket, no clock. A seed reproduces a run exactly and ten minutes of
+market pass in seconds. What the asyncio loop does with sockets and timers, this does in a plain
+loop.
 """
 
 from __future__ import annotations
