@@ -63,6 +63,7 @@ cdef class Book:
     cdef int64_t best_ask_ticks      # NO_ASK_TICKS when empty
     cdef BookState state
     cdef BookBreak break_reason      # of the last break
+    cdef bint live                   # verified since it was last cleared, not broken: updates may be applied on top
     cdef int32_t count[2]            # levels a side
     cdef uint64_t version            # +1 each applied level
     # --- private, read by `apply_c`

@@ -7,7 +7,8 @@ or leave change place. One allocation holds everything; it is made, and touched,
 States: a new book is CATCHING_UP; `verify` makes it VERIFIED, or broken if it is crossed or lacks
 a side; `break_` makes it BROKEN, and then it takes no level until `catch_up` has emptied it. A
 level that crosses a VERIFIED book or empties a side of it makes it CATCHING_UP until the message's
-`verify`: a crossed or empty book never reads VERIFIED.
+`verify`: a crossed or empty book never reads VERIFIED. `live` tells a book in such doubt from one
+that waits for its snapshot.
 """
 
 cimport cython
@@ -365,6 +366,7 @@ cdef class Book:
     cdef void clear_c(self) noexcept nogil:
         self.clear_side_c(BID)
         self.clear_side_c(ASK)
+        self.live = False
         self.recentre_due = False
         self.apart = False
         if self.state == BOOK_VERIFIED:
@@ -547,6 +549,7 @@ cdef class Book:
             self.break_c(BREAK_CROSSED)
         else:
             self.state = BOOK_VERIFIED
+            self.live = True
             self.recv_ns = recv_ns
             self.ts_ns = ts_ns
             self.message_count += 1
@@ -555,6 +558,7 @@ cdef class Book:
         if self.state == BOOK_BROKEN:
             return
         self.state = BOOK_BROKEN
+        self.live = False
         self.break_reason = reason
         self.break_count += 1
         self.open_cells = 0
@@ -732,6 +736,14 @@ cdef class Book:
     def state(self):
         """State as BookState."""
         return BookState(self.state)
+
+    @property
+    def live(self):
+        """Tell whether updates may be applied on top: verified since the last clear, not broken since.
+
+        Unlike `state` it does not waver while the levels of one message cross the book.
+        """
+        return bool(self.live)
 
     @property
     def break_reason(self):

@@ -212,6 +212,7 @@ def test_level_that_crosses_a_verified_book_puts_it_in_doubt() -> None:
     book.verify(5)
     book.apply(BID, 101, 1)
     assert state_of(book) == BookState.BOOK_CATCHING_UP
+    assert book.live
     book.apply(ASK, 101, 0)
     book.apply(ASK, 102, 1)
     book.verify(6)
@@ -513,6 +514,7 @@ class BookMachine(RuleBasedStateMachine):
             self.plain.best(1),
         )
         assert self.book.state is self.plain.state
+        assert self.book.live is self.plain.live
         assert self.book.break_reason is self.plain.break_reason
         assert self.book.break_count == self.plain.break_count
         assert self.book.message_count == self.plain.message_count

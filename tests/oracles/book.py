@@ -18,6 +18,7 @@ class Book:
         self.sides = (SortedDict(), SortedDict())
         self.state = BookState.BOOK_CATCHING_UP
         self.break_reason = BookBreak.BREAK_NONE
+        self.live = False
         self.break_count = 0
         self.message_count = 0
 
@@ -74,6 +75,7 @@ class Book:
         """Drop all levels."""
         for levels in self.sides:
             levels.clear()
+        self.live = False
         self._doubt()
 
     def verify(self) -> None:
@@ -86,12 +88,14 @@ class Book:
             self.break_(BookBreak.BREAK_CROSSED)
         else:
             self.state = BookState.BOOK_VERIFIED
+            self.live = True
             self.message_count += 1
 
     def break_(self, reason: BookBreak) -> None:
         """Declare the book unusable; the first reason stays."""
         if self.state != BookState.BOOK_BROKEN:
             self.state = BookState.BOOK_BROKEN
+            self.live = False
             self.break_reason = reason
             self.break_count += 1
 

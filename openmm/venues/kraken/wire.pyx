@@ -689,7 +689,8 @@ cdef inline bint begin_book(KrakenDecoder self, Bound* bound, Book book, bint sn
         top_clear_c(&bound.top[<int>BID])
         top_clear_c(&bound.top[<int>ASK])
         return 1
-    if book.state != BOOK_VERIFIED:
+    # Not `state`: the fast path may have put a verified book in doubt with levels that it left here.
+    if not book.live:
         tally(self, NOT_READY)
         return 0
     if bound.verify and book.version != bound.version:

@@ -276,6 +276,17 @@ def test_update_before_any_snapshot_is_not_applied() -> None:
     assert not usable(book)
 
 
+def test_update_that_crosses_before_the_fast_path_gives_up_is_applied_whole() -> None:
+    decoder, book = verified()
+    after = [(1001, 10**8), (1000, 10**8), (999, 2 * 10**8)], [(1002, 5 * 10**8)]
+    bids = [("100.1", "1.00000000")]
+    asks = [("100.1", "0.00000000"), ("100.2", "5e0")]
+    assert decoder.decode(frame("update", bids, asks, crc(*after)), 2) == Decoded.DECODED_BOOK
+    assert usable(book)
+    assert (book.levels(BID), book.levels(ASK)) == after
+    assert decoder.counters["tolerant"] == 1
+
+
 def test_book_changed_by_another_hand_is_still_checked_in_full() -> None:
     decoder, book = verified()
     book.apply(BID, 1000, 7)
