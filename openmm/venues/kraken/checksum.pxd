@@ -14,7 +14,7 @@ cdef struct TopLevel:
 # Always a prefix of the book's side: the best `count` levels.
 cdef struct TopSide:
     int32_t count
-    int32_t clean           # prefixes 0..clean are valid
+    int32_t clean           # levels 0..clean stand in the prefixes, kept at even places and at the end
     uint32_t prefix[TOP + 1]        # CRC of the text of the first i levels
     int32_t prefix_bytes[TOP + 1]   # length of that text
     TopLevel levels[TOP]

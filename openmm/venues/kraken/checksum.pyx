@@ -23,15 +23,19 @@ cdef enum:
     STRIDES = 26            # STRIDE * STRIDES > TOP * TEXT_BYTES
 
 cdef uint32_t CRC_TABLE[8][256]
-cdef uint32_t SHIFT[TEXT_BYTES + 1][4 * 256]    # over n bytes, one part for each byte of a CRC
-cdef uint32_t SHIFT_LONG[STRIDES][4 * 256]      # over STRIDE * n bytes
+cdef uint32_t SHIFT[2 * TEXT_BYTES + 1][4 * 256]    # over n bytes, one part for each byte of a CRC
+cdef uint32_t SHIFT_LONG[STRIDES][4 * 256]          # over STRIDE * n bytes
+# What digits add to the CRC of a text in which n bytes follow them, and what its length adds.
+cdef uint32_t ONE_DIGIT[TEXT_BYTES + 1][10]
+cdef uint32_t TWO_DIGITS[TEXT_BYTES + 1][100]
+cdef uint32_t LENGTH[TEXT_BYTES + 2]
 cdef uint64_t POW10[20]
 cdef char PAIRS[200]
 
 
 cdef int make_tables() noexcept:
     cdef uint32_t crc
-    cdef int i, _k, n
+    cdef int i, k, _k, n
     for i in range(256):
         crc = i
         for _k in range(8):
@@ -43,13 +47,24 @@ cdef int make_tables() noexcept:
             CRC_TABLE[k][i] = (crc >> 8) ^ CRC_TABLE[0][crc & 0xFF]
     for i in range(4 * 256):
         SHIFT[0][i] = SHIFT_LONG[0][i] = <uint32_t>(i & 0xFF) << (8 * (i >> 8))
-    for n in range(1, TEXT_BYTES + 1):
+    for n in range(1, 2 * TEXT_BYTES + 1):
         for i in range(4 * 256):
             crc = SHIFT[n - 1][i]
             SHIFT[n][i] = (crc >> 8) ^ CRC_TABLE[0][crc & 0xFF]
     for n in range(1, STRIDES):
         for i in range(4 * 256):
             SHIFT_LONG[n][i] = shift_by(SHIFT[STRIDE], SHIFT_LONG[n - 1][i])
+    for n in range(TEXT_BYTES + 1):
+        for i in range(10):
+            ONE_DIGIT[n][i] = shift_by(SHIFT[n], CRC_TABLE[0][48 + i])
+        for i in range(100):
+            crc = CRC_TABLE[0][48 + i // 10]
+            crc = (crc >> 8) ^ CRC_TABLE[0][(crc ^ <uint32_t>(48 + i % 10)) & 0xFF]
+            TWO_DIGITS[n][i] = shift_by(SHIFT[n], crc)
+    crc = 0xFFFFFFFF
+    for n in range(TEXT_BYTES + 2):
+        LENGTH[n] = ~crc
+        crc = (crc >> 8) ^ CRC_TABLE[0][crc & 0xFF]
     POW10[0] = 1
     for i in range(1, 20):
         POW10[i] = POW10[i - 1] * 10
@@ -120,6 +135,28 @@ cdef inline uint32_t crc_text(uint32_t crc, const unsigned char* p, int n) noexc
     return ~crc
 
 
+cdef inline uint32_t digits_crc(uint64_t value, int* n) noexcept nogil:
+    """What the digits of `value` add to a CRC, `n` bytes behind them; `n` then counts them too.
+
+    A CRC is linear in its text: it is the sum of what each byte adds at its place.
+    """
+    cdef uint32_t crc = 0
+    cdef uint64_t rest
+    cdef int at = n[0]
+    while value >= 100:
+        rest = value // 100
+        crc ^= TWO_DIGITS[at][value - rest * 100]
+        at += 2
+        value = rest
+    if value >= 10:
+        crc ^= TWO_DIGITS[at][value]
+        n[0] = at + 2
+    else:
+        crc ^= ONE_DIGIT[at][value]
+        n[0] = at + 1
+    return crc
+
+
 cdef int put_digits_c(char* out, uint64_t value) noexcept nogil:
     return put_digits(out, value)
 
@@ -172,14 +209,27 @@ cdef void top_apply_c(TopSide* top, int side, int64_t price_ticks, int64_t qty_l
         top.clean = i
 
 
+cdef inline void level_text(
+    TopLevel* level, int side, int64_t tick_points, int64_t lot_points
+) noexcept nogil:
+    """Bring a level's CRC and length up to date."""
+    cdef int n = 0
+    cdef int64_t price_ticks = level.key if side == ASK else -level.key
+    cdef uint32_t crc = digits_crc(<uint64_t>(level.qty_lots * lot_points), &n)
+    crc ^= digits_crc(<uint64_t>(price_ticks * tick_points), &n)
+    level.crc = crc ^ LENGTH[n]
+    level.text_bytes = n
+
+
 cdef void top_finish_c(
     TopSide* top, Book book, int side, int64_t tick_points, int64_t lot_points
 ) noexcept nogil:
-    cdef char text[TEXT_BYTES]
     cdef int64_t price_ticks
     cdef int i
     cdef int n
+    cdef uint32_t crc
     cdef TopLevel* level
+    cdef TopLevel* after
     while top.count < TOP and top.count < book.count[side]:
         if top.count == 0:
             price_ticks = book.best_ask_ticks if side == ASK else book.best_bid_ticks
@@ -193,15 +243,24 @@ cdef void top_finish_c(
         level.qty_lots = book.qty_at_c(side, price_ticks)
         level.text_bytes = 0
         top.count += 1
-    for i in range(top.clean, top.count):
+    # Two levels a step: the CRC of a pair does not wait for what stands before it.
+    i = top.clean & ~1
+    while i + 1 < top.count:
+        level = &top.levels[i]
+        after = &top.levels[i + 1]
+        if level.text_bytes == 0:
+            level_text(level, side, tick_points, lot_points)
+        if after.text_bytes == 0:
+            level_text(after, side, tick_points, lot_points)
+        n = level.text_bytes + after.text_bytes
+        crc = shift_by(SHIFT[after.text_bytes], level.crc) ^ after.crc
+        top.prefix[i + 2] = shift_by(SHIFT[n], top.prefix[i]) ^ crc
+        top.prefix_bytes[i + 2] = top.prefix_bytes[i] + n
+        i += 2
+    if i < top.count:
         level = &top.levels[i]
         if level.text_bytes == 0:
-            n = put_digits(
-                text, <uint64_t>((level.key if side == ASK else -level.key) * tick_points)
-            )
-            n += put_digits(text + n, <uint64_t>(level.qty_lots * lot_points))
-            level.crc = crc_text(0, <const unsigned char*>text, n)
-            level.text_bytes = n
+            level_text(level, side, tick_points, lot_points)
         top.prefix[i + 1] = shift_by(SHIFT[level.text_bytes], top.prefix[i]) ^ level.crc
         top.prefix_bytes[i + 1] = top.prefix_bytes[i] + level.text_bytes
     top.clean = top.count

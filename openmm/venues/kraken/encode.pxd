@@ -64,5 +64,7 @@ cdef class KrakenEncoder(Encoder):
     cdef Alias* aliases             # ORDERS_MAX, by slot
     cdef str bot
     cdef str session
-    cdef int encode_c(self, const Approved* actions, int count, OrderTable table, int64_t now_ns, OutBatch* out) noexcept nogil
+    cdef int encode_c(
+        self, const Approved* actions, int count, OrderTable table, int64_t now_ns, OutBatch* out
+    ) noexcept nogil
     cdef void fill_secret_c(self, char* message, int length, int hole) noexcept nogil
