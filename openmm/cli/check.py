@@ -29,7 +29,8 @@ def check(
 ) -> int:
     """Check a file, with the venue's minimums, steps and fees unless --offline.
 
-    Prints every resolved parameter and the ladder it would quote with inventory on target.
+    Fees are the account's own when its keys are there, else the venue's list. Prints every resolved
+    parameter and the ladder it would quote with inventory on target.
     """
     from openmm.cli.spans import decimal
     from openmm.config import check_with_instrument, load
@@ -57,19 +58,28 @@ def check(
 def _ask(config: BotConfig) -> tuple[Instrument, Decimal]:
     """Return what the venue says of the traded pair, and its price now."""
     import asyncio
+    from dataclasses import replace
 
+    from openmm.config.secrets import has_keys, load_keys
     from openmm.errors import ConfigError
     from openmm.venues import registry
 
     venue = config.quoted
+    keys = load_keys(venue.label) if has_keys(venue.label) else None
 
     async def ask() -> tuple[Instrument, Decimal]:
-        rest = registry.connector(venue, None).rest()
+        rest = registry.connector(venue, keys).rest()
         try:
             found = await rest.instruments([venue.pair])
             if venue.pair not in found:
                 raise ConfigError(f"venue.{venue.label}", venue.pair, f"a pair of {venue.name}")
-            return found[venue.pair], await rest.mid(found[venue.pair])
+            instrument = found[venue.pair]
+            if keys is not None:
+                fees = await rest.fees(instrument)
+                instrument = replace(
+                    instrument, maker_fee_ppm=fees.maker_ppm, taker_fee_ppm=fees.taker_ppm
+                )
+            return instrument, await rest.mid(instrument)
         finally:
             await rest.close()
 
@@ -196,7 +206,7 @@ def _text(payload: dict[str, Any], config: BotConfig) -> str:
     parts = [f"{payload['file']}: good" + ("" if payload["asked_venue"] else " (venue not asked)")]
     parts.append(pairs(payload["parameters"]))
     if payload["instrument"] is not None:
-        parts.append(pairs({k: "-" if v is None else v for k, v in payload["instrument"].items()}))
+        parts.append(pairs({k: _shown(v) for k, v in payload["instrument"].items()}))
     ladder = payload["ladder"]
     if ladder is not None:
         base, _, quote = config.quoted.pair.partition("/")
@@ -208,3 +218,9 @@ def _text(payload: dict[str, Any], config: BotConfig) -> str:
                 rows.append((name[:3], f"{level['price']:f}", f"{level['qty']:f}", f"{away:+.4f}%"))
         parts.append(table(rows))
     return "\n\n".join(parts)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return "-" if value is None else str(value)

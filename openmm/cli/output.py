@@ -51,7 +51,8 @@ def fail(code: str, message: str, as_json: bool, exit_code: int) -> int:
 def fail_with(error: OpenMMError, as_json: bool, exit_code: int) -> int:
     """Report one of our errors with its data; return the exit code."""
     if not as_json:
-        sys.stderr.write("".join(f"openmm: {line}\n" for line in str(error).splitlines()))
+        who = f"{error.venue}: " if error.venue and error.venue not in str(error) else ""
+        sys.stderr.write("".join(f"openmm: {who}{line}\n" for line in str(error).splitlines()))
         return exit_code
     body: dict[str, Any] = {"code": error.code or type(error).__name__, "message": str(error)}
     if error.venue is not None:

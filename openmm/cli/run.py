@@ -12,8 +12,8 @@ from openmm.cli.output import Json, emit, pairs
 
 if TYPE_CHECKING:
     from openmm.config import BotConfig
+    from openmm.config.secrets import Keys
     from openmm.telemetry import TelemetrySnapshot
-    from openmm.venues.connector import Keys
 
 EXAMPLE = "Example: openmm run bot.toml --for 10m"
 LINE_EVERY_NS = 5_000_000_000
@@ -72,10 +72,7 @@ def _keys(config: BotConfig) -> Keys | None:
         return None
     from openmm.config.secrets import load_keys
 
-    found = load_keys(config.quoted.label)
-    from openmm.venues.connector import Keys
-
-    return Keys(found.key, found.secret)
+    return load_keys(config.quoted.label)
 
 
 def _pin(cpu: int | None) -> None:

@@ -23,19 +23,16 @@ def verify(
     With --json one object: the totals, and the same for each file in `files`. Exit code 1 when a
     checksum failed, messages were lost, a book was crossed or bytes were not understood.
     """
-    import importlib
     from dataclasses import asdict
 
-    from openmm.config.schema import VENUES
     from openmm.errors import ConfigError
+    from openmm.venues import registry
 
-    if venue not in VENUES:
-        raise ConfigError("--venue", venue, f"one of {', '.join(VENUES)}")
+    entry = registry.get(venue)
     for file in files:
         if not file.is_file():
             raise ConfigError("file", str(file), "a file that is there")
-    module = importlib.import_module(f"openmm.venues.{venue}.verify")
-    counts: list[dict[str, Any]] = [asdict(module.verify(file)) for file in files]
+    counts: list[dict[str, Any]] = [asdict(entry.verify(file)) for file in files]
     total = {key: sum(one[key] for one in counts) for key in counts[0]}
     payload: dict[str, Any] = {"venue": venue, **total}
     payload["files"] = [{"file": file, **one} for file, one in zip(files, counts, strict=True)]

@@ -53,6 +53,11 @@ def load_keys(label: str) -> Keys:
     return Keys(key, secret)
 
 
+def has_keys(label: str) -> bool:
+    """Tell whether anything of a label's keys is there; `load_keys` may still refuse it."""
+    return any(name in os.environ for name in env_names(label)) or any(_from_keyring(label))
+
+
 def _from_keyring(label: str) -> tuple[str | None, str | None]:
     """Ask the keyring, if the package and a keyring are there."""
     if importlib.util.find_spec("keyring") is None:

@@ -14,6 +14,7 @@ from typing import Protocol
 from openmm._fast.book import Book
 from openmm._fast.checks import RateBudget
 from openmm._fast.ports import Decoder, Encoder
+from openmm.config.secrets import Keys as Keys
 from openmm.events import Event, OrderFilled, OrderUpdated
 from openmm.instrument import Instrument
 
@@ -29,17 +30,6 @@ class Capabilities:
     cancel_all_scope: str  # "account", "instrument" or "none"
     dead_man: bool  # a dead-man's switch, account-wide
     websocket_trading: bool
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Keys:
-    """An API key and its secret. Never shown: `repr` tells neither."""
-
-    key: str
-    secret: str
-
-    def __repr__(self) -> str:
-        return "Keys(***)"
 
 
 @dataclass(frozen=True, slots=True)

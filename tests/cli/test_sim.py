@@ -2,49 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 from openmm.cli.main import main
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-@contextmanager
-def venue(*args: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "openmm.cli.main", "sim", "kraken", *args],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        yield json.loads(process.stdout.readline()), process
-    finally:
-        process.terminate()
-        process.wait(30)
-        process.stdout.close()
-
-
-def get(rest: str, path: str) -> Any:
-    address = urlsplit(rest)
-    assert address.hostname is not None
-    line = HTTPConnection(address.hostname, address.port, timeout=10)
-    line.request("GET", path)
-    body = json.loads(line.getresponse().read())
-    line.close()
-    return body
+from tests.cli.processes import get, venue
 
 
 def test_venue_tells_where_it_is_and_ends_cleanly() -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from openmm.config.secrets import Keys, env_names, load_keys
+from openmm.config.secrets import Keys, env_names, has_keys, load_keys
 from openmm.errors import ConfigError
 
 
@@ -40,9 +40,11 @@ def test_keys_come_from_the_keyring(no_keyring: dict[tuple[str, str], str]) -> N
     no_keyring["openmm", "kraken-b.key"] = "abc"
     no_keyring["openmm", "kraken-b.secret"] = "def"
     assert load_keys("kraken-b") == Keys("abc", "def")
+    assert has_keys("kraken-b")
 
 
 def test_keys_that_are_nowhere_are_told_with_where_to_put_them() -> None:
+    assert not has_keys("kraken-b")
     with pytest.raises(ConfigError, match="OPENMM_KRAKEN_B_KEY and OPENMM_KRAKEN_B_SECRET"):
         load_keys("kraken-b")
 
@@ -51,6 +53,7 @@ def test_half_a_pair_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENMM_KRAKEN_B_KEY", "abc")
     with pytest.raises(ConfigError) as caught:
         load_keys("kraken-b")
+    assert has_keys("kraken-b")
     assert caught.value.path == "OPENMM_KRAKEN_B_SECRET"
 
 
