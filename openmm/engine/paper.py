@@ -7,6 +7,7 @@ request side that ends in memory, and order bytes go to a function.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import final
 
 from openmm._fast.feed import EventClock
@@ -46,6 +47,9 @@ def paper_venue(config: BotConfig, instrument: Instrument, clock: EventClock) ->
     maker, taker = maker_fee_ppm(config, instrument), taker_fee_ppm(config, instrument)
     if maker is None or taker is None:
         raise ConfigError("venue.maker_fee", "nothing", "a fee: the venue does not tell it here")
+    # The account counts in atoms of an order's cost; finer ones could hold nothing more.
+    decimals = min(instrument.quote_decimals, instrument.price_decimals + instrument.qty_decimals)
+    instrument = replace(instrument, quote_decimals=decimals)
     return PaperVenue(
         instrument, (maker, taker), paper_balances(config, instrument), seed=0,
         depth=config.quoted.depth, latency_ns=config.paper.latency_ns,
