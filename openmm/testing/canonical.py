@@ -16,7 +16,7 @@ from openmm._fast.latency import StageLatency
 from openmm._fast.orders import OrderTable
 from openmm._fast.pipeline import Feed, Frames, Pipeline
 from openmm._fast.planner import Planner
-from openmm._fast.ports import NullTransport, Strategy, Transport
+from openmm._fast.ports import Encoder, NullTransport, Strategy, Transport
 from openmm._fast.reference import Reference
 from openmm._fast.signals import Signals
 from openmm._fast.tape import Tape
@@ -61,13 +61,18 @@ def make_bot(
     verify: bool = True,
     strategy: Strategy | None = None,
     transport: Transport | None = None,
+    encoder: Encoder | None = None,
     tape: Tape | None = None,
     requote_uticks: int = REQUOTE_UTICKS,
+    rate_threshold_milli: int | None = None,
+    inputs_known: bool = True,
 ) -> CanonicalBot:
     """Build the canonical bot; every part can be replaced by one of the caller's.
 
     Args:
         requote_uticks: above any move the market makes, no tick re-quotes.
+        rate_threshold_milli: threshold of a venue's rate counter at Kraken's prices; None: none.
+        inputs_known: whether the slow path has told the checks what they need.
     """
     instrument = canonical_instrument()
     book = Book()
@@ -79,11 +84,11 @@ def make_bot(
     feed = Feed(decoder, book, Signals(), 0, quoted=True)
     reference = Reference()
     reference.add_source(age_ns_max=60_000_000_000, spread_uticks_max=1_000_000_000)
-    encoder = KrakenEncoder(
+    kraken = KrakenEncoder(
         instrument.name, instrument.tick_points, instrument.price_decimals, instrument.lot_points,
         instrument.qty_decimals, "can", "0000001",
     )  # fmt: skip
-    encoder.set_token("T" * 43)
+    kraken.set_token("T" * 43)
     inventory = Inventory(target_ppm=500_000, scale_lots=100_000_000)
     inventory.set_balances(200_000_000, 600_000 * 200_000_000)
     checks = Checks(
@@ -97,24 +102,35 @@ def make_bot(
         },
         instrument.spec(),
         # No counter of a venue holds this bot back: the bench measures us.
-        RateBudget(1 << 50, 0, 1_000_000, add_milli=1, batch_add_milli=1, amend_milli=1),
+        _budget(rate_threshold_milli),
     )  # fmt: skip
     pipeline = Pipeline(
         feed, reference,
         strategy or GridStrategy(instrument, grid_parameters(levels)),
         Planner(tolerance_ticks=TOLERANCE_TICKS, qty_tolerance_ppm=100_000, amend_supported=True),
-        checks, OrderTable(), inventory, encoder,
+        checks, OrderTable(), inventory, encoder or kraken,
         transport or NullTransport(),
         tape or Tape(None, size_bytes=1 << 22, follow=False),
         StageLatency(),
         requote_uticks=requote_uticks,
     )  # fmt: skip
-    pipeline.set_inputs(
-        risk_state=RiskState.RUNNING, stream_live=True, instrument_online=True, clock_offset_ns=0,
-        fills_last_minute=0, drawdown_breached=False,
-    )  # fmt: skip
+    if inputs_known:
+        pipeline.set_inputs(
+            risk_state=RiskState.RUNNING, stream_live=True, instrument_online=True, clock_offset_ns=0,
+            fills_last_minute=0, drawdown_breached=False,
+        )  # fmt: skip
     pipeline.quoting = True
     return CanonicalBot(instrument, pipeline, feed, decoder, book)
+
+
+def _budget(threshold_milli: int | None) -> RateBudget:
+    if threshold_milli is None:
+        return RateBudget(1 << 50, 0, 1_000_000, add_milli=1, batch_add_milli=1, amend_milli=1)
+    return RateBudget(
+        threshold_milli, threshold_milli // 5, 3_750, add_milli=1_000, batch_add_milli=500,
+        amend_milli=1_000, amend_ages=[(5 * 10**9, 3_000), (10**10, 2_000), (15 * 10**9, 1_000)],
+        cancel_milli=0, cancel_ages=[(5 * 10**9, 8_000), (10**10, 6_000), (15 * 10**9, 5_000)],
+    )  # fmt: skip
 
 
 def frames_of(workload: Workload) -> Frames:

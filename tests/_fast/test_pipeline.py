@@ -1,0 +1,349 @@
+"""The hot path end to end in memory: what is decided, what is sent, what stands on the tape."""
+
+from __future__ import annotations
+
+import gc
+
+import orjson
+import pytest
+
+from openmm import journal
+from openmm._fast.book import BookBreak, BookState
+from openmm._fast.checks import Reason, RiskState
+from openmm._fast.orders import OrderEvent, OrderState
+from openmm._fast.pipeline import Decision, Frames
+from openmm._fast.ports import Decoded, MemoryTransport
+from openmm._fast.tape import Record, Tape
+from openmm.testing.canonical import REQUOTE_UTICKS, CanonicalBot, frames_of, make_bot
+from openmm.testing.workload import WorkloadSpec, make
+from tests.oracles import quotes as oracle
+
+WORK = make(WorkloadSpec(messages=3_000))
+MS = 1_000_000
+WARM_NS = 1_000_000_000
+# The estimators want two samples first: the workload proper begins a second after its snapshot.
+TIMES = [ns + WARM_NS for ns in WORK.recv_ns]
+
+
+def warmed(**options: object) -> CanonicalBot:
+    """A bot that has seen the opening snapshot often enough to quote at the next frame."""
+    bot = make_bot(requote_uticks=options.pop("requote_uticks", REQUOTE_UTICKS), **options)  # type: ignore[arg-type]
+    bot.pipeline.quoting = False
+    for at in range(3):
+        bot.pipeline.on_frame(bot.feed, WORK.frames[0], WORK.recv_ns[0] + at * 300 * MS)
+    bot.pipeline.quoting = True
+    bot.pipeline.mark_dirty()
+    return bot
+
+
+def quoting(**options: object) -> tuple[CanonicalBot, MemoryTransport]:
+    """A bot that has placed its first ladder, every order acknowledged."""
+    transport = MemoryTransport()
+    bot = warmed(transport=transport, **options)
+    bot.pipeline.on_frame(bot.feed, WORK.frames[0], TIMES[0])
+    accept(bot, TIMES[0])
+    return bot, transport
+
+
+def later() -> Frames:
+    return Frames(WORK.frames, TIMES)
+
+
+def accept(bot: CanonicalBot, now_ns: int) -> None:
+    table = bot.pipeline.table
+    for order in table.live():
+        if order.state is OrderState.PENDING_NEW:
+            table.event(order.seq, OrderEvent.EV_ACKED, now_ns)
+        elif order.state is OrderState.PENDING_AMEND:
+            table.event(order.seq, OrderEvent.EV_AMENDED, now_ns)
+        elif order.state is OrderState.PENDING_CANCEL:
+            table.event(order.seq, OrderEvent.EV_CANCELLED, now_ns)
+
+
+def records(bot: CanonicalBot, kind: Record) -> list[bytes]:
+    return [payload for _, k, _, _, payload in bot.pipeline.tape.records() if k == kind]
+
+
+def cancels(messages: list[bytes]) -> list[str]:
+    ids: list[str] = []
+    for message in messages:
+        body = orjson.loads(message)
+        if body["method"] in ("cancel_order", "batch_cancel"):
+            ids += body["params"]["cl_ord_id"]
+    return ids
+
+
+def test_first_verified_book_places_a_whole_ladder_in_one_write() -> None:
+    bot, transport = quoting()
+    assert transport.write_count == 1
+    bodies = [orjson.loads(message) for message in transport.take()]
+    orders = [order for body in bodies for order in body["params"].get("orders", [body["params"]])]
+    assert sum(order["side"] == "buy" for order in orders) == 10
+    assert sum(order["side"] == "sell" for order in orders) == 10
+    assert all(order["post_only"] is True for order in orders)
+    assert bot.pipeline.last_decision is Decision.DECISION_SENT
+    assert bot.pipeline.table.live_count == 20
+
+
+def test_nothing_is_placed_before_every_input_is_known() -> None:
+    bot = warmed(transport=MemoryTransport(), inputs_known=False)
+    bot.pipeline.on_frame(bot.feed, WORK.frames[0], TIMES[0])
+    assert bot.pipeline.last_decision is Decision.DECISION_WITHDRAWN
+    assert bot.pipeline.sent_count == 0
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [
+        ({"risk_state": RiskState.RISK_UNDECIDED}, Reason.STATE),
+        ({"risk_state": RiskState.PAUSED}, Reason.STATE),
+        ({"drawdown_breached": True}, Reason.DRAWDOWN),
+        ({"fills_last_minute": 1_001}, Reason.FILL_BRAKE),
+        ({"clock_offset_ns": 3_000_000_000}, Reason.CLOCK_SKEW),
+    ],
+)
+def test_input_that_refuses_lets_no_order_out(missing: dict[str, object], reason: Reason) -> None:
+    transport = MemoryTransport()
+    bot = warmed(transport=transport)
+    bot.pipeline.set_inputs(**missing)  # type: ignore[arg-type]
+    bot.pipeline.on_frame(bot.feed, WORK.frames[0], TIMES[0])
+    assert bot.pipeline.last_decision is Decision.DECISION_REFUSED
+    assert transport.take() == []
+    assert bot.pipeline.checks.refusals()[reason] >= 20
+    refusals = [journal.read_refusal(payload) for payload in records(bot, Record.REC_REFUSAL)]
+    assert {refusal.reason for refusal in refusals} == {reason}
+
+
+def test_same_refusal_is_journalled_once_not_every_tick() -> None:
+    bot = warmed(transport=MemoryTransport())
+    bot.pipeline.set_inputs(drawdown_breached=True)
+    for at in range(5):
+        bot.pipeline.on_frame(bot.feed, WORK.frames[0], TIMES[0] + at * MS)
+        bot.pipeline.mark_dirty()
+    assert len(records(bot, Record.REC_REFUSAL)) == 20
+
+
+def test_wrong_checksum_cancels_every_quote_in_the_same_step() -> None:
+    bot, transport = quoting()
+    transport.take()
+    broken = WORK.frames[1].replace(b'"checksum":', b'"checksum":1')
+    decoded = bot.pipeline.on_frame(bot.feed, broken, TIMES[1])
+    assert decoded is Decoded.DECODED_BROKEN
+    assert bot.book.state is BookState.BOOK_BROKEN
+    assert bot.book.break_reason is BookBreak.BREAK_CHECKSUM
+    assert bot.pipeline.last_decision is Decision.DECISION_WITHDRAWN
+    assert len(cancels(transport.take())) == 20
+    books = [journal.read_book(payload) for payload in records(bot, Record.REC_BOOK)]
+    assert [book.state for book in books] == [BookState.BOOK_VERIFIED, BookState.BOOK_BROKEN]
+
+
+def test_broken_book_is_not_quoted_from_until_its_snapshot() -> None:
+    bot, transport = quoting()
+    bot.pipeline.on_frame(
+        bot.feed, WORK.frames[1].replace(b'"checksum":', b'"checksum":1'), TIMES[1]
+    )
+    accept(bot, TIMES[1])
+    transport.take()
+    for at in range(2, 20):
+        bot.pipeline.on_frame(bot.feed, WORK.frames[at], TIMES[at])
+    assert transport.take() == []
+    bot.pipeline.on_frame(bot.feed, WORK.frames[0], TIMES[20])
+    assert bot.book.state is BookState.BOOK_VERIFIED
+    assert bot.pipeline.last_decision is Decision.DECISION_SENT
+
+
+def test_frames_of_one_read_are_decided_once() -> None:
+    bot, _ = quoting()
+    before = bot.pipeline.decision_count
+    for at in range(1, 10):
+        bot.pipeline.on_frame(bot.feed, WORK.frames[at], TIMES[1], at == 9)
+    assert bot.pipeline.decision_count == before + 1
+
+
+def test_tick_that_moves_nothing_is_skipped() -> None:
+    bot, transport = quoting(requote_uticks=10**15)
+    transport.take()
+    bot.pipeline.requote(TIMES[0])
+    accept(bot, TIMES[0])
+    for at in range(1, 200):
+        bot.pipeline.on_frame(bot.feed, WORK.frames[at], TIMES[at])
+    assert bot.pipeline.skipped_count >= 100
+    assert bot.pipeline.last_decision is Decision.DECISION_SKIPPED
+
+
+def test_pending_orders_are_left_alone() -> None:
+    transport = MemoryTransport()
+    bot = warmed(transport=transport)
+    for at in range(300):
+        bot.pipeline.on_frame(bot.feed, WORK.frames[at], TIMES[at])
+    # Nobody answered: nothing may be sent on top of what is unanswered.
+    assert transport.write_count == 1
+    assert bot.pipeline.table.pending_count == 20
+
+
+def test_halted_bot_cancels_and_stays_silent() -> None:
+    bot, transport = quoting()
+    transport.take()
+    bot.pipeline.quoting = False
+    bot.pipeline.set_inputs(risk_state=RiskState.HALTED)
+    assert bot.pipeline.withdraw(TIMES[1]) == 20
+    assert len(cancels(transport.take())) == 20
+    accept(bot, TIMES[1])
+    for at in range(1, 50):
+        bot.pipeline.on_frame(bot.feed, WORK.frames[at], TIMES[at])
+    assert transport.take() == []
+
+
+def test_full_tape_stops_quoting_but_cancels_still_leave(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    tape = Tape(tmp_path / "tape", size_bytes=1 << 16, session_id="full")
+    transport = MemoryTransport()
+    bot = warmed(transport=transport, tape=tape)
+    at = live = 0
+    sent: list[bytes] = []
+    while not tape.full:
+        live = bot.pipeline.table.live_count
+        bot.pipeline.on_frame(bot.feed, WORK.frames[at], TIMES[at])
+        sent = transport.take()
+        if not tape.full:
+            accept(bot, TIMES[at])
+        at += 1
+    # The frame that found the tape full found the quotes withdrawn as well.
+    assert len(cancels(sent)) == live > 0
+    assert all(b"cancel" in message for message in sent)
+    for order in bot.pipeline.table.live():
+        bot.pipeline.table.event(order.seq, OrderEvent.EV_CANCELLED, TIMES[at])
+    bot.pipeline.on_frame(bot.feed, WORK.frames[at], TIMES[at])
+    assert transport.take() == []
+    assert bot.pipeline.lost_record_count > 0
+
+
+def test_every_order_is_on_the_tape_before_its_bytes() -> None:
+    bot, transport = quoting()
+    bot.pipeline.run(bot.feed, later(), 1, accept=True)
+    sent = 0
+    intents: set[int] = set()
+    for _, kind, _, _, payload in bot.pipeline.tape.records():
+        if kind == Record.REC_INTENT:
+            intents.add(journal.read_intent(payload).action.seq)
+        elif kind == Record.REC_ORDER_BYTES:
+            sent += 1
+            assert b'"token":"****' in payload
+            assert b"TTTT" not in payload
+    assert intents
+    assert sent == bot.pipeline.message_count
+    assert transport.sent
+
+
+def test_journalled_ladders_equal_the_oracle_of_the_grid() -> None:
+    bot, _ = quoting()
+    bot.pipeline.run(bot.feed, later(), 1, accept=True)
+    spec = {
+        name: bot.instrument.spec()[name]
+        for name in ("qty_lots_min", "qty_lots_max", "notional_ticklots_min")
+    }
+    params = {name: getattr(bot.pipeline.strategy.params, name) for name in PARAMS}  # type: ignore[attr-defined]
+    seen = 0
+    for payload in records(bot, Record.REC_LADDER):
+        record = journal.read_ladder(payload)
+        wanted = oracle.ladder(record.view._asdict(), params, spec, record.one_sided_before)
+        assert [tuple(level) for level in wanted["bids"]] == list(record.bids)
+        assert [tuple(level) for level in wanted["asks"]] == list(record.asks)
+        seen += 1
+    assert seen > 50
+
+
+PARAMS = (
+    "spread_ppm", "order_lots", "num_orders", "level_step_ppm", "rebalance_threshold_ppm",
+    "rebalance_exit_ppm", "skew_full_ppm", "flow_full_ppm", "vol_ppm", "rest_ns", "depth_ppm",
+    "inventory_widen_ppm", "fee_floor_ppm", "half_min_ppm", "half_max_ppm", "size_skew_ppm",
+)  # fmt: skip
+
+
+def test_same_frames_give_the_same_order_bytes() -> None:
+    def order_bytes() -> list[bytes]:
+        bot, transport = quoting()
+        bot.pipeline.run(bot.feed, later(), 1, accept=True)
+        return transport.take()
+
+    first = order_bytes()
+    assert len(first) > 50
+    assert first == order_bytes()
+
+
+def test_second_feed_moves_the_reference_and_its_silence_ends_it() -> None:
+    from openmm._fast.book import Book
+    from openmm._fast.pipeline import Feed
+    from openmm._fast.signals import Signals
+    from openmm.venues.kraken.wire import KrakenDecoder
+
+    bot, _ = quoting()
+    reference = bot.pipeline.reference
+    reference.add_source(age_ns_max=100 * MS, spread_uticks_max=10**9)
+    book, decoder = Book(), KrakenDecoder()
+    instrument = bot.instrument
+    decoder.bind(
+        instrument.name, 0, book, instrument.tick_points, instrument.price_decimals,
+        instrument.lot_points, instrument.qty_decimals, 25, True,
+    )  # fmt: skip
+    other = Feed(decoder, book, Signals(), 1)
+    bot.pipeline.on_frame(other, WORK.frames[0], TIMES[1])
+    assert reference.used_count == 2
+    bot.pipeline.on_frame(bot.feed, WORK.frames[1], TIMES[1] + 200 * MS)
+    assert reference.used_count == 1
+
+
+def test_receive_time_that_goes_back_is_refused() -> None:
+    bot, _ = quoting()
+    with pytest.raises(ValueError, match="receive time goes back"):
+        bot.pipeline.on_frame(bot.feed, WORK.frames[1], TIMES[0] - 1)
+
+
+def test_empty_frame_is_refused() -> None:
+    bot = make_bot()
+    with pytest.raises(ValueError, match="an empty frame"):
+        bot.pipeline.on_frame(bot.feed, b"", TIMES[0])
+
+
+def test_frames_and_times_of_different_length_are_refused() -> None:
+    with pytest.raises(ValueError, match="1 frames but 0 receive times"):
+        Frames([b"{}"], [])
+
+
+def test_run_refuses_a_span_outside_the_frames() -> None:
+    bot = make_bot()
+    with pytest.raises(ValueError, match="frames"):
+        bot.pipeline.run(bot.feed, later(), 0, len(WORK.frames) + 1)
+
+
+def test_pipeline_refuses_a_feed_that_is_not_quoted() -> None:
+    bot = make_bot()
+    from openmm._fast.pipeline import Feed, Pipeline
+
+    with pytest.raises(ValueError, match="must be the quoted one"):
+        Pipeline(
+            Feed(bot.decoder, bot.book, bot.feed.signals, 1), bot.pipeline.reference,
+            bot.pipeline.strategy, bot.pipeline.planner, bot.pipeline.checks, bot.pipeline.table,
+            bot.pipeline.inventory, bot.pipeline.encoder, bot.pipeline.transport,
+            bot.pipeline.tape, bot.pipeline.latency,
+        )  # fmt: skip
+
+
+def test_hot_run_makes_no_collection() -> None:
+    bot = make_bot()
+    frames = frames_of(make(WorkloadSpec(messages=5_000)))
+    bot.pipeline.run(bot.feed, frames, 0, 1_000, accept=True)
+    gc.collect()
+    before = [generation["collections"] for generation in gc.get_stats()]
+    bot.pipeline.run(bot.feed, frames, 1_000, accept=True)
+    assert [generation["collections"] for generation in gc.get_stats()] == before
+
+
+def test_scarce_budget_spares_moves_that_are_not_worth_it() -> None:
+    plenty, _ = quoting()
+    plenty.pipeline.run(plenty.feed, later(), 1, accept=True)
+    scarce, _ = quoting(rate_threshold_milli=100_000)
+    scarce.pipeline.run(scarce.feed, later(), 1, accept=True)
+    assert plenty.pipeline.spared_count == 0
+    assert scarce.pipeline.spared_count > 0
+    assert scarce.pipeline.amended_count < plenty.pipeline.amended_count
+    assert scarce.pipeline.checks.budget.level_milli <= 100_000
