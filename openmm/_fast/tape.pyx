@@ -294,6 +294,17 @@ cdef class Tape:
             raise ValueError("tape is closed")
         return bool(self.append_c(kind, source, ts_ns, <const char*>data, n_bytes))
 
+    def append_many(self, int kind, int64_t ts_ns, payload, Py_ssize_t count):
+        """Append the same payload `count` times inside one call, for benches; return how many fitted."""
+        cdef bytes data = bytes(payload)
+        cdef const char* start = data
+        cdef Py_ssize_t n_bytes = len(data)
+        cdef Py_ssize_t i
+        cdef Py_ssize_t fitted = 0
+        for i in range(count):
+            fitted += self.append_c(kind, 0, ts_ns + i, start, n_bytes)
+        return fitted
+
     def clear_full(self):
         """Release the latch after an operator's resume; only once the follower has caught up.
 

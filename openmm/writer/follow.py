@@ -7,6 +7,8 @@ is started again, or for the first time after everything died, continues without
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import sys
 import time
@@ -65,8 +67,12 @@ class Follower:
         self.stopping = False  # leave after the records that are there (SIGTERM)
         self._log = log or write_log
         self._store_url = store_url
-        self._reader = _attach(tape_path)
-        self._folder = session_folder(journal_dir, self._reader.session_id)
+        session_id = _attach(tape_path).session_id
+        self._folder = session_folder(journal_dir, session_id)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock_fd = _lock(self._folder / "lock")
+        # Another writer may have moved on, or ended, until the lock was ours.
+        self._reader = TapeReader(tape_path)
         self._segments = SegmentWriter(
             self._folder,
             session_id=self._reader.session_id,
@@ -211,6 +217,7 @@ class Follower:
         if over:
             # The journal holds it all: the ring's memory can go.
             Path(self._reader.path).unlink(missing_ok=True)
+        os.close(self._lock_fd)
         return self._booker is not None
 
 
@@ -272,6 +279,21 @@ def write_log(message: str, **values: object) -> None:
     line = {"ts_ns": time.time_ns(), "process": "writer", "message": message} | values
     sys.stderr.buffer.write(orjson.dumps(line) + b"\n")
     sys.stderr.flush()
+
+
+def _lock(path: Path) -> int:
+    """Take the session's lock, which goes with the process; wait for a writer that is ending."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline_s = time.monotonic() + ATTACH_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        except BlockingIOError:
+            if time.monotonic() > deadline_s:
+                os.close(fd)
+                raise JournalError(f"another writer follows this session: {path}") from None
+        time.sleep(0.01)
 
 
 def _attach(path: Path) -> TapeReader:

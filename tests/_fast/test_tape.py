@@ -119,6 +119,14 @@ def test_without_follower_the_oldest_are_dropped() -> None:
     assert tape.lost_count == 0
 
 
+def test_append_many_equals_appends_one_by_one() -> None:
+    many, single = (Tape(None, size_bytes=4096, follow=False) for _ in range(2))
+    assert many.append_many(FRAME, 5, b"same", 300) == 300
+    for n in range(300):
+        single.append(FRAME, 0, 5 + n, b"same")
+    assert many.records() == single.records()
+
+
 def test_restarted_reader_starts_behind_the_last_acknowledged(path: Path) -> None:
     tape = Tape(path, size_bytes=4096)
     for n in range(6):

@@ -340,6 +340,20 @@ def test_absent_tape_and_bad_usage_are_one_clear_error(place: Place, spawn: Spaw
     assert str(place.tape).encode() in said
 
 
+def test_second_writer_waits_and_then_gives_up(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openmm.writer.follow.ATTACH_S", 0.05)
+    tape = place.make_tape()
+    feed(tape, hand_made())
+    tape.close()
+    first = Follower(place.tape, place.journal, place.store, timing=QUICK)
+    with pytest.raises(JournalError, match="another writer follows"):
+        Follower(place.tape, place.journal, place.store, timing=QUICK)
+    assert first.run()
+    assert list(read_journal(place.segments)) == hand_made()
+
+
 def test_journal_of_another_session_is_refused(place: Place) -> None:
     tape = place.make_tape()
     tape.close()
