@@ -57,7 +57,12 @@ class SessionFiles:
         return self.config.settlement.store or f"sqlite:///{self.run_dir.store}"
 
     def open_tape(self) -> Tape:
-        """Make the session's ring and telemetry page."""
+        """Make the session's ring and telemetry page.
+
+        Raises:
+            JournalError: a tape that an earlier session left could not be written out.
+        """
+        self._drain_left_tape()
         self.tape = Tape(
             self.run_dir.tape,
             size_bytes=self.config.engine.tape_size_bytes,
@@ -105,19 +110,8 @@ class SessionFiles:
             JournalError: it ended, or did not attach in time.
         """
         assert self.tape is not None, "the tape comes first"
-        log_path: Path = self.run_dir.path / "writer.log"
-        with log_path.open("ab") as output:
-            self._writer = subprocess.Popen(
-                [
-                    sys.executable, "-m", "openmm.writer",
-                    "--tape", str(self.run_dir.tape),
-                    "--journal", str(self.run_dir.journal),
-                    "--store", self.store_url,
-                ],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                # Ctrl+C at a terminal reaches the whole group; the writer outlives the engine.
-                start_new_session=True,
-            )  # fmt: skip
+        log_path = self._writer_log
+        self._writer = self._spawn_writer()
         deadline = time.monotonic() + WRITER_START_S
         while not self.tape.follower_pid:
             if self._writer.poll() is not None:
@@ -129,6 +123,42 @@ class SessionFiles:
                     f"the writer process did not attach within {WRITER_START_S:g} s; see {log_path}"
                 )
             time.sleep(0.01)
+
+    @property
+    def _writer_log(self) -> Path:
+        return self.run_dir.path / "writer.log"
+
+    def _spawn_writer(self) -> subprocess.Popen[bytes]:
+        with self._writer_log.open("ab") as output:
+            return subprocess.Popen(
+                [
+                    sys.executable, "-m", "openmm.writer",
+                    "--tape", str(self.run_dir.tape),
+                    "--journal", str(self.run_dir.journal),
+                    "--store", self.store_url,
+                ],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                # Ctrl+C at a terminal reaches the whole group; the writer outlives the engine.
+                start_new_session=True,
+            )  # fmt: skip
+
+    def _drain_left_tape(self) -> None:
+        """Have the records written out that an engine left which died together with its writer."""
+        if not self.run_dir.tape.exists():
+            return
+        log.warning("an earlier session left its tape; writing it out: %s", self.run_dir.tape)
+        writer = self._spawn_writer()
+        try:
+            writer.wait(WRITER_START_S + WRITER_END_S)
+        except subprocess.TimeoutExpired:
+            writer.terminate()
+            writer.wait(WRITER_END_S)
+        # The writer removes a tape once journal and store have all of it.
+        if self.run_dir.tape.exists():
+            raise JournalError(
+                f"the tape of an earlier session was not written out: {self.run_dir.tape}; "
+                f"see {self._writer_log}"
+            )
 
     def writer_lost(self) -> bool:
         """Whether the writer process has ended though the session goes on."""

@@ -73,6 +73,8 @@ class Follower:
         self._lock_fd = _lock(self._folder / "lock")
         # Another writer may have moved on, or ended, until the lock was ours.
         self._reader = TapeReader(tape_path)
+        if self._reader.session_id != session_id:
+            raise JournalError(f"the tape of {session_id!r} has been replaced: {tape_path}")
         self._segments = SegmentWriter(
             self._folder,
             session_id=self._reader.session_id,
