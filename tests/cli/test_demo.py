@@ -19,6 +19,7 @@ import pytest
 from openmm.cli import demo
 from openmm.cli.main import main
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMAND = [sys.executable, "-m", "openmm.cli.main", "demo"]
 

@@ -17,6 +17,7 @@ import pytest
 from openmm.cli.main import main
 from tests.cli.processes import ROOT, get, venue
 
+pytestmark = pytest.mark.slow
 Capture = pytest.CaptureFixture[str]
 FILE = """\
 [bot]
@@ -119,10 +120,11 @@ def test_operator_halts_resumes_and_stops_a_running_bot(
             assert process.poll() is None
         code, body = said(capsys, "run", str(file))
         assert (code, body["error"]["code"]) == (1, "in_use")
+        said(capsys, "halt")
         code, body = said(capsys, "stop")
-        assert (code, body["exit_code"], body["open_orders"]) == (0, 0, 0)
+        assert (code, body["exit_code"], body["open_orders"]) == (3, 3, 0)
         process.communicate(timeout=60)
-        assert process.returncode == 0
+        assert process.returncode == 3
     assert get(sim["rest"], "/sim/open-orders") == {}
     code, body = said(capsys, "report")
     assert (code, body["session"]["state"]) == (0, "ended")
