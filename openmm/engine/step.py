@@ -274,6 +274,7 @@ class Step:
                     f"expected {event.expected}, saw {event.seen}"
                 )
                 self._out.append(ResyncPrivate(f"{event.channel} gap"))
+                self._requote(now_ns)
             case Subscribed():
                 if event.rate_threshold is not None:
                     self.pipeline.checks.budget.set_threshold(*self.ids.tier(event.rate_threshold))
@@ -630,6 +631,8 @@ class Step:
         """Begin to quote: books, balances and streams are in place."""
         self.pipeline.set_inputs(risk_state=self.monitor.state, drawdown_breached=False,
                                  fills_last_minute=0)  # fmt: skip
+        # Drawdown is measured from here: the first mark must not wait for the first loss.
+        self._mark(now_ns)
         self._gate(now_ns)
         return self._take()
 

@@ -143,7 +143,6 @@ def make_tables(
             drawdown_ppm_max=config.risk.max_drawdown_ppm,
             drawdown_peak_ppm_max=config.risk.max_drawdown_peak_ppm,
             inventory_lots_max=instrument.floor_lots(config.risk.max_inventory),
-            fills_per_minute_max=config.risk.fills_per_minute,
             cooldown_ns=config.risk.cooldown_ns,
         )
     )

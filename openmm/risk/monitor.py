@@ -26,7 +26,6 @@ class MonitorLimits:
     drawdown_ppm_max: int | None = None  # from session start
     drawdown_peak_ppm_max: int | None = None  # from the running peak
     inventory_lots_max: int | None = None  # |base held - target|
-    fills_per_minute_max: int | None = None
     cooldown_ns: int | None = None  # leave HALTED by itself after this; None: by hand only
 
 

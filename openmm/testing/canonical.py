@@ -116,8 +116,8 @@ def make_bot(
     )  # fmt: skip
     if inputs_known:
         pipeline.set_inputs(
-            risk_state=RiskState.RUNNING, stream_live=True, instrument_online=True, clock_offset_ns=0,
-            fills_last_minute=0, drawdown_breached=False,
+            risk_state=RiskState.RUNNING, stream_live=True, instrument_online=True,
+            clock_offset_ns=0, fills_last_minute=0, drawdown_breached=False,
         )  # fmt: skip
     pipeline.quoting = True
     return CanonicalBot(instrument, pipeline, feed, decoder, book)

@@ -87,7 +87,9 @@ def listener(bot: CanonicalBot, slow: list[bytes], ups: list[bool]) -> MarketLis
 
 def test_frames_reach_the_book_and_other_messages_the_slow_path() -> None:
     async def test(peer: Peer, url: str) -> None:
-        bot, slow, ups = make_bot(), [], []
+        bot = make_bot()
+        slow: list[bytes] = []
+        ups: list[bool] = []
         transport = await connect(lambda: listener(bot, slow, ups), url)
         await until(lambda: peer.transport is not None)
         assert peer.transport is not None
@@ -108,7 +110,8 @@ def test_frames_reach_the_book_and_other_messages_the_slow_path() -> None:
 
 def test_fragments_are_joined() -> None:
     async def test(peer: Peer, url: str) -> None:
-        bot, slow = make_bot(), []
+        bot = make_bot()
+        slow: list[bytes] = []
         await connect(lambda: listener(bot, slow, []), url)
         await until(lambda: peer.transport is not None)
         assert peer.transport is not None
@@ -167,7 +170,8 @@ def test_detached_transport_refuses() -> None:
 
 def test_message_beyond_the_bound_drops_the_connection() -> None:
     async def test(peer: Peer, url: str) -> None:
-        bot, ups = make_bot(), []
+        bot = make_bot()
+        ups: list[bool] = []
         made: list[MarketListener] = []
 
         def factory() -> MarketListener:

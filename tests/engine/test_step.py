@@ -1,0 +1,394 @@
+"""The slow path: evidence moves orders, doubt is a state, money books once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import pytest
+
+from openmm._fast.book import BookBreak, BookState
+from openmm._fast.checks import RiskState
+from openmm._fast.orders import OrderEvent, OrderState
+from openmm._fast.ports import MemoryTransport
+from openmm._fast.units import Side
+from openmm.engine.step import (
+    Alert,
+    CancelStray,
+    QueryOrders,
+    Resubscribe,
+    ResyncPrivate,
+    RiskMoved,
+    Step,
+    StepConfig,
+)
+from openmm.errors import RiskError
+from openmm.events import (
+    BalanceUpdated,
+    Fee,
+    OrderFilled,
+    OrderStatus,
+    OrderUpdated,
+    RequestAccepted,
+    RequestRefused,
+    Source,
+    StatusChanged,
+    StreamGapped,
+    Subscribed,
+    SystemMode,
+)
+from openmm.risk.monitor import MonitorLimits, RiskMonitor
+from openmm.testing.canonical import make_bot
+from openmm.testing.workload import WorkloadSpec, make
+
+WORK = make(WorkloadSpec(messages=50))
+SECOND = 1_000_000_000
+START = WORK.recv_ns[0] + SECOND
+
+
+@dataclass
+class Ids:
+    """Client ids are the sequence's digits; ids that begin with `old` are an earlier session's."""
+
+    sent: dict[int, tuple[str, Sequence[int]]] = field(default_factory=dict)
+
+    def seq_of(self, client_id: str) -> int:
+        return int(client_id) if client_id.isdigit() else 0
+
+    def is_earlier(self, client_id: str) -> bool:
+        return client_id.startswith("old")
+
+    def tier(self, threshold: int) -> tuple[int, int]:
+        return threshold * 1000, 2_000
+
+    def requested(self, req_id: int) -> tuple[str, Sequence[int]]:
+        return self.sent.get(req_id, ("", ()))
+
+
+@dataclass
+class World:
+    step: Step
+    ids: Ids
+    transport: MemoryTransport
+    now_ns: int = START
+
+    @property
+    def table(self):  # type: ignore[no-untyped-def]
+        return self.step.pipeline.table
+
+    def seq(self, side: int = Side.BUY) -> int:
+        return next(order.seq for order in self.table.live() if order.side == side)
+
+    def state(self, seq: int) -> OrderState:
+        order = self.table.get(seq)
+        assert order is not None
+        return order.state
+
+    def feed(self, *events: object) -> list[object]:
+        return list(self.step.on_events(events, self.now_ns))  # type: ignore[arg-type]
+
+    def fill(self, seq: int, exec_id: str, lots: int = 100_000, **other: object) -> OrderFilled:
+        order = self.table.get(seq)
+        assert order is not None
+        qty = self.step.instrument.qty(lots)
+        fields: dict[str, object] = {
+            "exec_id": exec_id, "venue_order_id": f"V{seq}", "client_id": str(seq),
+            "instrument": "BTC/USD", "side": order.side, "price_ticks": order.price_ticks,
+            "qty_lots": lots, "cost": qty * self.step.instrument.price(order.price_ticks),
+            "fees": (Fee("USD", Decimal("0.25")),), "maker": True, "ts_ns": self.now_ns,
+        }  # fmt: skip
+        return OrderFilled(**(fields | other))  # type: ignore[arg-type]
+
+
+def updated(seq: int, status: OrderStatus, source: Source = Source.STREAM, **other: object):  # type: ignore[no-untyped-def]
+    return OrderUpdated(f"V{seq}", str(seq), status, source, START, **other)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def world() -> World:
+    """A quoting bot whose ladder is acknowledged."""
+    transport = MemoryTransport()
+    bot = make_bot(transport=transport, inputs_known=False)
+    ids = Ids()
+    monitor = RiskMonitor(MonitorLimits(drawdown_ppm_max=20_000, inventory_lots_max=150_000_000))
+    step = Step(bot.pipeline, [bot.feed], bot.instrument, monitor, ids, StepConfig())
+    bot.pipeline.quoting = False
+    for at in range(3):
+        bot.pipeline.on_frame(bot.feed, WORK.frames[0], WORK.recv_ns[0] + at * 300_000_000)
+    step.set_opening({"BTC": Decimal(2), "USD": Decimal(120_000)}, START)
+    bot.pipeline.set_inputs(clock_offset_ns=0)
+    world = World(step, ids, transport)
+    world.feed(StatusChanged(SystemMode.ONLINE, "online"))
+    step.private_restored(START)
+    step.start(START)
+    assert bot.pipeline.table.live_count == 20
+    for order in bot.pipeline.table.live():
+        world.feed(
+            RequestAccepted("add", 1, client_id=str(order.seq), venue_order_id=f"V{order.seq}")
+        )
+    assert {order.state for order in bot.pipeline.table.live()} == {OrderState.OPEN}
+    transport.take()
+    return world
+
+
+def test_doubled_fill_books_once(world: World) -> None:
+    seq = world.seq()
+    before = world.step.expected()
+    world.feed(world.fill(seq, "E1"), world.fill(seq, "E1"))
+    world.feed(world.fill(seq, "E1", source=Source.SNAPSHOT))
+    assert world.step.counters.fills == 1
+    assert world.step.counters.duplicate_fills == 2
+    after = world.step.expected()
+    assert after["BTC"] - before["BTC"] == Decimal("0.001")
+    assert world.step.pipeline.inventory.position_lots == 100_000
+
+
+def test_fill_books_the_venues_cost_and_fee(world: World) -> None:
+    seq = world.seq(Side.SELL)
+    before = world.step.expected()
+    world.feed(world.fill(seq, "E1", cost=Decimal("60.1234"), fees=(Fee("USD", Decimal("-0.01")),)))
+    after = world.step.expected()
+    assert after["USD"] - before["USD"] == Decimal("60.1334")
+    assert after["BTC"] - before["BTC"] == Decimal("-0.001")
+    assert world.step.fees == {"USD": Decimal("-0.01")}
+
+
+def test_fill_after_cancel_still_books(world: World) -> None:
+    seq = world.seq()
+    world.table.cancel_sent(seq, START)
+    world.feed(updated(seq, OrderStatus.CANCELLED))
+    assert world.state(seq) is OrderState.CANCELLED
+    world.feed(world.fill(seq, "late"))
+    assert world.step.counters.fills == 1
+    assert world.state(seq) is OrderState.CANCELLED
+
+
+def test_overfill_is_booked_and_alarmed(world: World) -> None:
+    seq = world.seq()
+    order = world.table.get(seq)
+    requests = world.feed(world.fill(seq, "E1", lots=order.qty_lots + 1))
+    assert world.step.counters.overfills == 1
+    assert any(isinstance(one, Alert) and one.severity == "critical" for one in requests)
+    assert world.step.pipeline.inventory.position_lots == order.qty_lots + 1
+
+
+def test_filled_level_is_replaced_at_once(world: World) -> None:
+    seq = world.seq()
+    world.feed(world.fill(seq, "E1", lots=world.table.get(seq).qty_lots))
+    assert world.state(seq) is OrderState.FILLED
+    assert any(b"add_order" in message for message in world.transport.take())
+
+
+def test_refused_order_is_rejected_and_only_it(world: World) -> None:
+    world.table.event(world.seq(), OrderEvent.EV_CANCELLED, START)
+    world.step.pipeline.requote(START)
+    pending = [o.seq for o in world.table.live() if o.state is OrderState.PENDING_NEW]
+    assert len(pending) == 1
+    world.ids.sent[9] = ("add", pending)
+    world.feed(RequestRefused("add", 9, "EOrder:Insufficient funds", "funds", False))
+    assert world.state(pending[0]) is OrderState.REJECTED
+    assert world.step.counters.rejected == 1
+
+
+def test_refusal_that_leaves_the_outcome_open_makes_the_order_unknown(world: World) -> None:
+    seq = world.seq()
+    world.table.cancel_sent(seq, START)
+    world.ids.sent[9] = ("cancel", [seq])
+    world.feed(RequestRefused("cancel", 9, "EService:Unavailable", "unavailable", True))
+    assert world.state(seq) is OrderState.UNKNOWN
+    (query,) = [one for one in world.step.on_timer(START + 1) if isinstance(one, QueryOrders)]
+    assert query.seqs == (seq,)
+
+
+def test_refused_cancel_leads_to_a_query_not_to_a_loop(world: World) -> None:
+    seq = world.seq()
+    world.table.cancel_sent(seq, START)
+    world.ids.sent[9] = ("cancel", [seq])
+    world.feed(RequestRefused("cancel", 9, "EOrder:Unknown order", "unknown_order", False))
+    assert world.state(seq) is OrderState.UNKNOWN
+    world.transport.take()
+    world.step.on_timer(START + 1)
+    assert world.transport.take() == []
+
+
+def test_rate_limit_refusal_uses_up_our_counter(world: World) -> None:
+    budget = world.step.pipeline.checks.budget
+    budget.set_threshold(60_000, 1_000)
+    world.ids.sent[9] = ("amend", [world.seq()])
+    world.table.amend_sent(world.seq(), 599_000, 1_000_000, START)
+    world.feed(RequestRefused("amend", 9, "EOrder:Rate limit exceeded", "rate_limit", True))
+    assert budget.level_milli >= 60_000
+
+
+def test_unanswered_request_becomes_unknown_and_is_asked_for(world: World) -> None:
+    seq = world.seq()
+    world.table.cancel_sent(seq, START)
+    late_ns = START + 5 * SECOND + 1
+    requests = world.step.on_timer(late_ns)
+    assert world.state(seq) is OrderState.UNKNOWN
+    assert any(isinstance(one, QueryOrders) and seq in one.seqs for one in requests)
+    assert world.step.counters.timeouts == 1
+
+
+def test_unknown_order_is_gone_only_when_absent_twice_and_late(world: World) -> None:
+    seq = world.seq()
+    world.table.cancel_sent(seq, START)
+    first_ns = START + 6 * SECOND
+    world.step.on_timer(first_ns)
+    world.step.on_query([seq], [], first_ns, first_ns)
+    assert world.state(seq) is OrderState.UNKNOWN
+    second_ns = first_ns + 2 * SECOND
+    world.step.on_timer(second_ns)
+    world.step.on_query([seq], [], second_ns, second_ns)
+    assert world.state(seq) is OrderState.CANCELLED
+
+
+def test_query_that_finds_the_order_open_restores_it(world: World) -> None:
+    seq = world.seq()
+    world.table.cancel_sent(seq, START)
+    world.step.on_timer(START + 6 * SECOND)
+    found = [updated(seq, OrderStatus.OPEN, Source.QUERY, filled_lots=0)]
+    world.step.on_query([seq], found, START + 6 * SECOND, START + 6 * SECOND)
+    assert world.state(seq) in (OrderState.OPEN, OrderState.PENDING_CANCEL)
+    assert world.table.unknown_count == 0
+
+
+def test_query_books_the_fills_it_brings_before_the_state(world: World) -> None:
+    seq = world.seq()
+    lots = world.table.get(seq).qty_lots
+    world.table.cancel_sent(seq, START)
+    world.step.on_timer(START + 6 * SECOND)
+    found = [
+        updated(seq, OrderStatus.FILLED, Source.QUERY, filled_lots=lots),
+        world.fill(seq, "missed", lots=lots, source=Source.QUERY),
+    ]
+    world.step.on_query([seq], found, START + 6 * SECOND, START + 6 * SECOND)
+    assert world.step.counters.fills == 1
+    assert world.state(seq) is OrderState.FILLED
+
+
+def test_live_order_the_venue_does_not_list_is_doubted(world: World) -> None:
+    seq = world.seq()
+    world.step.private_lost(START)
+    world.step.on_query([seq], [], START + SECOND, START + SECOND)
+    assert world.state(seq) is OrderState.UNKNOWN
+
+
+def test_state_ahead_of_the_fills_asks_for_them(world: World) -> None:
+    seq = world.seq()
+    world.feed(updated(seq, OrderStatus.PARTIALLY_FILLED, filled_lots=5))
+    requests = world.step.on_timer(START + SECOND)
+    assert any(isinstance(one, QueryOrders) and seq in one.seqs for one in requests)
+
+
+def test_stream_gap_stops_placing_and_asks_for_a_resync(world: World) -> None:
+    requests = world.feed(StreamGapped("executions", 7, 9))
+    assert any(isinstance(one, ResyncPrivate) for one in requests)
+    assert not world.step.pipeline.stream_live
+    assert any(b"cancel" in message for message in world.transport.take())
+
+
+def test_order_of_an_earlier_session_is_cancelled_and_a_foreign_one_is_not(world: World) -> None:
+    old = OrderUpdated("OLD", "old1", OrderStatus.OPEN, Source.SNAPSHOT, START)
+    foreign = OrderUpdated("FOREIGN", "someone", OrderStatus.OPEN, Source.SNAPSHOT, START)
+    requests = world.feed(old, foreign)
+    strays = [one for one in requests if isinstance(one, CancelStray)]
+    assert [one.venue_order_ids for one in strays] == [("OLD",)]
+    assert list(world.step.foreign) == ["FOREIGN"]
+
+
+def test_deposit_changes_what_is_held_but_is_no_profit(world: World) -> None:
+    inventory = world.step.pipeline.inventory
+    held = inventory.quote_ticklots
+    world.feed(
+        BalanceUpdated("USD", Decimal(121_000), Decimal(1_000), Decimal(0), "deposit", "R", START)
+    )
+    assert inventory.quote_ticklots - held == world.step.quote_ticklots(Decimal(1_000))
+    assert world.step.expected()["USD"] == Decimal(121_000)
+    assert world.step.monitor.drawdown_ppm == 0
+
+
+@pytest.mark.parametrize(
+    "mode", [SystemMode.CANCEL_ONLY, SystemMode.MAINTENANCE, SystemMode.UNKNOWN]
+)
+def test_mode_that_takes_no_orders_withdraws_the_quotes(world: World, mode: SystemMode) -> None:
+    world.feed(StatusChanged(mode, mode.value))
+    assert any(b"cancel" in message for message in world.transport.take())
+    world.step.on_timer(START + 1)
+    assert not any(b"add" in message for message in world.transport.take())
+
+
+def test_told_threshold_sets_the_rate_counter(world: World) -> None:
+    world.feed(Subscribed("executions", rate_threshold=125))
+    assert world.step.pipeline.checks.budget.threshold_milli == 125_000
+    assert world.step.pipeline.checks.budget.decay_milli_per_s == 2_000
+
+
+def test_halt_cancels_everything_and_resume_quotes_again(world: World) -> None:
+    requests = world.step.halt("ann", START)
+    assert any(isinstance(one, RiskMoved) for one in requests)
+    assert world.step.pipeline.risk_state is RiskState.HALTED
+    for order in world.table.live():
+        assert order.state is OrderState.PENDING_CANCEL
+        world.feed(updated(order.seq, OrderStatus.CANCELLED))
+    assert world.table.live_count == 0
+    world.transport.take()
+    world.step.resume("ann", START + SECOND)
+    assert any(b"batch_add" in message for message in world.transport.take())
+
+
+def test_resume_of_a_running_bot_is_refused(world: World) -> None:
+    with pytest.raises(RiskError):
+        world.step.resume("ann", START)
+
+
+def test_loss_beyond_the_limit_halts_and_cancels(world: World) -> None:
+    world.feed(
+        world.fill(world.seq(Side.SELL), "bad", fees=(Fee("USD", Decimal(10_000)),))
+    )  # a fee of 4% of equity
+    assert world.step.monitor.state is RiskState.HALTED
+    assert any(b"cancel" in message for message in world.transport.take())
+
+
+def test_silent_feed_loses_its_book_and_is_resubscribed_with_back_off(world: World) -> None:
+    book = world.step.feeds[0].book
+    late_ns = START + 6 * SECOND
+    requests = world.step.on_timer(late_ns)
+    assert book.state is BookState.BOOK_BROKEN
+    assert book.break_reason is BookBreak.BREAK_STALE
+    assert sum(isinstance(one, Resubscribe) for one in requests) == 1
+    assert any(b"cancel" in message for message in world.transport.take())
+    again = [world.step.on_timer(late_ns + at * SECOND // 10) for at in range(1, 9)]
+    assert not any(isinstance(one, Resubscribe) for some in again for one in some)
+    assert any(isinstance(one, Resubscribe) for one in world.step.on_timer(late_ns + SECOND))
+
+
+def test_lost_private_stream_puts_unanswered_orders_in_doubt(world: World) -> None:
+    seq = world.seq()
+    world.table.cancel_sent(seq, START)
+    world.step.private_lost(START)
+    assert world.state(seq) is OrderState.UNKNOWN
+    assert not world.step.pipeline.stream_live
+
+
+def test_difference_above_the_share_halts(world: World) -> None:
+    from openmm.settlement.reconcile import reconcile
+
+    expected = world.step.expected()
+    small = reconcile(expected, expected | {"USD": expected["USD"] - 1})
+    assert world.step.on_differences(small, 1_000, START) == []
+    assert world.step.monitor.state is RiskState.RUNNING
+    large = reconcile(expected, expected | {"USD": expected["USD"] - 1_000})
+    world.step.on_differences(large, 1_000, START)
+    assert world.step.monitor.state is RiskState.HALTED
+    assert world.step.monitor.halt_reason == "reconciliation"
+
+
+def test_terminal_order_keeps_its_slot_for_late_fills_then_frees_it(world: World) -> None:
+    seq = world.seq()
+    world.feed(updated(seq, OrderStatus.CANCELLED))
+    world.step.on_timer(START + 59 * SECOND)
+    assert world.table.get(seq) is not None
+    world.step.on_timer(START + 61 * SECOND)
+    assert world.table.get(seq) is None

@@ -1,0 +1,128 @@
+"""The risk state machine: what trips it, what it remembers, how it is left."""
+
+from __future__ import annotations
+
+import pytest
+
+from openmm._fast.checks import RiskState
+from openmm.errors import RiskError
+from openmm.risk.monitor import MINUTE_NS, MonitorLimits, RiskMonitor
+
+START = 1_000_000
+
+
+def monitor(**limits: int) -> RiskMonitor:
+    one = RiskMonitor(MonitorLimits(**limits))
+    assert one.on_mark(START, 0, 0) == []
+    return one
+
+
+def test_loss_at_the_limit_runs_on_and_beyond_it_halts() -> None:
+    one = monitor(drawdown_ppm_max=20_000)
+    assert one.on_mark(START - 20_000, 0, 1) == []
+    (change,) = one.on_mark(START - 20_001, 0, 2)
+    assert (change.before, change.after) == (RiskState.RUNNING, RiskState.HALTED)
+    assert (change.reason, change.limit, change.seen) == ("drawdown", 20_000, 20_001)
+    assert one.state is RiskState.HALTED
+    assert one.drawdown_breached
+
+
+def test_halt_is_latched_when_the_loss_is_made_good() -> None:
+    one = monitor(drawdown_ppm_max=20_000)
+    one.on_mark(START - 30_000, 0, 1)
+    assert one.on_mark(START + 50_000, 0, 2) == []
+    assert one.state is RiskState.HALTED
+
+
+def test_loss_from_the_peak_halts_though_the_session_is_in_profit() -> None:
+    one = monitor(drawdown_ppm_max=500_000, drawdown_peak_ppm_max=100_000)
+    one.on_mark(2 * START, 0, 1)
+    (change,) = one.on_mark(2 * START - 200_002, 0, 2)
+    assert change.reason == "drawdown_peak"
+
+
+def test_deposit_and_withdrawal_are_no_profit_and_no_loss() -> None:
+    one = monitor(drawdown_ppm_max=20_000, drawdown_peak_ppm_max=20_000)
+    one.on_transfer(-500_000)
+    assert one.on_mark(START - 500_000, 0, 1) == []
+    one.on_transfer(500_000)
+    assert one.on_mark(START - 1, 0, 2) == []
+    assert one.drawdown_ppm == 1
+
+
+def test_inventory_beyond_the_limit_reduces_until_half_of_it() -> None:
+    one = monitor(inventory_lots_max=100)
+    assert one.on_mark(START, 100, 1) == []
+    (change,) = one.on_mark(START, -101, 2)
+    assert (change.after, change.reason) == (RiskState.REDUCING, "inventory")
+    assert one.on_mark(START, -51, 3) == []
+    assert one.state is RiskState.REDUCING
+    (change,) = one.on_mark(START, -50, 4)
+    assert change.after is RiskState.RUNNING
+
+
+def test_halt_outranks_pause_and_pause_outranks_reducing() -> None:
+    one = monitor(inventory_lots_max=10)
+    one.on_mark(START, 20, 1)
+    one.pause("ann")
+    assert one.state is RiskState.PAUSED
+    one.halt("operator", "by hand", 2)
+    assert one.state is RiskState.HALTED
+    one.resume("ann")
+    assert one.state is RiskState.REDUCING
+
+
+def test_second_halt_keeps_the_first_reason() -> None:
+    one = monitor()
+    one.halt("operator", "by hand", 1)
+    assert one.halt("internal", "broken", 2) == []
+    assert one.halt_reason == "operator"
+
+
+def test_resume_takes_the_loss_as_the_new_start() -> None:
+    one = monitor(drawdown_ppm_max=20_000)
+    one.on_mark(START - 30_000, 0, 1)
+    one.resume("ann")
+    assert one.state is RiskState.RUNNING
+    assert one.on_mark(START - 31_000, 0, 2) == []
+    (change,) = one.on_mark(START - 60_000, 0, 3)
+    assert change.reason == "drawdown"
+
+
+def test_resume_of_a_running_bot_is_refused() -> None:
+    with pytest.raises(RiskError, match="neither paused nor halted but RUNNING"):
+        monitor().resume("ann")
+
+
+def test_cooldown_ends_a_drawdown_halt_but_not_an_operators() -> None:
+    one = monitor(drawdown_ppm_max=20_000, cooldown_ns=10)
+    one.on_mark(START - 30_000, 0, 100)
+    assert one.on_time(109) == []
+    (change,) = one.on_time(110)
+    assert (change.after, change.reason) == (RiskState.RUNNING, "cooldown")
+    one.halt("operator", "by hand", 200)
+    assert one.on_time(10_000) == []
+    assert one.state is RiskState.HALTED
+
+
+def test_halt_without_cooldown_waits_for_a_hand() -> None:
+    one = monitor(drawdown_ppm_max=20_000)
+    one.on_mark(START - 30_000, 0, 100)
+    assert one.on_time(10**18) == []
+
+
+def test_fills_are_counted_over_the_last_minute() -> None:
+    one = monitor()
+    one.on_fill(0)
+    one.on_fill(10)
+    assert one.fills_last_minute(MINUTE_NS - 1) == 2
+    assert one.fills_last_minute(MINUTE_NS) == 1
+    assert one.fills_last_minute(MINUTE_NS + 10) == 0
+
+
+def test_equity_without_a_start_is_no_drawdown() -> None:
+    one = RiskMonitor(MonitorLimits(drawdown_ppm_max=1))
+    assert one.drawdown_ppm is None
+    assert not one.drawdown_breached
+    assert one.on_mark(0, 0, 0) == []
+    assert one.drawdown_ppm is None
