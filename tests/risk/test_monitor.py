@@ -56,7 +56,7 @@ def test_inventory_beyond_the_limit_reduces_until_half_of_it() -> None:
     (change,) = one.on_mark(START, -101, 2)
     assert (change.after, change.reason) == (RiskState.REDUCING, "inventory")
     assert one.on_mark(START, -51, 3) == []
-    assert one.state is RiskState.REDUCING
+    assert [one.state] == [RiskState.REDUCING]
     (change,) = one.on_mark(START, -50, 4)
     assert change.after is RiskState.RUNNING
 
@@ -64,12 +64,14 @@ def test_inventory_beyond_the_limit_reduces_until_half_of_it() -> None:
 def test_halt_outranks_pause_and_pause_outranks_reducing() -> None:
     one = monitor(inventory_lots_max=10)
     one.on_mark(START, 20, 1)
+    seen = [one.state]
     one.pause("ann")
-    assert one.state is RiskState.PAUSED
+    seen.append(one.state)
     one.halt("operator", "by hand", 2)
-    assert one.state is RiskState.HALTED
+    seen.append(one.state)
     one.resume("ann")
-    assert one.state is RiskState.REDUCING
+    seen.append(one.state)
+    assert seen == [RiskState.REDUCING, RiskState.PAUSED, RiskState.HALTED, RiskState.REDUCING]
 
 
 def test_second_halt_keeps_the_first_reason() -> None:
