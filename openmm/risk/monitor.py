@@ -159,7 +159,7 @@ class RiskMonitor:
         return [RiskChanged(before, self.state, "operator", f"paused by {who}")]
 
     def resume(self, who: str) -> list[RiskChanged]:
-        """Leave PAUSED or HALTED; the loss so far is taken as the new starting point.
+        """Leave PAUSED or HALTED; a loss that halted is taken as the new starting point.
 
         Raises:
             RiskError: nothing to resume from.
@@ -170,12 +170,14 @@ class RiskMonitor:
 
     def _resume(self, reason: str, detail: str) -> RiskChanged:
         before = self.state
+        if self._halt_reason in ("drawdown", "drawdown_peak"):
+            # The drawdown that halted it would halt it again at the next mark. After any other
+            # halt or pause the loss still counts.
+            self._start = self._equity
+            self._peak = self._equity
         self._halted_ns = None
         self._halt_reason = ""
         self._paused = False
-        # The drawdown that halted it would halt it again at the next mark.
-        self._start = self._equity
-        self._peak = self._equity
         return RiskChanged(before, self.state, reason, detail)
 
     def _halt(

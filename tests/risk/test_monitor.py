@@ -91,6 +91,17 @@ def test_resume_takes_the_loss_as_the_new_start() -> None:
     assert change.reason == "drawdown"
 
 
+def test_resume_from_a_pause_forgives_no_loss() -> None:
+    one = monitor(drawdown_ppm_max=20_000)
+    one.on_mark(START - 15_000, 0, 1)
+    one.pause("ann")
+    one.resume("ann")
+    one.halt("operator", "by hand", 2)
+    one.resume("ann")
+    (change,) = one.on_mark(START - 20_001, 0, 3)
+    assert change.reason == "drawdown"
+
+
 def test_resume_of_a_running_bot_is_refused() -> None:
     with pytest.raises(RiskError, match="neither paused nor halted but RUNNING"):
         monitor().resume("ann")
