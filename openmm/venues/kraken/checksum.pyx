@@ -22,7 +22,7 @@ cdef enum:
     STRIDE = 16             # of the long shift table
     STRIDES = 26            # STRIDE * STRIDES > TOP * TEXT_BYTES
 
-cdef uint32_t CRC_TABLE[8][256]
+cdef uint32_t BYTE[256]                             # CRC of one byte
 cdef uint32_t SHIFT[2 * TEXT_BYTES + 1][4 * 256]    # over n bytes, one part for each byte of a CRC
 cdef uint32_t SHIFT_LONG[STRIDES][4 * 256]          # over STRIDE * n bytes
 # What digits add to the CRC of a text in which n bytes follow them, and what its length adds.
@@ -35,36 +35,32 @@ cdef char PAIRS[200]
 
 cdef int make_tables() noexcept:
     cdef uint32_t crc
-    cdef int i, k, _k, n
+    cdef int i, _k, n
     for i in range(256):
         crc = i
         for _k in range(8):
             crc = (crc >> 1) ^ (0xEDB88320 if crc & 1 else 0)
-        CRC_TABLE[0][i] = crc
-    for i in range(256):
-        for k in range(1, 8):
-            crc = CRC_TABLE[k - 1][i]
-            CRC_TABLE[k][i] = (crc >> 8) ^ CRC_TABLE[0][crc & 0xFF]
+        BYTE[i] = crc
     for i in range(4 * 256):
         SHIFT[0][i] = SHIFT_LONG[0][i] = <uint32_t>(i & 0xFF) << (8 * (i >> 8))
     for n in range(1, 2 * TEXT_BYTES + 1):
         for i in range(4 * 256):
             crc = SHIFT[n - 1][i]
-            SHIFT[n][i] = (crc >> 8) ^ CRC_TABLE[0][crc & 0xFF]
+            SHIFT[n][i] = (crc >> 8) ^ BYTE[crc & 0xFF]
     for n in range(1, STRIDES):
         for i in range(4 * 256):
             SHIFT_LONG[n][i] = shift_by(SHIFT[STRIDE], SHIFT_LONG[n - 1][i])
     for n in range(TEXT_BYTES + 1):
         for i in range(10):
-            ONE_DIGIT[n][i] = shift_by(SHIFT[n], CRC_TABLE[0][48 + i])
+            ONE_DIGIT[n][i] = shift_by(SHIFT[n], BYTE[48 + i])
         for i in range(100):
-            crc = CRC_TABLE[0][48 + i // 10]
-            crc = (crc >> 8) ^ CRC_TABLE[0][(crc ^ <uint32_t>(48 + i % 10)) & 0xFF]
+            crc = BYTE[48 + i // 10]
+            crc = (crc >> 8) ^ BYTE[(crc ^ <uint32_t>(48 + i % 10)) & 0xFF]
             TWO_DIGITS[n][i] = shift_by(SHIFT[n], crc)
     crc = 0xFFFFFFFF
     for n in range(TEXT_BYTES + 2):
         LENGTH[n] = ~crc
-        crc = (crc >> 8) ^ CRC_TABLE[0][crc & 0xFF]
+        crc = (crc >> 8) ^ BYTE[crc & 0xFF]
     POW10[0] = 1
     for i in range(1, 20):
         POW10[i] = POW10[i - 1] * 10
@@ -104,37 +100,6 @@ cdef inline int put_digits(char* out, uint64_t value) noexcept nogil:
     return n
 
 
-cdef inline uint32_t crc_text(uint32_t crc, const unsigned char* p, int n) noexcept nogil:
-    cdef uint32_t low, high
-    crc = ~crc
-    while n >= 8:
-        memcpy(&low, p, 4)
-        memcpy(&high, p + 4, 4)
-        low ^= crc
-        crc = (
-            CRC_TABLE[7][low & 0xFF] ^ CRC_TABLE[6][(low >> 8) & 0xFF]
-            ^ CRC_TABLE[5][(low >> 16) & 0xFF] ^ CRC_TABLE[4][low >> 24]
-            ^ CRC_TABLE[3][high & 0xFF] ^ CRC_TABLE[2][(high >> 8) & 0xFF]
-            ^ CRC_TABLE[1][(high >> 16) & 0xFF] ^ CRC_TABLE[0][high >> 24]
-        )
-        p += 8
-        n -= 8
-    if n >= 4:
-        memcpy(&low, p, 4)
-        low ^= crc
-        crc = (
-            CRC_TABLE[3][low & 0xFF] ^ CRC_TABLE[2][(low >> 8) & 0xFF]
-            ^ CRC_TABLE[1][(low >> 16) & 0xFF] ^ CRC_TABLE[0][low >> 24]
-        )
-        p += 4
-        n -= 4
-    while n > 0:
-        crc = (crc >> 8) ^ CRC_TABLE[0][(crc ^ p[0]) & 0xFF]
-        p += 1
-        n -= 1
-    return ~crc
-
-
 cdef inline uint32_t digits_crc(uint64_t value, int* n) noexcept nogil:
     """What the digits of `value` add to a CRC, `n` bytes behind them; `n` then counts them too.
 
@@ -159,10 +124,6 @@ cdef inline uint32_t digits_crc(uint64_t value, int* n) noexcept nogil:
 
 cdef int put_digits_c(char* out, uint64_t value) noexcept nogil:
     return put_digits(out, value)
-
-
-cdef uint32_t crc32_c(uint32_t crc, const char* text, int n_bytes) noexcept nogil:
-    return crc_text(crc, <const unsigned char*>text, n_bytes)
 
 
 cdef void top_clear_c(TopSide* top) noexcept nogil:
@@ -274,9 +235,15 @@ cdef uint32_t top_crc_c(const TopSide* bids, const TopSide* asks) noexcept nogil
     return crc ^ bids.prefix[bids.count]
 
 
-def crc32(bytes text not None, uint32_t crc=0):
-    """Compute the zlib CRC32 of `text`, continuing from `crc`."""
-    return crc_text(crc, text, <int>len(text))
+def level_crc(uint64_t price_points, uint64_t qty_points):
+    """Compute the CRC32 of a level's text, and the text's length."""
+    cdef TopLevel level
+    if price_points >> 63 or qty_points >> 63:
+        raise ValueError(f"points must be below 2**63: {price_points}, {qty_points}")
+    level.key = <int64_t>price_points
+    level.qty_lots = <int64_t>qty_points
+    level_text(&level, ASK, 1, 1)
+    return level.crc, level.text_bytes
 
 
 def crc_concat(uint32_t first, uint32_t second, int second_bytes):

@@ -8,13 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openmm.venues.kraken.checksum import crc32, crc_concat, digits
+from openmm.venues.kraken.checksum import crc_concat, digits, level_crc
+
+POINTS = st.one_of(st.integers(0, 2**63 - 1), st.integers(0, 10**9))
 
 
-@given(st.binary(max_size=200), st.binary(max_size=50))
-def test_crc_equals_zlib(text: bytes, before: bytes) -> None:
-    assert crc32(text) == zlib.crc32(text)
-    assert crc32(text, zlib.crc32(before)) == zlib.crc32(before + text)
+@given(POINTS, POINTS)
+def test_crc_of_a_level_equals_zlib_over_its_digits(price: int, qty: int) -> None:
+    text = f"{price}{qty}".encode()
+    assert level_crc(price, qty) == (zlib.crc32(text), len(text))
+
+
+@pytest.mark.parametrize("points", [2**63, 2**64 - 1])
+def test_points_beyond_63_bits_are_refused(points: int) -> None:
+    with pytest.raises(ValueError, match=str(points)):
+        level_crc(points, 1)
+    with pytest.raises(ValueError, match=str(points)):
+        level_crc(1, points)
 
 
 @given(st.binary(max_size=400), st.binary(max_size=415))
@@ -41,14 +51,18 @@ def test_digits_at_powers_of_ten(power: int) -> None:
         assert digits(value) == str(value).encode()
 
 
-def test_documented_strings_give_the_documented_checksum() -> None:
+def test_documented_example_gives_the_documented_checksum() -> None:
     asks = (
-        b"4528521000004528641545719534528661545711094528961545609114529021589066045291815455349145"
-        b"29474454749452961353800004529759945542452995"
-        b"18772827"
-    )
+        (452852, 100000), (452864, 154571953), (452866, 154571109), (452896, 154560911),
+        (452902, 15890660), (452918, 154553491), (452947, 4454749), (452961, 35380000),
+        (452975, 9945542), (452995, 18772827),
+    )  # fmt: skip
     bids = (
-        b"4528351000000045283415458201545282110000000452810100000004528031545925864527907990000"
-        b"45277633101034527753000000045277315460273745276615445238"
-    )
-    assert crc_concat(crc32(asks), crc32(bids), len(bids)) == 3310070434
+        (452835, 10000000), (452834, 154582015), (452821, 10000000), (452810, 10000000),
+        (452803, 154592586), (452790, 7990000), (452776, 3310103), (452775, 30000000),
+        (452773, 154602737), (452766, 15445238),
+    )  # fmt: skip
+    crc = 0
+    for level in (*asks, *bids):
+        crc = crc_concat(crc, *level_crc(*level))
+    assert crc == 3310070434
