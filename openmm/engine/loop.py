@@ -395,6 +395,8 @@ class Engine:
         assert self._proof is not None
         while True:
             await asyncio.sleep(CLOCK_EVERY_S)
+            # Event time follows the machine's corrected UTC; it never goes back.
+            self._clock.anchor()
             try:
                 await self._proof.measure_clock()
             except VenueError as error:

@@ -522,6 +522,9 @@ class Step:
 
     def _watch_feed(self, feed: Feed, now_ns: int) -> None:
         book = feed.book
+        if book.recentre_due:
+            # The market nears the edge of the ladder's window; moved here, no tick waits for it.
+            book.recentre()
         if book.state is BookState.BOOK_VERIFIED:
             self._resync.pop(feed.index, None)
             if now_ns - feed.last_recv_ns <= self.config.feed_age_ns_max:

@@ -394,3 +394,23 @@ def test_terminal_order_keeps_its_slot_for_late_fills_then_frees_it(world: World
     assert world.table.get(seq) is not None
     world.step.on_timer(START + 61 * SECOND)
     assert world.table.get(seq) is None
+
+
+def test_book_near_the_edge_of_its_window_is_moved_off_the_hot_path(world: World) -> None:
+    book = world.step.feeds[0].book
+    base = book.base_ticks
+    # Walk the market up, best ask first, until the book asks to be moved.
+    step_ticks = 2_000
+    ask = book.best_ask_ticks or 0
+    while not book.recentre_due:
+        ask += step_ticks
+        book.apply(1, ask, 1_000)
+        for price, _ in book.levels(1, 200):
+            if price < ask:
+                book.apply(1, price, 0)
+        book.apply(0, ask - 5, 1_000)
+        assert ask < 2_000_000
+    world.step.on_timer(START + 1)
+    assert not book.recentre_due
+    assert book.base_ticks != base
+    assert book.best_ask_ticks == ask
