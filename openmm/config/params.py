@@ -58,7 +58,6 @@ def planner_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
     strategy = config.strategy
     return {
         "tolerance_ticks": strategy.tolerance.to_ticks(price_ticks),
-        "requote_ticks": strategy.requote_threshold.to_ticks(price_ticks),
         "requote_uticks": strategy.requote_threshold.to_uticks(price_ticks * UTICKS),
         "qty_tolerance_ppm": strategy.qty_tolerance_ppm,
         "order_age_ns_max": strategy.order_age_max_ns,

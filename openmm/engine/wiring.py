@@ -134,7 +134,7 @@ def make_tables(
         transport,
         tape,
         StageLatency(),
-        requote_uticks=plan["requote_ticks"] * 1_000_000,
+        requote_uticks=plan["requote_uticks"],
         # Paper orders rest in our own venue, not in the book that the real one sends.
         own_in_book=config.bot.mode == "live",
     )

@@ -674,7 +674,6 @@ def test_prices_turn_distances_into_ticks() -> None:
     config, price_ticks = parse(data), BTC.exact_ticks(MID)
     assert planner_params(config, price_ticks) == {
         "tolerance_ticks": 2,
-        "requote_ticks": 99,
         "requote_uticks": 99 * 1_000_000,
         "qty_tolerance_ppm": 100_000,
         "order_age_ns_max": 0,
