@@ -14,6 +14,8 @@ from openmm._fast.feed import EventClock
 from openmm.errors import VenueError
 
 log = logging.getLogger(__name__)
+# Connects and losses are logged here, in the bot's words; picows' own only when something is wrong.
+picows_log = logging.getLogger(f"{__name__}.picows")
 
 # A handful of quick tries first, then not faster than a venue's connect rate bears.
 BACKOFF_S = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 5.0, 10.0)
@@ -52,6 +54,7 @@ class Link:
         self._on_lost = on_lost
         self._clock = clock
         self._closing = False
+        picows_log.setLevel(logging.WARNING)
 
     @property
     def up(self) -> bool:
@@ -96,7 +99,7 @@ class Link:
         transport, _ = await ws_connect(
             lambda *_: self._make(),
             self.url,
-            logger_name=logging.getLogger("openmm.picows"),
+            logger_name=picows_log,
             max_frame_size=MESSAGE_BYTES_MAX,
             websocket_handshake_timeout=5.0,
         )
