@@ -399,10 +399,14 @@ def test_terminal_order_keeps_its_slot_for_late_fills_then_frees_it(world: World
 def test_book_near_the_edge_of_its_window_is_moved_off_the_hot_path(world: World) -> None:
     book = world.step.feeds[0].book
     base = book.base_ticks
+
+    def due() -> bool:
+        return book.recentre_due
+
     # Walk the market up, best ask first, until the book asks to be moved.
     step_ticks = 2_000
     ask = book.best_ask_ticks or 0
-    while not book.recentre_due:
+    while not due():
         ask += step_ticks
         book.apply(1, ask, 1_000)
         for price, _ in book.levels(1, 200):
@@ -411,6 +415,6 @@ def test_book_near_the_edge_of_its_window_is_moved_off_the_hot_path(world: World
         book.apply(0, ask - 5, 1_000)
         assert ask < 2_000_000
     world.step.on_timer(START + 1)
-    assert not book.recentre_due
+    assert not due()
     assert book.base_ticks != base
     assert book.best_ask_ticks == ask
