@@ -115,7 +115,7 @@ class VirtualBot:
             instrument, maker_fee_ppm=fees.maker_ppm, taker_fee_ppm=fees.taker_ppm
         )
         check_with_instrument(config, self.instrument)
-        mid = _now(rest.mid(self.instrument))
+        self._mid_ticks = self.instrument.floor_ticks(_now(rest.mid(self.instrument)))
         self.tape = tape or Tape(tape_path, size_bytes=1 << 26, follow=tape_path is not None)
         latency = {"latency_ns": sim.latency_ns, "jitter_ns": sim.jitter_ns}
         self.public = Pipe(self.gateway, False, START_NS, seed=sim.seed, **latency)
@@ -125,7 +125,7 @@ class VirtualBot:
         )
         self.tables = wiring.make_tables(
             config, [self.instrument], [self.connector], self.connector,
-            mid_ticks=self.instrument.floor_ticks(mid), tape=self.tape, encoder=encoder,
+            mid_ticks=self._mid_ticks, tape=self.tape, encoder=encoder,
             transport=MemoryTransport(self._send),
         )  # fmt: skip
         self.step = Step(
@@ -160,7 +160,8 @@ class VirtualBot:
             journal.SessionRecord(
                 session_id="virtual", bot=self.config.bot.name, mode=self.config.bot.mode,
                 venue=self.config.quoted.label, instrument=self.instrument.name, build="test",
-                started_ns=START_NS, config=self.config.model_dump(mode="json"), seeds={},
+                started_ns=START_NS, config=self.config.model_dump(mode="json"),
+                seeds={"mid_ticks": self._mid_ticks},
             )
         )  # fmt: skip
 
