@@ -348,16 +348,25 @@ class Step:
         match event.status:
             case OrderStatus.OPEN | OrderStatus.PARTIALLY_FILLED:
                 if event.amended:
+                    # 0 where the report is silent: then what the amend asked for holds.
                     self.pipeline.table.amended(
-                        seq,
-                        order.price_ticks if event.price_ticks is None else event.price_ticks,
-                        order.qty_lots if event.qty_lots is None else event.qty_lots,
-                        now_ns,
+                        seq, event.price_ticks or 0, event.qty_lots or 0, now_ns
                     )
                     self._journal(seq, OrderEvent.EV_AMENDED, order.state, event.source, now_ns)
                 elif proven:
-                    self._move(seq, OrderEvent.EV_PROVEN_OPEN, event.source, now_ns)
-                    self._unknown.pop(seq, None)
+                    # The price settles an amend that went unanswered; without it the order
+                    # stays unknown, and is asked for again.
+                    self._move(
+                        seq,
+                        OrderEvent.EV_PROVEN_OPEN,
+                        event.source,
+                        now_ns,
+                        event.price_ticks or 0,
+                        event.qty_lots or 0,
+                    )
+                    after = self.pipeline.table.get(seq)
+                    if after is None or after.state is not OrderState.UNKNOWN:
+                        self._unknown.pop(seq, None)
                 else:
                     self._move(seq, OrderEvent.EV_ACKED, event.source, now_ns)
             case OrderStatus.CANCELLED:
@@ -708,18 +717,28 @@ class Step:
     def _requote(self, now_ns: int) -> None:
         self.pipeline.requote(now_ns)
 
-    def _move(self, seq: int, event: OrderEvent, source: Source, now_ns: int) -> None:
+    def _move(
+        self,
+        seq: int,
+        event: OrderEvent,
+        source: Source,
+        now_ns: int,
+        price_ticks: int = 0,
+        qty_lots: int = 0,
+    ) -> None:
         order = self.pipeline.table.get(seq)
         if order is None:
             return
-        result = self.pipeline.table.event(seq, event, now_ns)
+        result = self.pipeline.table.event(
+            seq, event, now_ns, price_ticks=price_ticks, qty_lots=qty_lots
+        )
         if result is Transition.TR_ILLEGAL:
             self.counters.illegal += 1
             self._incident(f"order {seq}: {event.name} is impossible in {order.state.name}")
             self._doubt(seq, now_ns)
             return
         if result is Transition.TR_OK:
-            self._journal(seq, event, order.state, source, now_ns)
+            self._journal(seq, event, order.state, source, now_ns, price_ticks, qty_lots)
         self._settle_terminal(seq, now_ns)
 
     def _journal(

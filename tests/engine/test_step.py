@@ -257,6 +257,29 @@ def test_query_that_finds_the_order_open_restores_it(world: World) -> None:
     assert world.table.unknown_count == 0
 
 
+def test_unanswered_amend_stays_unknown_until_the_price_is_told(world: World) -> None:
+    seq = world.seq()
+    before = world.order(seq)
+    world.table.amend_sent(seq, before.price_ticks - 7, before.qty_lots, START)
+    world.table.event(seq, OrderEvent.EV_TIMEOUT, START)
+    silent = [updated(seq, OrderStatus.OPEN, Source.QUERY, filled_lots=0)]
+    world.step.on_query([seq], silent, START, START)
+    assert world.state(seq) is OrderState.UNKNOWN
+    world.step.pipeline.quoting = False
+    told = updated(
+        seq,
+        OrderStatus.OPEN,
+        Source.QUERY,
+        filled_lots=0,
+        price_ticks=before.price_ticks - 7,
+        qty_lots=before.qty_lots,
+    )
+    world.step.on_query([seq], [told], START, START)
+    assert world.table.unknown_count == 0
+    after = world.order(seq)
+    assert (after.price_ticks, after.qty_lots) == (before.price_ticks - 7, before.qty_lots)
+
+
 def test_query_books_the_fills_it_brings_before_the_state(world: World) -> None:
     seq = world.seq()
     lots = world.order(seq).qty_lots
