@@ -419,6 +419,8 @@ cdef class Pipeline:
             &self.approved[0], self.approved_count, self.table, now_ns, &self.batch
         )
         if written <= 0:
+            result = -1
+            self.append_c(REC_WRITE_RESULT, self.feed.index, now_ns, &result, sizeof(int64_t))
             self.undo_c(now_ns)
             return DECISION_FAILED
         for i in range(self.batch.count):

@@ -14,6 +14,7 @@ from openmm._fast.ports import (
     TradeLog,
     Transport,
 )
+from openmm._fast.tape import Record
 from openmm.testing.canonical import CanonicalBot, make_bot
 from openmm.testing.workload import WorkloadSpec, make
 from openmm.venues.kraken.wire import KrakenDecoder
@@ -52,6 +53,9 @@ def test_base_encoder_refuses_and_nothing_is_sent() -> None:
     assert bot.pipeline.last_decision is Decision.DECISION_FAILED
     assert transport.take() == []
     assert bot.pipeline.table.live_count == 0
+    # The journal says that what was meant never left.
+    results = [row[4] for row in bot.pipeline.tape.records() if row[1] == Record.REC_WRITE_RESULT]
+    assert results == [(-1).to_bytes(8, "little", signed=True)]
 
 
 def test_memory_transport_hands_over_each_decision_and_keeps_none() -> None:
