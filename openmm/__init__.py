@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from openmm.config import BotConfig as BotConfig
     from openmm.config import load as load
     from openmm.config import parse as parse
+    from openmm.config.secrets import Keys as Keys
     from openmm.engine.loop import Engine as Engine
     from openmm.engine.run import run_bot as run_bot
     from openmm.errors import ConfigError as ConfigError
@@ -30,6 +31,7 @@ _PUBLIC = {
     "ConfigError": "openmm.errors",
     "Engine": "openmm.engine.loop",
     "Instrument": "openmm.instrument",
+    "Keys": "openmm.config.secrets",
     "OpenMMError": "openmm.errors",
     "Quoter": "openmm.strategy.quotes",
     "Quotes": "openmm.strategy.quotes",

@@ -1,0 +1,3 @@
+from openmm._fast.book import Book
+
+def imbalance_ppm(book: Book, n: int) -> int | None: ...
