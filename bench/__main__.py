@@ -17,7 +17,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from openmm.testing.gates import Suite, load_gates, run_gates
+from openmm.testing.callgrind import compiler
+from openmm.testing.gates import Suite, load_counts, load_gates, run_gates
 
 HERE = Path(__file__).resolve().parent
 
@@ -44,7 +45,14 @@ def main() -> int:
     if not chosen:
         console.print(f"no suite matches --only {args.only!r}")
         return 2
-    gates = load_gates(HERE / "gates.toml")
+    built_with = compiler()
+    counts = HERE / "instructions.toml"
+    gates = load_gates(HERE / "gates.toml") | load_counts(counts, built_with)
+    if built_with not in counts.read_text():
+        console.print(
+            f"[yellow]built with {built_with}, not the compiler of {counts.name}:"
+            " instruction counts may be 25% above what was recorded[/yellow]"
+        )
     started = time.monotonic()
     gc.disable()
 

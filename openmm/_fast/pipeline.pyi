@@ -35,6 +35,7 @@ class Feed(Sink):
     def __new__(
         cls, decoder: Decoder, book: Book, signals: Signals, index: int, quoted: bool = False
     ) -> Feed: ...
+    def decode(self, frames: Frames, start: int = 0, stop: int | None = None) -> int: ...
 
 @final
 class Pipeline:
@@ -117,6 +118,7 @@ class Pipeline:
         stop: int | None = None,
         *,
         accept: bool = False,
+        shift_ns: int = 0,
     ) -> int: ...
 
 @final

@@ -6,6 +6,14 @@ A gate file is TOML, one table a gate:
     at_least = 30.0
     reason = "one level update against a SortedDict of ints, 25 deep"
 
+Counts of instructions have a file of their own, with the compiler they were recorded with:
+
+    compiler = "gcc (Debian 12.2.0) 12.2.0"
+    [counts]
+    "instructions/tape_append" = 109.0
+
+A count passes up to 3% above what was recorded; with another compiler, up to 25%.
+
 A suite is a function that measures and returns {gate name: value}. Only ratios within one run and
 instruction counts make good gates. A missed gate has its suite measured again, up to three times,
 before it counts as missed: noise can fail a gate once, a regression fails it every time.
@@ -22,6 +30,8 @@ from openmm.errors import ConfigError
 
 Suite = Callable[[], Mapping[str, float]]
 TRIES = 3
+HEADROOM = 1.03
+HEADROOM_OTHER_COMPILER = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,45 @@ def load_gates(path: Path) -> dict[str, Gate]:
             raise ConfigError(f"{path.name}: {name}", table, "a reason")
         gates[name] = Gate(name, float(table[limits[0]]), limits[0] == "at_least", table["reason"])
     return gates
+
+
+def load_counts(path: Path, compiler: str) -> dict[str, Gate]:
+    """Read recorded instruction counts as gates for code built by `compiler`.
+
+    Raises:
+        ConfigError: unreadable, or not of the form above.
+    """
+    try:
+        table = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(str(path), str(error), "a readable TOML file") from error
+    recorded, counts = table.get("compiler"), table.get("counts")
+    if set(table) != {"compiler", "counts"} or not isinstance(recorded, str):
+        raise ConfigError(path.name, sorted(table), "compiler and counts")
+    if not isinstance(counts, dict) or not counts:
+        raise ConfigError(f"{path.name}: counts", counts, "a table of counts")
+    same = recorded == compiler
+    room = HEADROOM if same else HEADROOM_OTHER_COMPILER
+    built = "the same compiler" if same else f"{compiler}, not {recorded}"
+    gates = {}
+    for name, count in counts.items():
+        if not isinstance(count, int | float) or not count > 0:
+            raise ConfigError(f"{path.name}: {name}", count, "a positive number")
+        reason = f"{count:,.1f} instructions were recorded; built with {built}"
+        gates[name] = Gate(name, count * room, at_least=False, reason=reason)
+    return gates
+
+
+def write_counts(path: Path, compiler: str, counts: Mapping[str, float]) -> None:
+    """Record instruction counts as `load_counts` reads them."""
+    lines = [
+        "# Instructions under callgrind; see docs/benchmarks.md for how to record them afresh.",
+        f'compiler = "{compiler}"',
+        "",
+        "[counts]",
+        *(f'"{name}" = {count:.1f}' for name, count in sorted(counts.items())),
+    ]
+    path.write_text("\n".join(lines) + "\n")
 
 
 def run_gates(

@@ -1,0 +1,56 @@
+"""What `bench_pipeline` counts under callgrind: decoding, and the canonical bot.
+
+`python bench/count_pipeline.py FILE SHORT LONG`: FILE holds pickled workloads by mix. Every kind of
+work is done twice, with SHORT frames and with LONG ones; what a frame costs is the difference.
+Prints how many orders the long part of the re-quoting bot sent beyond the short one's.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from pathlib import Path
+
+from openmm.testing.callgrind import section
+from openmm.testing.canonical import CanonicalBot, frames_of, make_bot
+
+WARM = 2_000
+NEVER_UTICKS = 1 << 50
+
+
+def main(file: str, short: int, long: int) -> None:
+    """Run every kind of work, marked."""
+    workloads = pickle.loads(Path(file).read_bytes())
+    ends = (WARM, WARM + short, WARM + short + long)
+    for mix in ("narrow", "wide"):
+        frames = frames_of(workloads[mix])
+        feed = make_bot().feed
+        feed.decode(frames, 0, WARM)
+        for part, start, stop in zip(("short", "long"), ends, ends[1:], strict=False):
+            with section(f"decode_{mix}/{part}"):
+                feed.decode(frames, start, stop)
+    frames = frames_of(workloads["mixed"])
+
+    def run(bot: CanonicalBot, name: str) -> None:
+        pipeline, feed = bot.pipeline, bot.feed
+        orders = []
+        for part, start, stop in zip(("short", "long"), ends, ends[1:], strict=False):
+            before = pipeline.sent_count
+            with section(f"{name}/{part}"):
+                pipeline.run(feed, frames, start, stop, accept=True)
+            orders.append(pipeline.sent_count - before)
+        assert pipeline.lost_record_count == 0
+        assert pipeline.write_failed_count == 0
+        if name == "requote":
+            print("orders", orders[1] - orders[0])
+
+    for name in ("requote", "skip"):
+        bot = make_bot()
+        bot.pipeline.run(bot.feed, frames, 0, WARM, accept=True)
+        if name == "skip":
+            bot.pipeline.set_requote_uticks(NEVER_UTICKS)
+        run(bot, name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
