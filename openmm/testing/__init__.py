@@ -1,1 +1,64 @@
-"""Public fixtures: the canonical workload, the gate table, the callgrind runner."""
+"""Public fixtures: the canonical workload and bot, the gate table, the callgrind runner.
+
+Each name is imported when it is first used. See docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from openmm.testing.callgrind import Section as Section
+    from openmm.testing.callgrind import compiler as compiler
+    from openmm.testing.callgrind import run_sections as run_sections
+    from openmm.testing.callgrind import section as section
+    from openmm.testing.canonical import CanonicalBot as CanonicalBot
+    from openmm.testing.canonical import frames_of as frames_of
+    from openmm.testing.canonical import make_bot as make_bot
+    from openmm.testing.gates import Gate as Gate
+    from openmm.testing.gates import Outcome as Outcome
+    from openmm.testing.gates import load_counts as load_counts
+    from openmm.testing.gates import load_gates as load_gates
+    from openmm.testing.gates import run_gates as run_gates
+    from openmm.testing.gates import write_counts as write_counts
+    from openmm.testing.virtual import VirtualBot as VirtualBot
+    from openmm.testing.workload import MIXED as MIXED
+    from openmm.testing.workload import NARROW as NARROW
+    from openmm.testing.workload import WIDE as WIDE
+    from openmm.testing.workload import Workload as Workload
+    from openmm.testing.workload import WorkloadSpec as WorkloadSpec
+    from openmm.testing.workload import make_workload as make_workload
+
+_PUBLIC = {
+    "CanonicalBot": "canonical",
+    "Gate": "gates",
+    "MIXED": "workload",
+    "NARROW": "workload",
+    "Outcome": "gates",
+    "Section": "callgrind",
+    "VirtualBot": "virtual",
+    "WIDE": "workload",
+    "Workload": "workload",
+    "WorkloadSpec": "workload",
+    "compiler": "callgrind",
+    "frames_of": "canonical",
+    "load_counts": "gates",
+    "load_gates": "gates",
+    "make_bot": "canonical",
+    "make_workload": "workload",
+    "run_gates": "gates",
+    "run_sections": "callgrind",
+    "section": "callgrind",
+    "write_counts": "gates",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

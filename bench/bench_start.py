@@ -1,0 +1,146 @@
+"""Start of the real engine against a simulated venue: CPU until its first quote, resident memory.
+
+`python -m bench --only bench_start` measures the gates. The yardstick is a process that imports the
+libraries the engine had imported by its first quote, and does nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.peers import ROOT
+
+TIMEOUT_S = 120
+LABEL = "kraken"
+
+FILE = """\
+[bot]
+name = "start"
+mode = "live"
+run_dir = "{folder}"
+
+[[venue]]
+name = "kraken"
+quote = "BTC/USD"
+account = "dedicated"
+endpoints = {{ ws = "{ws}", ws_auth = "{ws_auth}", rest = "{rest}" }}
+
+[strategy]
+kind = "grid"
+spread = "3bps"
+level_step = "2bps"
+order_amount = "0.01"
+num_orders = 5
+rebalance_threshold = "20%"
+target_base = "50%"
+
+[risk]
+max_order_size = "0.02"
+max_open_notional = "20000"
+max_inventory = "0.2"
+max_drawdown = "2%"
+"""
+
+BARE = """\
+import sys
+for name in {names!r}:
+    __import__(name)
+import time
+print(time.process_time())
+"""
+
+
+@contextmanager
+def simulated_venue() -> Iterator[dict[str, Any]]:
+    """Run a simulated Kraken; give what it told once its ports were open."""
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "openmm.cli.main", "sim", "kraken", "--seed", "7",
+            "--maker-fee", "0%", "--taker-fee", "0.1%",
+        ],
+        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.wait(30)
+        process.stdout.close()
+
+
+def start_engine(venue: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Start the engine once, in a process and a folder of its own; return what it told.
+
+    Raises:
+        subprocess.CalledProcessError: it did not start, quote and stop cleanly.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "bot.toml"
+        addresses = {name: venue[name] for name in ("ws", "ws_auth", "rest")}
+        file.write_text(FILE.format(folder=folder, **addresses))
+        keys = {
+            f"OPENMM_{LABEL.upper()}_KEY": str(venue["api_key"]),
+            f"OPENMM_{LABEL.upper()}_SECRET": str(venue["api_secret"]),
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.start_engine", str(file), str(seconds)],
+            cwd=ROOT, env=os.environ | keys, stdout=subprocess.PIPE, check=True, timeout=TIMEOUT_S,
+        )  # fmt: skip
+    told: dict[str, Any] = json.loads(done.stdout)
+    assert told["orders"] > 0, "the engine sent no order"
+    return told
+
+
+def libraries(modules: Sequence[str]) -> list[str]:
+    """Return the top-level names among imported modules that are neither ours nor built by a bench."""
+    names = {name.partition(".")[0] for name in modules}
+    ours = {"openmm", "bench", "__main__", "__mp_main__"}
+    return sorted(name for name in names - ours if not name.startswith("_"))
+
+
+def start_bare(names: Sequence[str]) -> float:
+    """Import libraries in a new process; return its CPU seconds.
+
+    Raises:
+        subprocess.CalledProcessError: one of them does not import.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", BARE.format(names=list(names))],
+        cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=TIMEOUT_S, text=True,
+    )  # fmt: skip
+    return float(done.stdout)
+
+
+def start(rounds: int = 5, seconds: float = 1.0) -> dict[str, float]:
+    """Measure starts of the engine and of the bare libraries in turn."""
+    ratios, engine, bare, resident, wall = [], [], [], [], []
+    with simulated_venue() as venue:
+        for _ in range(rounds):
+            told = start_engine(venue, seconds)
+            bare.append(start_bare(libraries(told["modules"])))
+            engine.append(told["cpu_s"])
+            wall.append(told["wall_s"])
+            resident.append(told["resident_bytes"])
+            ratios.append(engine[-1] / bare[-1])
+    return {
+        "start/cpu_over_bare_imports": statistics.median(ratios),
+        "start/engine_cpu_s": statistics.median(engine),
+        "start/engine_wall_s": statistics.median(wall),
+        "start/bare_cpu_s": statistics.median(bare),
+        "start/resident_mb": max(resident) / 1e6,
+    }
+
+
+def gate_start() -> dict[str, float]:
+    """Measure the gates of the start."""
+    return start()

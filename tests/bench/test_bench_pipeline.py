@@ -1,0 +1,52 @@
+"""The benches of pipeline and start with small input: they measure what they say."""
+
+from __future__ import annotations
+
+import math
+
+from bench import bench_pipeline, bench_start
+
+
+def test_quiet_market_keeps_its_ladder_and_sends_next_to_nothing() -> None:
+    market = bench_pipeline.quiet_market(1_000)
+    pipeline = market.bot.pipeline
+    before = pipeline.decision_count, pipeline.skipped_count
+    assert market.feed() <= 2
+    decided = pipeline.decision_count - before[0]
+    assert decided > 900
+    assert pipeline.skipped_count - before[1] >= decided - 2
+    assert pipeline.table.live_count == 20
+
+
+def test_time_over_decode_is_a_ratio() -> None:
+    found = bench_pipeline.over_decode(rounds=3, messages=1_000)
+    assert math.isfinite(found["pipeline/not_requoting_over_decode"])
+    assert found["pipeline/decode_ns"] > 0
+
+
+def test_latencies_are_ordered() -> None:
+    found = bench_pipeline.tick_to_order(rounds=2, messages=1_000)
+    p50, p99, p999 = (found[f"pipeline/tick_to_order_{name}_ns"] for name in ("p50", "p99", "p99.9"))
+    assert 0 < p50 <= p99 <= p999
+    assert 10 < found["pipeline/orders_per_write"] <= 20
+
+
+def test_memory_of_a_hundred_thousand_ticks_is_flat_and_no_collection_ran() -> None:
+    found = bench_pipeline.lasting(100_000, messages=1_000)
+    assert found["pipeline/collections_per_million"] == 0
+    assert found["pipeline/growth_bytes_per_million"] <= 10 * 262_144
+
+
+def test_libraries_are_the_top_level_ones_of_others() -> None:
+    modules = ["openmm.engine", "bench.start_engine", "numpy.core", "numpy", "json", "_json"]
+    assert bench_start.libraries(modules) == ["json", "numpy"]
+
+
+def test_bare_process_imports_what_it_is_told_and_tells_its_cpu() -> None:
+    assert 0 < bench_start.start_bare(["json", "decimal"]) < 30
+
+
+def test_engine_starts_quotes_and_stops_within_the_memory_it_may_use() -> None:
+    found = bench_start.start(rounds=1, seconds=0.2)
+    assert math.isfinite(found["start/cpu_over_bare_imports"])
+    assert 10 < found["start/resident_mb"] < 150
