@@ -51,8 +51,8 @@ max_drawdown = "2%"
 """
 
 BARE = """\
-import sys
-for name in {names!r}:
+import json, sys
+for name in json.loads(sys.stdin.read()):
     __import__(name)
 import time
 print(time.process_time())
@@ -102,10 +102,14 @@ def start_engine(venue: dict[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def libraries(modules: Sequence[str]) -> list[str]:
-    """Return the top-level names among imported modules that are neither ours nor built by a bench."""
-    names = {name.partition(".")[0] for name in modules}
-    ours = {"openmm", "bench", "__main__", "__mp_main__"}
-    return sorted(name for name in names - ours if not name.startswith("_"))
+    """Return the modules among imported ones that others wrote: what the bare process imports.
+
+    By their full names, for a library that loads its parts when they are first used (pydantic) is
+    not imported by its first name. Names that exist only inside a process have no file to import.
+    """
+    ours = ("openmm", "bench", "__main__", "__mp_main__")
+    inside = ("cython_runtime", "_cython_")
+    return [name for name in modules if not name.startswith((*ours, *inside))]
 
 
 def start_bare(names: Sequence[str]) -> float:
@@ -115,7 +119,7 @@ def start_bare(names: Sequence[str]) -> float:
         subprocess.CalledProcessError: one of them does not import.
     """
     done = subprocess.run(
-        [sys.executable, "-c", BARE.format(names=list(names))],
+        [sys.executable, "-c", BARE], input=json.dumps(list(names)),
         cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=TIMEOUT_S, text=True,
     )  # fmt: skip
     return float(done.stdout)
