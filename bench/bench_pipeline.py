@@ -78,7 +78,7 @@ def workload(messages: int, mix: Mix) -> Workload:
 
 
 def quiet_market(messages: int = MESSAGES) -> Market:
-    """Return a market whose bot has its ladder out and re-quotes only when the book runs into it."""
+    """Return a market whose ladder is out; it re-quotes only where the book runs into it."""
     market = Market(make_bot(), messages)
     market.feed()
     assert market.bot.pipeline.table.live_count == 20
@@ -173,7 +173,7 @@ def resident_bytes() -> int:
 
 
 def lasting(ticks: int = 1_000_000, messages: int = MESSAGES) -> dict[str, float]:
-    """Count collections and the growth of resident memory over so many ticks, scaled to a million."""
+    """Count collections over so many ticks, and the growth of resident memory; a million each."""
     market = Market(make_bot(), messages)
     market.feed()
     rounds = -(-ticks // messages)

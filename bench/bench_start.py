@@ -105,11 +105,10 @@ def libraries(modules: Sequence[str]) -> list[str]:
     """Return the modules among imported ones that others wrote: what the bare process imports.
 
     By their full names, for a library that loads its parts when they are first used (pydantic) is
-    not imported by its first name. Names that exist only inside a process have no file to import.
+    not imported by its first name.
     """
     ours = ("openmm", "bench", "__main__", "__mp_main__")
-    inside = ("cython_runtime", "_cython_")
-    return [name for name in modules if not name.startswith((*ours, *inside))]
+    return [name for name in modules if not name.startswith(ours)]
 
 
 def start_bare(names: Sequence[str]) -> float:

@@ -1,7 +1,7 @@
 """One start of the real engine, for `bench_start`: `python -m bench.start_engine FILE SECONDS`.
 
-Starts the bot of FILE in this process, as `openmm run` does, and prints one JSON object: CPU seconds
-of the process until its first orders had left, the modules it had imported by then, its resident
+Starts the bot of FILE in this process, as `openmm run` does, and prints one JSON object: CPU
+seconds of the process until its first orders had left, the modules it had imported by then, its resident
 bytes after SECONDS of trading, its orders, and its exit code. Keys come from the environment.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -16,13 +17,25 @@ from typing import Any
 
 from openmm.config import load
 from openmm.config.secrets import load_keys
-from openmm.engine.loop import Engine
 from openmm.engine.log import start_log, stop_log
+from openmm.engine.loop import Engine
 from openmm.engine.rundir import RunDir
 from openmm.venues.connector import Keys
 
 FIRST_QUOTE_S = 60.0
 LOOK_S = 0.005
+
+
+def from_file(name: str, module: Any) -> bool:
+    """Whether importing this name would read a file: not a builtin, nor made by another module."""
+    spec = getattr(module, "__spec__", None)
+    return spec is not None and spec.name == name and getattr(module, "__file__", None) is not None
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
 
 
 async def trade(engine: Engine, seconds: float) -> dict[str, Any]:
@@ -31,15 +44,14 @@ async def trade(engine: Engine, seconds: float) -> dict[str, Any]:
     pipeline = engine.tables.pipeline
     deadline = time.monotonic() + FIRST_QUOTE_S
     while pipeline.write_count == 0 and time.monotonic() < deadline:
-        await asyncio.sleep(LOOK_S)
+        await engine.wait(LOOK_S)
     told = {
         "cpu_s": time.process_time(),
         "wall_s": time.monotonic() - STARTED_S,
-        "modules": sorted(sys.modules),
+        "modules": [name for name, module in sys.modules.items() if from_file(name, module)],
     }
     await engine.wait(seconds)
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    told |= {"resident_bytes": pages * 4096, "orders": pipeline.sent_count}
+    told |= {"resident_bytes": resident_bytes(), "orders": pipeline.sent_count}
     return told | {"exit_code": await engine.stop("measured")}
 
 

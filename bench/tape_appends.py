@@ -1,4 +1,4 @@
-"""Append payloads to a followed tape, marked for callgrind: `tape_appends.py SHORT LONG SIZE...`."""
+"""Append payloads to a followed tape under callgrind: `tape_appends.py SHORT LONG SIZE...`."""
 
 from __future__ import annotations
 

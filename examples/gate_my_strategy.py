@@ -1,4 +1,4 @@
-"""Gate a strategy of one's own, the way OpenMM gates its grid: `python examples/gate_my_strategy.py`.
+"""Gate a strategy of one's own, as OpenMM gates its grid: `python examples/gate_my_strategy.py`.
 
 The strategy takes the grid's place in the canonical bot and meets the canonical market. One gate is
 a ratio of two times in one run, one a count of messages, one a count of instructions; none of them

@@ -162,7 +162,7 @@ def run_sections(
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         # Hash seeds change dictionaries, and with them the instructions of the interpreter.
-        environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONMALLOC": "malloc"} | (env or {})
+        environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONMALLOC": "malloc", **(env or {})}
         done = subprocess.run(
             [
                 "valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",

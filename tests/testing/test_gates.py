@@ -45,9 +45,7 @@ def test_gate_missed_three_times_is_missed() -> None:
 
 
 def test_pass_is_not_taken_back_by_a_later_try_of_its_suite() -> None:
-    outcomes, _ = run_gates(
-        {"a": LEAST, "b": MOST}, [suite({"a": 11, "b": 9}, {"a": 1, "b": 2})]
-    )
+    outcomes, _ = run_gates({"a": LEAST, "b": MOST}, [suite({"a": 11, "b": 9}, {"a": 1, "b": 2})])
     assert [(one.value, one.passed) for one in outcomes] == [(11, True), (2, True)]
 
 
