@@ -1,29 +1,27 @@
 """One start of the real engine, for `bench_start`: `python -m bench.start_engine FILE SECONDS`.
 
 Starts the bot of FILE in this process, as `openmm run` does, and prints one JSON object: CPU
-seconds of the process until its first orders had left, the modules it had imported by then, its resident
-bytes after SECONDS of trading, its orders, and its exit code. Keys come from the environment.
+seconds of the process until its first orders had left, the modules it had imported by then, its
+resident bytes after SECONDS of trading, its orders, and its exit code. Keys come from the
+environment.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from openmm.config import load
-from openmm.config.secrets import load_keys
-from openmm.engine.log import start_log, stop_log
-from openmm.engine.loop import Engine
-from openmm.engine.rundir import RunDir
-from openmm.venues.connector import Keys
+if TYPE_CHECKING:
+    from openmm.engine.loop import Engine
 
 FIRST_QUOTE_S = 60.0
-LOOK_S = 0.005
+LOOK_S = 0.05
 
 
 def from_file(name: str, module: Any) -> bool:
@@ -41,6 +39,7 @@ def resident_bytes() -> int:
 async def trade(engine: Engine, seconds: float) -> dict[str, Any]:
     """Start, wait for the first orders, trade on, stop."""
     await engine.start()
+    gc.enable()
     pipeline = engine.tables.pipeline
     deadline = time.monotonic() + FIRST_QUOTE_S
     while pipeline.write_count == 0 and time.monotonic() < deadline:
@@ -56,7 +55,15 @@ async def trade(engine: Engine, seconds: float) -> dict[str, Any]:
 
 
 def main(file: Path, seconds: float) -> int:
-    """Run one start."""
+    """Run one start, its imports and the collector as in `openmm.cli.run`."""
+    gc.disable()
+    from openmm.config import load
+    from openmm.config.secrets import load_keys
+    from openmm.engine.log import start_log, stop_log
+    from openmm.engine.loop import Engine
+    from openmm.engine.rundir import RunDir
+    from openmm.venues.connector import Keys
+
     config = load(file)
     found = load_keys(config.quoted.label)
     assert config.bot.run_dir is not None

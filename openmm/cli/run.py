@@ -30,8 +30,12 @@ def run(
 
     Keys of a live bot come from OPENMM_<LABEL>_KEY and OPENMM_<LABEL>_SECRET or the keyring.
     """
+    import gc
     import logging
 
+    # What a start makes is there to stay: collections on the way only walk it. `run_bot` turns
+    # the collector on again once the bot has started.
+    gc.disable()
     from openmm.cli.spans import span_s
     from openmm.config import load
 

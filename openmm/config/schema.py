@@ -53,6 +53,7 @@ class Section(BaseModel):
         alias_generator=key_of,
         arbitrary_types_allowed=True,
         hide_input_in_errors=True,
+        defer_build=True,  # one validator, of the whole file, instead of one a table as well
     )
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict, replace
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
 from urllib.parse import urlsplit
 
 from openmm import journal
@@ -32,7 +32,6 @@ from openmm.engine.commands import Halt, Pause, Resume, Status, Stop, name_of
 from openmm.engine.commands import Request as Asked
 from openmm.engine.context import Context, Handler
 from openmm.engine.door import CommandServer
-from openmm.engine.paper import paper_connector, paper_venue
 from openmm.engine.proof import Proof
 from openmm.engine.session import SessionFiles
 from openmm.engine.step import (
@@ -51,11 +50,13 @@ from openmm.errors import ConfigError, OpenMMError, VenueError
 from openmm.events import BalanceUpdated
 from openmm.instrument import Instrument
 from openmm.risk.alert import AlertMessage, post_alert
-from openmm.sim.pipe import PaperVenue
 from openmm.strategy.quotes import Quoter
 from openmm.telemetry import TelemetrySnapshot
 from openmm.venues import registry
 from openmm.venues.connector import Connector, Keys
+
+if TYPE_CHECKING:
+    from openmm.sim.pipe import PaperVenue
 
 log = logging.getLogger(__name__)
 
@@ -251,6 +252,9 @@ class Engine:
         transport: Transport = SocketTransport()
         if not live:
             # The feed keeps its own connector; all that is private goes to the one in memory.
+            # Only paper mode needs the simulated venue: a live start does not load it.
+            from openmm.engine.paper import paper_connector, paper_venue
+
             paper = paper_venue(config, instrument, self._clock)
             trading = paper_connector(config, paper, self._clock)
             await trading.rest().instruments([instrument.name])

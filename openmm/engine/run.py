@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -56,6 +57,10 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
             loop.add_signal_handler(number, on_signal, number.name)
-    await engine.start()
+    gc.disable()
+    try:
+        await engine.start()
+    finally:
+        gc.enable()
     await engine.wait(duration_s)
     return await engine.stop(engine.stop_reason or "duration over")

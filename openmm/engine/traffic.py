@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from openmm._fast.book import BookBreak, BookState
 from openmm._fast.feed import MarketListener, PrivateListener, SocketTransport
@@ -15,7 +15,9 @@ from openmm.engine.links import Link
 from openmm.engine.proof import Proof
 from openmm.engine.step import Resubscribe
 from openmm.errors import TransportError
-from openmm.sim.pipe import PaperVenue
+
+if TYPE_CHECKING:
+    from openmm.sim.pipe import PaperVenue
 
 log = logging.getLogger(__name__)
 
