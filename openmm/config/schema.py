@@ -294,7 +294,7 @@ class Engine(Section):
     """The process itself."""
 
     telemetry_interval_ns: Annotated[int, _span(10 * MS, 10 * SECOND)] = 100 * MS
-    tape_size_bytes: Annotated[int, _bytes(1 << 20, 1 << 32)] = 64 << 20
+    tape_size_bytes: Annotated[int, _bytes(1 << 20, 1 << 32)] = 16 << 20
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     cpu: Annotated[int, Field(ge=0, le=4095)] | None = None
 

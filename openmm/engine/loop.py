@@ -211,8 +211,10 @@ class Engine:
             # Armed before the first order; refreshed by a task from here on.
             traffic.send_private(context.trading.dead_man(config.dead_man_ns // 1_000_000_000))
             self._spawn(self._dead_man(config.dead_man_ns), "dead man")
-        # The heap of a started engine is for life: collections need not walk it again.
-        gc.collect()
+        # The heap of a started engine is for life: collections need not walk it again. Where the
+        # collector was off all along, what a start leaves behind is less than a walk costs.
+        if gc.isenabled():
+            gc.collect()
         gc.freeze()
         self._handle(context.step.start(clock.now_ns()))
         self._spawn(self._tick(), "timer")
