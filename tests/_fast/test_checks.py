@@ -702,6 +702,21 @@ def test_counter_is_never_below_the_venues_and_not_far_above(
         exact.spend(cost)
 
 
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=50))
+def test_rounding_of_time_never_decays_twice(spans_ns: list[int]) -> None:
+    """A decay of more than a thousandth a nanosecond would show time that is counted again."""
+    ours = RateBudget(
+        125_000, 0, 1_500_000_000, add_milli=1_000, batch_add_milli=500, amend_milli=1_000
+    )
+    exact = oracle.RateBudget(1_500_000_000)
+    for budget in (ours, exact):
+        budget.spend(100_000)
+    now_ns = 0
+    for span_ns in spans_ns:
+        now_ns += span_ns
+        assert ours.decay(now_ns) >= exact.decay(now_ns)
+
+
 # ------------------------------------------------------------------ against the oracle
 
 

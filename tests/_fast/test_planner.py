@@ -202,6 +202,30 @@ def test_order_under_way_is_not_touched_and_holds_its_level(event: OrderEvent) -
     ]
 
 
+def test_nearest_of_two_orders_at_a_level_stays() -> None:
+    table = OrderTable()
+    near, far = rested(table, BUY, 500), rested(table, BUY, 498)
+    planner = Planner(tolerance_ticks=3)
+    assert short(planner.plan([(500, 10)], [], table, 2)) == [("CANCEL", "UNWANTED", far, 498)]
+    assert short(planner.plan([(498, 10)], [], table, 2)) == [("CANCEL", "UNWANTED", near, 500)]
+
+
+def test_order_of_the_right_quantity_stays_before_a_nearer_one() -> None:
+    table = OrderTable()
+    right, near = rested(table, BUY, 500, 10), rested(table, BUY, 498, 7)
+    plan = Planner(tolerance_ticks=3).plan([(498, 10)], [], table, 2)
+    assert short(plan) == [("CANCEL", "UNWANTED", near, 498)]
+    assert right != near
+
+
+def test_order_within_the_tolerance_moves_when_it_meets_the_wanted_other_side() -> None:
+    table = OrderTable()
+    bid = rested(table, BUY, 101)
+    rested(table, SELL, 103)
+    plan = Planner(tolerance_ticks=3).plan([(100, 10)], [(101, 10)], table, 2)
+    assert short(plan) == [("AMEND", "CROSSING", bid, 100)]
+
+
 def test_order_that_would_cross_the_wanted_asks_goes_first() -> None:
     table = OrderTable()
     seq = rested(table, BUY, 99)
@@ -346,10 +370,11 @@ def worlds(draw: st.DrawFn, quiet: bool = False) -> World:
                 table.event(seq, OrderEvent.EV_TIMEOUT, now_ns)
             now_ns += 1
     mid = MID + draw(st.integers(-wide, wide))
+    apart = draw(st.sampled_from([1, 1, 7]))  # levels far apart: several orders are near one
     levels: list[list[Level]] = []
     for sign in (-1, 1):
         offsets = sorted(draw(st.lists(st.integers(1, wide), max_size=9, unique=True)))
-        levels.append([(mid + sign * offset, draw(QTY)) for offset in offsets])
+        levels.append([(mid + sign * (1 + (o - 1) * apart), draw(QTY)) for o in offsets])
     settings_ = {
         "tolerance": draw(st.sampled_from([0, 0, 1, 2, 5])),
         "qty_ppm": draw(st.sampled_from([0, 200_000, 1_000_000])),
