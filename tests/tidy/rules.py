@@ -212,7 +212,7 @@ LATE = frozenset({"openmm.engine.paper", "openmm.venues.kraken.verify"})
 
 
 def imports_at_top(path: Path, source: str) -> Iterator[str]:
-    """Report imports inside functions, which only surfaces may use, to start fast; and of `LATE`."""
+    """Report imports inside functions: surfaces may have them, to start fast, and `LATE`."""
     layer = layer_of(module_of(path))
     if layer is None or layer[1] in SURFACES:
         return
