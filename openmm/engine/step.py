@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_FLOOR, Decimal
 from typing import Protocol, final
 
@@ -18,7 +18,7 @@ from openmm import journal
 from openmm._fast.book import BookBreak, BookState
 from openmm._fast.checks import RiskState
 from openmm._fast.latency import Stage
-from openmm._fast.orders import OrderEvent, OrderState, Transition
+from openmm._fast.orders import OrderEvent, OrderState, OrderView, Transition
 from openmm._fast.pipeline import Feed, Pipeline
 from openmm._fast.tape import Record
 from openmm._fast.units import Side
@@ -49,6 +49,8 @@ QUERY_AFTER_NS = (0, SECOND_NS, 2 * SECOND_NS, 5 * SECOND_NS, 10 * SECOND_NS, 30
 # Back-off of a broken book's resync, likewise.
 RESYNC_AFTER_NS = (0, SECOND_NS, 2 * SECOND_NS, 5 * SECOND_NS, 15 * SECOND_NS)
 EXEC_IDS_MAX = 200_000
+# What an order shows that was acted upon less than this before a question may be older than the act.
+QUERY_LAG_NS = 2 * SECOND_NS
 # Terminal orders keep their slot this long, so that a late fill still finds them.
 LINGER_NS = 60 * SECOND_NS
 
@@ -182,6 +184,7 @@ class Step:
     _exec_ids: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _unknown: dict[int, _Unknown] = field(default_factory=dict)
     _resync: dict[int, _Resync] = field(default_factory=dict)
+    _catching_up: dict[int, int] = field(default_factory=dict)
     _terminal: OrderedDict[int, int] = field(default_factory=OrderedDict)
     _sampled_ns: int = 0
     _expected: dict[str, Decimal] = field(default_factory=dict)
@@ -320,7 +323,10 @@ class Step:
                         self._doubt(seq, now_ns)
             else:
                 self._move(seq, OrderEvent.EV_CANCEL_REJECTED, Source.ACK, now_ns)
-                self._doubt(seq, now_ns)
+                # Refused for a lack of budget: asking at once, then cancelling at once, would only
+                # use up more of it.
+                wait = event.code in ("rate_limit", "call_rate", "throttled")
+                self._doubt(seq, now_ns, after_ns=SECOND_NS if wait else 0)
         if event.code == "rate_limit":
             # Our counter was wrong: believe the venue's, which is over its threshold.
             self.pipeline.checks.budget.exhaust(now_ns)
@@ -335,6 +341,14 @@ class Step:
         if event.venue_order_id:
             self._name(seq, event.venue_order_id)
         order = self.pipeline.table.get(seq)
+        if (
+            (order is None or order.state >= OrderState.FILLED)
+            and event.venue_order_id
+            and event.status in (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+        ):
+            # We took it for ended, the venue has it open: it may not stand uncounted.
+            self._incident(f"order {event.venue_order_id} is open though ended here: {seq}")
+            self._out.append(CancelStray((event.venue_order_id,)))
         if order is None:
             return
         if event.status is OrderStatus.UNKNOWN:
@@ -347,7 +361,10 @@ class Step:
         proven = event.source in (Source.SNAPSHOT, Source.QUERY)
         match event.status:
             case OrderStatus.OPEN | OrderStatus.PARTIALLY_FILLED:
-                if event.amended:
+                if event.amended and _is_earlier_amend(event, order):
+                    # The report of the amend before the one under way: the reply settles that.
+                    pass
+                elif event.amended:
                     # 0 where the report is silent: then what the amend asked for holds.
                     self.pipeline.table.amended(
                         seq, event.price_ticks or 0, event.qty_lots or 0, now_ns
@@ -380,10 +397,19 @@ class Step:
                 self._move(seq, OrderEvent.EV_EXPIRED, event.source, now_ns)
             case OrderStatus.REJECTED:
                 self._move(seq, OrderEvent.EV_REJECTED, event.source, now_ns)
-            case OrderStatus.PENDING | OrderStatus.FILLED:
-                # Pending is not live yet. Filled follows from the fills, which carry the money;
-                # a missing one was noticed above.
-                pass
+            case OrderStatus.FILLED:
+                # Filled follows from the fills, which carry the money; a missing one was noticed
+                # above. With all of them booked an order that still stands here had another
+                # quantity at the venue than here.
+                if (
+                    proven
+                    and event.filled_lots
+                    and order.filled_lots >= event.filled_lots
+                    and order.state < OrderState.FILLED
+                ):
+                    self._move(seq, OrderEvent.EV_PROVEN_GONE, event.source, now_ns)
+            case OrderStatus.PENDING:
+                pass  # not live yet
 
     def _on_other_order(self, event: OrderUpdated) -> None:
         if event.client_id and self.ids.is_earlier(event.client_id):
@@ -500,6 +526,11 @@ class Step:
             self.counters.timeouts += 1
             self._move(seq, OrderEvent.EV_TIMEOUT, Source.TIMEOUT, now_ns)
             self._track_unknown(seq, now_ns)
+        if self.pipeline.table.unknown_count:
+            # A batch the pipeline took back leaves its cancels in doubt without a word to us.
+            for order in self.pipeline.table.live():
+                if order.state is OrderState.UNKNOWN:
+                    self._track_unknown(order.seq, now_ns)
         self._query_due(now_ns)
         self._release(now_ns)
         for change in self.monitor.on_time(now_ns):
@@ -541,6 +572,14 @@ class Step:
             book.break_(BookBreak.BREAK_STALE)
             self.pipeline.refresh(feed, now_ns)
             self._incident(f"feed {feed.index} is silent: book dropped")
+        if book.state is BookState.BOOK_CATCHING_UP:
+            since_ns = self._catching_up.setdefault(feed.index, now_ns)
+            if now_ns - since_ns > self.config.feed_age_ns_max:
+                book.break_(BookBreak.BREAK_STALE)
+                self.pipeline.refresh(feed, now_ns)
+                self._incident(f"feed {feed.index}: no snapshot came: book dropped")
+        else:
+            self._catching_up.pop(feed.index, None)
         if book.state is BookState.BOOK_BROKEN:
             resync = self._resync.setdefault(feed.index, _Resync())
             if now_ns >= resync.next_ns:
@@ -579,6 +618,14 @@ class Step:
         for state in states:
             seq = self._seq(state.client_id, state.venue_order_id)
             seen.add(seq)
+            before = self.pipeline.table.get(seq) if seq else None
+            if (
+                before is not None
+                and before.state is not OrderState.UNKNOWN
+                and before.amended_ns > asked_ns - QUERY_LAG_NS
+            ):
+                # Its price was settled after, or just before, the venue looked.
+                state = replace(state, price_ticks=None, qty_lots=None)
             self._on_order(state, now_ns)
             order = self.pipeline.table.get(seq) if seq else None
             if (
@@ -779,19 +826,21 @@ class Step:
                 self.venue_ids.pop(order.venue_id, None)
                 self.pipeline.table.release(seq)
 
-    def _doubt(self, seq: int, now_ns: int) -> None:
+    def _doubt(self, seq: int, now_ns: int, after_ns: int = 0) -> None:
         """Stop believing what the table says of an order until a query has answered."""
         order = self.pipeline.table.get(seq)
         if order is not None and order.state < OrderState.FILLED:
             self.pipeline.table.event(seq, OrderEvent.EV_TIMEOUT, now_ns)
             self._journal(seq, OrderEvent.EV_TIMEOUT, order.state, Source.TIMEOUT, now_ns)
-            self._track_unknown(seq, now_ns)
+            self._track_unknown(seq, now_ns, after_ns)
 
     def _track_unknown(self, seq: int, now_ns: int, after_ns: int = 0) -> None:
         self._unknown.setdefault(seq, _Unknown(next_ns=now_ns + after_ns))
 
     def _name(self, seq: int, venue_order_id: str) -> None:
-        if venue_order_id and self.venue_ids.get(venue_order_id) != seq:
+        if not venue_order_id or self.pipeline.table.get(seq) is None:
+            return
+        if self.venue_ids.get(venue_order_id) != seq:
             self.venue_ids[venue_order_id] = seq
             self.pipeline.table.set_venue_id(seq, venue_order_id)
 
@@ -831,6 +880,15 @@ class Step:
     def _take(self) -> list[Request]:
         out, self._out = self._out, []
         return out
+
+
+def _is_earlier_amend(event: OrderUpdated, order: OrderView) -> bool:
+    """Whether a report of an amend is not of the one under way."""
+    if event.source is not Source.STREAM or not order.pending_price_ticks:
+        return False
+    price_ticks = event.price_ticks or order.pending_price_ticks
+    qty_lots = event.qty_lots or order.pending_qty_lots
+    return (price_ticks, qty_lots) != (order.pending_price_ticks, order.pending_qty_lots)
 
 
 def _known(value: int | None) -> int:

@@ -7,7 +7,7 @@ a halt (latched). The monitor only decides; `engine/step.py` acts on what it ret
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from openmm._fast.checks import RiskState
@@ -49,6 +49,7 @@ class RiskMonitor:
         self._limits = limits
         self._halted_ns: int | None = None
         self._halt_reason = ""
+        self._by_hand = False  # something beside the drawdown asked for the halt: no cooldown
         self._paused = False
         self._reducing = False
         self._fills: deque[int] = deque()
@@ -142,12 +143,18 @@ class RiskMonitor:
             or self._halted_ns is None
             or now_ns - self._halted_ns < cooldown_ns
             or self._halt_reason not in ("drawdown", "drawdown_peak")
+            or self._by_hand
         ):
             return []
-        return [self._resume("cooldown", f"after {cooldown_ns / 1e9:g} s")]
+        paused = self._paused
+        change = self._resume("cooldown", f"after {cooldown_ns / 1e9:g} s")
+        # An operator's pause ends by an operator's word only.
+        self._paused = paused
+        return [replace(change, after=self.state)]
 
     def halt(self, reason: str, detail: str, now_ns: int) -> list[RiskChanged]:
-        """Latch HALTED; a second halt keeps the first reason."""
+        """Latch HALTED; a second halt keeps the first reason, but no cooldown ends it any more."""
+        self._by_hand = True
         if self._halted_ns is not None:
             return []
         return [self._halt(reason, detail, now_ns, None, None)]
@@ -177,6 +184,7 @@ class RiskMonitor:
             self._peak = self._equity
         self._halted_ns = None
         self._halt_reason = ""
+        self._by_hand = False
         self._paused = False
         return RiskChanged(before, self.state, reason, detail)
 

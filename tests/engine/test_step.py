@@ -441,3 +441,102 @@ def test_book_near_the_edge_of_its_window_is_moved_off_the_hot_path(world: World
     assert not due()
     assert book.base_ticks != base
     assert book.best_ask_ticks == ask
+
+
+def test_order_the_venue_has_open_though_ended_here_is_cancelled(world: World) -> None:
+    seq = world.seq()
+    world.table.cancel_sent(seq, START)
+    world.feed(updated(seq, OrderStatus.CANCELLED))
+    requests = world.feed(updated(seq, OrderStatus.OPEN))
+    assert CancelStray((f"V{seq}",)) in requests
+    gone = 987_654_321
+    assert world.table.get(gone) is None
+    assert CancelStray((f"V{gone}",)) in world.feed(updated(gone, OrderStatus.OPEN))
+
+
+def test_late_report_of_the_amend_before_leaves_the_one_under_way(world: World) -> None:
+    seq = world.seq()
+    before = world.order(seq)
+    world.table.amend_sent(seq, before.price_ticks - 7, before.qty_lots, START)
+    late = updated(
+        seq, OrderStatus.OPEN, amended=True,
+        price_ticks=before.price_ticks, qty_lots=before.qty_lots,
+    )  # fmt: skip
+    world.feed(late)
+    assert world.state(seq) is OrderState.PENDING_AMEND
+    assert world.order(seq).pending_price_ticks == before.price_ticks - 7
+
+
+def test_order_the_venue_calls_filled_ends_once_its_fills_are_booked(world: World) -> None:
+    seq = world.seq()
+    lots = world.order(seq).qty_lots
+    # An amend to less was not answered, and what is left of it filled.
+    world.table.amend_sent(seq, world.order(seq).price_ticks, lots // 2, START)
+    world.feed(world.fill(seq, "E1", lots=lots // 2))
+    world.table.event(seq, OrderEvent.EV_TIMEOUT, START)
+    found = [updated(seq, OrderStatus.FILLED, Source.QUERY, filled_lots=lots // 2)]
+    world.step.on_timer(START + 6 * SECOND)
+    world.step.on_query([seq], found, START + 6 * SECOND, START + 6 * SECOND)
+    assert world.state(seq) is OrderState.CANCELLED
+
+
+def test_answer_older_than_an_amend_does_not_bring_back_the_old_price(world: World) -> None:
+    seq = world.seq()
+    before = world.order(seq)
+    world.step.pipeline.quoting = False
+    world.feed(updated(seq, OrderStatus.PARTIALLY_FILLED, filled_lots=5))
+    world.step.pipeline.quoting = True
+    asked_ns = START + SECOND
+    amended_ns = asked_ns + 1
+    world.table.event(seq, OrderEvent.EV_TIMEOUT, START)
+    world.table.event(seq, OrderEvent.EV_PROVEN_OPEN, START)
+    world.table.amend_sent(seq, before.price_ticks - 7, before.qty_lots, asked_ns)
+    world.table.event(seq, OrderEvent.EV_AMENDED, amended_ns)
+    world.step.pipeline.quoting = False
+    stale = updated(
+        seq, OrderStatus.OPEN, Source.QUERY, filled_lots=0,
+        price_ticks=before.price_ticks, qty_lots=before.qty_lots,
+    )  # fmt: skip
+    world.step.on_query([seq], [stale], asked_ns, amended_ns + 1)
+    assert world.order(seq).price_ticks == before.price_ticks - 7
+
+
+def test_cancel_taken_back_by_the_pipeline_is_asked_for(world: World) -> None:
+    seq = world.seq()
+    # As the pipeline does when a batch with a cancel in it cannot leave.
+    world.table.cancel_sent(seq, START)
+    world.table.event(seq, OrderEvent.EV_CANCEL_REJECTED, START)
+    requests = world.step.on_timer(START + 1)
+    assert any(isinstance(one, QueryOrders) and seq in one.seqs for one in requests)
+
+
+def test_cancel_refused_for_its_rate_is_not_asked_for_at_once(world: World) -> None:
+    seq = world.seq()
+    world.table.cancel_sent(seq, START)
+    world.ids.sent[9] = ("cancel", [seq])
+    world.feed(RequestRefused("cancel", 9, "EOrder:Rate limit exceeded", "rate_limit", True))
+    assert not any(isinstance(one, QueryOrders) for one in world.step.on_timer(START + 1))
+    requests = world.step.on_timer(START + SECOND)
+    assert any(isinstance(one, QueryOrders) and seq in one.seqs for one in requests)
+
+
+def test_book_whose_snapshot_never_comes_is_dropped_and_resubscribed(world: World) -> None:
+    book = world.step.feeds[0].book
+    book.catch_up()
+    assert book.state is BookState.BOOK_CATCHING_UP
+    world.step.on_timer(START)
+    requests = world.step.on_timer(START + 6 * SECOND)
+    assert book.state is BookState.BOOK_BROKEN
+    assert any(isinstance(one, Resubscribe) for one in requests)
+
+
+def test_fill_later_than_the_orders_slot_is_booked_with_an_alarm(world: World) -> None:
+    seq = world.seq()
+    late = world.fill(seq, "late")
+    world.feed(updated(seq, OrderStatus.CANCELLED))
+    world.step.on_timer(START + 61 * SECOND)
+    assert world.table.get(seq) is None
+    requests = world.feed(late)
+    assert world.step.counters.fills == 1
+    assert world.step.pipeline.inventory.position_lots == late.qty_lots
+    assert any(isinstance(one, Alert) and one.severity == "critical" for one in requests)

@@ -139,3 +139,17 @@ def test_equity_without_a_start_is_no_drawdown() -> None:
     assert not one.drawdown_breached
     assert one.on_mark(0, 0, 0) == []
     assert one.drawdown_ppm is None
+
+
+def test_cooldown_ends_neither_a_pause_nor_an_operators_second_halt() -> None:
+    one = monitor(drawdown_ppm_max=10_000, cooldown_ns=MINUTE_NS)
+    one.on_mark(900_000, 0, 0)
+    one.pause("ann")
+    (change,) = one.on_time(MINUTE_NS)
+    assert (change.after, one.state) == (RiskState.PAUSED, RiskState.PAUSED)
+    one.resume("ann")
+    one.on_mark(800_000, 0, 2 * MINUTE_NS)
+    assert one.state is RiskState.HALTED
+    one.halt("operator", "by ann", 2 * MINUTE_NS)
+    assert one.on_time(10 * MINUTE_NS) == []
+    assert one.state is RiskState.HALTED
