@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset
 
 from openmm._fast.book cimport BOOK_VERIFIED, Book
 from openmm._fast.checks cimport (
-    APPROVED, RATE_BUDGET, Approved, Checks, Reason, RiskInputs,
+    APPROVED, Approved, Checks, Reason, RiskInputs,
 )
 from openmm._fast.inventory cimport Inventory
 from openmm._fast.latency cimport (
@@ -365,9 +365,9 @@ cdef class Pipeline:
                     refusal.limit = self.checks.last_limit
                     refusal.value = self.checks.last_value
                     self.append_c(REC_REFUSAL, self.feed.index, now_ns, &refusal, sizeof(RefusalRecord))
-                if reason != RATE_BUDGET or action.kind != ACTION_AMEND:
+                if action.kind != ACTION_AMEND:
                     continue
-                # No budget to move an order that is far too good for the taker: take it away.
+                # An order that may not move but is far too good for the taker: take it away.
                 order = self.table.find_c(action.seq)
                 if order == NULL:
                     continue

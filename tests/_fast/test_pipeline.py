@@ -347,3 +347,13 @@ def test_scarce_budget_spares_moves_that_are_not_worth_it() -> None:
     assert scarce.pipeline.spared_count > 0
     assert scarce.pipeline.amended_count < plenty.pipeline.amended_count
     assert scarce.pipeline.checks.budget.level_milli <= 100_000
+
+
+def test_quote_that_may_not_move_is_taken_away_when_the_market_leaves_it() -> None:
+    bot, transport = quoting()
+    transport.take()
+    # The fill brake refuses every amend; the market moves on.
+    bot.pipeline.set_inputs(fills_last_minute=1_000_000)
+    bot.pipeline.run(bot.feed, later(), 1)
+    assert bot.pipeline.amended_count == 0
+    assert cancels(transport.take())
