@@ -49,7 +49,7 @@ QUERY_AFTER_NS = (0, SECOND_NS, 2 * SECOND_NS, 5 * SECOND_NS, 10 * SECOND_NS, 30
 # Back-off of a broken book's resync, likewise.
 RESYNC_AFTER_NS = (0, SECOND_NS, 2 * SECOND_NS, 5 * SECOND_NS, 15 * SECOND_NS)
 EXEC_IDS_MAX = 200_000
-# What an order shows that was acted upon less than this before a question may be older than the act.
+# What an answer shows of an order that was amended less than this before may be older than that.
 QUERY_LAG_NS = 2 * SECOND_NS
 # Terminal orders keep their slot this long, so that a late fill still finds them.
 LINGER_NS = 60 * SECOND_NS
@@ -307,7 +307,8 @@ class Step:
             return
         seqs = self._seqs(event.client_id, event.req_id, event.index)
         self.counters.rejected += len(seqs)
-        uncertain = event.code in ("unavailable", "internal", "timeout")
+        # A text of no known kind is no proof that the request took no effect.
+        uncertain = event.code in ("unavailable", "internal", "timeout", "unknown")
         for seq in seqs:
             if uncertain:
                 self._move(seq, OrderEvent.EV_TIMEOUT, Source.ACK, now_ns)

@@ -194,11 +194,17 @@ def test_refused_order_is_rejected_and_only_it(world: World) -> None:
     assert world.step.counters.rejected == 1
 
 
-def test_refusal_that_leaves_the_outcome_open_makes_the_order_unknown(world: World) -> None:
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("EService:Unavailable", "unavailable"), ("EDatabase:Internal error", "unknown")],
+)
+def test_refusal_that_leaves_the_outcome_open_makes_the_order_unknown(
+    world: World, text: str, code: str
+) -> None:
     seq = world.seq()
     world.table.cancel_sent(seq, START)
     world.ids.sent[9] = ("cancel", [seq])
-    world.feed(RequestRefused("cancel", 9, "EService:Unavailable", "unavailable", True))
+    world.feed(RequestRefused("cancel", 9, text, code, True))
     assert world.state(seq) is OrderState.UNKNOWN
     (query,) = [one for one in world.step.on_timer(START + 1) if isinstance(one, QueryOrders)]
     assert query.seqs == (seq,)
@@ -213,6 +219,15 @@ def test_refused_cancel_leads_to_a_query_not_to_a_loop(world: World) -> None:
     world.transport.take()
     world.step.on_timer(START + 1)
     assert world.transport.take() == []
+
+
+def test_order_refused_in_words_unknown_to_us_is_not_taken_for_dead(world: World) -> None:
+    world.table.event(world.seq(), OrderEvent.EV_CANCELLED, START)
+    world.step.pipeline.requote(START)
+    (pending,) = [o.seq for o in world.table.live() if o.state is OrderState.PENDING_NEW]
+    world.ids.sent[9] = ("add", [pending])
+    world.feed(RequestRefused("add", 9, "EDatabase:Internal error", "unknown", False))
+    assert world.state(pending) is OrderState.UNKNOWN
 
 
 def test_rate_limit_refusal_uses_up_our_counter(world: World) -> None:

@@ -40,7 +40,7 @@ from openmm.events import (
     Unrecognised,
 )
 from openmm.instrument import Instrument
-from openmm.venues.kraken.spec import VENUE, classify
+from openmm.venues.kraken.spec import VENUE, Code, classify
 
 ORDERS_KEPT: Final = 4096
 TEXT_KEPT: Final = 2000
@@ -498,15 +498,17 @@ class PrivateDecoder:
                 continue
             text = text_of(entry, "error", "no order_id and no error")
             fault = classify(text)
+            told = bool(client_id) or len(entries) == len(asked)
             events.append(
                 RequestRefused(
                     "add",
                     req_id,
                     text,
-                    fault.code,
-                    fault.retryable,
+                    # Of which order is not told: the outcome of every one of them is open.
+                    fault.code if told else Code.INTERNAL,
+                    fault.retryable and told,
                     client_id=client_id,
-                    index=index if client_id or len(entries) == len(asked) else -1,
+                    index=index if told else -1,
                 )
             )
         return events

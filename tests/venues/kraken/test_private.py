@@ -443,11 +443,11 @@ def test_batch_reply_without_ids_goes_by_position_if_none_is_missing() -> None:
     ]
 
 
-def test_short_batch_reply_names_no_order_by_position() -> None:
+def test_short_batch_reply_names_no_order_and_leaves_every_outcome_open() -> None:
     entries = [{"order_id": "B"}, {"error": "EOrder:Cost minimum not met"}]
     assert knowing("a", "b", "c").decode(reply("batch_add", result=entries)) == [
         RequestAccepted("add", 5, "", "B", index=0),
-        RequestRefused("add", 5, "EOrder:Cost minimum not met", "minimum", False),
+        RequestRefused("add", 5, "EOrder:Cost minimum not met", "internal", False),
     ]
 
 
