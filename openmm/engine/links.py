@@ -22,6 +22,10 @@ BACKOFF_S = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 5.0, 10.0)
 # A connection that lived this long starts its back-off anew.
 GOOD_AFTER_S = 30.0
 MESSAGE_BYTES_MAX = 16 << 20
+# A connection without a frame for so long is asked for one, and is lost without an answer in time.
+SILENT_AFTER_S = 5.0
+ANSWER_WITHIN_S = 5.0
+CONNECT_TIMEOUT_S = 10.0
 
 
 @final
@@ -96,13 +100,17 @@ class Link:
 
     async def _once(self) -> None:
         messages = await self._hello()
-        transport, _ = await ws_connect(
-            lambda *_: self._make(),
-            self.url,
-            logger_name=picows_log,
-            max_frame_size=MESSAGE_BYTES_MAX,
-            websocket_handshake_timeout=5.0,
-        )
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            transport, _ = await ws_connect(
+                lambda *_: self._make(),
+                self.url,
+                logger_name=picows_log,
+                max_frame_size=MESSAGE_BYTES_MAX,
+                websocket_handshake_timeout=5.0,
+                enable_auto_ping=True,
+                auto_ping_idle_timeout=SILENT_AFTER_S,
+                auto_ping_reply_timeout=ANSWER_WITHIN_S,
+            )
         self.transport = transport
         self.connect_count += 1
         log.info("%s: connected to %s", self.name, self.url)

@@ -107,6 +107,8 @@ class Engine:
         self._files: SessionFiles | None = None
         self._door: CommandServer | None = None
         self._previous_hook: Callable[[Any], object] | None = None
+        self._restarting_writer = False
+        self._quoting = False
 
     # ------------------------------------------------------------------ life
 
@@ -147,7 +149,12 @@ class Engine:
         try:
             await self._start()
         except BaseException:
-            await self._tear_down()
+            self.exit_code = EXIT_FAILED
+            try:
+                if self._quoting:
+                    await self._wind_down()
+            finally:
+                await self._tear_down()
             raise
 
     async def wait(self, seconds: float | None = None) -> None:
@@ -211,21 +218,24 @@ class Engine:
             # Armed before the first order; refreshed by a task from here on.
             traffic.send_private(context.trading.dead_man(config.dead_man_ns // 1_000_000_000))
             self._spawn(self._dead_man(config.dead_man_ns), "dead man")
+        # All that can fail comes before the first order.
+        self._door = CommandServer(files.run_dir.socket, self._on_command)
+        await self._door.start()
+        files.note(pid=os.getpid(), state="running", config=config.model_dump(mode="json"))
         # The heap of a started engine is for life: collections need not walk it again. Where the
         # collector was off all along, what a start leaves behind is less than a walk costs.
         if gc.isenabled():
             gc.collect()
         gc.freeze()
-        self._handle(context.step.start(clock.now_ns()))
+        self._quoting = True
+        if not self._stopping.is_set():
+            self._handle(context.step.start(clock.now_ns()))
         self._spawn(self._tick(), "timer")
         self._spawn(self._publish(), "telemetry")
         if paper is None:
             self._spawn(self._refresh_token(), "token")
             self._spawn(self._watch_clock(), "clock")
         self._spawn(self._reconcile_loop(), "reconcile")
-        self._door = CommandServer(files.run_dir.socket, self._on_command)
-        await self._door.start()
-        files.note(pid=os.getpid(), state="running", config=config.model_dump(mode="json"))
         log.info(
             "%s: quoting %s on %s", pipeline.risk_state.name, config.quoted.pair,
             config.quoted.label,
@@ -357,10 +367,21 @@ class Engine:
             if self.tables.pipeline.tape.stop_requested and not self._stopping.is_set():
                 self._handle(step.trip("the journal's writer asked to stop (disk low?)", now_ns))
                 self.request_stop("journal writer asked to stop")
-            if self._files is not None and self._files.writer_lost():
-                await asyncio.to_thread(self._files.restart_writer)
+            if (
+                self._files is not None
+                and not self._restarting_writer
+                and self._files.writer_lost()
+            ):
+                # Beside the timer: it watches the feeds and the losses meanwhile.
+                self._restarting_writer = True
+                self._spawn(self._restart_writer(self._files), "writer")
+            self._traffic.watch()
             self._traffic.schedule_drain()
             self._handle(step.on_timer(now_ns))
+
+    async def _restart_writer(self, files: SessionFiles) -> None:
+        await asyncio.to_thread(files.restart_writer)
+        self._restarting_writer = False
 
     async def _publish(self) -> None:
         assert self._files is not None
@@ -458,9 +479,11 @@ class Engine:
         proof, traffic = self._proof, self._traffic
         assert proof is not None
         assert traffic is not None
-        if not await proof.close_all():
+        closed = await proof.close_all()
+        if not closed:
             self.exit_code = EXIT_FAILED
-        if self.config.dead_man_ns is not None:
+        if self.config.dead_man_ns is not None and closed:
+            # Left armed otherwise: the venue cancels what we could not.
             traffic.send_private(self._running.trading.dead_man(0))
         if not await proof.settle():
             self.exit_code = EXIT_FAILED

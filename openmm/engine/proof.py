@@ -121,13 +121,13 @@ class Proof:
         )  # fmt: skip
         return list(found)
 
-    async def everything_since_start(self) -> tuple[list[int], list[Event], int]:
-        """Return live orders, their states and fills, all fills since the start, and when asked."""
+    async def everything_since(self, since_ns: int) -> tuple[list[int], list[Event], int]:
+        """Return live orders, their states and fills, all fills since a moment, and when asked."""
         ctx = self._ctx
         asked_ns = ctx.clock.now_ns()
         seqs = [order.seq for order in ctx.tables.pipeline.table.live()]
         found = await self.retry(lambda: self.find(seqs), "order query")
-        fills = await self.retry(lambda: self._rest.fills_since(ctx.started_ns), "fill query")
+        fills = await self.retry(lambda: self._rest.fills_since(since_ns), "fill query")
         return seqs, [*found, *fills], asked_ns
 
     async def cancel_stray(self, request: CancelStray) -> None:

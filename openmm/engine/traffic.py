@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 30.0
+# Fills are asked for from this long before the last message of a lost private stream.
+OVERLAP_NS = 60_000_000_000
 
 
 @final
@@ -40,6 +42,9 @@ class Traffic:
         self._private: Link | None = None
         self._private_seen = asyncio.Event()
         self._private_losses = 0
+        self._failed_writes = 0
+        self._heard_ns = context.started_ns  # when the private stream last said something
+        self._lost_ns: int | None = None  # the same, at the first loss not yet made good
         self._closing = False
         self._drain_due = False
 
@@ -80,6 +85,13 @@ class Traffic:
         if self._private is not None:
             self._private.drop()
 
+    def watch(self) -> None:
+        """End a private connection that orders cannot leave through any more."""
+        failed = self._ctx.tables.pipeline.write_failed_count
+        if failed != self._failed_writes:
+            self._failed_writes = failed
+            self.drop_private()
+
     async def wait_ready(self) -> None:
         """Wait for a verified book and the private snapshots.
 
@@ -94,7 +106,9 @@ class Traffic:
             missing = []
             if book.state is not BookState.BOOK_VERIFIED:
                 missing.append(f"a verified book (it is {book.state.name})")
-            if not ctx.trading.private_ready():
+            # What an ended connection brought says nothing of the next one.
+            connected = self._private is None or self._private.up
+            if not connected or not ctx.trading.private_ready():
                 missing.append("the private stream's snapshot")
             if not missing:
                 break
@@ -192,6 +206,7 @@ class Traffic:
 
     def _on_private(self, payload: bytes, recv_ns: int) -> None:
         ctx = self._ctx
+        self._heard_ns = recv_ns
         ctx.handle(ctx.step.on_events(ctx.trading.read_private(payload, recv_ns), recv_ns))
         if ctx.trading.private_ready():
             self._private_seen.set()
@@ -199,6 +214,8 @@ class Traffic:
     def _on_private_lost(self) -> None:
         ctx = self._ctx
         self._private_losses += 1
+        if self._lost_ns is None:
+            self._lost_ns = self._heard_ns
         self._private_seen.clear()
         ctx.handle(ctx.step.private_lost(ctx.clock.now_ns()))
         if not self._closing:
@@ -210,11 +227,19 @@ class Traffic:
         await self._private_seen.wait()
         if loss != self._private_losses:
             return
-        seqs, found, asked_ns = await self._proof.everything_since_start()
+        lost_ns = ctx.started_ns if self._lost_ns is None else self._lost_ns
+        seqs, found, asked_ns = await self._proof.everything_since(
+            max(ctx.started_ns, lost_ns - OVERLAP_NS)
+        )
         # Lost again meanwhile: what was heard is still true, but the stream is not back.
         now_ns = ctx.clock.now_ns()
         ctx.handle(ctx.step.on_query(seqs, found, asked_ns, now_ns))
         if loss == self._private_losses and self._private_seen.is_set():
+            self._lost_ns = None
+            dead_man_ns = ctx.config.dead_man_ns
+            if dead_man_ns is not None:
+                # It may have fired meanwhile, and does not arm itself again.
+                self.send_private(ctx.trading.dead_man(dead_man_ns // 1_000_000_000))
             ctx.handle(ctx.step.private_restored(now_ns))
 
     # ------------------------------------------------------------------ paper
