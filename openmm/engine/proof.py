@@ -131,16 +131,13 @@ class Proof:
         return seqs, [*found, *fills], asked_ns
 
     async def cancel_stray(self, request: CancelStray) -> None:
-        """Cancel orders of an earlier session, each once."""
+        """Cancel orders that should not be open, asking until the venue has answered for each."""
         new = [one for one in request.venue_order_ids if one not in self._strays]
         if not new:
             return
         self._strays.update(new)
-        try:
-            await self._rest.cancel(new)
-        except VenueError as error:
-            self._strays.difference_update(new)
-            log.warning("cancelling orders of an earlier session: %s", error)
+        # Nobody may tell of them a second time.
+        await self.retry(lambda: self._rest.cancel(new), "cancelling stray orders")
 
     async def retry(self, make: Callable[[], Awaitable[T]], what: str) -> T:
         """Ask until there is an answer: nothing can be placed before it."""

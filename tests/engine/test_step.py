@@ -538,7 +538,6 @@ def test_cancel_refused_for_its_rate_is_not_asked_for_at_once(world: World) -> N
 def test_book_whose_snapshot_never_comes_is_dropped_and_resubscribed(world: World) -> None:
     book = world.step.feeds[0].book
     book.catch_up()
-    assert book.state is BookState.BOOK_CATCHING_UP
     world.step.on_timer(START)
     requests = world.step.on_timer(START + 6 * SECOND)
     assert book.state is BookState.BOOK_BROKEN
