@@ -619,6 +619,11 @@ class Step:
         for state in states:
             seq = self._seq(state.client_id, state.venue_order_id)
             seen.add(seq)
+            ended_ns = self._terminal.get(seq)
+            if ended_ns is not None and ended_ns > asked_ns - QUERY_LAG_NS:
+                # Its end was told after, or just before, the venue looked.
+                self._unknown.pop(seq, None)
+                continue
             before = self.pipeline.table.get(seq) if seq else None
             if (
                 before is not None

@@ -14,6 +14,7 @@ from openmm._fast.orders import OrderEvent, OrderState, OrderTable, OrderView
 from openmm._fast.ports import MemoryTransport
 from openmm._fast.units import Side
 from openmm.engine.step import (
+    QUERY_LAG_NS,
     Alert,
     CancelStray,
     QueryOrders,
@@ -260,6 +261,20 @@ def test_unknown_order_is_gone_only_when_absent_twice_and_late(world: World) -> 
     world.step.on_timer(second_ns)
     world.step.on_query([seq], [], second_ns, second_ns)
     assert world.state(seq) is OrderState.CANCELLED
+
+
+@pytest.mark.parametrize(("asked_ns", "alarms"), [(START, 0), (START + SECOND + QUERY_LAG_NS, 1)])
+def test_answer_older_than_the_orders_end_is_no_contradiction(
+    world: World, asked_ns: int, alarms: int
+) -> None:
+    seq = world.seq()
+    world.table.cancel_sent(seq, START)
+    gone = updated(seq, OrderStatus.CANCELLED, Source.STREAM, filled_lots=0)
+    world.step.on_events([gone], START + SECOND)
+    found = [updated(seq, OrderStatus.OPEN, Source.QUERY, filled_lots=0)]
+    world.step.on_query([seq], found, asked_ns, START + 2 * SECOND)
+    assert world.state(seq) is OrderState.CANCELLED
+    assert world.step.counters.illegal == alarms
 
 
 def test_query_that_finds_the_order_open_restores_it(world: World) -> None:
