@@ -103,6 +103,7 @@ cdef class Pipeline:
     cdef int64_t worth_c(self, const Order* order, int64_t now_ns) noexcept nogil
     cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept
     cdef Decision send_c(self, int64_t now_ns, int64_t stamp) noexcept
+    cdef void tell_book_c(self, Feed feed, int64_t now_ns) noexcept nogil
     cdef void refresh_c(self, Feed feed, int64_t now_ns) noexcept nogil
     cdef bint settled_c(self, int64_t now_ns) noexcept nogil
     cdef void fill_view_c(self, int64_t now_ns) noexcept nogil

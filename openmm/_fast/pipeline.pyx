@@ -172,7 +172,6 @@ cdef class Pipeline:
         self, Feed feed, const char* data, Py_ssize_t n_bytes, int64_t recv_ns, int64_t stamp, bint last
     ) noexcept:
         cdef Decoded decoded
-        cdef BookRecord book
         self.append_c(REC_FRAME, feed.index, recv_ns, data, n_bytes)
         feed.recv_ns = recv_ns
         feed.last_recv_ns = recv_ns
@@ -181,13 +180,7 @@ cdef class Pipeline:
         self.reference.sources[feed.index].recv_ns = recv_ns
         decoded = feed.decoder.decode_c(data, n_bytes, recv_ns)
         if feed.book.state != feed.known_state:
-            feed.known_state = feed.book.state
-            book.state = feed.book.state
-            book.reason = feed.book.break_reason
-            book.best_bid_ticks = feed.book.best_bid_ticks
-            book.best_ask_ticks = feed.book.best_ask_ticks
-            book.break_count = feed.book.break_count
-            self.append_c(REC_BOOK, feed.index, recv_ns, &book, sizeof(BookRecord))
+            self.tell_book_c(feed, recv_ns)
         if decoded == DECODED_BOOK or decoded == DECODED_BROKEN:
             feed.dirty = True
             self.dirty = True
@@ -199,6 +192,17 @@ cdef class Pipeline:
             self.append_c(REC_BATCH_END, feed.index, recv_ns, NULL, 0)
             self.decide_c(feed, recv_ns, stamp)
         return decoded
+
+    cdef void tell_book_c(self, Feed feed, int64_t now_ns) noexcept nogil:
+        """Put a book's new state on the tape."""
+        cdef BookRecord book
+        feed.known_state = feed.book.state
+        book.state = feed.book.state
+        book.reason = feed.book.break_reason
+        book.best_bid_ticks = feed.book.best_bid_ticks
+        book.best_ask_ticks = feed.book.best_ask_ticks
+        book.break_count = feed.book.break_count
+        self.append_c(REC_BOOK, feed.index, now_ns, &book, sizeof(BookRecord))
 
     cdef void refresh_c(self, Feed feed, int64_t now_ns) noexcept nogil:
         """Bring signals and the feed's place in the reference up to its book."""
@@ -633,6 +637,8 @@ cdef class Pipeline:
 
     def refresh(self, Feed feed not None, int64_t now_ns):
         """Bring signals and reference up to a feed whose book changed outside a frame (broken, stale)."""
+        if feed.book.state != feed.known_state:
+            self.tell_book_c(feed, now_ns)
         self.refresh_c(feed, now_ns)
         self.reference.compute_c(now_ns)
         self.forced = True

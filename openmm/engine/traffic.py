@@ -140,20 +140,29 @@ class Traffic:
             if feed.quoted:
                 ctx.handle(ctx.step.on_events(events, recv_ns))
 
+        def drop_book() -> int:
+            now_ns = ctx.clock.now_ns()
+            feed.book.break_(BookBreak.BREAK_DISCONNECT)
+            ctx.tables.pipeline.refresh(feed, now_ns)
+            return now_ns
+
+        def on_connection(up: bool) -> None:
+            self._on_connection(index, up)
+            if not up:
+                # At once: the link's task has its turn only after whatever else is waiting.
+                ctx.tables.pipeline.requote(drop_book())
+
         def make() -> MarketListener:
             return MarketListener(
-                ctx.tables.pipeline, feed, ctx.clock, self._ctx.safely(on_slow),
-                lambda up: self._on_connection(index, up), before,
+                ctx.tables.pipeline, feed, ctx.clock, self._ctx.safely(on_slow), on_connection,
+                before,
             )  # fmt: skip
 
         async def hello() -> Sequence[bytes]:
             return connector.subscribe_market(ctx.instruments[index], venue.depth)
 
         def on_lost(_name: str) -> None:
-            now_ns = ctx.clock.now_ns()
-            feed.book.break_(BookBreak.BREAK_DISCONNECT)
-            ctx.tables.pipeline.refresh(feed, now_ns)
-            ctx.handle(ctx.step.on_timer(now_ns))
+            ctx.handle(ctx.step.on_timer(drop_book()))
 
         return Link(
             f"{venue.label} market data", connector.public_url, make, hello, on_lost, ctx.clock
