@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -49,39 +50,37 @@ class Desk:
         self._keys = Keys(self.options.api_key, self.options.api_secret) if with_keys else None
 
     async def __aenter__(self) -> Self:
-        await self.server.__aenter__()
-        risk, strategy, engine, venue = self._changed
-        self.config = parse(
-            {
-                "bot": {"name": "desk", "mode": self._mode, "run_dir": str(self.folder)},
-                "venue": [
-                    {
-                        "name": "kraken", "quote": "BTC/USD", "account": "dedicated",
-                        "endpoints": {
-                            "ws": self.server.ws_url,
-                            "ws_auth": self._ws_auth or self.server.ws_auth_url,
-                            "rest": self.server.rest_url,
-                        },
-                        **venue,
-                    }
-                ],
-                "strategy": {
-                    "kind": "grid", "spread": "2bps", "level_step": "1bps", "order_amount": "0.01",
-                    "num_orders": 2, "rebalance_threshold": "20%", **strategy,
-                },
-                "risk": {
-                    "max_order_size": "0.02", "max_open_notional": "20000", "max_inventory": "0.5",
-                    "max_drawdown": "5%", **risk,
-                },
-                "engine": dict(engine),
-            }
-        )  # fmt: skip
-        self.engine = Engine(self.config, keys=self._keys)
-        try:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.server)
+            risk, strategy, engine, venue = self._changed
+            self.config = parse(
+                {
+                    "bot": {"name": "desk", "mode": self._mode, "run_dir": str(self.folder)},
+                    "venue": [
+                        {
+                            "name": "kraken", "quote": "BTC/USD", "account": "dedicated",
+                            "endpoints": {
+                                "ws": self.server.ws_url,
+                                "ws_auth": self._ws_auth or self.server.ws_auth_url,
+                                "rest": self.server.rest_url,
+                            },
+                            **venue,
+                        }
+                    ],
+                    "strategy": {
+                        "kind": "grid", "spread": "2bps", "level_step": "1bps", "order_amount": "0.01",
+                        "num_orders": 2, "rebalance_threshold": "20%", **strategy,
+                    },
+                    "risk": {
+                        "max_order_size": "0.02", "max_open_notional": "20000", "max_inventory": "0.5",
+                        "max_drawdown": "5%", **risk,
+                    },
+                    "engine": dict(engine),
+                }
+            )  # fmt: skip
+            self.engine = Engine(self.config, keys=self._keys)
             await self.engine.start()
-        except BaseException:
-            await self.server.close()
-            raise
+            self._open = stack.pop_all()
         return self
 
     async def __aexit__(
@@ -95,7 +94,7 @@ class Desk:
         finally:
             self.open_at_end = list(self.venue_orders())
             self.statement = self.server.core.statement(self.account)
-            await self.server.close()
+            await self._open.aclose()
 
     @property
     def account(self) -> int:
