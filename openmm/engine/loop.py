@@ -367,6 +367,9 @@ class Engine:
             if self.tables.pipeline.tape.stop_requested and not self._stopping.is_set():
                 self._handle(step.trip("the journal's writer asked to stop (disk low?)", now_ns))
                 self.request_stop("journal writer asked to stop")
+            elif self.tables.pipeline.tape.full:
+                # The hot path stopped by itself; people have to know, and it does not come back.
+                self._handle(step.trip("the tape is full: its writer does not keep up", now_ns))
             if (
                 self._files is not None
                 and not self._restarting_writer
