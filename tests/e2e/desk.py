@@ -68,12 +68,13 @@ class Desk:
                         }
                     ],
                     "strategy": {
-                        "kind": "grid", "spread": "2bps", "level_step": "1bps", "order_amount": "0.01",
-                        "num_orders": 2, "rebalance_threshold": "20%", **strategy,
+                        "kind": "grid", "spread": "2bps", "level_step": "1bps",
+                        "order_amount": "0.01", "num_orders": 2, "rebalance_threshold": "20%",
+                        **strategy,
                     },
                     "risk": {
-                        "max_order_size": "0.02", "max_open_notional": "20000", "max_inventory": "0.5",
-                        "max_drawdown": "5%", **risk,
+                        "max_order_size": "0.02", "max_open_notional": "20000",
+                        "max_inventory": "0.5", "max_drawdown": "5%", **risk,
                     },
                     "engine": dict(engine),
                 }
