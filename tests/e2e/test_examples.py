@@ -52,5 +52,5 @@ def test_users_kernel_cimports_the_book(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples" / "cython_book", folder)
     python("setup.py", "-q", "build_ext", "--inplace", cwd=folder)
     readme = (folder / "README.md").read_text()
-    (told,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (told,) = re.findall(r"```py\n(.*?)```", readme, re.DOTALL)
     assert python("-c", told, cwd=folder) == "333333\n"
