@@ -16,7 +16,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-import msgspec  # type: ignore[import-not-found]
+import msgspec
 import orjson
 from nautilus_trader.model.book import OrderBook as NautilusBook  # type: ignore[import-not-found]
 from nautilus_trader.model.data import BookOrder, OrderBookDelta, OrderBookDeltas  # type: ignore[import-not-found]
@@ -85,14 +85,14 @@ def orjson_sorted_dict(frames: Frames) -> Timer:
     return run
 
 
-class Level(msgspec.Struct):  # type: ignore[misc]
+class Level(msgspec.Struct):
     """One level as the venue writes it."""
 
     price: float
     qty: float
 
 
-class BookData(msgspec.Struct):  # type: ignore[misc]
+class BookData(msgspec.Struct):
     """One book."""
 
     symbol: str
@@ -102,7 +102,7 @@ class BookData(msgspec.Struct):  # type: ignore[misc]
     timestamp: str = ""
 
 
-class BookMessage(msgspec.Struct):  # type: ignore[misc]
+class BookMessage(msgspec.Struct):
     """One frame of the book channel."""
 
     channel: str

@@ -7,9 +7,10 @@ venue sees; `seq` is its order-table sequence, 0 when the order is not ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+
+from msgspec import Struct
 
 from openmm.instrument import Instrument
 
@@ -57,16 +58,14 @@ class Source(Enum):
     TIMEOUT = "timeout"
 
 
-@dataclass(frozen=True, slots=True)
-class Fee:
+class Fee(Struct, frozen=True):
     """An amount charged (negative: a rebate) in one asset, as the venue stated it."""
 
     asset: str
     amount: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class RequestAccepted:
+class RequestAccepted(Struct, frozen=True):
     """The venue took a request.
 
     `kind`: add, amend, cancel, cancel_all, dead_man, subscribe, ping.
@@ -80,8 +79,7 @@ class RequestAccepted:
     index: int = -1  # position in a batch, -1 for the whole request
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRefused:
+class RequestRefused(Struct, frozen=True):
     """The venue refused a request (one order of a batch, or the whole of it)."""
 
     kind: str
@@ -93,8 +91,7 @@ class RequestRefused:
     index: int = -1  # position in a batch, -1 for the whole request
 
 
-@dataclass(frozen=True, slots=True)
-class OrderUpdated:
+class OrderUpdated(Struct, frozen=True):
     """The state of an order by the venue's word. None: the message did not say."""
 
     venue_order_id: str
@@ -111,8 +108,7 @@ class OrderUpdated:
     instrument: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderFilled:
+class OrderFilled(Struct, frozen=True):
     """One execution of an own order.
 
     `exec_id` is the venue's, unique: a doubled fill books once.
@@ -134,8 +130,7 @@ class OrderFilled:
     filled_lots: int | None = None  # cumulative after this fill, when told
 
 
-@dataclass(frozen=True, slots=True)
-class BalanceUpdated:
+class BalanceUpdated(Struct, frozen=True):
     """Total of one asset after a change (or in a snapshot); `kind` is the venue's ledger type."""
 
     asset: str
@@ -147,23 +142,20 @@ class BalanceUpdated:
     ts_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class StatusChanged:
+class StatusChanged(Struct, frozen=True):
     """The venue's trading mode changed (or was told on connect)."""
 
     mode: SystemMode
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class InstrumentUpdated:
+class InstrumentUpdated(Struct, frozen=True):
     """A venue told what it lists: steps, minimums and trading status of one pair."""
 
     instrument: Instrument
 
 
-@dataclass(frozen=True, slots=True)
-class TickerUpdated:
+class TickerUpdated(Struct, frozen=True):
     """Best prices and the day's figures of one pair, as the venue stated them."""
 
     instrument: str
@@ -176,8 +168,7 @@ class TickerUpdated:
     ts_ns: int  # 0: the venue did not say
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribed:
+class Subscribed(Struct, frozen=True):
     """A subscription was acknowledged. `rate_threshold`: the account's counter limit, when told."""
 
     channel: str
@@ -185,8 +176,7 @@ class Subscribed:
     rate_threshold: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StreamGapped:
+class StreamGapped(Struct, frozen=True):
     """A private stream lost messages: reconcile by query and resubscribe."""
 
     channel: str
@@ -194,8 +184,7 @@ class StreamGapped:
     seen: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unrecognised:
+class Unrecognised(Struct, frozen=True):
     """A message of no known kind; kept, logged once, never acted upon."""
 
     text: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from msgspec import Struct
 
 from openmm.errors import ConfigError
 
@@ -13,8 +14,7 @@ TICKS_MAX = 1 << 40
 LOTS_MAX = 1 << 52
 
 
-@dataclass(frozen=True, slots=True)
-class Instrument:
+class Instrument(Struct, frozen=True):
     """One pair on one venue. Steps and minimums are exact decimals in the venue's units."""
 
     venue: str

@@ -22,13 +22,14 @@ import mmap
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
 import orjson
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from openmm._fast.tape import Record
 from openmm.errors import JournalError
@@ -63,8 +64,7 @@ class JournalRecord(NamedTuple):
 # ---------------------------------------------------------------- segments
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentHeader:
+class SegmentHeader(Struct, frozen=True):
     """What a segment says of itself."""
 
     number: int
@@ -159,8 +159,7 @@ def decode_records(payload: bytes, count: int, where: str) -> Iterator[JournalRe
         raise JournalError(f"block holds more than its {count} records at {where} + {offset}")
 
 
-@dataclass(frozen=True, slots=True)
-class JournalTail:
+class JournalTail(Struct, frozen=True):
     """Where the whole part of a journal ends: what a writer continues from."""
 
     path: Path  # of the last segment
@@ -574,8 +573,7 @@ def sample_record(
 # ---------------------------------------------------------------- JSON payloads
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRecord:
+class SessionRecord(Struct, frozen=True):
     """REC_SESSION, first of a session: what ran, with which configuration and seeds."""
 
     session_id: str
@@ -590,8 +588,7 @@ class SessionRecord:
     client_id_prefix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FillRecord:
+class FillRecord(Struct, frozen=True):
     """REC_FILL: one execution of an own order. `reference_uticks`: at that moment, if there was."""
 
     exec_id: str
@@ -612,8 +609,7 @@ class FillRecord:
     venue: str = ""  # empty: the session's
 
 
-@dataclass(frozen=True, slots=True)
-class BalanceRecord:
+class BalanceRecord(Struct, frozen=True):
     """REC_BALANCE. `kind`: `opening` and `closing` are statements asked for by the engine; else the
     venue's ledger type."""
 
@@ -627,8 +623,7 @@ class BalanceRecord:
     venue: str = ""  # empty: the session's
 
 
-@dataclass(frozen=True, slots=True)
-class RiskRecord:
+class RiskRecord(Struct, frozen=True):
     """REC_RISK: a change of the risk state."""
 
     from_state: str
@@ -637,8 +632,7 @@ class RiskRecord:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class CommandRecord:
+class CommandRecord(Struct, frozen=True):
     """REC_COMMAND: what an operator asked for, through which door."""
 
     command: str
@@ -647,8 +641,7 @@ class CommandRecord:
     door: str
 
 
-@dataclass(frozen=True, slots=True)
-class IncidentRecord:
+class IncidentRecord(Struct, frozen=True):
     """REC_INCIDENT: what a person must be able to look up, with an amount where there is one."""
 
     text: str
@@ -658,8 +651,7 @@ class IncidentRecord:
     amount: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
-class EndRecord:
+class EndRecord(Struct, frozen=True):
     """REC_END, last of a session. `open_order_count`: by the venue's word; None: not proved."""
 
     reason: str
@@ -673,9 +665,11 @@ def json_record(value: object) -> bytes:
     return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)
 
 
-def _plain(value: object) -> str:
+def _plain(value: object) -> str | dict[str, object]:
     if isinstance(value, Decimal):
         return str(value)
+    if isinstance(value, Struct):
+        return asdict(value)
     raise TypeError(f"not a value of a journal record: {value!r}")
 
 

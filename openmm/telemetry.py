@@ -23,11 +23,12 @@ import os
 import struct
 import time
 import zlib
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, final
+
+from msgspec import Struct
 
 from openmm.errors import TelemetryError
 
@@ -121,8 +122,7 @@ class Counters(NamedTuple):
 NOTHING_DONE = Counters()
 
 
-@dataclass(frozen=True, slots=True)
-class TelemetrySnapshot:
+class TelemetrySnapshot(Struct, frozen=True):
     """Everything on the page. Amounts of money are ticklots of the traded pair."""
 
     session: str

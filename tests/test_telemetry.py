@@ -8,13 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from openmm import telemetry
 from openmm.errors import TelemetryError
@@ -53,7 +53,7 @@ def snapshot(**changes: object) -> TelemetrySnapshot:
         lot_size=Decimal("0.00000001"),
         risk_state=1,
     )
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(base, **changes)
 
 
 def full() -> TelemetrySnapshot:

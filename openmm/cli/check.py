@@ -58,7 +58,8 @@ def check(
 def _ask(config: BotConfig) -> tuple[Instrument, Decimal]:
     """Return what the venue says of the traded pair, and its price now."""
     import asyncio
-    from dataclasses import replace
+
+    from msgspec.structs import replace
 
     from openmm.config.secrets import has_keys, load_keys
     from openmm.errors import ConfigError

@@ -6,10 +6,11 @@ One JSON object a line. Request: `{"id", "command", "args", "caller": {"surface"
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias
 
 import orjson
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from openmm.errors import CommandError
 
@@ -17,32 +18,27 @@ LINE_BYTES_MAX = 1 << 16
 TEXT_CHARS_MAX = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Halt:
+class Halt(Struct, frozen=True):
     """Cancel everything and quote no more until resumed."""
 
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """Withdraw the quotes until resumed; no alarm."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resume:
+class Resume(Struct, frozen=True):
     """Leave a pause or a halt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """Cancel everything, prove that nothing is open, and end the process."""
 
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """Tell the state in short; shows that the loop answers."""
 
 
@@ -56,8 +52,7 @@ COMMANDS: dict[str, type[Command]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who sent a command. `uid` and `pid` come from the kernel, the rest is what they say."""
 
     surface: str
@@ -70,8 +65,7 @@ class Caller:
         return f"{self.user} by {self.surface} (uid {self.uid}, pid {self.pid})"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A command with its number and its sender."""
 
     id: int
@@ -111,7 +105,7 @@ def decode_request(line: bytes, uid: int = -1, pid: int = -1) -> Request:
     args = body.get("args", {})
     if not isinstance(args, dict):
         raise CommandError(f"a command's args are an object; got {_short(args)}")
-    known = {field.name for field in fields(kind)}
+    known = kind.__struct_fields__
     for key, value in args.items():
         if key not in known:
             raise CommandError(

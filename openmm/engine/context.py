@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from openmm._fast.feed import EventClock
 from openmm._fast.tape import Record
@@ -41,8 +42,7 @@ class SpawnFn(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Context:
+class Context(Struct):
     """One running bot. `trading` is the connector of the traded account."""
 
     config: BotConfig

@@ -14,11 +14,12 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import asdict, replace
 from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, final
 from urllib.parse import urlsplit
+
+from msgspec.structs import asdict, replace
 
 from openmm import journal
 from openmm._fast.book import BookState

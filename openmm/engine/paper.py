@@ -7,8 +7,9 @@ request side that ends in memory, and order bytes go to a function.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import final
+
+from msgspec.structs import replace
 
 from openmm._fast.feed import EventClock
 from openmm.config import BotConfig, maker_fee_ppm, paper_balances, taker_fee_ppm

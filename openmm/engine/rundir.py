@@ -22,18 +22,17 @@ import os
 import stat
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, final
 
 import orjson
+from msgspec import Struct
 
 from openmm.errors import CommandError, ConfigError
 
 
-@dataclass(frozen=True, slots=True)
-class RunDir:
+class RunDir(Struct, frozen=True):
     """The folder of one bot."""
 
     root: Path

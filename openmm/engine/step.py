@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 from typing import Protocol, final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from openmm import journal
 from openmm._fast.book import BookBreak, BookState
@@ -78,45 +81,39 @@ class ClientIds(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class QueryOrders:
+class QueryOrders(Struct, frozen=True):
     """Ask the venue for these orders' states and fills."""
 
     seqs: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Resubscribe:
+class Resubscribe(Struct, frozen=True):
     """Get a new snapshot for a feed's book."""
 
     feed_index: int
     reason: BookBreak
 
 
-@dataclass(frozen=True, slots=True)
-class CancelStray:
+class CancelStray(Struct, frozen=True):
     """Cancel orders of an earlier session of this bot, by venue id."""
 
     venue_order_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ResyncPrivate:
+class ResyncPrivate(Struct, frozen=True):
     """The private stream lost messages: reconnect it and query what is open."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Struct, frozen=True):
     """Tell people. `severity`: info, warning, critical."""
 
     severity: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class RiskMoved:
+class RiskMoved(Struct, frozen=True):
     """The risk state changed; alert and record."""
 
     change: RiskChanged
@@ -125,8 +122,7 @@ class RiskMoved:
 Request = QueryOrders | Resubscribe | CancelStray | ResyncPrivate | Alert | RiskMoved
 
 
-@dataclass(slots=True)
-class Counters:
+class Counters(Struct):
     """What happened in the session, for status and report."""
 
     fills: int = 0
@@ -140,20 +136,17 @@ class Counters:
     foreign: int = 0
 
 
-@dataclass(slots=True)
-class _Unknown:
+class _Unknown(Struct):
     asked: int = 0
     next_ns: int = 0
 
 
-@dataclass(slots=True)
-class _Resync:
+class _Resync(Struct):
     tries: int = 0
     next_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StepConfig:
+class StepConfig(Struct, frozen=True):
     """Times and limits of the slow path."""
 
     ack_timeout_ns: int = 5 * SECOND_NS
@@ -236,7 +229,7 @@ class Step:
 
     def counter_values(self) -> dict[str, int]:
         """Return the session's counters by name."""
-        return {name: int(getattr(self.counters, name)) for name in Counters.__slots__}
+        return {name: int(getattr(self.counters, name)) for name in Counters.__struct_fields__}
 
     def _post(self, asset: str, change: Decimal, now_ns: int) -> None:
         self._expected[asset] = self._expected.get(asset, Decimal(0)) + change

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import final
+
+from msgspec import Struct
 
 from openmm import config as conf
 from openmm._fast.book import Book
@@ -36,8 +37,7 @@ BOOK_OUTSIDE_LEVELS = 2048
 
 
 @final
-@dataclass(slots=True)
-class Tables:
+class Tables(Struct):
     """Everything the hot path of one bot is made of."""
 
     instrument: Instrument

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import aiohttp
+from msgspec import Struct
 
 TIMEOUT_S = 5.0
 BACKOFF_S: Sequence[float] = (1.0, 5.0)
 
 
-@dataclass(frozen=True, slots=True)
-class AlertMessage:
+class AlertMessage(Struct, frozen=True):
     """One alert. `event` is a word for machines: halted, resumed, incident, stopped."""
 
     event: str

@@ -7,8 +7,10 @@ a halt (latched). The monitor only decides; `engine/step.py` acts on what it ret
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
 from typing import final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from openmm._fast.checks import RiskState
 from openmm.errors import RiskError
@@ -16,8 +18,7 @@ from openmm.errors import RiskError
 MINUTE_NS = 60_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorLimits:
+class MonitorLimits(Struct, frozen=True):
     """Limits of a session. None switches a check off; zero does not.
 
     Shares are ppm of equity, quantities lots of the traded instrument.
@@ -29,8 +30,7 @@ class MonitorLimits:
     cooldown_ns: int | None = None  # leave HALTED by itself after this; None: by hand only
 
 
-@dataclass(frozen=True, slots=True)
-class RiskChanged:
+class RiskChanged(Struct, frozen=True):
     """The risk state moved, and why."""
 
     before: RiskState

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from openmm.errors import ConfigError
 from openmm.instrument import LOTS_MAX
@@ -32,8 +33,7 @@ BOUNDS: dict[str, tuple[int, int]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GridParameters:
+class GridParameters(Struct, frozen=True, kw_only=True):
     """Parameters of a grid, named as in `quotes.GridParams`; a ladder is made from nothing else.
 
     Four are the public ones of a bot's file: `spread` (`spread_ppm`, the full inner spread),

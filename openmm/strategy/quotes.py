@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from openmm.strategy.python import View
 
 
-@dataclass(frozen=True, slots=True)
-class Quotes:
+class Quotes(Struct, frozen=True):
     """Levels wanted now, (price_ticks, qty_lots) each, best first and at distinct prices."""
 
     bids: Sequence[tuple[int, int]] = ()

@@ -9,10 +9,12 @@ loop.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar, final
+
+from msgspec.structs import replace
 
 from openmm import journal
 from openmm._fast.book import BookState

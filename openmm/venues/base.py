@@ -9,9 +9,10 @@ must then be looked up, not asked again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
+
+from msgspec import Struct
 
 from openmm._fast.units import Side
 from openmm.events import OrderFilled, OrderUpdated, RequestAccepted, SystemMode, TickerUpdated
@@ -19,8 +20,7 @@ from openmm.instrument import Instrument
 from openmm.venues.connector import Capabilities, Fees
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceOrder:
+class PlaceOrder(Struct, frozen=True):
     """Place one limit order. `client_id` is ours and unique."""
 
     instrument: Instrument
@@ -31,8 +31,7 @@ class PlaceOrder:
     post_only: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(Struct, frozen=True):
     """Holdings of one asset; `held` is bound by open orders."""
 
     asset: str
@@ -45,8 +44,7 @@ class Balance:
         return self.total - self.held
 
 
-@dataclass(frozen=True, slots=True)
-class OrderBook:
+class OrderBook(Struct, frozen=True):
     """A book as it was queried: (price, qty), best first."""
 
     instrument: str
@@ -54,8 +52,7 @@ class OrderBook:
     asks: tuple[tuple[Decimal, Decimal], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MarketTrade:
+class MarketTrade(Struct, frozen=True):
     """A trade of the market; `taker_side` is the aggressor's."""
 
     instrument: str
@@ -66,8 +63,7 @@ class MarketTrade:
     ts_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class ServerTime:
+class ServerTime(Struct, frozen=True):
     """The venue's clock beside ours: `offset_ns` = venue minus the middle of the request."""
 
     ts_ns: int
@@ -75,8 +71,7 @@ class ServerTime:
     round_trip_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class SystemState:
+class SystemState(Struct, frozen=True):
     """The venue's trading mode by query."""
 
     mode: SystemMode

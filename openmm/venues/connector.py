@@ -7,9 +7,10 @@ loop owns the connections, so that a simulated or an in-memory venue is driven b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
+
+from msgspec import Struct
 
 from openmm._fast.book import Book
 from openmm._fast.checks import RateBudget
@@ -19,8 +20,7 @@ from openmm.events import Event, OrderFilled, OrderUpdated
 from openmm.instrument import Instrument
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(Struct, frozen=True):
     """What a venue can do, with its scope."""
 
     amend: bool  # in place, keeping the order's id
@@ -32,8 +32,7 @@ class Capabilities:
     websocket_trading: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Fees:
+class Fees(Struct, frozen=True):
     """An account's rates for one instrument, parts per million; negative is a rebate."""
 
     maker_ppm: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from openmm.clock import Clock, RealClock
 from openmm.config.schema import Venue as VenueConfig
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from openmm.venues.capture import Verified
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What the surfaces need of a venue. `verify` checks one recording."""
 
     name: str

@@ -548,7 +548,7 @@ def test_file_impossible_with_instrument_is_refused(
     for key, value in keys.items():
         table, name = key.split(".")
         data[table][name] = value
-    instrument = Instrument(**({f: getattr(BTC, f) for f in BTC.__slots__} | pair))
+    instrument = Instrument(**({f: getattr(BTC, f) for f in BTC.__struct_fields__} | pair))
     with pytest.raises(ConfigErrors) as caught:
         check_with_instrument(parse(data), instrument, MID)
     assert any(e.path == path and allowed in e.allowed for e in caught.value.errors), caught.value
@@ -556,7 +556,7 @@ def test_file_impossible_with_instrument_is_refused(
 
 def venue_fees(maker_ppm: int | None, taker_ppm: int | None) -> Instrument:
     fees = {"maker_fee_ppm": maker_ppm, "taker_fee_ppm": taker_ppm}
-    return Instrument(**({f: getattr(BTC, f) for f in BTC.__slots__} | fees))
+    return Instrument(**({f: getattr(BTC, f) for f in BTC.__struct_fields__} | fees))
 
 
 def without_fees(**strategy: str) -> BotConfig:

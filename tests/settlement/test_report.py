@@ -201,9 +201,9 @@ def test_base_fees_are_valued_and_third_assets_are_named(tmp_path: Path) -> None
     for place, record in enumerate(records):
         payload = record[4]
         payload = payload.replace(
-            b'"asset":"USD","amount":"0.05"', b'"asset":"BTC","amount":"0.00001"'
+            b'"amount":"0.05","asset":"USD"', b'"amount":"0.00001","asset":"BTC"'
         )
-        payload = payload.replace(b'"asset":"USD","amount":"0.03"', b'"asset":"KFEE","amount":"2"')
+        payload = payload.replace(b'"amount":"0.03","asset":"USD"', b'"amount":"2","asset":"KFEE"')
         records[place] = (*record[:4], payload)
     book(url, records)
     report = load_report(url)

@@ -14,9 +14,10 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, NoReturn, final
+
+from msgspec import Struct
 
 from openmm._fast.scan import parse_rfc3339
 from openmm._fast.units import Side
@@ -161,8 +162,7 @@ def time_of(fields: Mapping[str, Any], name: str = "timestamp") -> int:
 # --- the decoder
 
 
-@dataclass(slots=True)
-class _Order:
+class _Order(Struct):
     """What is known of an order: follow-up reports carry only what changed."""
 
     symbol: str = ""

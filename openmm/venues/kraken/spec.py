@@ -7,15 +7,15 @@ Source: Kraken API documentation (spot WebSocket v2, REST, trading limits, error
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 VENUE: Final = "kraken"
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoints:
+class Endpoints(Struct, frozen=True):
     """Where to connect. Every address can be replaced, for a simulated venue or a proxy."""
 
     ws_public: str = "wss://ws.kraken.com/v2"
@@ -46,8 +46,7 @@ SUBSCRIBES_PER_S: Final = 20
 ORDERS_PER_S: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
+class Tier(Struct, frozen=True):
     """Limits of the engine counter, one counter an account and pair."""
 
     threshold: int
@@ -119,8 +118,7 @@ class Code(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One kind of refusal. `retryable`: the same request may be sent again, after a wait."""
 
     code: Code

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Final, final
+
+from msgspec import Struct
 
 from openmm.events import Event, RequestRefused, Subscribed
 from openmm.venues.kraken.spec import DEAD_MAN_S_MAX, DEPTHS, Code
@@ -118,8 +119,7 @@ class State(Enum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
+class Subscription(Struct, frozen=True):
     """What makes a subscription the same one to the venue."""
 
     channel: str

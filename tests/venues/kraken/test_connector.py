@@ -212,7 +212,7 @@ def test_bot_is_told_by_its_name_in_client_ids() -> None:
 
 
 def test_pair_of_two_currencies_is_named_in_amends() -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     connector, _ = made()
     fx = replace(BTC, name="EUR/USD", base="EUR")
