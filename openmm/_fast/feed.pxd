@@ -11,6 +11,7 @@ from openmm._fast.ports cimport Encoder, OutBatch, Transport
 cdef class EventClock:
     cdef int64_t anchor_ns              # UTC minus monotonic, at the anchor
     cdef int64_t last_ns
+    cdef bint held                      # time moves by `hold` alone
     cdef int64_t now_c(self) noexcept nogil
 
 
@@ -42,6 +43,7 @@ cdef class MarketListener(WSListener):
     cdef readonly WSTransport transport
     cdef readonly uint64_t oversize_count
 
+    cdef take(self, const char* data, Py_ssize_t n_bytes, int64_t stamp, bint last)
     cpdef on_ws_connected(self, WSTransport transport)
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame)
     cpdef on_ws_disconnected(self, WSTransport transport)

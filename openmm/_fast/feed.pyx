@@ -52,11 +52,22 @@ cdef class EventClock:
     def __cinit__(self):
         self.anchor()
 
+    def hold(self, int64_t now_ns):
+        """Read the machine's clock no more: time stands at `now_ns` until `hold` moves it on.
+
+        For sessions on a virtual clock. Time told so far still never goes back.
+        """
+        self.held = True
+        if now_ns > self.last_ns:
+            self.last_ns = now_ns
+
     def anchor(self):
         """Take UTC afresh from the machine; time told so far still never goes back."""
         self.anchor_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC)
 
     cdef int64_t now_c(self) noexcept nogil:
+        if self.held:
+            return self.last_ns
         cdef int64_t now = self.anchor_ns + clock_ns(CLOCK_MONOTONIC)
         if now < self.last_ns:
             now = self.last_ns
@@ -123,8 +134,6 @@ cdef class MarketListener(WSListener):
         cdef int64_t stamp = stamp_c()
         cdef const char* data = frame.payload_ptr
         cdef Py_ssize_t n_bytes = frame.payload_size
-        cdef int64_t recv_ns
-        cdef Decoded decoded
         cdef bint joined = False
         if frame.msg_type == WSMsgType.CLOSE:
             transport.send_close()
@@ -147,16 +156,24 @@ cdef class MarketListener(WSListener):
             if n_bytes:
                 transport.disconnect(False)
             return
-        recv_ns = self.clock.now_c()
+        self.take(data, n_bytes, stamp, frame.last_in_buffer)
+        if joined:
+            self.parts.size = 0
+
+    def deliver(self, bytes payload not None, bint last=True):
+        """Take a whole message that came by another way than a socket: a venue in this process."""
+        self.take(payload, len(payload), stamp_c(), last)
+
+    cdef take(self, const char* data, Py_ssize_t n_bytes, int64_t stamp, bint last):
+        cdef Decoded decoded
+        cdef int64_t recv_ns = self.clock.now_c()
         if self.before is not None:
             self.before(data[:n_bytes], recv_ns)
         decoded = self.pipeline.on_frame_c(
-            self.feed, data, n_bytes, recv_ns, stamp, frame.last_in_buffer
+            self.feed, data, n_bytes, recv_ns, stamp, last
         )
         if decoded == DECODED_SLOW or decoded == DECODED_BROKEN or decoded == DECODED_UNDECIDED:
             self.on_slow(data[:n_bytes], recv_ns)
-        if joined:
-            self.parts.size = 0
 
     cpdef on_ws_disconnected(self, WSTransport transport):
         self.transport = None
@@ -169,12 +186,13 @@ cdef class PrivateListener(WSListener):
 
     Args:
         source: source number of the tape records.
-        sender: the transport that order batches leave through while this connection lives.
+        sender: the transport that order batches leave through while this connection lives; None:
+            the connection is not a socket, and its maker tells where orders go.
         redact: returns the message as it may be journalled (secrets blanked).
     """
 
     def __cinit__(self, Pipeline pipeline not None, int source, EventClock clock not None,
-                  SocketTransport sender not None, on_message, on_connection, redact):
+                  SocketTransport sender, on_message, on_connection, redact):
         self.pipeline = pipeline
         self.source = source
         self.clock = clock
@@ -186,13 +204,12 @@ cdef class PrivateListener(WSListener):
 
     cpdef on_ws_connected(self, WSTransport transport):
         self.transport = transport
-        self.sender.attach(transport)
+        if self.sender is not None:
+            self.sender.attach(transport)
         self.on_connection(True)
 
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
         cdef bytes payload
-        cdef bytes kept
-        cdef int64_t recv_ns
         if frame.msg_type == WSMsgType.CLOSE:
             transport.send_close()
             transport.disconnect()
@@ -209,7 +226,12 @@ cdef class PrivateListener(WSListener):
             self.parts.size = 0
         else:
             payload = frame.payload_ptr[:frame.payload_size]
-        recv_ns = self.clock.now_c()
+        self.deliver(payload)
+
+    def deliver(self, bytes payload not None):
+        """Take a whole message, however it came."""
+        cdef bytes kept
+        cdef int64_t recv_ns = self.clock.now_c()
         self.last_recv_ns = recv_ns
         kept = self.redact(payload)
         self.pipeline.append_c(REC_FRAME, self.source, recv_ns, <const char*>kept, len(kept))
@@ -217,7 +239,8 @@ cdef class PrivateListener(WSListener):
 
     cpdef on_ws_disconnected(self, WSTransport transport):
         self.transport = None
-        self.sender.detach()
+        if self.sender is not None:
+            self.sender.detach()
         self.on_connection(False)
 
 

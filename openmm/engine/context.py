@@ -11,6 +11,7 @@ from msgspec import Struct
 from openmm._fast.feed import EventClock
 from openmm._fast.tape import Record
 from openmm.config import BotConfig
+from openmm.engine.host import Host
 from openmm.engine.step import Request, Step
 from openmm.engine.wiring import Tables
 from openmm.instrument import Instrument
@@ -46,7 +47,7 @@ class Context(Struct):
     """One running bot. `trading` is the connector of the traded account."""
 
     config: BotConfig
-    clock: EventClock
+    host: Host
     connectors: list[Connector]
     trading: Connector
     instruments: list[Instrument]
@@ -60,6 +61,11 @@ class Context(Struct):
     # Wrap a socket callback: an error in it halts the bot but keeps the connection, which has to
     # carry the cancels and bring their answers.
     safely: Callable[[Handler], Handler]
+
+    @property
+    def clock(self) -> EventClock:
+        """Event time."""
+        return self.host.clock
 
     @property
     def quoted_index(self) -> int:

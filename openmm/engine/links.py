@@ -8,23 +8,18 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import final
 
-from picows import WSError, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSError, WSListener, WSMsgType
 
 from openmm._fast.feed import EventClock
+from openmm.engine.host import Connection, Dial, dial_socket
 from openmm.errors import VenueError
 
 log = logging.getLogger(__name__)
-# Connects and losses are logged here, in the bot's words; picows' own only when something is wrong.
-picows_log = logging.getLogger(f"{__name__}.picows")
 
 # A handful of quick tries first, then not faster than a venue's connect rate bears.
 BACKOFF_S = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 5.0, 10.0)
 # A connection that lived this long starts its back-off anew.
 GOOD_AFTER_S = 30.0
-MESSAGE_BYTES_MAX = 16 << 20
-# A connection without a frame for so long is asked for one, and is lost without an answer in time.
-SILENT_AFTER_S = 5.0
-ANSWER_WITHIN_S = 5.0
 CONNECT_TIMEOUT_S = 10.0
 
 
@@ -37,6 +32,7 @@ class Link:
         hello: gets the messages to send on connect (a token may have to be fetched first); what it
             raises of `VenueError` counts as a failed try.
         on_lost: called once for each connection that ends.
+        dial: opens a connection.
     """
 
     def __init__(
@@ -47,18 +43,19 @@ class Link:
         hello: Callable[[], Awaitable[Sequence[bytes]]],
         on_lost: Callable[[str], None],
         clock: EventClock,
+        dial: Dial = dial_socket,
     ) -> None:
         self.name = name
         self.url = url
-        self.transport: WSTransport | None = None
+        self.transport: Connection | None = None
         self.connect_count = 0
         self.last_error = ""
         self._make = make
         self._hello = hello
         self._on_lost = on_lost
         self._clock = clock
+        self._dial = dial
         self._closing = False
-        picows_log.setLevel(logging.WARNING)
 
     @property
     def up(self) -> bool:
@@ -101,16 +98,7 @@ class Link:
     async def _once(self) -> None:
         messages = await self._hello()
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            transport, _ = await ws_connect(
-                lambda *_: self._make(),
-                self.url,
-                logger_name=picows_log,
-                max_frame_size=MESSAGE_BYTES_MAX,
-                websocket_handshake_timeout=5.0,
-                enable_auto_ping=True,
-                auto_ping_idle_timeout=SILENT_AFTER_S,
-                auto_ping_reply_timeout=ANSWER_WITHIN_S,
-            )
+            transport = await self._dial(self.url, self._make)
         self.transport = transport
         self.connect_count += 1
         log.info("%s: connected to %s", self.name, self.url)

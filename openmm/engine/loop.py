@@ -24,7 +24,6 @@ from msgspec.structs import asdict, replace
 from openmm import journal
 from openmm._fast.book import BookState
 from openmm._fast.checks import RiskState
-from openmm._fast.feed import EventClock, SocketTransport
 from openmm._fast.ports import MemoryTransport, Transport
 from openmm._fast.tape import Record
 from openmm.config import BotConfig, check_with_instrument
@@ -33,6 +32,7 @@ from openmm.engine.commands import Halt, Pause, Resume, Status, Stop, name_of
 from openmm.engine.commands import Request as Asked
 from openmm.engine.context import Context, Handler
 from openmm.engine.door import CommandServer
+from openmm.engine.host import Host
 from openmm.engine.proof import Proof
 from openmm.engine.session import SessionFiles
 from openmm.engine.step import (
@@ -80,6 +80,7 @@ class Engine:
         strategy: an object with `quote(view)`, used in place of the configured strategy.
         on_snapshot: called with every telemetry snapshot, on the loop.
         keys: credentials of the traded venue; live mode only.
+        host: clock and connections; the machine's unless told otherwise.
 
     Use as ``async with Engine(config) as engine: await engine.wait()``, or `start` and `stop`.
     """
@@ -91,6 +92,7 @@ class Engine:
         strategy: Quoter | None = None,
         on_snapshot: Callable[[TelemetrySnapshot], None] | None = None,
         keys: Keys | None = None,
+        host: Host | None = None,
     ) -> None:
         self.config = config
         self.exit_code = EXIT_DONE
@@ -98,7 +100,8 @@ class Engine:
         self._custom = strategy
         self._on_snapshot = on_snapshot
         self._keys = keys
-        self._clock = EventClock()
+        self._host = host or Host()
+        self._clock = self._host.clock
         self._connectors: list[Connector] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
@@ -195,7 +198,7 @@ class Engine:
         # An exception that compiled code can only print means state nobody checked: stop quoting.
         self._previous_hook = sys.unraisablehook
         sys.unraisablehook = self._on_unraisable
-        if self._keys is not None:
+        if self._keys is not None and self._host.round_trip is None:
             files.lock_account(self._keys)
         context, paper = await self._connect(files)
         self._context = context
@@ -208,7 +211,8 @@ class Engine:
         )  # fmt: skip
         for one in context.instruments:
             context.append(Record.REC_INSTRUMENT, 0, clock.now_ns(), journal.instrument_record(one))
-        await asyncio.to_thread(files.start_writer)
+        if self._host.writer:
+            await asyncio.to_thread(files.start_writer)
         files.note(pid=os.getpid(), state="starting", config=config.model_dump(mode="json"))
         await proof.measure_clock()
         await proof.adopt()
@@ -252,7 +256,9 @@ class Engine:
         instruments: list[Instrument] = []
         for index, venue in enumerate(config.venue):
             keys = self._keys if live and index == quoted_index else None
-            connector = registry.connector(venue, keys)
+            connector = registry.connector(
+                venue, keys, clock=self._clock, round_trip=self._host.round_trip
+            )
             self._connectors.append(connector)
             found = await connector.rest().instruments([venue.pair])
             if venue.pair not in found:
@@ -262,7 +268,7 @@ class Engine:
         instrument = instruments[quoted_index]
         mid_ticks = instrument.floor_ticks(await trading.rest().mid(instrument))
         paper = None
-        transport: Transport = SocketTransport()
+        transport: Transport = self._host.transport()
         if not live:
             # The feed keeps its own connector; all that is private goes to the one in memory.
             # Only paper mode needs the simulated venue: a live start does not load it.
@@ -292,7 +298,7 @@ class Engine:
             ),
         )  # fmt: skip
         context = Context(
-            config, self._clock, self._connectors, trading, instruments, tables, step, mid_ticks,
+            config, self._host, self._connectors, trading, instruments, tables, step, mid_ticks,
             files.session_s * 1_000_000_000, self._handle, self._alert, self._spawn, self._safely,
         )  # fmt: skip
         return context, paper

@@ -165,8 +165,9 @@ class Traffic:
             ctx.handle(ctx.step.on_timer(drop_book()))
 
         return Link(
-            f"{venue.label} market data", connector.public_url, make, hello, on_lost, ctx.clock
-        )
+            f"{venue.label} market data", connector.public_url, make, hello, on_lost, ctx.clock,
+            ctx.host.dial,
+        )  # fmt: skip
 
     def resubscribe(self, request: Resubscribe) -> None:
         """Get a new snapshot for a broken book: over the same socket if that is not silent."""
@@ -193,8 +194,8 @@ class Traffic:
 
     def _private_link(self) -> Link:
         ctx = self._ctx
-        sender = ctx.tables.pipeline.transport
-        assert isinstance(sender, SocketTransport), "live orders leave through a socket"
+        transport = ctx.tables.pipeline.transport
+        sender = transport if isinstance(transport, SocketTransport) else None
 
         def make() -> PrivateListener:
             return PrivateListener(
@@ -210,7 +211,7 @@ class Traffic:
 
         return Link(
             f"{ctx.config.quoted.label} private", ctx.trading.private_url, make, hello,
-            lambda _name: self._on_private_lost(), ctx.clock,
+            lambda _name: self._on_private_lost(), ctx.clock, ctx.host.dial,
         )  # fmt: skip
 
     def _on_private(self, payload: bytes, recv_ns: int) -> None:

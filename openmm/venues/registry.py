@@ -15,7 +15,8 @@ from openmm.venues.base import Venue
 from openmm.venues.connector import Capabilities, Connector, Keys
 from openmm.venues.kraken.auth import Key
 from openmm.venues.kraken.connector import KrakenConnector
-from openmm.venues.kraken.rest import Rest, RoundTrip
+from openmm.venues.kraken.rest import Rest
+from openmm.venues.kraken.rest import RoundTrip as RoundTrip
 from openmm.venues.kraken.spec import Endpoints
 from openmm.venues.kraken.venue import CAPABILITIES as KRAKEN_CAPABILITIES
 from openmm.venues.kraken.venue import KrakenVenue

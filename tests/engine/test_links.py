@@ -11,7 +11,7 @@ import pytest
 from picows import WSListener
 
 from openmm._fast.feed import EventClock
-from openmm.engine import links
+from openmm.engine import host
 from openmm.engine.links import Link
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -37,8 +37,8 @@ async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 @pytest.mark.timeout(20)
 def test_silent_connection_is_lost_and_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links, "SILENT_AFTER_S", 0.05)
-    monkeypatch.setattr(links, "ANSWER_WITHIN_S", 0.05)
+    monkeypatch.setattr(host, "SILENT_AFTER_S", 0.05)
+    monkeypatch.setattr(host, "ANSWER_WITHIN_S", 0.05)
 
     async def run() -> tuple[int, int]:
         server = await asyncio.start_server(mute, "127.0.0.1", 0)

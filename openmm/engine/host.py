@@ -1,0 +1,81 @@
+"""What an engine takes of the world around it: time, connections, requests, the writer process.
+
+The defaults are a machine's: its clock, sockets, HTTP. A venue in this process on a virtual clock
+stands in for all of them at once (`openmm.testing.virtual`); the rest of the engine is the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from picows import WSListener, WSMsgType, ws_connect
+
+from openmm._fast.feed import EventClock, SocketTransport
+from openmm._fast.ports import Transport
+from openmm.venues.registry import RoundTrip
+
+# Connects and losses are logged in the bot's words; picows' own only when something is wrong.
+picows_log = logging.getLogger(f"{__name__}.picows")
+
+MESSAGE_BYTES_MAX = 16 << 20
+# A connection without a frame for so long is asked for one, and is lost without an answer in time.
+SILENT_AFTER_S = 5.0
+ANSWER_WITHIN_S = 5.0
+
+
+class Connection(Protocol):
+    """One open connection, as its link sees it. picows' transports are such."""
+
+    def send(self, msg_type: WSMsgType, message: bytes) -> None:
+        """Send one message."""
+        ...
+
+    def disconnect(self, graceful: bool = True) -> None:
+        """End it."""
+        ...
+
+    async def wait_disconnected(self) -> object:
+        """Wait until it has ended, whoever ended it."""
+        ...
+
+
+# Connect to an address with the listener that the second argument makes.
+Dial: TypeAlias = Callable[[str, Callable[[], WSListener]], Awaitable[Connection]]
+
+
+async def dial_socket(url: str, make: Callable[[], WSListener]) -> Connection:
+    """Connect a WebSocket."""
+    picows_log.setLevel(logging.WARNING)
+    transport, _ = await ws_connect(
+        lambda *_: make(),
+        url,
+        logger_name=picows_log,
+        max_frame_size=MESSAGE_BYTES_MAX,
+        websocket_handshake_timeout=5.0,
+        enable_auto_ping=True,
+        auto_ping_idle_timeout=SILENT_AFTER_S,
+        auto_ping_reply_timeout=ANSWER_WITHIN_S,
+    )
+    return transport
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The world around one engine.
+
+    Args:
+        clock: tells event time.
+        dial: opens connections.
+        round_trip: carries requests; None: HTTP.
+        transport: makes what live orders leave through.
+        writer: whether a writer process follows the tape; without one its owner has to.
+    """
+
+    clock: EventClock = field(default_factory=EventClock)
+    dial: Dial = dial_socket
+    round_trip: RoundTrip | None = None
+    transport: Callable[[], Transport] = SocketTransport
+    writer: bool = True
