@@ -75,6 +75,7 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.ports": HOT,
     "openmm._fast.pipeline": HOT,
     "openmm._fast.feed": HOT,
+    "openmm.engine.spin": HOT,
     "openmm.strategy.grid": HOT,
     "openmm.strategy.python": HOT,
     "openmm.venues.kraken.checksum": HOT,

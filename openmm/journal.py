@@ -416,7 +416,8 @@ class SampleRecord(NamedTuple):
 
 
 LEVELS_MAX = 32
-STAGES = 10
+STAGES = 12
+STAGES_ONCE = 10  # journals of before the stages `read` and `book`
 _LADDER = struct.Struct(f"<17q4i2iIi{4 * LEVELS_MAX}q8q2i")
 _INTENT = struct.Struct("<iiQqqiiq")
 _REFUSAL = struct.Struct("<iiQqqiiii16s16s")
@@ -540,12 +541,15 @@ def transition_source(record: TransitionRecord) -> str:
 
 def read_stamps(payload: bytes) -> tuple[int, ...]:
     """Parse REC_STAMPS: nanoseconds by `latency.Stage`; 0 or less was not measured."""
+    missing = STAGES - STAGES_ONCE
+    if len(payload) == _STAMPS.size - 8 * missing:
+        payload += bytes(8 * missing)
     return _unpack(_STAMPS, payload, "stamps")
 
 
 def stamps_record(stage_ns: tuple[int, ...] | list[int]) -> bytes:
-    """Encode REC_STAMPS."""
-    return _STAMPS.pack(*stage_ns)
+    """Encode REC_STAMPS; stages at the end that are not given were not measured."""
+    return _STAMPS.pack(*stage_ns, *(0,) * (STAGES - len(stage_ns)))
 
 
 def read_book(payload: bytes) -> BookRecord:

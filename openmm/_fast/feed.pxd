@@ -40,6 +40,7 @@ cdef class MarketListener(WSListener):
     cdef object on_slow                 # callable(bytes, recv_ns)
     cdef object on_connection           # callable(connected: bool)
     cdef object before                  # callable(bytes, recv_ns) ahead of the pipeline, or None
+    cdef bint late_ack                  # TCP_QUICKACK 0, again after each order
     cdef readonly WSTransport transport
     cdef readonly uint64_t oversize_count
 

@@ -2,8 +2,8 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 cpdef enum Stage:
-    STAGE_DECODE = 0        # listener entry -> book applied and verified
-    STAGE_SIGNAL = 1        # -> signals and reference
+    STAGE_DECODE = 0        # listener entry -> levels read and applied
+    STAGE_SIGNAL = 1        # book verified -> signals and reference
     STAGE_QUOTE = 2         # -> ladder
     STAGE_PLAN = 3          # -> actions
     STAGE_CHECK = 4         # -> approved
@@ -12,7 +12,9 @@ cpdef enum Stage:
     STAGE_WRITE = 7         # -> socket write returned
     STAGE_TICK_TO_ORDER = 8  # listener entry -> socket write returned
     STAGE_ACK = 9           # request written -> venue reply
-    STAGE_COUNT = 10
+    STAGE_READ = 10         # socket readable -> listener entry: recv(2) and frame parsing
+    STAGE_BOOK = 11         # levels applied -> book cut, its checksum compared, its state known
+    STAGE_COUNT = 12
 
 cdef enum:
     BUCKET_COUNT = 1024
@@ -52,6 +54,9 @@ cdef extern from * nogil:
     int64_t monotonic_ns "openmm_monotonic_ns"()
 
 cdef int64_t stamp_to_ns(int64_t counts) noexcept nogil
+# The loop marks each read of a hot socket; the listener takes the counts since, once a read.
+cdef void mark_read_c() noexcept nogil
+cdef int64_t take_read_c(int64_t stamp) noexcept nogil      # 0: not marked, or taken already
 
 cdef class Histogram:
     cdef uint64_t count
@@ -72,4 +77,6 @@ cdef class StageLatency:
     cdef Histogram write
     cdef Histogram tick_to_order
     cdef Histogram ack
+    cdef Histogram read
+    cdef Histogram book
     cdef void record_c(self, int stage, int64_t ns) noexcept nogil

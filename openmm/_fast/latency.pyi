@@ -14,7 +14,9 @@ class Stage(IntEnum):
     STAGE_WRITE = 7
     STAGE_TICK_TO_ORDER = 8
     STAGE_ACK = 9
-    STAGE_COUNT = 10
+    STAGE_READ = 10
+    STAGE_BOOK = 11
+    STAGE_COUNT = 12
 
 def calibrate(span_ns: int = ...) -> int: ...
 def stamp() -> int: ...

@@ -38,6 +38,22 @@ cdef int64_t stamp_to_ns(int64_t counts) noexcept nogil:
     return saturate(((<i128>counts) * (<i128>ratio)) >> RATIO_BITS)
 
 
+# When the loop began the read under way; 0 once a listener has taken it. One loop a process.
+cdef int64_t read_began = 0
+
+
+cdef void mark_read_c() noexcept nogil:
+    global read_began
+    read_began = stamp_c()
+
+
+cdef int64_t take_read_c(int64_t stamp) noexcept nogil:
+    global read_began
+    cdef int64_t began = read_began
+    read_began = 0
+    return stamp - began if began != 0 else 0
+
+
 cdef int64_t measure_c(int64_t span_ns) noexcept nogil:
     """Compare counter and monotonic clock over a span; returns the ratio."""
     cdef int64_t from_ns = monotonic_ns()
@@ -235,6 +251,8 @@ cdef class StageLatency:
         self.write = Histogram()
         self.tick_to_order = Histogram()
         self.ack = Histogram()
+        self.read = Histogram()
+        self.book = Histogram()
 
     cdef void record_c(self, int stage, int64_t ns) noexcept nogil:
         if stage == STAGE_DECODE:
@@ -257,6 +275,10 @@ cdef class StageLatency:
             self.tick_to_order.record_c(ns)
         elif stage == STAGE_ACK:
             self.ack.record_c(ns)
+        elif stage == STAGE_READ:
+            self.read.record_c(ns)
+        elif stage == STAGE_BOOK:
+            self.book.record_c(ns)
 
     # ---------------------------------------------------------------- Python face
 
@@ -286,6 +308,7 @@ cdef class StageLatency:
             Stage.STAGE_CHECK: self.check, Stage.STAGE_JOURNAL: self.journal,
             Stage.STAGE_ENCODE: self.encode, Stage.STAGE_WRITE: self.write,
             Stage.STAGE_TICK_TO_ORDER: self.tick_to_order, Stage.STAGE_ACK: self.ack,
+            Stage.STAGE_READ: self.read, Stage.STAGE_BOOK: self.book,
         }
 
 

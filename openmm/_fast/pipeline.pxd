@@ -80,6 +80,8 @@ cdef class Pipeline:
     cdef OutBatch batch
     cdef int32_t refused_reason[2][LEVELS_MAX + 1]   # last refusal journalled, by side and level
     cdef int64_t stamps[16]
+    cdef int64_t read_counts            # of the read that brought the frame; 0: not measured
+    cdef bint frame_decides             # the decision under way came of a frame
     # --- counters
     cdef readonly uint64_t decision_count
     cdef readonly uint64_t skipped_count
@@ -100,6 +102,7 @@ cdef class Pipeline:
         self, Feed feed, const char* data, Py_ssize_t n_bytes, int64_t recv_ns, int64_t stamp, bint last
     ) noexcept
     cdef Decision decide_c(self, Feed feed, int64_t now_ns, int64_t stamp) noexcept
+    cdef void tell_frame_c(self, int64_t stamp) noexcept nogil
     cdef int64_t worth_c(self, const Order* order, int64_t now_ns) noexcept nogil
     cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept
     cdef Decision send_c(self, int64_t now_ns, int64_t stamp) noexcept

@@ -18,8 +18,8 @@ from openmm._fast.checks cimport (
 )
 from openmm._fast.inventory cimport Inventory
 from openmm._fast.latency cimport (
-    STAGE_CHECK, STAGE_DECODE, STAGE_ENCODE, STAGE_JOURNAL, STAGE_PLAN, STAGE_QUOTE,
-    STAGE_SIGNAL, STAGE_TICK_TO_ORDER, STAGE_WRITE, StageLatency, stamp_c, stamp_to_ns,
+    STAGE_BOOK, STAGE_CHECK, STAGE_DECODE, STAGE_ENCODE, STAGE_JOURNAL, STAGE_PLAN, STAGE_QUOTE,
+    STAGE_READ, STAGE_SIGNAL, STAGE_TICK_TO_ORDER, STAGE_WRITE, StageLatency, stamp_c, stamp_to_ns,
 )
 from openmm._fast.orders cimport (
     EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_CANCEL_REJECTED, EV_REJECTED, TR_OK,
@@ -248,12 +248,16 @@ cdef class Pipeline:
         self.decision_count += 1
         self.stamps[0] = stamp
         self.stamps[1] = stamp_c()
+        self.frame_decides = feed is not None
+        self.stamps[9] = self.stamps[1]
+        if feed is not None and feed.decoder.applied_stamp > stamp:
+            self.stamps[9] = feed.decoder.applied_stamp
         if feed is not None and feed.dirty:
             self.refresh_c(feed, now_ns)
         self.reference.compute_c(now_ns)
         if self.settled_c(now_ns):
             self.skipped_count += 1
-            self.latency.record_c(STAGE_DECODE, between(stamp, self.stamps[1]))
+            self.tell_frame_c(stamp)
             self.last_decision = DECISION_SKIPPED
             return DECISION_SKIPPED
         self.forced = False
@@ -280,7 +284,7 @@ cdef class Pipeline:
         self.planner.plan_c(&self.ladder, self.table, now_ns)
         self.stamps[4] = stamp_c()
         if self.planner.count == 0:
-            self.latency.record_c(STAGE_DECODE, between(stamp, self.stamps[1]))
+            self.tell_frame_c(stamp)
             self.latency.record_c(STAGE_SIGNAL, between(self.stamps[1], self.stamps[2]))
             self.latency.record_c(STAGE_QUOTE, between(self.stamps[2], self.stamps[3]))
             self.latency.record_c(STAGE_PLAN, between(self.stamps[3], self.stamps[4]))
@@ -290,6 +294,14 @@ cdef class Pipeline:
         self.ladder_due = True
         self.last_decision = self.send_c(now_ns, stamp)
         return self.last_decision
+
+    cdef void tell_frame_c(self, int64_t stamp) noexcept nogil:
+        """Count the stages of a frame whose decision sent nothing."""
+        if self.frame_decides:
+            if self.read_counts:
+                self.latency.record_c(STAGE_READ, stamp_to_ns(self.read_counts))
+            self.latency.record_c(STAGE_DECODE, between(stamp, self.stamps[9]))
+            self.latency.record_c(STAGE_BOOK, between(self.stamps[9], self.stamps[1]))
 
     cdef int64_t worth_c(self, const Order* order, int64_t now_ns) noexcept nogil:
         """Return how far an order may stand off its wanted price before moving it pays, in ticks.
@@ -471,11 +483,12 @@ cdef class Pipeline:
                 self.amended_count += 1
             else:
                 self.cancel_count += 1
-        self.stamps[9] = between(stamp, self.stamps[1])
-        self.stamps[10] = between(stamp, self.stamps[8])
         cdef StampsRecord out
         memset(&out, 0, sizeof(StampsRecord))
-        out.stage_ns[<int>STAGE_DECODE] = self.stamps[9]
+        if self.frame_decides:
+            out.stage_ns[<int>STAGE_READ] = stamp_to_ns(self.read_counts)
+            out.stage_ns[<int>STAGE_DECODE] = between(stamp, self.stamps[9])
+            out.stage_ns[<int>STAGE_BOOK] = between(self.stamps[9], self.stamps[1])
         out.stage_ns[<int>STAGE_SIGNAL] = between(self.stamps[1], self.stamps[2])
         out.stage_ns[<int>STAGE_QUOTE] = between(self.stamps[2], self.stamps[3])
         out.stage_ns[<int>STAGE_PLAN] = between(self.stamps[3], self.stamps[4])
@@ -483,9 +496,10 @@ cdef class Pipeline:
         out.stage_ns[<int>STAGE_JOURNAL] = between(self.stamps[5], self.stamps[6])
         out.stage_ns[<int>STAGE_ENCODE] = between(self.stamps[6], self.stamps[7])
         out.stage_ns[<int>STAGE_WRITE] = between(self.stamps[7], self.stamps[8])
-        out.stage_ns[<int>STAGE_TICK_TO_ORDER] = self.stamps[10]
-        for i in range(STAGE_TICK_TO_ORDER + 1):
+        out.stage_ns[<int>STAGE_TICK_TO_ORDER] = between(stamp, self.stamps[8])
+        for i in range(STAGE_DECODE + 1, STAGE_TICK_TO_ORDER + 1):
             self.latency.record_c(i, out.stage_ns[i])
+        self.tell_frame_c(stamp)
         self.append_c(REC_STAMPS, self.feed.index, now_ns, &out, sizeof(StampsRecord))
         return DECISION_SENT
 
@@ -629,6 +643,7 @@ cdef class Pipeline:
         cdef uint64_t before = self.sent_count
         self.append_c(REC_TIMER, TIMER_WITHDRAW, now_ns, NULL, 0)
         self.manual_inputs_c(now_ns)
+        self.frame_decides = False
         self.stamps[0] = stamp_c()
         self.stamps[1] = self.stamps[0]
         self.stamps[2] = self.stamps[0]

@@ -30,6 +30,7 @@ cdef class Decoder:
     cdef Sink sink
     cdef int32_t touched                # instrument index of the last DECODED_BOOK / BROKEN
     cdef int64_t ts_ns                  # venue time of the last message
+    cdef int64_t applied_stamp          # when the last message's levels were in its book; 0: not told
     # Applies what it reads to the bound books; the pointer dies with the call.
     cdef Decoded decode_c(self, const char* data, Py_ssize_t n_bytes, int64_t recv_ns) noexcept nogil
 

@@ -48,7 +48,6 @@ def run(
 
     assert config.bot.run_dir is not None
     run_dir = RunDir(config.bot.run_dir, config.bot.name).make()
-    _pin(config.engine.cpu)
     secrets = (keys.key, keys.secret) if keys is not None else ()
     handler = start_log(run_dir.log, config.engine.log_level, secrets)
     if not json_:
@@ -77,18 +76,6 @@ def _keys(config: BotConfig) -> Keys | None:
     from openmm.config.secrets import load_keys
 
     return load_keys(config.quoted.label)
-
-
-def _pin(cpu: int | None) -> None:
-    """Keep the process on one core; tell when the machine does not have it."""
-    import os
-
-    if cpu is None:
-        return
-    try:
-        os.sched_setaffinity(0, {cpu})
-    except (OSError, AttributeError) as error:
-        sys.stderr.write(f"openmm: engine.cpu = {cpu} is not used: {error}\n")
 
 
 class Lines:

@@ -103,6 +103,13 @@ def _text(state: BotState, now_ns: int) -> str:
         f"fees {pnl['fees']:.4f}, drawdown {pnl['drawdown_ppm'] / 10_000:.3f}%",
         "fills": view["counters"]["filled"],
     }
+    for name in ("TICK_TO_ORDER", "ACK"):
+        if name in view["latency_ns"]:
+            span = view["latency_ns"][name]
+            lines[name.replace("_", " ").lower()] = (
+                f"p50 {span['p50_ns'] / 1000:.1f} us, p99 {span['p99_ns'] / 1000:.1f} us, "
+                f"max {span['max_ns'] / 1000:.1f} us of {span['sample_count']}"
+            )
     if view["incident"]:
         lines["incident"] = view["incident"]
     return head + "\n" + pairs(lines)

@@ -297,6 +297,10 @@ class Engine(Section):
     tape_size_bytes: Annotated[int, _bytes(1 << 20, 1 << 32)] = 16 << 20
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     cpu: Annotated[int, Field(ge=0, le=4095)] | None = None
+    busy_poll: bool = False
+    lock_memory: bool = False
+    keep_awake: bool = False
+    quickack: bool = True
 
 
 class Paper(Section):

@@ -15,6 +15,7 @@ from picows import WSListener, WSMsgType, ws_connect
 
 from openmm._fast.feed import EventClock, SocketTransport
 from openmm._fast.ports import Transport
+from openmm.engine.spin import heat
 from openmm.venues.registry import RoundTrip
 
 # Connects and losses are logged in the bot's words; picows' own only when something is wrong.
@@ -47,7 +48,7 @@ Dial: TypeAlias = Callable[[str, Callable[[], WSListener]], Awaitable[Connection
 
 
 async def dial_socket(url: str, make: Callable[[], WSListener]) -> Connection:
-    """Connect a WebSocket."""
+    """Connect a WebSocket; the engine's own loop reads it ahead of all else."""
     picows_log.setLevel(logging.WARNING)
     transport, _ = await ws_connect(
         lambda *_: make(),
@@ -59,6 +60,7 @@ async def dial_socket(url: str, make: Callable[[], WSListener]) -> Connection:
         auto_ping_idle_timeout=SILENT_AFTER_S,
         auto_ping_reply_timeout=ANSWER_WITHIN_S,
     )
+    heat(transport)
     return transport
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from openmm.config import BotConfig
 from openmm.engine.loop import EXIT_FAILED, Engine
+from openmm.engine.process import prepared
+from openmm.engine.spin import make_loop
 from openmm.strategy.quotes import Quoter
 from openmm.telemetry import TelemetrySnapshot
 from openmm.venues.connector import Keys
@@ -33,7 +35,9 @@ def run_bot(
         ConfigError: the configuration does not fit the venue.
         OpenMMError: the bot could not start; nothing was placed.
     """
-    return asyncio.run(_run(config, keys, duration_s, strategy, on_snapshot))
+    busy = config.engine.busy_poll
+    with prepared(config.engine), asyncio.Runner(loop_factory=lambda: make_loop(busy)) as runner:
+        return runner.run(_run(config, keys, duration_s, strategy, on_snapshot))
 
 
 async def _run(

@@ -13,6 +13,7 @@ from typing import Any, final
 from openmm import __version__, journal
 from openmm._fast.tape import Tape
 from openmm.config import BotConfig, default_run_dir
+from openmm.engine.process import unpin
 from openmm.engine.rundir import Lock, RunDir, lock_account, lock_bot
 from openmm.errors import JournalError
 from openmm.telemetry import TelemetryWriter
@@ -130,7 +131,7 @@ class SessionFiles:
 
     def _spawn_writer(self) -> subprocess.Popen[bytes]:
         with self._writer_log.open("ab") as output:
-            return subprocess.Popen(
+            writer = subprocess.Popen(
                 [
                     sys.executable, "-m", "openmm.writer",
                     "--tape", str(self.run_dir.tape),
@@ -141,6 +142,9 @@ class SessionFiles:
                 # Ctrl+C at a terminal reaches the whole group; the writer outlives the engine.
                 start_new_session=True,
             )  # fmt: skip
+        # It inherits our core, which is ours alone.
+        unpin(writer.pid)
+        return writer
 
     def _drain_left_tape(self) -> None:
         """Have the records written out that an engine left which died together with its writer."""

@@ -155,7 +155,7 @@ class Traffic:
         def make() -> MarketListener:
             return MarketListener(
                 ctx.tables.pipeline, feed, ctx.clock, self._ctx.safely(on_slow), on_connection,
-                before,
+                before, late_ack=not ctx.config.engine.quickack,
             )  # fmt: skip
 
         async def hello() -> Sequence[bytes]:

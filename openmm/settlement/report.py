@@ -28,8 +28,8 @@ from openmm.settlement.store import Store
 
 REPORT_FORMAT = 1
 STAGE_ORDER = (
-    "tick_to_order", "decode", "signal", "quote", "plan", "check", "journal", "encode", "write",
-    "ack",
+    "tick_to_order", "read", "decode", "book", "signal", "quote", "plan", "check", "journal",
+    "encode", "write", "ack",
 )  # fmt: skip
 _EXACT = Context(prec=60)
 

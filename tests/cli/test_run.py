@@ -142,6 +142,46 @@ def test_sigterm_stops_a_bot_in_order(file: Path, sim: dict[str, Any]) -> None:
     assert get(sim["rest"], "/sim/open-orders") == {}
 
 
+def test_second_signal_ends_a_stopping_bot_at_once(file: Path) -> None:
+    with venue("--seed", "12", "--fee-tier", "5") as (sim, its):
+        file.write_text(FILE.format(mode="live", **sim))
+        with running(file) as process:
+            assert process.stdout is not None
+            while "orders 3+3" not in process.stdout.readline():
+                assert process.poll() is None
+            # The venue stops answering: a clean stop has to wait for it.
+            its.send_signal(signal.SIGSTOP)
+            try:
+                os.kill(process.pid, signal.SIGINT)
+                with pytest.raises(subprocess.TimeoutExpired):
+                    process.wait(1)
+                os.kill(process.pid, signal.SIGINT)
+                assert process.wait(5) == 1
+            finally:
+                its.send_signal(signal.SIGCONT)
+        # What may be left is for the dead-man's switch, or for the next start.
+        with running(file, "--for", "1s") as process:
+            process.communicate(timeout=90)
+            assert process.returncode == 0
+        assert get(sim["rest"], "/sim/open-orders") == {}
+
+
+def test_busy_polling_bot_trades_and_stops_in_order(file: Path, sim: dict[str, Any]) -> None:
+    with file.open("a") as out:
+        out.write("[engine]\nbusy_poll = true\nlock_memory = true\nkeep_awake = true\n")
+        out.write("quickack = false\n")
+    with running(file) as process:
+        assert process.stdout is not None
+        while "orders 3+3" not in process.stdout.readline():
+            assert process.poll() is None
+        os.kill(process.pid, signal.SIGTERM)
+        process.communicate(timeout=90)
+        assert process.returncode == 0
+    assert get(sim["rest"], "/sim/open-orders") == {}
+    log = (file.parent / "runs" / "btc" / "log").read_text()
+    assert "asyncio's own loop runs" not in log
+
+
 def test_paper_bot_needs_no_keys_and_reaches_no_order_endpoint(
     file: Path, sim: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ CLOCK_READERS = frozenset(
         "openmm._fast.feed",
         "openmm._fast.latency",
         "openmm.engine.loop",
+        "openmm.engine.spin",  # bounds its spinning
         "openmm.engine.session",  # waits for the writer process to start and to end
     }
 )
@@ -80,8 +81,10 @@ CLOCK_NAMES_C = re.compile(
 )
 # Where everything may be caught: task boundaries; the socket write, where any failure is a send
 # that failed, kept in `last_error`; the call of a user's Python strategy, whose failure means that
-# nothing is quoted.
-CATCHERS = frozenset({"openmm.engine.loop", "openmm._fast.feed", "openmm.strategy.python"})
+# nothing is quoted; and the call of a read callback, whose failure goes to the loop's handler.
+CATCHERS = frozenset(
+    {"openmm.engine.loop", "openmm.engine.spin", "openmm._fast.feed", "openmm.strategy.python"}
+)
 
 MODULE_NAMES_BANNED = frozenset(
     ("exchange", "utils", "util", "helpers", "helper", "common", "misc", "manager")

@@ -33,6 +33,7 @@ from openmm._fast.book cimport (
     Book,
     BookBreak,
 )
+from openmm._fast.latency cimport stamp_c
 from openmm._fast.ports cimport (
     DECODED_BOOK,
     DECODED_BROKEN,
@@ -704,6 +705,7 @@ cdef inline Decoded finish_book(
     KrakenDecoder self, Bound* bound, Book book, const Frame* frame, int64_t recv_ns
 ) noexcept nogil:
     """Cut, compare the checksum, verify: after the last level of the message."""
+    self.applied_stamp = stamp_c()
     self.touched = bound.instrument_index
     self.ts_ns = frame.ts_ns
     tally(self, BOOK_UPDATES)
