@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
-EXAMPLE = "Example: openmm sim kraken --port 9100 --seed 7 --maker-fee 0%"
+EXAMPLE = (
+    "Examples: openmm sim kraken --port 9100 --seed 7 --maker-fee 0%; "
+    "with everything going wrong: openmm sim kraken --port 9100 --chaos 7; "
+    "with faults of your choice: openmm sim kraken --port 9100 --faults faults.toml"
+)
 
 app = typer.Typer(
     help="Run a simulated venue: real sockets, the venue's own protocol, checksums, signatures.",
@@ -68,6 +72,12 @@ def kraken(
     latency: Annotated[
         str, typer.Option(help="One way: 2ms, or 2ms+1ms with a mean jitter.")
     ] = "0ms",
+    faults: Annotated[
+        Path | None, typer.Option("--faults", help="A TOML file of what goes wrong, and when.")
+    ] = None,
+    chaos: Annotated[
+        int | None, typer.Option("--chaos", help="Let everything go wrong, drawn from this seed.")
+    ] = None,
     json_: Annotated[
         bool, typer.Option("--json", help="Errors as JSON; the start line is JSON always.")
     ] = False,
@@ -79,9 +89,17 @@ def kraken(
     venue's own view.
     """
     from openmm.cli.spans import decimal
+    from openmm.errors import ConfigError
+    from openmm.sim.faults import chaos as drawn
+    from openmm.sim.faults import load_script
     from openmm.sim.main import run
     from openmm.sim.options import SimOptions, parse_balances, parse_fee, parse_latency
 
+    if faults is not None and chaos is not None:
+        raise ConfigError("--chaos", chaos, "--faults or --chaos, not both")
+    if chaos is not None and chaos < 0:
+        raise ConfigError("--chaos", chaos, "0 or more")
+    script = drawn(chaos) if chaos is not None else load_script(faults) if faults else None
     latency_ns, jitter_ns = parse_latency(latency)
     options = SimOptions(
         venue="kraken",
@@ -102,6 +120,7 @@ def kraken(
         balances=parse_balances(balance or []),
         latency_ns=latency_ns,
         jitter_ns=jitter_ns,
+        faults=script,
         market=dict(_number(text) for text in market or []),
     )
     run(options)

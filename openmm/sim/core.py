@@ -254,6 +254,30 @@ class VenueCore:
         """Return the kernel of an instrument whose market is made here."""
         return self._books[instrument]
 
+    @property
+    def made_here(self) -> frozenset[str]:
+        """Return the instruments whose market is made here, not recorded or live."""
+        return frozenset(self._books)
+
+    def forget(self, order: OrderRecord) -> bool:
+        """Lose an open order without a word, as a venue should not; one with fills is kept.
+
+        Returns whether it is lost: it is then in no list of open or closed orders.
+        """
+        if not order.open or order.fills:
+            return False
+        holder = self._accounts[order.account]
+        self._kernel(order.instrument).cancel(order.number)
+        order.state, order.closed_ns = OrderState.CANCELLED, self.now_ns
+        del holder.live[order.number]
+        del self._orders[order.number]
+        del holder.by_venue_id[order.venue_order_id]
+        holder.by_client_id.get(order.client_id, [order]).remove(order)
+        holder.orders.remove(order)
+        self._rehold(holder, order)
+        self._book_changed(order.instrument, self.now_ns)
+        return True
+
     def recording(self, instrument: str) -> ReplayMatching:
         """Return the kernel of an instrument whose book is recorded or live."""
         return self._recorded[instrument]

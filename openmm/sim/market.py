@@ -107,6 +107,10 @@ class SyntheticMarket:
         """Return whether a volatile spell is on."""
         return self._volatile
 
+    def shock(self, share: float) -> None:
+        """Move the fair value by a share of itself, at once."""
+        self._log_fair += math.log1p(share)
+
     def skip(self, now_ns: int) -> None:
         """Pass over a halt."""
         self._fair_ns = max(self._fair_ns, now_ns)

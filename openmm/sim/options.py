@@ -12,6 +12,7 @@ from pathlib import Path
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
 from openmm.sim.accounts import TIERS
+from openmm.sim.faults import FaultScript
 from openmm.venues.kraken.dialect_text import FEE_TIERS
 
 DEMO_KEY = "openmm-simulator-demo-key"
@@ -85,6 +86,7 @@ class SimOptions:
     market: Mapping[str, float] = field(default_factory=dict)
     events_first: bool = False
     post_only_accepted: bool = False
+    faults: FaultScript | None = None
 
     def __post_init__(self) -> None:
         self._check("venue", self.venue, self.venue == "kraken", "kraken")

@@ -1,11 +1,14 @@
-"""The simulated venue in memory: a byte pipe on a virtual clock, and paper trading over it.
+"""The simulated venue's end of a connection: bytes in, bytes out, each after its delay, or not.
 
-No socket, no clock: the caller says what time it is. A seed reproduces every run exactly.
+No socket, no clock: the caller says what time it is. A seed reproduces every run exactly. Sockets
+(`sim/server.py`), a venue in this process and paper trading all go through here.
 """
 
 from __future__ import annotations
 
 import base64
+import heapq
+import itertools
 from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
@@ -15,10 +18,16 @@ from openmm.errors import ProtocolError
 from openmm.instrument import Instrument
 from openmm.sim.accounts import TIERS
 from openmm.sim.core import VenueCore
+from openmm.sim.faults import Rule
 from openmm.sim.options import DEMO_KEY, DEMO_SECRET
 from openmm.sim.replay import RecordedFeed
+from openmm.sim.strikes import Strikes
+from openmm.venues.counterpart import OrderRecord
+from openmm.venues.kraken import dialect_faults
 from openmm.venues.kraken.dialect import KrakenGateway
 from openmm.venues.kraken.dialect_rest import KrakenRest
+
+FOREVER_NS = 1 << 62
 
 
 class DelayLine:
@@ -38,9 +47,17 @@ class DelayLine:
         self._last_ns = max(self._last_ns, now_ns + span_ns)
         return self._last_ns
 
+    def stall(self, until_ns: int) -> None:
+        """Let nothing arrive before a moment."""
+        self._last_ns = max(self._last_ns, until_ns)
+
 
 class Pipe:
-    """Join a dialect session to a client: bytes in, bytes out, each after its delay."""
+    """Join a dialect session to a client: bytes in, bytes out, each after its delay.
+
+    Args:
+        strikes: the faults of the venue; they strike here what passes.
+    """
 
     def __init__(
         self,
@@ -49,51 +66,234 @@ class Pipe:
         now_ns: int,
         latency_ns: int = 0,
         jitter_ns: int = 0,
-        seed: int = 0,
+        seed: int | str = 0,
+        strikes: Strikes | None = None,
     ) -> None:
         self.gateway = gateway
         self.session = gateway.connect(now_ns, private)
+        self.fallen = False  # the venue's side has ended the connection
+        self._strikes = strikes
         self._inward = DelayLine(f"in:{seed}", latency_ns, jitter_ns)
         self._outward = DelayLine(f"out:{seed}", latency_ns, jitter_ns)
         self._going: deque[tuple[int, bytes]] = deque()
         self._coming: deque[tuple[int, bytes]] = deque()
+        self._deaf_ns = 0  # nothing passes either way before this
+        # Messages of the venue that it sends only later: (when, order, frame, number as made).
+        self._held: list[tuple[int, int, bytes, int]] = []
+        self._order = itertools.count()
+        self._sent: dict[str, int] = {}  # sequence numbers told, by channel
+        self._late: bytes | None = None  # a request that was struck already
+        self._fill_late_ns = 0
         self._leave(self.session.poll(now_ns), now_ns)
 
     def send(self, frame: bytes, now_ns: int) -> None:
         """Send a client frame; it reaches the venue after its delay."""
         self._going.append((self._inward.due_ns(now_ns), frame))
 
+    def next_ns(self, now_ns: int) -> int | None:
+        """Return when a message on its way arrives at either end, None for none.
+
+        What the venue does by itself comes on top (`core.next_ns`).
+        """
+        due = [line[0][0] for line in (self._going, self._coming) if line]
+        if self._held:
+            due.append(self._held[0][0])
+        if not due:
+            return None
+        return max(min(due), self._deaf_ns if self._deaf_ns > now_ns else 0)
+
+    def is_deaf(self, now_ns: int) -> bool:
+        """Whether the connection is half open: up, but nothing passes."""
+        return now_ns < self._deaf_ns
+
     def step(self, now_ns: int) -> None:
         """Let time pass to `now_ns` at the venue: what has reached it by then is carried out."""
-        while self._going and self._going[0][0] <= now_ns:
-            due_ns, frame = self._going.popleft()
+        while self._going and self._going[0][0] <= now_ns and not self.fallen:
+            due_ns, frame = self._going[0]
             self._pass(due_ns)
-            self._leave(self.session.on_client_frame(frame, due_ns), due_ns)
+            if self.is_deaf(now_ns):
+                break
+            self._going.popleft()
+            if self._strikes is None:
+                self._leave(self.session.on_client_frame(frame, due_ns), due_ns)
+            else:
+                self._arrive(frame, due_ns)
         self._pass(now_ns)
 
     def receive(self, now_ns: int) -> list[bytes]:
         """Let time pass to `now_ns`; return what has reached the client by then, in order."""
         self.step(now_ns)
-        arrived = []
+        arrived: list[bytes] = []
+        if self.is_deaf(now_ns):
+            return arrived
         while self._coming and self._coming[0][0] <= now_ns:
             arrived.append(self._coming.popleft()[1])
         return arrived
 
     def _pass(self, now_ns: int) -> None:
         """Let the venue move to a time; what it sends leaves when it is made."""
-        core = self.session.core
+        core, strikes = self.session.core, self._strikes
         while (due_ns := core.next_ns()) is not None and due_ns <= now_ns:
+            if strikes is not None:
+                strikes.advance(due_ns)
             core.advance(due_ns)
             self._leave(self.session.poll(due_ns), due_ns)
+        if strikes is not None:
+            strikes.advance(now_ns)
         core.advance(now_ns)
         self._leave(self.session.poll(now_ns), now_ns)
+        while self._held and self._held[0][0] <= now_ns:
+            due_ns, _, frame, sequence = heapq.heappop(self._held)
+            self._depart(frame, due_ns, sequence)
 
     def _leave(self, frames: list[bytes], now_ns: int) -> None:
-        self._coming.extend((self._outward.due_ns(now_ns), frame) for frame in frames)
+        if self._strikes is None or not self._strikes.armed:
+            self._coming.extend((self._outward.due_ns(now_ns), frame) for frame in frames)
+            return
+        for frame in frames:
+            self._say(self._strikes, frame, now_ns)
 
     def close(self) -> None:
         """End the session; what is on its way is lost."""
-        self.gateway.drop(self.session)
+        self.fallen = True
+        self._going.clear()
+        self._coming.clear()
+        self._held.clear()
+        if self.session in self.gateway.sessions:
+            self.gateway.drop(self.session)
+
+    # ---- faults
+
+    def _say(self, strikes: Strikes, frame: bytes, now_ns: int) -> None:
+        """Send a message of the venue, unless a fault strikes it."""
+        if self.fallen:
+            return
+        kind = dialect_faults.kind_of_message(frame)
+        rule = strikes.strike(kind, now_ns)
+        if rule is None:
+            late_ns = self._fill_late_ns if kind == "executions" and b'"trade"' in frame else 0
+            if late_ns:
+                self._hold(frame, now_ns + late_ns, 0)
+            else:
+                self._depart(frame, now_ns)
+            return
+        match rule.kind:
+            case "late":
+                self._outward.stall(now_ns + rule.by_ns)
+                self._depart(frame, now_ns)
+            case "lost":
+                if rule.seen:
+                    self._number(kind, frame)
+            case "doubled":
+                sequence = self._number(kind, frame)
+                self._depart(frame, now_ns, sequence)
+                self._depart(frame, now_ns, sequence if rule.seen else 0)
+            case "reordered":
+                sequence = self._number(kind, frame) if rule.seen else 0
+                self._hold(frame, now_ns + rule.by_ns, sequence)
+            case "garbled":
+                self._depart(dialect_faults.garbled(self._numbered(kind, frame)), now_ns, -1)
+            case "checksum":
+                self._depart(dialect_faults.wrong_checksum(frame), now_ns)
+            case "lie":
+                self._depart(dialect_faults.lying(frame, rule.amount), now_ns)
+            case "closed":
+                self.close()
+            case "half_open":
+                self._go_deaf(rule, now_ns)
+                self._depart(frame, now_ns)
+
+    def _hold(self, frame: bytes, until_ns: int, sequence: int) -> None:
+        heapq.heappush(self._held, (until_ns, next(self._order), frame, sequence))
+
+    def _depart(self, frame: bytes, now_ns: int, sequence: int = 0) -> None:
+        """Put a message on the wire; the venue numbers it now unless it has a number (-1: none)."""
+        if sequence >= 0:
+            frame = self._numbered(dialect_faults.kind_of_message(frame), frame, sequence)
+        self._coming.append((self._outward.due_ns(now_ns), frame))
+
+    def _numbered(self, kind: str, frame: bytes, sequence: int = 0) -> bytes:
+        sequence = sequence or self._number(kind, frame)
+        return dialect_faults.numbered(frame, sequence) if sequence else frame
+
+    def _number(self, kind: str, frame: bytes) -> int:
+        """Take the next sequence number of a channel, 0 if its messages have none."""
+        if kind not in dialect_faults.NUMBERED:
+            return 0
+        made = dialect_faults.number_of(frame)
+        if made:
+            self._sent[kind] = made = self._sent.get(kind, made - 1) + 1
+        return made
+
+    def _go_deaf(self, rule: Rule, now_ns: int) -> None:
+        self._deaf_ns = max(self._deaf_ns, now_ns + (rule.for_ns or FOREVER_NS - now_ns))
+
+    def _arrive(self, frame: bytes, now_ns: int) -> None:
+        """Carry out a request, unless a fault strikes it."""
+        strikes = self._strikes
+        assert strikes is not None
+        again, self._late = frame is self._late, None
+        kind = dialect_faults.kind_of_request(frame)
+        rule = None if again else strikes.strike(kind, now_ns)
+        if rule is None:
+            self._carry_out(frame, now_ns)
+            return
+        match rule.kind:
+            case "late":
+                # Everything behind it waits too.
+                later_ns = now_ns + rule.by_ns
+                self._inward.stall(later_ns)
+                self._going = deque((max(at, later_ns), one) for at, one in self._going)
+                self._going.appendleft((later_ns, frame))
+                self._late = frame
+            case "lost":
+                pass
+            case "doubled":
+                self._carry_out(frame, now_ns)
+                self._carry_out(frame, now_ns)
+            case "closed":
+                if rule.after:
+                    self.session.on_client_frame(frame, now_ns)
+                self.close()
+            case "half_open":
+                self._go_deaf(rule, now_ns)
+                self._going.appendleft((now_ns, frame))
+                self._late = frame
+            case "refused":
+                self._refuse(frame, rule, now_ns)
+            case "forget":
+                self._carry_out(frame, now_ns)
+                for order in self._named(frame)[:1]:
+                    strikes.core.forget(order)
+            case "fill":
+                self._fill(strikes, frame, rule, now_ns)
+
+    def _carry_out(self, frame: bytes, now_ns: int) -> None:
+        self._leave(self.session.on_client_frame(frame, now_ns), now_ns)
+
+    def _refuse(self, frame: bytes, rule: Rule, now_ns: int) -> None:
+        """Answer with an error, whether the venue has acted or not."""
+        if rule.after:
+            replies = self.session.on_client_frame(frame, now_ns)
+            told = [one for one in replies if dialect_faults.kind_of_message(one)[:4] != "ack."]
+            self._leave(told, now_ns)
+        self._leave([dialect_faults.refusal(frame, rule.text, now_ns)], now_ns)
+
+    def _named(self, frame: bytes) -> list[OrderRecord]:
+        account = self.session.account
+        if account is None:
+            return []
+        return dialect_faults.orders_named(self.session.core, account, frame)
+
+    def _fill(self, strikes: Strikes, frame: bytes, rule: Rule, now_ns: int) -> None:
+        """Let the market take part of an order at the moment its cancel or amend arrives."""
+        for order in self._named(frame)[:1]:
+            # Its report leaves late: after the answer to the request, even after its end.
+            self._fill_late_ns = rule.by_ns
+            strikes.fill(order, rule.share_ppm, now_ns)
+            self._leave(self.session.poll(now_ns), now_ns)
+            self._fill_late_ns = 0
+        self._carry_out(frame, now_ns)
 
 
 class PaperVenue:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import errno
-from collections import deque
-from collections.abc import Callable
 from decimal import Decimal
 from types import TracebackType
 from typing import Self
@@ -23,11 +21,13 @@ from openmm.clock import Clock, RealClock
 from openmm.errors import ConfigError
 from openmm.sim.accounts import NS, TIERS
 from openmm.sim.core import VenueCore
+from openmm.sim.faults import FaultScript
 from openmm.sim.market import SyntheticMarket, market_options
 from openmm.sim.options import PAIRS, SimOptions
-from openmm.sim.pipe import DelayLine
+from openmm.sim.pipe import DelayLine, Pipe
 from openmm.sim.replay import Flow, ReplayDriver, read_capture
-from openmm.venues.kraken.dialect import DialectOptions, KrakenGateway, KrakenSession
+from openmm.sim.strikes import Strikes, rest_answer
+from openmm.venues.kraken.dialect import DialectOptions, KrakenGateway
 from openmm.venues.kraken.dialect_rest import KrakenRest
 
 STEP_S = 0.002
@@ -85,108 +85,79 @@ def described(options: SimOptions, instrument: str) -> dict[str, object]:
         "fee_tier": options.fee_tier,
         "maker_fee_ppm": maker_ppm,
         "taker_fee_ppm": taker_ppm,
+        "chaos": options.faults.seed if options.faults and options.faults.drawn else None,
         "latency_ns": options.latency_ns,
         "jitter_ns": options.jitter_ns,
         "api_key": options.api_key,
     }
 
 
-class _Way:
-    """One direction of a link: what enters leaves in order, each after its latency."""
-
-    def __init__(self, server: SimServer, way: str, leave: Callable[[bytes], None]) -> None:
-        self._server = server
-        self._line = server.delay(way)
-        self._leave = leave
-        self._queue: deque[tuple[int, bytes]] = deque()
-
-    def enter(self, frame: bytes) -> None:
-        """Take a message; without latency it leaves at once."""
-        now_ns = self._server.now_ns()
-        due_ns = self._line.due_ns(now_ns)
-        if due_ns <= now_ns and not self._queue:
-            self._leave(frame)
-            return
-        self._queue.append((due_ns, frame))
-        if len(self._queue) == 1:
-            self._wait(due_ns - now_ns)
-
-    def _wait(self, span_ns: int) -> None:
-        asyncio.get_running_loop().call_later(max(0, span_ns) / NS, self._pump)
-
-    def _pump(self) -> None:
-        while self._queue and self._queue[0][0] <= self._server.now_ns():
-            self._leave(self._queue.popleft()[1])
-        if self._queue:
-            self._wait(self._queue[0][0] - self._server.now_ns())
-
-
 class _Socket(WSListener):
-    """One connection: frames to the session, messages back, each after its latency."""
+    """One connection: its frames go into a pipe, what comes out of the pipe goes to its client."""
 
     def __init__(self, server: SimServer, private: bool) -> None:
         self.server = server
         self.private = private
-        self.session: KrakenSession | None = None
+        self.pipe: Pipe | None = None
         self.transport: WSTransport | None = None
-        self._inward = _Way(server, "in", self._take)
-        self._outward = _Way(server, "out", self._send)
+        self._wake: asyncio.TimerHandle | None = None
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Open the session; its status message goes out at once."""
         self.transport = transport
-        self.session = self.server.gateway.connect(self.server.now_ns(), self.private)
+        self.pipe = self.server.pipe(self.private)
         self.server.sockets.append(self)
         self.flush()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Hand a request over, after its latency."""
+        if self.pipe is None:
+            return
+        now_ns = self.server.now_ns()
         if frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code(), frame.get_close_message())
             transport.disconnect()
+        elif frame.msg_type == WSMsgType.PING:
+            # A half-open connection answers nothing at all.
+            if not self.pipe.is_deaf(now_ns):
+                transport.send_pong(frame.get_payload_as_bytes())
         elif frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY):
-            self._inward.enter(frame.get_payload_as_bytes())
+            self.pipe.send(frame.get_payload_as_bytes(), now_ns)
+            self.flush()
+            self.server.flush()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """End the session; orders and the dead man's switch live on."""
-        if self.session is not None:
-            self.server.gateway.drop(self.session)
+        if self.pipe is not None:
+            self.pipe.close()
             self.server.sockets.remove(self)
-        self.session = None
-
-    def _take(self, frame: bytes) -> None:
-        if self.session is None or self.transport is None:
-            return
-        now_ns = self.server.now_ns()
-        gateway = self.server.gateway
-        if gateway.take_fault("drop"):
-            self.transport.disconnect(False)
-            return
-        self.server.core.advance(now_ns)
-        answers = self.session.on_client_frame(frame, now_ns)
-        if gateway.take_fault("drop_reply"):
-            self.transport.disconnect(False)
-        else:
-            self._leave(answers)
-        self.server.flush()
+        self.pipe = None
 
     def flush(self) -> None:
-        """Send what waits."""
-        if self.session is None or self.transport is None:
+        """Send what has passed the pipe by now."""
+        pipe, transport = self.pipe, self.transport
+        if pipe is None or transport is None:
             return
         now_ns = self.server.now_ns()
-        self._leave(self.session.poll(now_ns))
-        if now_ns - self.session.last_frame_ns > IDLE_NS and not self.session.subscribed:
-            self.transport.send_close(WSCloseCode.OK, b"idle")
-            self.transport.disconnect()
+        for frame in pipe.receive(now_ns):
+            transport.send(WSMsgType.TEXT, frame)
+        session = pipe.session
+        if pipe.fallen:
+            transport.disconnect(False)
+        elif now_ns - session.last_frame_ns > IDLE_NS and not session.subscribed:
+            transport.send_close(WSCloseCode.OK, b"idle")
+            transport.disconnect()
+        else:
+            self._wait(pipe.next_ns(now_ns), now_ns)
 
-    def _leave(self, frames: list[bytes]) -> None:
-        for frame in frames:
-            self._outward.enter(frame)
-
-    def _send(self, frame: bytes) -> None:
-        if self.transport is not None and self.session is not None:
-            self.transport.send(WSMsgType.TEXT, frame)
+    def _wait(self, due_ns: int | None, now_ns: int) -> None:
+        """Flush again when the next message arrives at an end of the pipe."""
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        if due_ns is not None:
+            span_s = min(IDLE_NS, max(0, due_ns - now_ns)) / NS
+            self._wake = asyncio.get_running_loop().call_later(span_s, self.flush)
 
 
 class SimServer:
@@ -204,6 +175,9 @@ class SimServer:
             self.core, options.seed, DialectOptions(events_first=options.events_first)
         )
         self.rest = KrakenRest(self.gateway)
+        script = options.faults or FaultScript(())
+        self.strikes = Strikes(script, self.core, self.gateway, self._clock.now_ns())
+        self.rest.on_fault = self.strikes.add_told
         self.sockets: list[_Socket] = []
         self._servers: list[asyncio.Server] = []
         self._runner: web.AppRunner | None = None
@@ -217,11 +191,14 @@ class SimServer:
         """Return the clock's time."""
         return self._clock.now_ns()
 
-    def delay(self, way: str) -> DelayLine:
-        """Make a link's latency, seeded by its number."""
+    def pipe(self, private: bool) -> Pipe:
+        """Make the venue's end of a connection; its latency is seeded by its number."""
         self._links += 1
-        seed = f"{way}:{self.options.seed}:{self._links}"
-        return DelayLine(seed, self.options.latency_ns, self.options.jitter_ns)
+        options = self.options
+        return Pipe(
+            self.gateway, private, self.now_ns(), options.latency_ns, options.jitter_ns,
+            f"{options.seed}:{self._links}", self.strikes,
+        )  # fmt: skip
 
     def flush(self) -> None:
         """Send what waits on every connection."""
@@ -266,27 +243,42 @@ class SimServer:
         def socket(request: WSUpgradeRequest) -> _Socket | None:
             return _Socket(self, private) if request.path == b"/v2" else None
 
-        server = await ws_create_server(socket, self.options.host, port)
+        # Pings are answered by the socket's own code: a half-open one does not.
+        server = await ws_create_server(socket, self.options.host, port, enable_auto_pong=False)
         self._servers.append(server)
         bound: int = server.sockets[0].getsockname()[1]
         return bound
 
     async def _answer(self, request: web.Request) -> web.Response:
         body = await request.read()
-        if self.options.latency_ns or self.options.jitter_ns:
+        options = self.options
+        if options.latency_ns or options.jitter_ns:
+            self._links += 1
+            line = DelayLine(
+                f"rest:{options.seed}:{self._links}", options.latency_ns, options.jitter_ns
+            )
             now_ns = self.now_ns()
-            await asyncio.sleep((self.delay("rest").due_ns(now_ns) - now_ns) / NS)
+            await asyncio.sleep((line.due_ns(now_ns) - now_ns) / NS)
         now_ns = self.now_ns()
+        self.strikes.advance(now_ns)
         self.core.advance(now_ns)
-        status, text = self.rest.answer(
-            request.method, request.raw_path, request.headers, body, now_ns
+        told = rest_answer(
+            self.strikes, self.rest, request.method, request.raw_path, request.headers, body, now_ns
         )
         self.flush()
-        return web.Response(status=status, body=text, content_type="application/json")
+        if told.delay_ns:
+            await asyncio.sleep(told.delay_ns / NS)
+        if told.lost and request.transport is not None:
+            request.transport.abort()
+        return web.Response(
+            status=told.status or 500, body=told.body, content_type="application/json"
+        )
 
     async def _run(self) -> None:
         while True:
-            self.core.advance(self.now_ns())
+            now_ns = self.now_ns()
+            self.strikes.advance(now_ns)
+            self.core.advance(now_ns)
             self.flush()
             await asyncio.sleep(STEP_S)
 

@@ -1,75 +1,239 @@
 """A whole bot against a simulated venue, in memory, on a virtual clock.
 
-The real decoder, pipeline, slow path, encoder and connector; the simulated venue's core and
-dialect; bytes both ways, no socket, no clock. A seed reproduces a run exactly and ten minutes of
-market pass in seconds. What the asyncio loop does with sockets and timers, this does in a plain
-loop.
+The engine is the real one, its asyncio side too: only sockets, HTTP, the machine's clock and the
+writer process are replaced (`engine/host.py`). The venue is the simulator's core and dialect behind
+its pipes, with its faults. A seed reproduces a session exactly and an hour of market passes in a
+minute or less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import Any, final
+from urllib.parse import urlsplit
 
-from msgspec.structs import replace
+from picows import WSListener, WSMsgType
 
-from openmm import journal
-from openmm._fast.book import BookState
-from openmm._fast.ports import Decoded, MemoryTransport
-from openmm._fast.tape import Record, Tape
-from openmm.clock import ManualClock
-from openmm.config import BotConfig, check_with_instrument
-from openmm.engine import wiring
-from openmm.engine.step import CancelStray, QueryOrders, Request, Resubscribe, Step, StepConfig
-from openmm.errors import OpenMMError
-from openmm.events import Event
-from openmm.instrument import Instrument
+from openmm._fast.feed import EventClock, MarketListener, PrivateListener
+from openmm._fast.ports import MemoryTransport
+from openmm._fast.tape import TapeReader
+from openmm.config import BotConfig
+from openmm.engine import host
+from openmm.engine.loop import Engine
+from openmm.engine.rundir import RunDir
+from openmm.engine.step import Step
+from openmm.engine.wiring import Tables
+from openmm.errors import TransportError
+from openmm.journal import JournalRecord
 from openmm.sim.core import VenueCore
+from openmm.sim.faults import FaultScript
 from openmm.sim.options import SimOptions
 from openmm.sim.pipe import Pipe
 from openmm.sim.server import build_core
-from openmm.venues import registry
-from openmm.venues.connector import Connector, Keys
+from openmm.sim.strikes import Strikes, rest_answer
+from openmm.testing.clockwork import NS, VirtualLoop
+from openmm.venues.connector import Keys
 from openmm.venues.kraken.dialect import KrakenGateway
 from openmm.venues.kraken.dialect_rest import KrakenRest
 
-START_NS = 1_750_000_000_000_000_000
-STEP_NS = 5_000_000
-TIMER_NS = 50_000_000
-
-T = TypeVar("T")
+START_NS = 1_750_000_000 * NS
+# The venue looks at its timers at least this often.
+VENUE_STEP_NS = 100_000_000
+READ_EVERY_S = 0.25
+READ_RECORDS = 4096
+HTTP_TIMEOUT_NS = 10 * NS
 
 
 @final
-class _RoundTrip:
-    """Answer the connector's REST requests from the simulated venue."""
+class _Connection:
+    """One connection of the engine to the venue in this process."""
 
-    def __init__(self, rest: KrakenRest, core: VenueCore, clock: ManualClock) -> None:
-        self._rest, self._core, self._clock = rest, core, clock
+    def __init__(self, venue: MemoryVenue, private: bool, listener: WSListener) -> None:
+        assert isinstance(listener, MarketListener | PrivateListener), listener
+        self.private = private
+        self.pipe = venue.pipe(private)
+        self._venue = venue
+        self._listener = listener
+        self._ended = venue.loop.create_future()
+        self._heard_ns = venue.now_ns
+        self._ending = False
+        self._watch()
+
+    def open(self) -> None:
+        """Tell the listener."""
+        self._listener.on_ws_connected(None)
+        self._venue.orders.set_live(True) if self.private else None
+
+    def send(self, msg_type: WSMsgType, message: bytes) -> None:
+        """Send one message to the venue."""
+        if not self._ending:
+            self.pipe.send(message, self._venue.now_ns)
+            self._venue.wake()
+
+    def disconnect(self, graceful: bool = True) -> None:
+        """End it, in the loop's next turn, as a socket would."""
+        if self._ending:
+            return
+        self._ending = True
+        if self.private:
+            self._venue.orders.set_live(False)
+        self._venue.loop.call_soon(self._end)
+
+    async def wait_disconnected(self) -> None:
+        """Wait for its end."""
+        await asyncio.shield(self._ended)
+
+    def deliver(self, now_ns: int) -> None:
+        """Hand what has arrived to the listener."""
+        frames = self.pipe.receive(now_ns)
+        if frames:
+            self._heard_ns = now_ns
+        for index, frame in enumerate(frames):
+            if self._ending:
+                return
+            if isinstance(self._listener, MarketListener):
+                self._listener.deliver(frame, index == len(frames) - 1)
+            else:
+                self._listener.deliver(frame)
+        if self.pipe.fallen:
+            self.disconnect(False)
+
+    def _watch(self) -> None:
+        """Ask a silent connection for a sign of life; without one it is lost."""
+        if self._ending:
+            return
+        silent_ns = self._venue.now_ns - self._heard_ns
+        if silent_ns > host.SILENT_AFTER_S * NS and not self.pipe.is_deaf(self._venue.now_ns):
+            self._heard_ns = self._venue.now_ns
+        elif silent_ns > (host.SILENT_AFTER_S + host.ANSWER_WITHIN_S) * NS:
+            self.disconnect(False)
+            return
+        self._venue.loop.call_later(1.0, self._watch)
+
+    def _end(self) -> None:
+        self.pipe.close()
+        self._venue.connections.remove(self)
+        if not self._ended.done():
+            self._ended.set_result(None)
+        self._listener.on_ws_disconnected(None)
+
+
+@final
+class MemoryVenue:
+    """A simulated venue in this process: connections, orders and requests of one engine.
+
+    Args:
+        options: of the venue; latency applies both ways.
+        loop: what both run on.
+    """
+
+    def __init__(self, options: SimOptions, loop: VirtualLoop, clock: EventClock) -> None:
+        self.loop = loop
+        self.core: VenueCore = build_core(options, START_NS)
+        self.gateway = KrakenGateway(self.core, options.seed)
+        self.strikes = Strikes(
+            options.faults or FaultScript(()), self.core, self.gateway, clock.now_ns()
+        )
+        self.orders = MemoryTransport(self._on_orders)
+        self.orders.set_live(False)
+        self.connections: list[_Connection] = []
+        self._options = options
+        self._clock = clock
+        self._rest = KrakenRest(self.gateway)
+        self._links = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._due_ns = 0
+        self._turn()
+
+    @property
+    def now_ns(self) -> int:
+        """The clock's time."""
+        return self._clock.now_ns()
+
+    def pipe(self, private: bool) -> Pipe:
+        """Make the venue's end of a connection."""
+        self._links += 1
+        options = self._options
+        return Pipe(
+            self.gateway, private, self.now_ns, options.latency_ns, options.jitter_ns,
+            f"{options.seed}:{self._links}", self.strikes,
+        )  # fmt: skip
+
+    # ---- what an engine asks of its host
+
+    async def dial(self, url: str, make: Callable[[], WSListener]) -> host.Connection:
+        """Connect; the address tells which side of the venue."""
+        await asyncio.sleep(2 * self._options.latency_ns / NS)
+        made = _Connection(self, urlsplit(url).path == "/private", make())
+        self.connections.append(made)
+        made.open()
+        self.wake()
+        return made
+
+    def _on_orders(self, messages: list[bytes]) -> None:
+        for one in self.connections:
+            if one.private:
+                for message in messages:
+                    one.send(WSMsgType.TEXT, message)
 
     async def __call__(
         self, verb: str, base: str, path: str, query: str, body: bytes, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
+        """Carry one request and its reply."""
+        await asyncio.sleep(self._options.latency_ns / NS)
+        now_ns = self.now_ns
+        self.strikes.advance(now_ns)
+        self.core.advance(now_ns)
         target = f"{path}?{query}" if query else path
-        now_ns = self._clock.now_ns()
-        self._core.advance(now_ns)
-        return self._rest.answer(verb, target, headers, body, now_ns)
+        told = rest_answer(self.strikes, self._rest, verb, target, headers, body, now_ns)
+        self.wake()
+        span_ns = told.delay_ns + self._options.latency_ns
+        await asyncio.sleep(min(span_ns, HTTP_TIMEOUT_NS) / NS)
+        if told.lost or span_ns > HTTP_TIMEOUT_NS:
+            raise TransportError(
+                f"{base}{path}: no answer", venue="kraken", code="transport", retryable=True
+            )
+        return told.status, told.body
 
     async def close(self) -> None:
         """Nothing is held."""
 
+    # ---- time
 
-def _now(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that never really waits."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]
-    work.close()
-    raise OpenMMError("a request of the in-memory venue did not finish at once")
+    def wake(self) -> None:
+        """Look anew at what is due next."""
+        if self._timer is not None and self._next_ns() < self._due_ns:
+            self._timer.cancel()
+            self._schedule()
+
+    def _next_ns(self) -> int:
+        now_ns = self.now_ns
+        due = [now_ns + VENUE_STEP_NS]
+        for at_ns in (self.core.next_ns(), self.strikes.next_ns()):
+            if at_ns is not None:
+                due.append(at_ns)
+        for one in self.connections:
+            if (at_ns := one.pipe.next_ns(now_ns)) is not None:
+                due.append(at_ns)
+        return min(due)
+
+    def _schedule(self) -> None:
+        self._due_ns = max(self._next_ns(), self.now_ns)
+        self._timer = self.loop.call_at_ns(self._due_ns, self._turn)
+
+    def _turn(self) -> None:
+        """Let the venue live up to now, and what it sent arrive."""
+        self._timer = None
+        now_ns = self.now_ns
+        self.strikes.advance(now_ns)
+        self.core.advance(now_ns)
+        for one in list(self.connections):
+            one.deliver(now_ns)
+        self._schedule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,214 +254,142 @@ class VirtualBot:
     """One bot and its venue.
 
     Args:
-        config: of the bot; the endpoints in it are not used.
-        sim: of the venue; latency applies both ways.
-        tape_path: where the ring lies; None: in memory, nothing is kept.
+        config: of the bot; its endpoints and folder are replaced.
+        sim: of the venue, its faults included.
+        folder: where the session's files go.
+        on_record: takes every record of the tape, in order; without it they stand in `records`.
     """
 
     def __init__(
-        self, config: BotConfig, sim: SimOptions, *, tape: Tape | None = None,
-        tape_path: Path | None = None,
+        self, config: BotConfig, sim: SimOptions, folder: Path, *,
+        on_record: Callable[[JournalRecord], None] | None = None,
     ) -> None:  # fmt: skip
-        self.config = config
-        self.clock = ManualClock(START_NS)
-        self.core = build_core(sim, START_NS)
-        self.account = self.core.account_of(sim.api_key)
-        self.gateway = KrakenGateway(self.core, sim.seed)
-        round_trip = _RoundTrip(KrakenRest(self.gateway), self.core, self.clock)
-        keys = Keys(sim.api_key, sim.api_secret)
-        self.connector: Connector = registry.connector(
-            config.quoted, keys, clock=self.clock, round_trip=round_trip
+        bot = config.bot.model_copy(update={"run_dir": folder})
+        venues = tuple(
+            one.model_copy(update={"endpoints": one.endpoints.model_copy(update=ENDPOINTS)})
+            for one in config.venue
         )
-        rest = self.connector.rest()
-        name = config.quoted.pair
-        instrument = _now(rest.instruments([name]))[name]
-        fees = _now(rest.fees(instrument))
-        self.instrument: Instrument = replace(
-            instrument, maker_fee_ppm=fees.maker_ppm, taker_fee_ppm=fees.taker_ppm
-        )
-        check_with_instrument(config, self.instrument)
-        self._mid_ticks = self.instrument.floor_ticks(_now(rest.mid(self.instrument)))
-        self.tape = tape or Tape(tape_path, size_bytes=1 << 26, follow=tape_path is not None)
-        latency = {"latency_ns": sim.latency_ns, "jitter_ns": sim.jitter_ns}
-        self.public = Pipe(self.gateway, False, START_NS, seed=sim.seed, **latency)
-        self.private = Pipe(self.gateway, True, START_NS, seed=sim.seed + 1, **latency)
-        encoder = self.connector.order_encoder(
-            self.instrument, bot=config.bot.name, session_s=START_NS // 10**9
-        )
-        self.tables = wiring.make_tables(
-            config, [self.instrument], [self.connector], self.connector,
-            mid_ticks=self._mid_ticks, tape=self.tape, encoder=encoder,
-            transport=MemoryTransport(self._send),
-        )  # fmt: skip
-        self.step = Step(
-            self.tables.pipeline, self.tables.feeds, self.instrument, self.tables.monitor,
-            self.connector,
-            StepConfig(
-                ack_timeout_ns=config.risk.ack_timeout_ns,
-                feed_age_ns_max=config.risk.max_message_age_ns,
+        self.config = config.model_copy(update={"bot": bot, "venue": venues})
+        self.clock = EventClock()
+        self.loop = VirtualLoop(self.clock, START_NS)
+        self.venue = MemoryVenue(sim, self.loop, self.clock)
+        self.core = self.venue.core
+        account = self.core.account_of(sim.api_key)
+        assert account is not None, "a venue opens the account of its options"
+        self.account = account
+        self.engine = Engine(
+            self.config,
+            keys=Keys(sim.api_key, sim.api_secret),
+            host=host.Host(
+                clock=self.clock, dial=self.venue.dial, round_trip=self.venue,
+                transport=lambda: self.venue.orders, writer=False,
             ),
         )  # fmt: skip
+        self.records: list[JournalRecord] = []
         self.samples: list[Sample] = []
-        self.requests: list[Request] = []
-        self.on_step: Callable[[VirtualBot], None] | None = None
-        self._timer_ns = START_NS
-        self._sample_ns = START_NS
-        self._record(Record.REC_SESSION, self._session())
-        self._record(Record.REC_INSTRUMENT, journal.instrument_record(self.instrument))
-        opening = _now(rest.balances())
-        self.step.set_opening(
-            {asset: opening[asset] for asset in (self.instrument.base, self.instrument.quote)},
-            START_NS,
-        )
-        self.tables.pipeline.set_inputs(clock_offset_ns=0)
-        self.connector.set_token(_now(rest.token()))
-        for message in self.connector.subscribe_market(self.instrument, config.quoted.depth):
-            self.public.send(message, START_NS)
-        for message in self.connector.subscribe_private():
-            self.private.send(message, START_NS)
+        self.exit_code: int | None = None
+        self._on_record = on_record or self.records.append
+        self._tape = RunDir(folder, config.bot.name).tape
+        self._reader: TapeReader | None = None
+        self._follower: asyncio.Task[None] | None = None
 
-    def _session(self) -> bytes:
-        return journal.session_record(
-            journal.SessionRecord(
-                session_id="virtual", bot=self.config.bot.name, mode=self.config.bot.mode,
-                venue=self.config.quoted.label, instrument=self.instrument.name, build="test",
-                started_ns=START_NS, config=self.config.model_dump(mode="json"),
-                seeds={"mid_ticks": self._mid_ticks},
-            )
-        )  # fmt: skip
+    @property
+    def tables(self) -> Tables:
+        """The engine's compiled tables."""
+        return self.engine.tables
 
-    def _record(self, kind: Record, data: bytes) -> None:
-        self.tables.pipeline.append(kind, 0, self.clock.now_ns(), data)
+    @property
+    def step(self) -> Step:
+        """The engine's slow path."""
+        return self.engine.step
 
-    def _send(self, messages: list[bytes]) -> None:
-        for message in messages:
-            self.private.send(message, self.clock.now_ns())
+    @property
+    def now_ns(self) -> int:
+        """Virtual UTC."""
+        return self.clock.now_ns()
 
     # ------------------------------------------------------------------ run
 
-    def start(self, within_ns: int = 5_000_000_000) -> None:
-        """Let time pass until book and private stream are ready, then begin to quote."""
-        deadline_ns = self.clock.now_ns() + within_ns
-        while not self._ready():
-            if self.clock.now_ns() > deadline_ns:
-                raise OpenMMError("the virtual bot is not ready in time")
-            self._pass(STEP_NS)
-        now_ns = self.clock.now_ns()
-        self._handle(self.step.private_restored(now_ns))
-        self._handle(self.step.start(now_ns))
-
-    def _ready(self) -> bool:
-        verified = self.tables.pipeline.feed.book.state is BookState.BOOK_VERIFIED
-        return verified and self.connector.private_ready()
+    def start(self) -> None:
+        """Start the engine: it connects, and quotes when this returns."""
+        self._follower = self.loop.create_task(self._follow())
+        self.loop.run_until_complete(self.engine.start())
 
     def run(self, seconds: float) -> None:
         """Let so much virtual time pass."""
-        end_ns = self.clock.now_ns() + int(seconds * 1e9)
-        while self.clock.now_ns() < end_ns:
-            self._pass(STEP_NS)
+        self.loop.run_until_complete(self._sampled(seconds))
 
-    def stop(self, within_ns: int = 10_000_000_000) -> None:
-        """Cancel everything and wait for the proof of every order.
+    def stop(self) -> int:
+        """Stop the engine and return its exit code: 0 when all is proven, 3 after a halt."""
+        self.exit_code = self.loop.run_until_complete(self.engine.stop("virtual end"))
+        assert self._follower is not None, "stopped before it started"
+        self._follower.cancel()
+        self._read()
+        self.loop.run_until_complete(asyncio.gather(self._follower, return_exceptions=True))
+        self.loop.close()
+        return self.exit_code
 
-        Raises:
-            OpenMMError: an order is still not proven gone.
-        """
-        self._handle(self.step.stop(self.clock.now_ns()))
-        deadline_ns = self.clock.now_ns() + within_ns
-        while self.tables.pipeline.table.live_count:
-            if self.clock.now_ns() > deadline_ns:
-                raise OpenMMError(f"not proven gone: {self.tables.pipeline.table.live()}")
-            self._pass(STEP_NS)
-        self._pass(1_000_000_000)
-        self._record(
-            Record.REC_END,
-            journal.end_record(
-                journal.EndRecord(
-                    "virtual end", self.clock.now_ns(), len(self.open_orders()),
-                    self.step.counter_values(),
-                )
-            ),
-        )  # fmt: skip
+    async def _sampled(self, seconds: float) -> None:
+        end = self.loop.time() + seconds
+        while (left := end - self.loop.time()) > 0:
+            await asyncio.sleep(min(1.0, left))
+            self._sample()
 
-    def _pass(self, span_ns: int) -> None:
-        self.clock.advance(span_ns)
-        now_ns = self.clock.now_ns()
-        pipeline, feed = self.tables.pipeline, self.tables.pipeline.feed
-        frames = self.public.receive(now_ns)
-        for index, frame in enumerate(frames):
-            decoded = pipeline.on_frame(feed, frame, now_ns, index == len(frames) - 1)
-            if decoded in (Decoded.DECODED_SLOW, Decoded.DECODED_BROKEN):
-                self._events(self.connector.read_public(frame, now_ns))
-        for frame in self.private.receive(now_ns):
-            self._record(Record.REC_FRAME, self.connector.redact(frame))
-            self._events(self.connector.read_private(frame, now_ns))
-        if now_ns - self._timer_ns >= TIMER_NS:
-            self._timer_ns = now_ns
-            self._handle(self.step.on_timer(now_ns))
-        if now_ns - self._sample_ns >= 1_000_000_000:
-            self._sample_ns = now_ns
-            self._sample(now_ns)
-        if self.on_step is not None:
-            self.on_step(self)
-
-    def _sample(self, now_ns: int) -> None:
+    def _sample(self) -> None:
         pipeline = self.tables.pipeline
         driver = self.core.drivers[0] if self.core.drivers else None
         self.samples.append(
             Sample(
-                now_ns, pipeline.inventory.q_lots or 0, pipeline.ladder_parts()["half_uticks"],
+                self.now_ns, pipeline.inventory.q_lots or 0, pipeline.ladder_parts()["half_uticks"],
                 pipeline.feed.signals.sigma_uticks or 0, pipeline.reference.price_uticks or 0,
                 pipeline.table.live_count, bool(getattr(driver, "volatile", False)),
             )
         )  # fmt: skip
 
-    def _events(self, events: Sequence[Event]) -> None:
-        if events:
-            self._handle(self.step.on_events(events, self.clock.now_ns()))
+    async def _follow(self) -> None:
+        """Stand in for the writer process: take what is on the tape, and give the room back."""
+        while True:
+            self._read()
+            await asyncio.sleep(READ_EVERY_S)
 
-    def _handle(self, requests: Sequence[Request]) -> None:
-        self.requests += requests
-        now_ns = self.clock.now_ns()
-        rest = self.connector.rest()
-        for request in requests:
-            match request:
-                case Resubscribe():
-                    for message in self.connector.resubscribe_book(
-                        self.instrument, self.config.quoted.depth
-                    ):
-                        self.public.send(message, now_ns)
-                case QueryOrders():
-                    table = self.tables.pipeline.table
-                    known = [order for order in map(table.get, request.seqs) if order is not None]
-                    found = _now(
-                        rest.find_orders(
-                            [self.connector.client_id(order.seq) for order in known],
-                            [order.venue_id for order in known if order.venue_id],
-                        )
-                    )
-                    self._handle(self.step.on_query(request.seqs, found, now_ns, now_ns))
-                case CancelStray():
-                    _now(rest.cancel(request.venue_order_ids))
+    def _read(self) -> None:
+        if self._reader is None:
+            if not self._tape.exists():
+                return
+            self._reader = TapeReader(str(self._tape))
+            self._reader.attach()
+        for record in self._chunks(self._reader):
+            self._on_record(record)
+        self._reader.beat()
+
+    @staticmethod
+    def _chunks(reader: TapeReader) -> Iterator[JournalRecord]:
+        while chunk := reader.read(READ_RECORDS):
+            for one in chunk:
+                yield JournalRecord(*one)
 
     # ------------------------------------------------------------------ the venue's word
 
-    def open_orders(self) -> Sequence[object]:
+    def open_orders(self) -> list[object]:
         """Return what the venue holds open for the account."""
-        assert self.account is not None
-        return self.core.open_orders(self.account)
+        return list(self.core.open_orders(self.account))
 
     def statement(self) -> dict[str, Any]:
         """Return the venue's own statement."""
-        assert self.account is not None
         return self.core.statement(self.account)
 
     def differences(self) -> dict[str, tuple[Decimal, Decimal]]:
         """Return assets whose balance at the venue is not as booked: {asset: (ours, theirs)}."""
-        balances = _now(self.connector.rest().balances())
-        ours = self.step.expected()
-        return {
-            asset: (amount, balances.get(asset, Decimal(0)))
-            for asset, amount in ours.items()
-            if amount != balances.get(asset, Decimal(0))
+        theirs = {
+            asset: Decimal(told["closing"]) for asset, told in self.statement()["assets"].items()
         }
+        return {
+            asset: (amount, theirs.get(asset, Decimal(0)))
+            for asset, amount in self.step.expected().items()
+            if amount != theirs.get(asset, Decimal(0))
+        }
+
+
+ENDPOINTS = {
+    "ws": "ws://127.0.0.1/public", "ws_auth": "ws://127.0.0.1/private", "rest": "http://127.0.0.1",
+}  # fmt: skip

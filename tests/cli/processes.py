@@ -33,10 +33,15 @@ def venue(*args: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
 
 
 def get(rest: str, path: str) -> Any:
+    return json.loads(ask(rest, path)[1])
+
+
+def ask(rest: str, path: str, method: str = "GET") -> tuple[int, bytes]:
     address = urlsplit(rest)
     assert address.hostname is not None
     line = HTTPConnection(address.hostname, address.port, timeout=10)
-    line.request("GET", path)
-    body = json.loads(line.getresponse().read())
+    line.request(method, path)
+    reply = line.getresponse()
+    body = reply.read()
     line.close()
-    return body
+    return reply.status, body

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from openmm.cli.main import main
-from tests.cli.processes import get, venue
+from tests.cli.processes import ask, get, venue
 
 
 def test_venue_tells_where_it_is_and_ends_cleanly() -> None:
@@ -35,6 +35,27 @@ def test_recording_is_served_with_added_flow(shared: Path) -> None:
     assert process.returncode == 0
 
 
+def test_venue_with_faults_takes_more_of_them(tmp_path: Path) -> None:
+    script = tmp_path / "faults.toml"
+    script.write_text('[[fault]]\nkind = "status"\non = "rest.Time"\ncode = 503\n')
+    with venue("--faults", str(script)) as (told, process):
+        assert [ask(told["rest"], "/0/public/Time")[0] for _ in range(2)] == [503, 200]
+        rule = "/sim/fault?kind=status&on=rest.Time&code=502"
+        assert ask(told["rest"], rule, "POST") == (200, b'{"added": "status"}')
+        assert [ask(told["rest"], "/0/public/Time")[0] for _ in range(2)] == [502, 200]
+        status, body = ask(told["rest"], "/sim/fault?kind=rain", "POST")
+        assert status == 400
+        assert b"one of late, lost" in body
+    assert process.returncode == 0
+
+
+def test_venue_draws_its_faults_from_a_seed() -> None:
+    with venue("--chaos", "3") as (told, process):
+        assert told["chaos"] == 3
+        get(told["rest"], "/sim/statement")
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [
@@ -47,6 +68,9 @@ def test_recording_is_served_with_added_flow(shared: Path) -> None:
         (["--flow", "1"], "only together with replay"),
         (["--tier", "gold"], "pro"),
         (["--host", "0.0.0.0"], "loopback"),
+        (["--faults", "none.toml"], "a file that can be read"),
+        (["--chaos", "-1"], "0 or more"),
+        (["--chaos", "1", "--faults", "none.toml"], "not both"),
     ],
 )
 def test_bad_option_is_refused_before_any_port_opens(

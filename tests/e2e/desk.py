@@ -18,6 +18,7 @@ from openmm._fast.matching import Tif
 from openmm._fast.orders import OrderState
 from openmm._fast.units import BookSide, Side
 from openmm.journal import Journal, JournalRecord
+from openmm.sim.faults import parse_rule
 from openmm.sim.options import SimOptions
 from openmm.sim.server import SimServer
 
@@ -164,6 +165,10 @@ class Desk:
         taker = Side.SELL if side is Side.BUY else Side.BUY
         core.market_submit(pair, taker, price, lots, Tif.IOC, self.server.now_ns())
         self.server.flush()
+
+    def fault(self, **rule: object) -> None:
+        """Let one more fault strike: a rule as a script would have it."""
+        self.server.strikes.add(parse_rule(rule), self.server.now_ns())
 
     def sockets(self, *, private: bool) -> list[Any]:
         """Return the venue's ends of the bot's connections."""

@@ -74,7 +74,7 @@ async def disturbed(folder: Path) -> Session:
             before = engine._traffic.links[-1].connect_count  # type: ignore[union-attr]
             return lambda: engine._traffic.links[-1].connect_count > before  # type: ignore[union-attr]
 
-        await disturb("checksum", lambda: server.gateway.faults.append("checksum"), broken_again())
+        await disturb("checksum", lambda: desk.fault(kind="checksum"), broken_again())
         await disturb("garbage", lambda: desk.say(GARBAGE), broken_again())
         told = engine.step.counters.unrecognised
         await disturb(
@@ -92,18 +92,25 @@ async def disturbed(folder: Path) -> Session:
         await disturb("public", lambda: cut(False, Side.SELL), broken_again())
         await disturb("private", lambda: cut(True, Side.BUY), reconnected())
         await disturb(
-            "lost reply", lambda: server.gateway.faults.append("drop_reply"), reconnected()
+            "lost reply",
+            lambda: desk.fault(kind="closed", on="order", when="after"),
+            reconnected(),
         )
-        await disturb("lost request", lambda: server.gateway.faults.append("drop"), reconnected())
-        await disturb("sequence", lambda: server.gateway.faults.append("sequence"), reconnected())
+        await disturb(
+            "lost request",
+            lambda: desk.fault(kind="closed", on="order", when="before"),
+            reconnected(),
+        )
+        await disturb(
+            "sequence", lambda: desk.fault(kind="lost", on="executions", seen=True), reconnected()
+        )
         desk.mark("mode")
         server.core.set_mode(SystemMode.CANCEL_ONLY, server.now_ns())
         await desk.until(lambda: not desk.venue_orders(), "no order while the venue takes none")
         server.core.set_mode(SystemMode.ONLINE, server.now_ns())
         await desk.until_quoting()
         desk.mark("silence")
-        (deaf,) = desk.sockets(private=False)
-        deaf._outward.enter = lambda _frame: None
+        desk.fault(kind="half_open", on="book")
         await desk.until(broken_again(), "silence noticed")
         await desk.until_quoting()
         desk.mark("end")

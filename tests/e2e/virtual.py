@@ -1,14 +1,15 @@
-"""A bot on a virtual clock whose tape is read back as a journal, for the tests of this folder."""
+"""A bot on a virtual clock, for the tests of this folder."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from openmm._fast.tape import TapeReader
 from openmm.config import BotConfig, parse
 from openmm.journal import JournalRecord
+from openmm.sim.faults import FaultScript
 from openmm.sim.options import SimOptions
 from openmm.testing.virtual import VirtualBot
 
@@ -43,22 +44,17 @@ def config(**risk: Any) -> BotConfig:
     )  # fmt: skip
 
 
-def bot(folder: Path, seed: int = 3, **risk: Any) -> VirtualBot:
-    """Make a bot with a tape in a folder; not started."""
+def bot(
+    folder: Path, seed: int = 3, *, faults: FaultScript | None = None,
+    on_record: Callable[[JournalRecord], None] | None = None, **risk: Any,
+) -> VirtualBot:  # fmt: skip
+    """Make a bot with its files in a folder; not started."""
     return VirtualBot(
         config(**risk),
         SimOptions(
             seed=seed, maker_fee_ppm=0, taker_fee_ppm=1000, latency_ns=2_000_000,
-            jitter_ns=500_000, balances={"BTC": Decimal(1), "USD": Decimal(60_000)},
+            jitter_ns=500_000, balances={"BTC": Decimal(1), "USD": Decimal(60_000)}, faults=faults,
         ),
-        tape_path=folder / "tape",
+        folder,
+        on_record=on_record,
     )  # fmt: skip
-
-
-def records(folder: Path) -> list[JournalRecord]:
-    """Read everything on the tape."""
-    reader = TapeReader(str(folder / "tape"))
-    found: list[JournalRecord] = []
-    while chunk := reader.read(10_000):
-        found += [JournalRecord(*one) for one in chunk]
-    return found

@@ -284,7 +284,9 @@ async def test_the_socket_drops_as_asked_and_the_order_lives_on() -> None:
         bid, _ = await best(rest)
         async with client(server.ws_auth_url) as private:
             await private.ask("subscribe", {"channel": "executions", "token": token})
-            assert (await rest.post("/sim/fault?add=drop_reply"))["waiting"] == ["drop_reply"]
+            assert (await rest.post("/sim/fault?kind=closed&on=add&when=after")) == {
+                "added": "closed"
+            }
             order = {
                 "order_type": "limit",
                 "side": "buy",

@@ -48,7 +48,7 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class DialectOptions:
-    """Choices where the venue's behaviour is not settled, and faults."""
+    """Choices where the venue's behaviour is not settled."""
 
     events_first: bool = False  # executions before the reply that caused them
     batch_cancel_2024: bool = False  # `orders_cancelled` at top level, no `result`
@@ -91,7 +91,6 @@ class KrakenGateway:
         self.nonces: dict[int, int] = {}
         self.rest_levels: dict[int, tuple[int, int]] = {}  # account: (level, time)
         self._rng = Random(f"tokens:{seed}")
-        self.faults: deque[str] = deque()
         core.listen(self)
 
     def connect(self, now_ns: int, private: bool) -> KrakenSession:
@@ -111,6 +110,12 @@ class KrakenGateway:
         token = "".join(self._rng.choices(letters, k=43))
         self.tokens[token] = Token(account, now_ns + self.options.token_life_ns)
         return token
+
+    def expire_tokens(self) -> None:
+        """Let no token count any more, also those in use."""
+        self.tokens.clear()
+        for session in self.sessions:
+            session.forget_tokens()
 
     def publisher(self, instrument: str, depth: int) -> BookPublisher:
         """Return the publisher of a book at a depth, fresh if nobody reads it."""
@@ -156,7 +161,7 @@ class KrakenGateway:
                 continue
             message = book.update(ts_ns)
             if message is not None:
-                self._broadcast(name, depth, self._spoiled(message))
+                self._broadcast(name, depth, message)
         self._quote(instrument, ts_ns)
 
     def _quote(self, instrument: str, ts_ns: int) -> None:
@@ -167,7 +172,7 @@ class KrakenGateway:
     def on_recorded(self, instrument: str, channel: str, frame: bytes, ts_ns: int) -> None:
         """Send a recorded message as it is to the readers it was made for."""
         if channel == "book":
-            self._broadcast(instrument, self.core.recorded_depth(instrument), self._spoiled(frame))
+            self._broadcast(instrument, self.core.recorded_depth(instrument), frame)
             return
         for session in self.sessions:
             if instrument in session.channels[channel]:
@@ -177,22 +182,6 @@ class KrakenGateway:
         for session in self.sessions:
             if session.channels["book"].get(instrument) == depth:
                 session.push(message)
-
-    def take_fault(self, kind: str) -> bool:
-        """Whether a fault of this kind is next; it is then used up."""
-        if self.faults and self.faults[0] == kind:
-            self.faults.popleft()
-            return True
-        return False
-
-    def _spoiled(self, message: bytes) -> bytes:
-        """Apply a waiting `checksum` fault to a book message."""
-        if not self.take_fault("checksum"):
-            return message
-        head, mark, tail = message.partition(b'"checksum":')
-        digits = tail.split(b",", 1)[0]
-        wrong = str((int(digits) + 1) % 2**32).encode()
-        return head + mark + wrong + tail[len(digits) :]
 
     def on_mode(self, mode: SystemMode, ts_ns: int) -> None:
         """Tell every session the trading mode."""
@@ -252,6 +241,15 @@ class KrakenSession:
         self.push_status()
 
     @property
+    def account(self) -> int | None:
+        """The account whose token was used here."""
+        return next(iter(self._used.values()), None)
+
+    def forget_tokens(self) -> None:
+        """Take requests with the tokens used so far no more; subscriptions live on."""
+        self._used.clear()
+
+    @property
     def subscribed(self) -> bool:
         """Whether anything is subscribed to that keeps the connection up."""
         if self.private:
@@ -274,8 +272,6 @@ class KrakenSession:
 
     def poll(self, now_ns: int) -> list[bytes]:
         """Return queued messages, or a heartbeat after a second of silence."""
-        if self._alive and self.gateway.take_fault("text_frame"):
-            self.push(b"proxy restarting")
         if not self._queue:
             if not self._alive or now_ns - self._last_sent_ns < HEARTBEAT_NS:
                 return []
@@ -310,7 +306,7 @@ class KrakenSession:
         if isinstance(req_id, bool) or not isinstance(req_id, int):
             req_id = None
         reply = Reply(method if isinstance(method, str) else "", req_id, time_text(now_ns))
-        if self._too_fast(now_ns) or self.gateway.take_fault("rate_text"):
+        if self._too_fast(now_ns):
             return [b'{"Error":"Exceeded msg rate"}']
         if not isinstance(message, dict) or not isinstance(method, str):
             reply.failed("Malformed request", now_ns)
@@ -551,8 +547,6 @@ class KrakenSession:
             level_milli = self.core.rate_milli(order.account, order.instrument, ts_ns)
             extra = f',"ratecount":{level_milli / 1000:g}'
         row = execution(self.core, order, change, fill, ts_ns, extra)
-        if self.gateway.take_fault("sequence"):
-            subscription.next()
         self.push(
             f'{{"channel":"executions","type":"update","data":[{row}],'
             f'"sequence":{subscription.next()}}}'.encode()

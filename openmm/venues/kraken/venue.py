@@ -246,9 +246,22 @@ class KrakenVenue:
         await self._loaded()
         found: list[OrderUpdated] = []
         for start in range(0, len(venue_order_ids), QUERY_IDS_MAX):
-            part = ",".join(venue_order_ids[start : start + QUERY_IDS_MAX])
-            found += self._orders(as_object(await self.rest.private("QueryOrders", {"txid": part})))
+            found += await self._query(venue_order_ids[start : start + QUERY_IDS_MAX])
         return found
+
+    async def _query(self, venue_order_ids: Sequence[str]) -> list[OrderUpdated]:
+        """Look up as many as one call takes: one id it does not know makes it refuse them all."""
+        txid = ",".join(venue_order_ids)
+        try:
+            return self._orders(as_object(await self.rest.private("QueryOrders", {"txid": txid})))
+        except VenueRejected as error:
+            if error.code != Code.UNKNOWN_ORDER:
+                raise
+        if len(venue_order_ids) == 1:
+            return []
+        half = len(venue_order_ids) // 2
+        first = await self._query(venue_order_ids[:half])
+        return first + await self._query(venue_order_ids[half:])
 
     async def get_order(
         self, *, client_id: str = "", venue_order_id: str = ""

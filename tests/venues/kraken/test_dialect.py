@@ -329,24 +329,3 @@ def test_switches_of_unsettled_behaviour_do_what_they_say() -> None:
     assert line.raw(b'{"method":"ping"}') == [{"Error": "Exceeded msg rate"}]
     venue.wait(1)
     assert line.raw(b'{"method":"ping"}')[0]["method"] == "pong"
-
-
-def test_faults_spoil_a_checksum_a_sequence_and_send_plain_text() -> None:
-    venue = Venue()
-    venue.market(BUY, "1000.0", "1")
-    public, private = venue.connect(private=False), venue.connect()
-    public.one("subscribe", channel="book", symbol=["BTC/USD"])
-    book = ReaderBook(10)
-    book.apply(public.seen[-1])
-    venue.gateway.faults.append("checksum")
-    venue.market(BUY, "1001.0", "1")
-    (update,) = public.poll()
-    book.apply(update)
-    assert book.checksum() != update["data"][0]["checksum"]
-    private.one("subscribe", channel="executions")
-    venue.gateway.faults.append("sequence")
-    private.add("buy", 900.0, 0.5)
-    numbers = [m["sequence"] for m in private.seen if m.get("channel") == "executions"]
-    assert numbers == [1, 3, 4]
-    venue.gateway.faults.append("text_frame")
-    assert b"proxy restarting" in public.session.poll(venue.now_ns)

@@ -204,7 +204,10 @@ def test_own_paths_set_modes_and_faults_and_refuse_others() -> None:
     assert status == 200
     assert venue.get("/0/public/SystemStatus")["result"]["status"] == "maintenance"
     assert venue.http.answer("POST", "/sim/mode?set=lunch", {}, b"", T0)[0] == 400
-    assert venue.http.answer("POST", "/sim/fault?add=rain", {}, b"", T0)[0] == 400
+    assert venue.http.answer("POST", "/sim/fault?kind=tokens", {}, b"", T0)[0] == 400
+    venue.http.on_fault = lambda told, now_ns: f"{told['kind']} {now_ns - T0}"
+    told = venue.http.answer("POST", "/sim/fault?kind=tokens", {}, b"", T0 + 5)
+    assert told == (200, b'{"added": "tokens 5"}')
     assert venue.http.answer("GET", "/sim/other", {}, b"", T0)[0] == 400
     for account in ("9", "x", "-1"):
         answer = venue.http.answer("GET", f"/sim/statement?account={account}", {}, b"", T0)

@@ -227,6 +227,17 @@ async def test_order_ids_are_asked_for_fifty_at_a_time() -> None:
 
 
 @pytest.mark.asyncio
+async def test_one_unknown_id_does_not_hide_the_others() -> None:
+    def answer(asked: dict[str, str]) -> Any:
+        return "EOrder:Unknown order" if "O3" in asked["txid"].split(",") else {}
+
+    venue, answers = recorded(QueryOrders=answer)
+    assert await venue.query_orders([f"O{i}" for i in range(8)]) == []
+    told = [asked["txid"] for name, asked in answers.asked if name == "QueryOrders"]
+    assert told[1:] == ["O0,O1,O2,O3", "O0,O1", "O2,O3", "O2", "O3", "O4,O5,O6,O7"]
+
+
+@pytest.mark.asyncio
 async def test_fees_without_a_maker_table_hold_for_both() -> None:
     venue, _ = recorded(TradeVolume={"fees": {"XXBTZUSD": {"fee": "0.2600"}}})
     assert await venue.get_fees("BTC/USD") == Fees(2600, 2600)
