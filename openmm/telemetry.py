@@ -32,7 +32,7 @@ from msgspec import Struct
 
 from openmm.errors import TelemetryError
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"OMMPAGE\0"
 MISSING = -(1 << 63)  # "no value", as in the kernels
 
@@ -65,6 +65,7 @@ class VenuePage(NamedTuple):
     break_count: int
     message_count: int
     mid_uticks: int
+    basis_uticks: int  # lasting gap to the others' price, taken off before they are compared
     weight_ppm: int
     verdict: int  # _fast.reference.SourceVerdict
 
@@ -206,7 +207,7 @@ _WIDE = (
 )  # fmt: skip
 # field, most rows, struct of a row
 _TABLES = (
-    ("venues", VENUES_MAX, "16s10q", VenuePage),
+    ("venues", VENUES_MAX, "16s11q", VenuePage),
     ("own_bids", LEVELS_MAX, "4q", OwnLevel),
     ("own_asks", LEVELS_MAX, "4q", OwnLevel),
     ("book_bids", BOOK_LEVELS_MAX, "2q", BookLevel),

@@ -66,7 +66,9 @@ def full() -> TelemetrySnapshot:
         realised_ticklots=-(1 << 90),
         counters=Counters(*range(1, 10)),
         venues=tuple(
-            VenuePage(f"kraken-{i}".encode(), i == 0, 1, 10 + i, 11, 5, 0, 9, MISSING, 500_000, 1)
+            VenuePage(
+                f"kraken-{i}".encode(), i == 0, 1, 10 + i, 11, 5, 0, 9, MISSING, 0, 500_000, 1
+            )
             for i in range(telemetry.VENUES_MAX)
         ),
         own_bids=tuple(OwnLevel(100 - i, 5, 0, 2) for i in range(telemetry.LEVELS_MAX)),
@@ -210,11 +212,14 @@ def test_writer_that_died_while_writing_is_told(tmp_path: Path, damage: tuple[in
         (b"x" * 20_000, "not a telemetry page"),
         (struct.pack("<8sIIQII", telemetry.MAGIC, 99, 1, 0, 0, 0) + b"\0" * 20_000, "version 99"),
         (
-            struct.pack("<8sIIQII", telemetry.MAGIC, 1, 1, 0, 0, 0) + b"\0" * 20_000,
+            struct.pack("<8sIIQII", telemetry.MAGIC, telemetry.VERSION, 1, 0, 0, 0)
+            + b"\0" * 20_000,
             "another layout",
         ),
         (
-            struct.pack("<8sIIQII", telemetry.MAGIC, 1, telemetry.PAGE_BYTES - 64, 0, 0, 0),
+            struct.pack(
+                "<8sIIQII", telemetry.MAGIC, telemetry.VERSION, telemetry.PAGE_BYTES - 64, 0, 0, 0
+            ),
             "cut short",
         ),
     ],

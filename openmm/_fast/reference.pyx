@@ -1,8 +1,10 @@
 """Cross-venue reference price: the weighted average of the eligible venues' mids, in integers.
 
 One configured source is its own reference. With more, a source must be verified, fresh, tight and
-deep; outliers against the weighted median are dropped, the rest clamped towards it and averaged by
-trust, square root of depth and age. Nothing eligible, or two sources that disagree: MISSING.
+deep; its lasting premium (basis) is taken off, outliers against the weighted median are dropped, the
+rest clamped towards it and averaged by trust, square root of depth and age. Nothing eligible, two
+sources that disagree, or a jump that one source alone made: MISSING. A source that was out comes
+back after a number of good updates.
 Formulas: docs/strategy.md, "Reference". Executable specification: tests/oracles/reference.py.
 """
 
@@ -16,6 +18,9 @@ from openmm._fast.units cimport MISSING, PPM, floor_div, i128, isqrt, mul_div
 cdef enum:
     AGE_STEPS = 1024        # resolution of the age factor
     ROOT_MAX = 1 << 27      # of a depth; more counts as this
+    MEDIAN_CAP_PERCENT = 49  # of three or more, none is the median by its weight alone
+    BASIS_STEP_NS = 100000000   # a basis moves at most this often
+    BASIS_STEPS_MAX = 10    # what a silence may count for, in such steps
 
 
 cdef extern from * nogil:
@@ -50,6 +55,11 @@ cdef class Reference:
         outlier_mads: with three or more, a source further off than this many median absolute
             deviations (and the floor) is dropped.
         weight_cap_ppm: with three or more, the most one source weighs; over half.
+        basis_ns: time constant of a source's basis.
+        basis_cap_ppm: largest basis that is taken off a price; 0 takes off none.
+        readmit_count: good updates after which a source that was out counts again.
+        jump_ppm: a move of the blend beyond this needs two sources that made it; 0 asks for none.
+        jump_hold_ns: without them, the time after which it is believed.
     """
 
     def __cinit__(
@@ -59,6 +69,11 @@ cdef class Reference:
         int64_t clamp_ppm=2_000,
         int64_t outlier_mads=3,
         int64_t weight_cap_ppm=600_000,
+        int64_t basis_ns=600_000_000_000,
+        int64_t basis_cap_ppm=0,
+        int readmit_count=1,
+        int64_t jump_ppm=0,
+        int64_t jump_hold_ns=10_000_000_000,
     ):
         if not 0 < outlier_floor_ppm <= PPM:
             raise ValueError(f"outlier_floor_ppm must be 1 to 1000000: {outlier_floor_ppm}")
@@ -71,8 +86,26 @@ cdef class Reference:
         self.outlier_floor_ppm = outlier_floor_ppm
         self.clamp_ppm = clamp_ppm
         self.outlier_mads = outlier_mads
+        if not BASIS_STEP_NS <= basis_ns <= 10**15:
+            raise ValueError(f"basis_ns must be {BASIS_STEP_NS} to 10**15: {basis_ns}")
+        if not 0 <= basis_cap_ppm <= 100_000:
+            raise ValueError(f"basis_cap_ppm must be 0 to 100000: {basis_cap_ppm}")
+        if not 1 <= readmit_count <= 1000:
+            raise ValueError(f"readmit_count must be 1 to 1000: {readmit_count}")
+        if not 0 <= jump_ppm <= PPM:
+            raise ValueError(f"jump_ppm must be 0 to 1000000: {jump_ppm}")
+        if not 0 < jump_hold_ns <= 10**15:
+            raise ValueError(f"jump_hold_ns must be 1 to 10**15: {jump_hold_ns}")
         self.weight_cap_ppm = weight_cap_ppm
+        self.basis_ns = basis_ns
+        self.basis_cap_ppm = basis_cap_ppm
+        self.readmit_count = readmit_count
+        self.jump_ppm = jump_ppm
+        self.jump_hold_ns = jump_hold_ns
+        self.quoted_index = -1
         self.price_uticks = MISSING
+        self.fair_uticks = MISSING
+        self.accepted_uticks = MISSING
 
     # ---------------------------------------------------------------- C face
 
@@ -89,6 +122,8 @@ cdef class Reference:
             spread_uticks = mul_div(spread_uticks, source.scale_num, source.scale_den)
         source.mid_uticks = mid_uticks
         source.spread_uticks = spread_uticks
+        if source.depth_num != source.depth_den:
+            depth_lots = mul_div(depth_lots, source.depth_num, source.depth_den)
         if depth_lots != source.depth_lots:
             source.depth_lots = depth_lots
             source.depth_root = isqrt(depth_lots)
@@ -112,48 +147,197 @@ cdef class Reference:
             return SOURCE_THIN
         return SOURCE_USED
 
+    cdef SourceVerdict judge_c(self, Source* source, int64_t now_ns) noexcept nogil:
+        """Judge a source by itself and its rate; sets its price and its fair price."""
+        cdef Source* rate
+        cdef SourceVerdict verdict = self.eligible_c(source, now_ns)
+        source.price_uticks = MISSING
+        source.fair_uticks = MISSING
+        if verdict != SOURCE_USED:
+            return verdict
+        source.price_uticks = source.mid_uticks
+        if source.rate_index >= 0:
+            rate = &self.sources[source.rate_index]
+            if self.eligible_c(rate, now_ns) != SOURCE_USED:
+                source.price_uticks = MISSING
+                return SOURCE_NO_RATE
+            source.price_uticks = mul_div(
+                source.mid_uticks, rate.mid_uticks, source.rate_unit_uticks
+            )
+            if source.price_uticks <= 0 or source.price_uticks > PRICE_UTICKS_MAX:
+                source.price_uticks = MISSING
+                return SOURCE_NO_RATE
+        source.fair_uticks = source.price_uticks - self.basis_c(source, source.price_uticks)
+        return SOURCE_USED
+
+    cdef int64_t basis_c(self, Source* source, int64_t price_uticks) noexcept nogil:
+        """Return the basis of a source that counts: capped at a share of a price."""
+        cdef int64_t cap
+        if self.basis_cap_ppm == 0:
+            return 0
+        cap = part_c(price_uticks, self.basis_cap_ppm)
+        if source.basis_uticks > cap:
+            return cap
+        if source.basis_uticks < -cap:
+            return -cap
+        return source.basis_uticks
+
     cdef int64_t none_c(self) noexcept nogil:
         self.price_uticks = MISSING
+        self.fair_uticks = MISSING
         self.confidence_ppm = 0
         self.used_count = 0
         return MISSING
 
     cdef int64_t compute_c(self, int64_t now_ns) noexcept nogil:
-        cdef int order[SOURCES_MAX]     # eligible sources, cheapest first
+        cdef int order[SOURCES_MAX]     # admitted sources, cheapest first
         cdef int count = 0
         cdef int i, at
         cdef int64_t trust = 0
-        cdef int64_t price_uticks
+        cdef int64_t fair_uticks
         cdef Source* source
         for i in range(self.source_count):
             source = &self.sources[i]
             source.weight_ppm = 0
-            source.verdict = self.eligible_c(source, now_ns)
+            source.verdict = self.judge_c(source, now_ns)
             if source.verdict != SOURCE_USED:
+                source.admitted = False
+                source.good_count = 0
                 continue
+            if source.is_rate:
+                source.verdict = SOURCE_RATE
+                continue
+            if not source.admitted:
+                if self.readmit_count > 1 and self.blended_count > 1:
+                    source.verdict = SOURCE_PROBATION
+                    continue
+                source.admitted = True
             at = count
-            while at > 0 and self.sources[order[at - 1]].mid_uticks > source.mid_uticks:
+            while at > 0 and self.sources[order[at - 1]].fair_uticks > source.fair_uticks:
                 order[at] = order[at - 1]
                 at -= 1
             order[at] = i
             count += 1
             trust += source.trust_ppm
-        if count == 0:
-            return self.none_c()
+        if self.blended_count == 1:
+            if count == 0:
+                return self.none_c()
+            self.sources[order[0]].weight_ppm = PPM
+            self.used_count = 1
+            self.confidence_ppm = PPM
+            self.fair_uticks = self.sources[order[0]].price_uticks
+            self.price_uticks = self.fair_uticks
+            return self.price_uticks
+        fair_uticks = MISSING
         if count == 1:
             source = &self.sources[order[0]]
             source.weight_ppm = PPM
             self.used_count = 1
-            self.price_uticks = source.mid_uticks
-            self.confidence_ppm = (
-                PPM if self.source_count == 1 else floor_div(trust * PPM, self.trust_ppm_sum)
-            )
-            return self.price_uticks
-        price_uticks = self.blend_c(count, &order[0], now_ns)
-        if price_uticks == MISSING:
+            fair_uticks = source.fair_uticks
+            self.confidence_ppm = floor_div(trust * PPM, self.trust_ppm_sum)
+        elif count > 1:
+            fair_uticks = self.blend_c(count, &order[0], now_ns)
+        if fair_uticks != MISSING and not self.confirmed_c(fair_uticks, now_ns):
             return self.none_c()
-        self.price_uticks = price_uticks
-        return price_uticks
+        self.remember_c(fair_uticks, now_ns)
+        if fair_uticks == MISSING:
+            return self.none_c()
+        self.fair_uticks = fair_uticks
+        self.price_uticks = fair_uticks
+        if self.quoted_index >= 0:
+            # The last known basis holds while the venue itself is out.
+            self.price_uticks += self.basis_c(&self.sources[self.quoted_index], fair_uticks)
+        return self.price_uticks
+
+    cdef bint confirmed_c(self, int64_t fair_uticks, int64_t now_ns) noexcept nogil:
+        """Whether a move of the blend may be believed; marks the sources that made a lone jump."""
+        cdef int64_t moved, half
+        cdef int makers = 0
+        cdef int i
+        cdef Source* source
+        if self.jump_ppm == 0 or self.accepted_uticks == MISSING:
+            return True
+        if now_ns - self.accepted_ns > self.jump_hold_ns:
+            return True
+        moved = fair_uticks - self.accepted_uticks
+        half = part_c(self.accepted_uticks, self.jump_ppm)
+        if -half <= moved <= half:
+            return True
+        half >>= 1
+        for i in range(self.source_count):
+            source = &self.sources[i]
+            if source.verdict == SOURCE_USED and source.anchor_uticks != MISSING and (
+                source.fair_uticks - source.anchor_uticks > half if moved > 0
+                else source.anchor_uticks - source.fair_uticks > half
+            ):
+                makers += 1
+        if makers >= 2:
+            return True
+        for i in range(self.source_count):
+            source = &self.sources[i]
+            if source.verdict == SOURCE_USED:
+                source.verdict = SOURCE_UNCONFIRMED
+                source.weight_ppm = 0
+        return False
+
+    cdef void remember_c(self, int64_t fair_uticks, int64_t now_ns) noexcept nogil:
+        """Move what outlives a decision: admissions, bases, anchors."""
+        cdef int i
+        cdef int64_t floor = 0
+        cdef int64_t off
+        cdef Source* source
+        if fair_uticks != MISSING:
+            floor = part_c(fair_uticks, self.outlier_floor_ppm)
+            self.accepted_uticks = fair_uticks
+            self.accepted_ns = now_ns
+        for i in range(self.source_count):
+            source = &self.sources[i]
+            if fair_uticks != MISSING:
+                source.anchor_uticks = (
+                    source.fair_uticks if source.verdict == SOURCE_USED else MISSING
+                )
+                if source.verdict == SOURCE_USED:
+                    if self.used_count > 1:
+                        self.learn_c(source, fair_uticks, now_ns)
+                elif source.verdict == SOURCE_OUTLIER or source.verdict == SOURCE_PROBATION:
+                    # What it is worth is not known yet: its premium may be what puts it out.
+                    if source.basis_seen_ns < self.basis_ns:
+                        self.learn_c(source, fair_uticks, now_ns)
+            if source.verdict == SOURCE_OUTLIER:
+                source.admitted = False
+                source.good_count = 0
+            elif source.verdict == SOURCE_PROBATION and source.recv_ns != source.good_recv_ns:
+                source.good_recv_ns = source.recv_ns
+                off = source.fair_uticks - fair_uticks
+                if fair_uticks == MISSING or -floor <= off <= floor:
+                    source.good_count += 1
+                    source.admitted = source.good_count >= self.readmit_count
+                else:
+                    source.good_count = 0
+
+    cdef void learn_c(self, Source* source, int64_t fair_uticks, int64_t now_ns) noexcept nogil:
+        """Move a basis towards the source's gap: a mean until one time constant has been seen."""
+        cdef int64_t gap = source.price_uticks - fair_uticks
+        cdef int64_t step_ns
+        if self.basis_cap_ppm == 0:
+            return
+        if source.basis_seen_ns == 0:
+            source.basis_uticks = gap
+            source.basis_seen_ns = BASIS_STEP_NS
+            source.basis_ns = now_ns
+            return
+        step_ns = now_ns - source.basis_ns
+        if step_ns < BASIS_STEP_NS:
+            return
+        if step_ns > BASIS_STEPS_MAX * BASIS_STEP_NS:
+            step_ns = BASIS_STEPS_MAX * BASIS_STEP_NS
+        source.basis_ns = now_ns
+        source.basis_seen_ns += step_ns
+        if source.basis_seen_ns > self.basis_ns:
+            source.basis_seen_ns = self.basis_ns
+        source.basis_uticks += mul_div(
+            gap - source.basis_uticks, min(step_ns, source.basis_seen_ns), source.basis_seen_ns
+        )
 
     cdef int64_t blend_c(self, int count, int* order, int64_t now_ns) noexcept nogil:
         """Average two or more eligible sources; MISSING when they disagree or weigh nothing."""
@@ -162,11 +346,13 @@ cdef class Reference:
         cdef int64_t prices[SOURCES_MAX]        # of the used, clamped
         cdef int used[SOURCES_MAX]
         cdef int used_count = 0
-        cdef int i, at, heaviest
+        cdef int heaviest = 0
+        cdef int i, at
         cdef double to_ppm
         cdef i128 sum_
         cdef int64_t total = 0
         cdef int64_t rest, centre, limit, reach, age_ns, off, below, worst, lowest, trust, share, floor
+        cdef int64_t own
         cdef Source* source
 
         for i in range(count):
@@ -179,28 +365,38 @@ cdef class Reference:
                 AGE_STEPS - <int64_t>(<double>age_ns * source.age_steps_per_ns)
             )
             total += weights[i]
+            if i == 0 or weights[i] > weights[heaviest]:
+                heaviest = i
 
-        # Weighted median; between two prices when the weights halve exactly there.
+        # Weighted median; between two prices when the weights halve exactly there. Of three or more
+        # the heaviest is held below half for it, or the centre would be whatever that one says.
         below = 0
-        centre = self.sources[order[count - 1]].mid_uticks
+        own = weights[heaviest]
+        if count >= 3:
+            rest = mul_div(total - own, MEDIAN_CAP_PERCENT, 100 - MEDIAN_CAP_PERCENT)
+            if own > rest:
+                weights[heaviest] = rest
+                total += rest - own
+        centre = self.sources[order[count - 1]].fair_uticks
         for i in range(count):
             below += weights[i]
             if below >= total - below:
-                centre = self.sources[order[i]].mid_uticks
+                centre = self.sources[order[i]].fair_uticks
                 if below == total - below and i + 1 < count:
-                    centre += floor_div(self.sources[order[i + 1]].mid_uticks - centre, 2)
+                    centre += floor_div(self.sources[order[i + 1]].fair_uticks - centre, 2)
                 break
 
+        weights[heaviest] = own
         floor = part_c(centre, self.outlier_floor_ppm)
         limit = floor
         if count == 2:
-            if self.sources[order[1]].mid_uticks - self.sources[order[0]].mid_uticks > limit:
+            if self.sources[order[1]].fair_uticks - self.sources[order[0]].fair_uticks > limit:
                 self.sources[order[0]].verdict = SOURCE_DISAGREES
                 self.sources[order[1]].verdict = SOURCE_DISAGREES
                 return MISSING
         else:
             for i in range(count):
-                off = self.sources[order[i]].mid_uticks - centre
+                off = self.sources[order[i]].fair_uticks - centre
                 if off < 0:
                     off = -off
                 at = i
@@ -219,7 +415,7 @@ cdef class Reference:
         heaviest = 0
         for i in range(count):
             source = &self.sources[order[i]]
-            off = source.mid_uticks - centre
+            off = source.fair_uticks - centre
             if off > limit or -off > limit:
                 source.verdict = SOURCE_OUTLIER
                 continue
@@ -276,7 +472,8 @@ cdef class Reference:
 
     def add_source(
         self, *, int64_t age_ns_max, int64_t spread_uticks_max, int64_t trust_ppm=1_000_000,
-        int64_t scale_num=1, int64_t scale_den=1,
+        int64_t scale_num=1, int64_t scale_den=1, int64_t depth_num=1, int64_t depth_den=1,
+        bint is_rate=False, bint quoted=False,
     ):
         """Configure one more source and return its index. Nothing is known of it until `set`.
 
@@ -285,6 +482,9 @@ cdef class Reference:
             spread_uticks_max: widest spread that counts, in the quoted pair's uticks.
             trust_ppm: weight by judgement, 1 to 1e6.
             scale_num, scale_den: source uticks * num / den are uticks of the quoted pair.
+            depth_num, depth_den: source lots * num / den are lots of the quoted pair.
+            is_rate: it converts others and takes no part itself.
+            quoted: its basis is part of the price, for it is where quotes are placed.
 
         Raises:
             ValueError: a value out of range, or a seventeenth source.
@@ -300,6 +500,10 @@ cdef class Reference:
             raise ValueError(f"trust_ppm must be 1 to 1000000: {trust_ppm}")
         if scale_num <= 0 or scale_den <= 0:
             raise ValueError(f"scale must be positive: {(scale_num, scale_den)}")
+        if depth_num <= 0 or depth_den <= 0:
+            raise ValueError(f"depth scale must be positive: {(depth_num, depth_den)}")
+        if is_rate and quoted:
+            raise ValueError("a rate must be no quoted source")
         source = &self.sources[self.source_count]
         memset(source, 0, sizeof(Source))
         source.mid_uticks = MISSING
@@ -310,10 +514,41 @@ cdef class Reference:
         source.trust_ppm = trust_ppm
         source.scale_num = scale_num
         source.scale_den = scale_den
-        self.trust_ppm_sum += trust_ppm
+        source.price_uticks = MISSING
+        source.fair_uticks = MISSING
+        source.anchor_uticks = MISSING
+        source.depth_num = depth_num
+        source.depth_den = depth_den
+        source.rate_index = -1
+        source.is_rate = is_rate
+        if quoted:
+            self.quoted_index = self.source_count
+        if not is_rate:
+            self.trust_ppm_sum += trust_ppm
+            self.blended_count += 1
         self.source_count += 1
         self.none_c()
         return self.source_count - 1
+
+    def convert(self, int index, int rate_index, int64_t rate_unit_uticks):
+        """Multiply a source's price by the mid of another before it is compared.
+
+        Args:
+            rate_index: a source added with `is_rate`.
+            rate_unit_uticks: that source's uticks at a rate of one.
+
+        Raises:
+            IndexError: no such source.
+            ValueError: the other is no rate, or this one is.
+        """
+        self.check_index(index)
+        self.check_index(rate_index)
+        if not self.sources[rate_index].is_rate or self.sources[index].is_rate:
+            raise ValueError(f"rate_index must be that of a rate, index not: {rate_index}, {index}")
+        if rate_unit_uticks <= 0:
+            raise ValueError(f"rate_unit_uticks must be positive: {rate_unit_uticks}")
+        self.sources[index].rate_index = rate_index
+        self.sources[index].rate_unit_uticks = rate_unit_uticks
 
     def set(
         self, int index, mid_uticks, int64_t spread_uticks, int64_t depth_lots, int64_t recv_ns,
@@ -324,7 +559,7 @@ cdef class Reference:
         Args:
             index: as `add_source` returned it.
             mid_uticks, spread_uticks: in the source's own uticks; a mid of None is no price.
-            depth_lots: of the thinner side, in lots comparable between sources.
+            depth_lots: of the thinner side, in the source's own lots.
             recv_ns: when the book was last known to be right.
             verified: whether the book may be used at all.
 
@@ -356,6 +591,18 @@ cdef class Reference:
             source.verdict,
         )
 
+    def basis(self, int index):
+        """Return (basis in uticks, capped while it has a price; time seen, ns) of a source.
+
+        Raises:
+            IndexError: no such source.
+        """
+        self.check_index(index)
+        cdef Source* source = &self.sources[index]
+        if source.price_uticks == MISSING:
+            return source.basis_uticks, source.basis_seen_ns
+        return self.basis_c(source, source.price_uticks), source.basis_seen_ns
+
     cdef int check_index(self, int index) except -1:
         if not 0 <= index < self.source_count:
             raise IndexError(f"no source {index} of {self.source_count}")
@@ -365,6 +612,11 @@ cdef class Reference:
     def price_uticks(self):
         """Reference of the last `compute`, None when there is none."""
         return None if self.price_uticks == MISSING else self.price_uticks
+
+    @property
+    def fair_uticks(self):
+        """The same without the quoted venue's basis, None when there is none."""
+        return None if self.fair_uticks == MISSING else self.fair_uticks
 
     @property
     def confidence_ppm(self):

@@ -16,7 +16,7 @@ from openmm._fast.orders import OrderState
 from openmm._fast.reference import SourceVerdict
 from openmm._fast.units import Side
 from openmm.control.views import enum_name
-from openmm.telemetry import MISSING, BookLevel, OwnLevel, StagePage, TelemetrySnapshot
+from openmm.telemetry import MISSING, BookLevel, OwnLevel, StagePage, TelemetrySnapshot, VenuePage
 
 BOOK_ROWS = 4
 RISK_STYLE = {
@@ -68,7 +68,7 @@ def _venues(page: TelemetrySnapshot) -> Table:
     table = Table(box=None, header_style="dim", expand=True, padding=(0, 1, 0, 0))
     table.add_column("venue")
     table.add_column("book")
-    for name in ("bid", "ask", "age", "messages", "breaks", "weight"):
+    for name in ("bid", "ask", "age", "messages", "breaks", "basis", "weight"):
         table.add_column(name, justify="right")
     table.add_column("reference")
     for venue in page.venues:
@@ -82,10 +82,18 @@ def _venues(page: TelemetrySnapshot) -> Table:
             age,
             f"{venue.message_count:,}",
             str(venue.break_count),
+            _basis(venue),
             f"{venue.weight_ppm / 10_000:.0f}%",
             enum_name(SourceVerdict, venue.verdict, "SOURCE_"),
         )
     return table
+
+
+def _basis(venue: VenuePage) -> str:
+    """Write a source's lasting gap to the others' price."""
+    if venue.mid_uticks == MISSING or not venue.mid_uticks:
+        return "-"
+    return f"{venue.basis_uticks * 10_000 / venue.mid_uticks:+.1f} bps"
 
 
 def _rows(

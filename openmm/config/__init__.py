@@ -12,6 +12,7 @@ from openmm.config.params import (
     inventory_params,
     paper_balances,
     planner_params,
+    reference_params,
     signal_params,
     source_params,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "paper_balances",
     "parse",
     "planner_params",
+    "reference_params",
     "signal_params",
     "source_params",
     "taker_fee_ppm",

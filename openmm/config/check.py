@@ -161,20 +161,22 @@ def venue_errors(
         if venue.label in labels:
             found.append(ConfigError(f"{path}.label", venue.label, "a label of its own"))
         labels.add(venue.label)
-        if (venue.quote is None) == (venue.reference is None):
-            allowed = 'either quote = "BASE/QUOTE" (traded) or reference = "BASE/QUOTE" (watched)'
-            seen = "neither" if venue.quote is None else "both"
-            found.append(ConfigError(f"{path}.quote", seen, allowed))
-        elif quoted and venue.pair != quoted[0][1].pair and venue.quote is None:
-            allowed = f"the traded pair, {quoted[0][1].pair} (no conversion in this version)"
-            found.append(ConfigError(f"{path}.reference", venue.pair, allowed))
+        roles = [key for key in ("quote", "reference", "rate") if getattr(venue, key) is not None]
+        if len(roles) != 1:
+            allowed = (
+                'one of quote = "BASE/QUOTE" (traded), reference = "BASE/QUOTE" (watched) and '
+                'rate = "BASE/QUOTE" (converts the currency of others)'
+            )
+            found.append(ConfigError(f"{path}.quote", " and ".join(roles) or "none", allowed))
+    if len(quoted) == 1:
+        found += reference_errors(venues, quoted[0][1])
     if len(quoted) != 1:
         seen = ", ".join(venue.label for _, venue in quoted) or "none"
         found.append(ConfigError("venue", seen, "exactly one venue with quote"))
         return found
     index, venue = quoted[0]
     path = f"venue[{index}]"
-    if all(item.weight_ppm == 0 for item in venues):
+    if all(item.weight_ppm == 0 or item.rate is not None for item in venues):
         found.append(ConfigError("venue", "weights of 0", "one venue with a weight above 0"))
     if venue.maker_fee_ppm is not None and isinstance(strategy, Grid):
         found += spread_errors(strategy, venue.maker_fee_ppm)
@@ -192,6 +194,29 @@ def venue_errors(
                 f'{path}.account = "dedicated" (the switch cancels every order of the account)',
             )
         )
+    return found
+
+
+def reference_errors(venues: Sequence[Venue], traded: Venue) -> list[ConfigError]:
+    """Check that every watched pair is the traded one, or is converted into its currency."""
+    found: list[ConfigError] = []
+    rates = {venue.label: venue.pair for venue in venues if venue.rate is not None}
+    base, _, currency = traded.pair.partition("/")
+    for index, venue in enumerate(venues):
+        path = f"venue[{index}]"
+        own_base, _, own_currency = venue.pair.partition("/")
+        if venue.reference is None:
+            if venue.convert is not None:
+                allowed = "only beside reference"
+                found.append(ConfigError(f"{path}.convert", venue.convert, allowed))
+        elif own_base != base:
+            allowed = f"a pair of {base}, as the traded {traded.pair}"
+            found.append(ConfigError(f"{path}.reference", venue.pair, allowed))
+        elif own_currency != currency or venue.convert is not None:
+            wanted = f"{own_currency}/{currency}"
+            if venue.convert is None or rates.get(venue.convert) != wanted:
+                allowed = f'the label of a venue with rate = "{wanted}": {venue.pair} is converted'
+                found.append(ConfigError(f"{path}.convert", venue.convert or "none", allowed))
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import ROUND_FLOOR, Decimal
 
 from openmm.config.check import maker_fee_ppm
-from openmm.config.schema import BotConfig, Grid, Venue
+from openmm.config.schema import BotConfig, Grid, Signal, Venue
 from openmm.config.values import PPM
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
@@ -79,12 +79,27 @@ def signal_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
     }
 
 
+def reference_params(signal: Signal) -> dict[str, int]:
+    """Return the settings of `reference.Reference`."""
+    return {
+        "outlier_floor_ppm": signal.outlier_floor_ppm,
+        "clamp_ppm": signal.clamp_ppm,
+        "basis_ns": signal.basis_ns,
+        "basis_cap_ppm": signal.basis_cap_ppm,
+        "readmit_count": signal.readmit_updates,
+        "jump_ppm": signal.jump_ppm,
+        "jump_hold_ns": signal.jump_hold_ns,
+    }
+
+
 def source_params(venue: Venue, price_ticks: int) -> dict[str, int]:
     """Return the settings of one `reference.Source` at a price."""
     return {
         "age_ns_max": venue.max_age_ns,
         "spread_uticks_max": price_ticks * UTICKS * venue.max_spread_ppm // PPM,
-        "trust_ppm": venue.weight_ppm,
+        "trust_ppm": max(1, venue.weight_ppm),
+        # Without a weight it is looked at, and moves nothing.
+        "is_rate": venue.rate is not None or venue.weight_ppm == 0,
     }
 
 

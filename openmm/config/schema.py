@@ -161,7 +161,7 @@ class Endpoints(Section):
 
 
 class Venue(Section):
-    """One venue: traded (`quote`) or only watched (`reference`)."""
+    """One venue: traded (`quote`), only watched (`reference`), or converting others (`rate`)."""
 
     name: Literal["kraken"]
     label: Annotated[str, StringConstraints(pattern=_LABEL)] = Field(
@@ -169,6 +169,8 @@ class Venue(Section):
     )
     quote: Pair | None = None
     reference: Pair | None = None
+    rate: Pair | None = None
+    convert: Annotated[str, StringConstraints(pattern=_LABEL)] | None = None
     endpoints: Endpoints = Endpoints()
     depth: Literal[10, 25, 100, 500, 1000] = 25
     account: Literal["dedicated", "shared"] = "shared"
@@ -182,7 +184,7 @@ class Venue(Section):
     @property
     def pair(self) -> str:
         """Return the pair traded or watched."""
-        return self.quote or self.reference or ""
+        return self.quote or self.reference or self.rate or ""
 
     @property
     def weight_ppm(self) -> int:
@@ -254,8 +256,13 @@ class Signal(Section):
     depth_distance: Reach = Distance(ppm=1_000)
     jump_sigma: Positive = Decimal(6)
     sigma_floor: Reach = Distance(ppm=0)
-    outlier_floor_ppm: Annotated[int, _ratio(1, 500_000)] = 5_000
-    clamp_ppm: Annotated[int, _ratio(1, 500_000)] = 3_000
+    outlier_floor_ppm: Annotated[int, _ratio(1, 500_000)] = 3_000
+    clamp_ppm: Annotated[int, _ratio(1, 500_000)] = 300
+    basis_ns: Annotated[int, _span(SECOND, DAY)] = 600 * SECOND
+    basis_cap_ppm: Annotated[int, _ratio(0, 100_000)] = 5_000
+    readmit_updates: Annotated[int, Field(ge=1, le=1000)] = 3
+    jump_ppm: Annotated[int, _ratio(0, 500_000)] = 5_000
+    jump_hold_ns: Span = 10 * SECOND
 
 
 class Risk(Section):

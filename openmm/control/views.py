@@ -102,6 +102,8 @@ def page_view(page: TelemetrySnapshot, now_ns: int) -> dict[str, Any]:
                 {
                     "label": venue.label,
                     "mid": mid(venue.mid_uticks),
+                    "age_ms": None if venue.age_ns == MISSING else venue.age_ns // 1_000_000,
+                    "basis": mid(venue.basis_uticks),
                     "weight_ppm": venue.weight_ppm,
                     "verdict": enum_name(SourceVerdict, venue.verdict, "SOURCE_"),
                 }

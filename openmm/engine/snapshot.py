@@ -124,6 +124,7 @@ def _venues(config: BotConfig, tables: Tables, now_ns: int) -> tuple[VenuePage, 
                 break_count=book.break_count,
                 message_count=feed.frame_count,
                 mid_uticks=_known(mid_uticks),
+                basis_uticks=tables.pipeline.reference.basis(feed.index)[0],
                 weight_ppm=weight_ppm,
                 verdict=int(verdict),
             )

@@ -32,6 +32,7 @@ from openmm.strategy.quotes import Quoter
 from openmm.venues.connector import Connector
 
 # Ticks a side of the price that the ladder's window covers; prices outside it still work.
+UTICKS = 1_000_000
 BOOK_WINDOW_TICKS = 1 << 15
 BOOK_OUTSIDE_LEVELS = 2048
 
@@ -97,22 +98,34 @@ def make_tables(
     """
     quoted_index = config.venue.index(config.quoted)
     instrument = instruments[quoted_index]
-    reference = Reference(
-        outlier_floor_ppm=config.signal.outlier_floor_ppm, clamp_ppm=config.signal.clamp_ppm
-    )
+    reference = Reference(**conf.reference_params(config.signal))
     feeds: list[Feed] = []
     for index, venue in enumerate(config.venue):
         own = instruments[index]
         # A source's tick in the quoted instrument's: exact, as a fraction.
         num, den = (own.tick_size / instrument.tick_size).as_integer_ratio()
         own_mid_ticks = max(1, mid_ticks * den // num)
-        reference.add_source(scale_num=num, scale_den=den, **conf.source_params(venue, mid_ticks))
+        if venue.rate is not None:
+            num = den = 1  # a rate keeps its own ticks: it is no price of ours
+            own_mid_ticks = max(1, round(1 / own.tick_size))
+        depth_num, depth_den = (own.lot_size / instrument.lot_size).as_integer_ratio()
+        reference.add_source(
+            scale_num=num, scale_den=den, depth_num=depth_num, depth_den=depth_den,
+            quoted=index == quoted_index,
+            **conf.source_params(venue, mid_ticks if venue.rate is None else own_mid_ticks),
+        )  # fmt: skip
         book = Book(window_ticks=BOOK_WINDOW_TICKS, outside_levels=BOOK_OUTSIDE_LEVELS)
         signals = Signals(**conf.signal_params(config, own_mid_ticks))
         decoder = connectors[index].market_decoder(
             own, book, depth=venue.depth, verify=venue.verify_checksum
         )
         feeds.append(Feed(decoder, book, signals, index, quoted=index == quoted_index))
+    labels = [venue.label for venue in config.venue]
+    for index, venue in enumerate(config.venue):
+        if venue.convert is not None:
+            rate_index = labels.index(venue.convert)
+            unit_uticks = round(UTICKS / instruments[rate_index].tick_size)
+            reference.convert(index, rate_index, unit_uticks)
     plan = conf.planner_params(config, mid_ticks)
     budget: RateBudget = trading.rate_budget(
         reserve=lambda threshold_milli: risk_limits.rate_reserve_milli(config, threshold_milli)

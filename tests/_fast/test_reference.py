@@ -23,6 +23,13 @@ P = 700_000 * TICK
 GOOD = Source(mid=P, spread=TICK, depth=10_000, recv_ns=NOW, verified=True)
 
 
+def tell(reference: Reference, sources: list[Source]) -> None:
+    for index, source in enumerate(sources):
+        reference.set(
+            index, source.mid, source.spread, source.depth, source.recv_ns, source.verified
+        )
+
+
 def built(sources: list[Source], **settings: int) -> Reference:
     reference = Reference(**settings)
     for source in sources:
@@ -32,20 +39,27 @@ def built(sources: list[Source], **settings: int) -> Reference:
             trust_ppm=source.trust,
             scale_num=source.scale.numerator,
             scale_den=source.scale.denominator,
+            depth_num=source.depth_scale.numerator,
+            depth_den=source.depth_scale.denominator,
+            is_rate=source.is_rate,
+            quoted=source.quoted,
         )
     for index, source in enumerate(sources):
-        reference.set(
-            index, source.mid, source.spread, source.depth, source.recv_ns, source.verified
-        )
+        if source.rate >= 0:
+            reference.convert(index, source.rate, source.rate_unit)
+    tell(reference, sources)
     return reference
 
 
 def compute(sources: list[Source], **settings: int) -> oracle.Result:
     """Run the kernel and put what it says into the oracle's form."""
-    reference = built(sources, **settings)
-    price = reference.compute(NOW)
+    return told_of(built(sources, **settings), len(sources), NOW)
+
+
+def told_of(reference: Reference, count: int, now_ns: int) -> oracle.Result:
+    price = reference.compute(now_ns)
     assert price == reference.price_uticks
-    told = [reference.source(index) for index in range(len(sources))]
+    told = [reference.source(index) for index in range(count)]
     result = oracle.Result(
         price,
         reference.confidence_ppm,
@@ -189,6 +203,130 @@ def test_confidence_falls_with_dispersion() -> None:
     assert torn.confidence == 0
 
 
+def test_heaviest_of_three_is_not_the_centre_by_its_weight_alone() -> None:
+    # It lies by 29 bps; the other two agree: the blend is held by the clamp around them.
+    result = compute([near(29, depth=10**12), near(0), near(0)], clamp_ppm=100)
+    assert result.price is not None
+    assert result.price - P <= P // 10_000
+
+
+# ------------------------------------------------------------------------ currency
+
+
+USDT = Source(mid=9_990 * TICK, spread=TICK, depth=10_000, recv_ns=NOW, verified=True, is_rate=True)
+
+
+def test_price_in_another_currency_is_converted() -> None:
+    tether = replace(GOOD, mid=P, rate=0, rate_unit=10_000 * TICK)
+    result = compute([USDT, tether])
+    assert result.price == P * 999 // 1000
+    assert result.verdicts == ("RATE", "USED")
+    assert result.weights == (0, PPM)
+
+
+def test_price_without_its_rate_is_out() -> None:
+    tether = replace(GOOD, rate=0, rate_unit=10_000 * TICK)
+    lost = replace(USDT, verified=False)
+    assert compute([lost, tether, GOOD]).verdicts == ("UNVERIFIED", "NO_RATE", "USED")
+
+
+# ------------------------------------------------------------------------ memory
+
+MEMORY = {"basis_ns": 60 * SECOND, "basis_cap_ppm": 5_000}
+
+
+class Market:
+    """Sources whose books are told and blended once a step, as the clock goes."""
+
+    def __init__(self, sources: list[Source], **settings: int) -> None:
+        self.sources = sources
+        self.reference = built(sources, **settings)
+        self.now_ns = NOW
+
+    def step(
+        self, bps: list[float | None], count: int = 1, every_ns: int = SECOND // 10
+    ) -> oracle.Result:
+        """Tell each source's price in bps of P (None: nothing new), `count` times."""
+        for _ in range(count):
+            self.now_ns += every_ns
+            self.sources = [
+                source if off is None
+                else replace(source, mid=P + int(P * off / 10_000), recv_ns=self.now_ns)
+                for source, off in zip(self.sources, bps, strict=True)
+            ]  # fmt: skip
+            tell(self.reference, self.sources)
+            result = told_of(self.reference, len(self.sources), self.now_ns)
+        return result
+
+    def off(self) -> float:
+        """Return the reference in bps of P."""
+        price = self.reference.price_uticks
+        assert price is not None
+        return (price - P) / P * 10_000
+
+
+def test_lasting_premium_is_no_outlier_and_moves_nothing_when_its_venue_dies() -> None:
+    quoted = replace(GOOD, quoted=True)
+    market = Market([quoted, GOOD, replace(GOOD, depth=10**9)], **MEMORY)
+    market.step([0, 5, 25], 700)
+    # Quotes go where the quoted venue trades, not where the average of the premiums is.
+    assert abs(market.off()) < 0.1
+    basis, seen_ns = market.reference.basis(2)
+    assert seen_ns == 60 * SECOND
+    assert basis > 0
+    market.sources[2] = replace(market.sources[2], verified=False)
+    result = market.step([0, 5, None])
+    assert result.verdicts[2] == "UNVERIFIED"
+    assert abs(market.off()) < 0.1
+
+
+def test_liar_is_dropped_at_once_and_its_basis_does_not_learn_the_lie() -> None:
+    market = Market([GOOD, GOOD, GOOD], **MEMORY)
+    market.step([0, 2, 4], 700)
+    before = market.reference.basis(2)
+    result = market.step([0, 2, 54], 100)
+    assert result.verdicts[2] == "OUTLIER"
+    assert market.reference.basis(2) == before
+    assert result.price is not None
+    assert abs(market.off() - 2) < 0.1
+
+
+def test_source_that_was_out_comes_back_after_good_updates() -> None:
+    market = Market([GOOD, GOOD], readmit_count=3)
+    assert market.step([0, 0], 3).verdicts == ("PROBATION", "PROBATION")
+    assert market.step([0, 0]).verdicts == ("USED", "USED")
+    market.sources[1] = replace(market.sources[1], verified=False)
+    assert market.step([0, None]).verdicts == ("USED", "UNVERIFIED")
+    market.sources[1] = replace(market.sources[1], verified=True)
+    assert market.step([0, 50], 5).verdicts == ("USED", "PROBATION")  # back, and wrong
+    assert market.step([0, 1], 3).verdicts == ("USED", "PROBATION")
+    assert market.step([0, None]).verdicts == ("USED", "USED")
+
+
+def test_probation_counts_updates_not_looks() -> None:
+    market = Market([GOOD, GOOD], readmit_count=3)
+    market.step([0, 0], 4)
+    market.sources[1] = replace(market.sources[1], verified=False)
+    market.step([0, None])
+    market.sources[1] = replace(market.sources[1], verified=True)
+    assert market.step([0, None], 5).verdicts == ("USED", "PROBATION")
+
+
+def test_jump_of_one_source_waits_for_a_second() -> None:
+    market = Market([GOOD, replace(GOOD, depth=1)], jump_ppm=1_000, jump_hold_ns=2 * SECOND)
+    market.step([0, 0], 3)
+    assert market.step([25, 0]).verdicts == ("UNCONFIRMED", "UNCONFIRMED")
+    assert market.reference.price_uticks is None
+    assert market.step([25, 24]).verdicts == ("USED", "USED")
+
+
+def test_jump_that_stands_long_enough_is_believed() -> None:
+    market = Market([GOOD, replace(GOOD, depth=1)], jump_ppm=1_000, jump_hold_ns=2 * SECOND)
+    market.step([0, 0], 3)
+    assert market.step([25, 0], 20).price is None
+    assert market.step([25, 0]).price is not None
+
+
 # ------------------------------------------------------------------------ arguments
 
 
@@ -200,6 +338,11 @@ def test_confidence_falls_with_dispersion() -> None:
         {"outlier_mads": 0},
         {"outlier_mads": 8},
         {"weight_cap_ppm": 500_000},
+        {"basis_ns": 1},
+        {"basis_cap_ppm": 100_001},
+        {"readmit_count": 0},
+        {"jump_ppm": -1},
+        {"jump_hold_ns": 0},
     ],
     ids=str,
 )
@@ -216,12 +359,28 @@ def test_bad_setting_is_refused(settings: dict[str, int]) -> None:
         {"trust_ppm": 0},
         {"scale_num": 0},
         {"scale_den": -1},
+        {"depth_num": 0},
+        {"is_rate": True, "quoted": True},
     ],
     ids=str,
 )
 def test_bad_source_is_refused(source: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be"):
         Reference().add_source(**({"age_ns_max": 1, "spread_uticks_max": 1} | source))
+
+
+def test_bad_conversion_is_refused() -> None:
+    reference = built([USDT, GOOD])
+    for index, rate, unit in ((1, 1, 1), (0, 0, 1), (1, 0, 0)):
+        with pytest.raises(ValueError, match="rate"):
+            reference.convert(index, rate, unit)
+    with pytest.raises(IndexError):
+        reference.convert(2, 0, 1)
+
+
+def test_depth_is_compared_in_the_same_lots() -> None:
+    coarse = replace(GOOD, depth=100, depth_scale=Fraction(100))
+    assert compute([GOOD, coarse]).weights == (500_000, 500_000)
 
 
 def test_sources_are_bounded_and_indexed() -> None:
@@ -335,3 +494,37 @@ def test_weights_respect_the_cap(case: list[Source]) -> None:
     result = compute(case)
     if result.used >= 3:
         assert max(result.weights) <= 600_001
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.integers(2, 5), st.sampled_from([0, 2_000]), st.sampled_from([1, 3]))
+def test_any_sequence_of_updates_equals_the_oracle(
+    data: st.DataObject, count: int, cap_ppm: int, readmit_count: int
+) -> None:
+    settings = {
+        "basis_ns": 2 * SECOND, "basis_cap_ppm": cap_ppm, "readmit_count": readmit_count,
+        "jump_ppm": 1_500, "jump_hold_ns": SECOND,
+    }  # fmt: skip
+    rate = data.draw(st.booleans())
+    told = [USDT] if rate else []
+    told += [
+        replace(
+            GOOD, quoted=index == 0, depth=data.draw(st.integers(1, 10**6)),
+            **({"rate": 0, "rate_unit": 10_000 * TICK} if rate and index % 2 else {}),
+        )
+        for index in range(count)
+    ]  # fmt: skip
+    reference, memory = built(told, **settings), oracle.Memory(**settings)
+    now_ns = NOW
+    for _ in range(data.draw(st.integers(1, 40))):
+        now_ns += data.draw(st.sampled_from([0, SECOND // 20, SECOND // 10, 3 * SECOND // 2]))
+        at = data.draw(st.integers(0, len(told) - 1))
+        centre = 9_990 * TICK if told[at].is_rate else P
+        bps = data.draw(st.integers(-40, 40))
+        told[at] = replace(
+            told[at], mid=centre + centre * bps // 10_000, recv_ns=now_ns,
+            verified=data.draw(st.sampled_from([True] * 6 + [False])),
+        )  # fmt: skip
+        tell(reference, told)
+        expected = oracle.compute(told, now_ns, memory=memory)
+        assert told_of(reference, len(told), now_ns) == expected

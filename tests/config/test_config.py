@@ -172,6 +172,11 @@ KEYS: list[tuple[str, object, object]] = [
     ("signal.sigma_floor", "1bps", Distance(ppm=100)),
     ("signal.outlier_floor", "40bps", 4_000),
     ("signal.clamp", "20bps", 2_000),
+    ("signal.basis", "5m", 300_000_000_000),
+    ("signal.basis_cap", "1%", 10_000),
+    ("signal.readmit_updates", 5, 5),
+    ("signal.jump", "20bps", 2_000),
+    ("signal.jump_hold", "3s", 3_000_000_000),
     ("risk.max_order_size", "0.07", Decimal("0.07")),
     ("risk.min_order_size", "0.001", Decimal("0.001")),
     ("risk.max_order_notional", "5000", Decimal(5_000)),
@@ -251,10 +256,20 @@ def test_every_key_of_the_schema_is_in_the_table() -> None:
         "paper": Paper,
     }
     wanted = {f"{name}.{key_of(f)}" for name, t in tables.items() for f in t.model_fields}
-    wanted |= {f"venue.{key_of(f)}" for f in Venue.model_fields if f != "endpoints"}
+    roles = {"endpoints", "rate", "convert"}  # a watched venue has no rate: they have a test
+    wanted |= {f"venue.{key_of(f)}" for f in Venue.model_fields if f not in roles}
     wanted |= {f"venue.endpoints.{f}" for f in Endpoints.model_fields}
     seen = {path.replace("[0]", "").replace("[1]", "") for path, _, _ in KEYS}
     assert wanted - seen == {"strategy.kind"}
+
+
+def test_watched_pair_in_another_currency_names_its_rate() -> None:
+    data = copy.deepcopy(BASE)
+    data["venue"][1] |= {"reference": "BTC/USDT", "convert": "tether"}
+    data["venue"].append({"name": "kraken", "label": "tether", "rate": "USDT/USD"})
+    watched, rate = parse(data).venue[1:]
+    assert (watched.pair, watched.convert) == ("BTC/USDT", "tether")
+    assert (rate.pair, source_params(rate, 100)["is_rate"]) == ("USDT/USD", True)
 
 
 def test_python_strategy_takes_class_and_params() -> None:
@@ -367,9 +382,13 @@ IMPOSSIBLE: list[tuple[dict[str, object], str, str]] = [
     ({"strategy.rebalance_exit": "11%"}, "strategy.rebalance_exit", "rebalance_threshold, 10%"),
     ({"signal.vol_slow": "10s"}, "signal.vol_slow", "longer than signal.vol_fast"),
     ({"venue[1].label": "kraken"}, "venue[1].label", "a label of its own"),
-    ({"venue[1].quote": "BTC/USD"}, "venue[1].quote", "either quote"),
-    ({"venue[1].reference": REMOVED}, "venue[1].quote", "either quote"),
-    ({"venue[1].reference": "BTC/USDT"}, "venue[1].reference", "the traded pair, BTC/USD"),
+    ({"venue[1].quote": "BTC/USD"}, "venue[1].quote", "one of quote"),
+    ({"venue[1].reference": REMOVED}, "venue[1].quote", "one of quote"),
+    ({"venue[1].rate": "USDT/USD"}, "venue[1].quote", "one of quote"),
+    ({"venue[1].reference": "ETH/USD"}, "venue[1].reference", "a pair of BTC"),
+    ({"venue[1].reference": "BTC/USDT"}, "venue[1].convert", 'rate = "USDT/USD"'),
+    ({"venue[1].convert": "kraken"}, "venue[1].convert", 'rate = "USD/USD"'),
+    ({"venue[0].convert": "other"}, "venue[0].convert", "only beside reference"),
     ({"venue[0].weight": "0", "venue[1].weight": "0"}, "venue", "a weight above 0"),
     ({"bot.mode": "live"}, "venue[0].endpoints.ws", "a loopback address"),
     (
@@ -690,6 +709,7 @@ def test_prices_turn_distances_into_ticks() -> None:
         "age_ns_max": 5_000_000_000,
         "spread_uticks_max": 6_600 * 1_000_000,
         "trust_ppm": 1_000_000,
+        "is_rate": False,
     }
     assert inventory_params(config, BTC) == {"target_ppm": 500_000, "scale_lots": 50_000_000}
 

@@ -1,0 +1,88 @@
+"""Configuration to tables: what the reference makes of several venues."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from openmm import Keys
+from openmm._fast.ports import NullTransport
+from openmm._fast.reference import SourceVerdict
+from openmm._fast.tape import Tape
+from openmm.config import parse
+from openmm.engine.wiring import Tables, make_tables
+from openmm.instrument import Instrument
+from openmm.venues import registry
+
+NOW = 1_700_000_000 * 10**9
+BTC_USD = Instrument(
+    venue="kraken", name="BTC/USD", base="BTC", quote="USD", price_decimals=1, qty_decimals=8,
+    tick_size=Decimal("0.1"), lot_size=Decimal("0.00000001"), qty_min=Decimal("0.0001"),
+    cost_min=Decimal("0.5"), base_decimals=8, quote_decimals=4, maker_fee_ppm=0, taker_fee_ppm=1000,
+)  # fmt: skip
+BTC_USDT = replace(
+    BTC_USD, name="BTC/USDT", quote="USDT", tick_size=Decimal("0.01"), price_decimals=2,
+    lot_size=Decimal("0.0001"), qty_decimals=4,
+)  # fmt: skip
+USDT_USD = replace(
+    BTC_USD, name="USDT/USD", base="USDT", tick_size=Decimal("0.00001"), price_decimals=5
+)
+
+
+def tables() -> Tables:
+    """Wire a bot that quotes in USD and watches a book in USDT."""
+    config = parse(
+        {
+            "bot": {"name": "wired", "mode": "paper"},
+            "venue": [
+                {"name": "kraken", "quote": "BTC/USD"},
+                {
+                    "name": "kraken", "label": "watched", "reference": "BTC/USDT",
+                    "convert": "tether",
+                },
+                {"name": "kraken", "label": "tether", "rate": "USDT/USD"},
+            ],
+            "strategy": {
+                "kind": "grid", "spread": "20bps", "order_amount": "0.01", "num_orders": 2,
+                "rebalance_threshold": "20%",
+            },
+            "risk": {
+                "max_order_size": "0.02", "max_open_notional": "20000", "max_inventory": "0.5",
+                "max_drawdown": "5%",
+            },
+            "signal": {"readmit_updates": 1},
+        }
+    )  # fmt: skip
+    connectors = [registry.connector(venue, Keys("key", "c2VjcmV0")) for venue in config.venue]
+    return make_tables(
+        config, [BTC_USD, BTC_USDT, USDT_USD], connectors, connectors[0], mid_ticks=600_000,
+        tape=Tape(None, size_bytes=1 << 20, follow=False),
+        encoder=connectors[0].order_encoder(BTC_USD, bot="wired", session_s=1),
+        transport=NullTransport(),
+    )  # fmt: skip
+
+
+def test_book_in_another_currency_and_other_steps_gives_the_same_price() -> None:
+    reference = tables().pipeline.reference
+    uticks = 1_000_000
+    reference.set(0, 600_000 * uticks, uticks, 10**8, NOW, True)  # 60,000 USD
+    reference.set(1, 6_006_006 * uticks, uticks, 10**4, NOW, True)  # 60,060.06 USDT
+    reference.set(2, 99_900 * uticks, uticks, 10**12, NOW, True)  # a USDT is 0.999 USD
+    price = reference.compute(NOW)
+    assert price is not None
+    assert abs(price - 600_000 * uticks) < uticks
+    assert [reference.source(index)[1:] for index in range(3)] == [
+        (500_000, SourceVerdict.SOURCE_USED),  # 1 BTC deep each
+        (500_000, SourceVerdict.SOURCE_USED),
+        (0, SourceVerdict.SOURCE_RATE),
+    ]
+
+
+def test_rate_that_is_lost_takes_its_book_out() -> None:
+    reference = tables().pipeline.reference
+    reference.set(0, 600_000_000_000, 1_000_000, 10**8, NOW, True)
+    reference.set(1, 6_006_006_000_000, 1_000_000, 10**4, NOW, True)
+    reference.set(2, None, 0, 0, NOW, False)
+    assert reference.compute(NOW) == 600_000_000_000
+    assert reference.source(1)[2] is SourceVerdict.SOURCE_NO_RATE
