@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 EXAMPLE = (
-    "Examples: openmm sim kraken --port 9100 --seed 7 --maker-fee 0%; "
+    "Example: openmm sim kraken --port 9100 --seed 7 --maker-fee 0%; "
     "with everything going wrong: openmm sim kraken --port 9100 --chaos 7; "
     "with faults of your choice: openmm sim kraken --port 9100 --faults faults.toml"
 )

@@ -98,8 +98,6 @@ def source_params(venue: Venue, price_ticks: int) -> dict[str, int]:
         "age_ns_max": venue.max_age_ns,
         "spread_uticks_max": price_ticks * UTICKS * venue.max_spread_ppm // PPM,
         "trust_ppm": max(1, venue.weight_ppm),
-        # Without a weight it is looked at, and moves nothing.
-        "is_rate": venue.rate is not None or venue.weight_ppm == 0,
     }
 
 

@@ -187,6 +187,11 @@ class Venue(Section):
         return self.quote or self.reference or self.rate or ""
 
     @property
+    def blended(self) -> bool:
+        """Whether its mid is part of the reference: without a weight it is only looked at."""
+        return self.rate is None and self.weight_ppm > 0
+
+    @property
     def weight_ppm(self) -> int:
         """Return the trust weight in millionths."""
         return int(self.weight * 1_000_000)

@@ -111,7 +111,7 @@ def make_tables(
         depth_num, depth_den = (own.lot_size / instrument.lot_size).as_integer_ratio()
         reference.add_source(
             scale_num=num, scale_den=den, depth_num=depth_num, depth_den=depth_den,
-            quoted=index == quoted_index,
+            quoted=index == quoted_index and venue.blended, is_rate=not venue.blended,
             **conf.source_params(venue, mid_ticks if venue.rate is None else own_mid_ticks),
         )  # fmt: skip
         book = Book(window_ticks=BOOK_WINDOW_TICKS, outside_levels=BOOK_OUTSIDE_LEVELS)

@@ -364,7 +364,7 @@ def test_bad_setting_is_refused(settings: dict[str, int]) -> None:
     ],
     ids=str,
 )
-def test_bad_source_is_refused(source: dict[str, int]) -> None:
+def test_bad_source_is_refused(source: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
         Reference().add_source(**({"age_ns_max": 1, "spread_uticks_max": 1} | source))
 
@@ -501,7 +501,7 @@ def test_weights_respect_the_cap(case: list[Source]) -> None:
 def test_any_sequence_of_updates_equals_the_oracle(
     data: st.DataObject, count: int, cap_ppm: int, readmit_count: int
 ) -> None:
-    settings = {
+    settings: dict[str, Any] = {
         "basis_ns": 2 * SECOND, "basis_cap_ppm": cap_ppm, "readmit_count": readmit_count,
         "jump_ppm": 1_500, "jump_hold_ns": SECOND,
     }  # fmt: skip
@@ -510,7 +510,7 @@ def test_any_sequence_of_updates_equals_the_oracle(
     told += [
         replace(
             GOOD, quoted=index == 0, depth=data.draw(st.integers(1, 10**6)),
-            **({"rate": 0, "rate_unit": 10_000 * TICK} if rate and index % 2 else {}),
+            rate=0 if rate and index % 2 else -1, rate_unit=10_000 * TICK,
         )
         for index in range(count)
     ]  # fmt: skip

@@ -269,7 +269,7 @@ def test_watched_pair_in_another_currency_names_its_rate() -> None:
     data["venue"].append({"name": "kraken", "label": "tether", "rate": "USDT/USD"})
     watched, rate = parse(data).venue[1:]
     assert (watched.pair, watched.convert) == ("BTC/USDT", "tether")
-    assert (rate.pair, source_params(rate, 100)["is_rate"]) == ("USDT/USD", True)
+    assert (rate.pair, rate.blended) == ("USDT/USD", False)
 
 
 def test_python_strategy_takes_class_and_params() -> None:
@@ -709,7 +709,6 @@ def test_prices_turn_distances_into_ticks() -> None:
         "age_ns_max": 5_000_000_000,
         "spread_uticks_max": 6_600 * 1_000_000,
         "trust_ppm": 1_000_000,
-        "is_rate": False,
     }
     assert inventory_params(config, BTC) == {"target_ppm": 500_000, "scale_lots": 50_000_000}
 
