@@ -78,6 +78,8 @@ MODULES: dict[str, Profile] = {
     "openmm.engine.spin": HOT,
     "openmm.strategy.grid": HOT,
     "openmm.strategy.python": HOT,
+    "openmm.venues.gateio.encode": HOT,
+    "openmm.venues.gateio.wire": HOT,
     "openmm.venues.kraken.checksum": HOT,
     "openmm.venues.kraken.encode": HOT,
     "openmm.venues.kraken.wire": HOT,

@@ -13,10 +13,16 @@ from openmm.config.schema import Venue as VenueConfig
 from openmm.errors import ConfigError
 from openmm.venues.base import Venue
 from openmm.venues.connector import Capabilities, Connector, Keys
+from openmm.venues.gateio.auth import Key as GateioKey
+from openmm.venues.gateio.connector import GateioConnector
+from openmm.venues.gateio.rest import Rest as GateioRest
+from openmm.venues.gateio.spec import Endpoints as GateioEndpoints
+from openmm.venues.gateio.venue import CAPABILITIES as GATEIO_CAPABILITIES
+from openmm.venues.gateio.venue import GateioVenue
 from openmm.venues.kraken.auth import Key
 from openmm.venues.kraken.connector import KrakenConnector
 from openmm.venues.kraken.rest import Rest
-from openmm.venues.kraken.rest import RoundTrip as RoundTrip
+from openmm.venues.http import RoundTrip as RoundTrip
 from openmm.venues.kraken.spec import Endpoints
 from openmm.venues.kraken.venue import CAPABILITIES as KRAKEN_CAPABILITIES
 from openmm.venues.kraken.venue import KrakenVenue
@@ -48,6 +54,24 @@ def _kraken_rest(
     return Rest(endpoints, key, clock, round_trip=round_trip)
 
 
+def _gateio_rest(
+    config: VenueConfig, keys: Keys | None, clock: Clock, round_trip: RoundTrip | None = None
+) -> GateioRest:
+    known = GateioEndpoints()
+    endpoints = GateioEndpoints(
+        ws=config.endpoints.ws or known.ws,
+        rest=(config.endpoints.rest or known.rest).rstrip("/"),
+    )
+    key = None if keys is None else GateioKey(keys.key, keys.secret)
+    return GateioRest(endpoints, key, clock, round_trip=round_trip)
+
+
+def _verify_gateio(path: Path) -> Verified:
+    from openmm.venues.gateio.verify import verify  # a bot needs no reader of recordings
+
+    return verify(path)
+
+
 def _verify_kraken(path: Path) -> Verified:
     from openmm.venues.kraken.verify import verify  # a bot needs no reader of recordings
 
@@ -63,6 +87,13 @@ VENUES: Final = {
             lambda *args: KrakenConnector(_kraken_rest(*args)),
             lambda *args: KrakenVenue(_kraken_rest(*args)),
             _verify_kraken,
+        ),
+        Entry(
+            "gateio",
+            GATEIO_CAPABILITIES,
+            lambda *args: GateioConnector(_gateio_rest(*args)),
+            lambda *args: GateioVenue(_gateio_rest(*args)),
+            _verify_gateio,
         ),
     )
 }

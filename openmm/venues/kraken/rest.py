@@ -14,18 +14,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, Protocol, final
+from typing import Any, Final, final
 from urllib.parse import urlencode
-
-import aiohttp
 
 from openmm.clock import Clock, RealClock
 from openmm.errors import ProtocolError, TransportError, VenueRejected
+from openmm.venues.http import HttpRoundTrip, RoundTrip
 from openmm.venues.kraken.auth import Key
 from openmm.venues.kraken.private import as_list, as_object, loads
 from openmm.venues.kraken.spec import UNCERTAIN_CODES, VENUE, Code, Endpoints, classify
 
-REPLY_BYTES_MAX: Final = 32 << 20
 RETRIES: Final = 2
 BACKOFF_S: Final = 0.5
 
@@ -34,62 +32,6 @@ ONCE_ONLY: Final = frozenset({"AddOrder", "AddOrderBatch", "AmendOrder", "EditOr
 
 Params = Mapping[str, str | int | bool]
 Sleep = Callable[[float], Awaitable[None]]
-
-
-class RoundTrip(Protocol):
-    """Carry one request to a venue and its reply back: sockets, or a venue in this process."""
-
-    async def __call__(
-        self, verb: str, base: str, path: str, query: str, body: bytes, headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
-        """Return HTTP status and body; raise TransportError when there is no reply."""
-        ...
-
-    async def close(self) -> None:
-        """Give back connections."""
-        ...
-
-
-@final
-class HttpRoundTrip:
-    """Carry requests over HTTP, on connections that are kept.
-
-    Args:
-        timeout_s: of one round trip, from connecting to the last byte.
-    """
-
-    def __init__(self, timeout_s: float = 10.0) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._session: aiohttp.ClientSession | None = None
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-    async def __call__(
-        self, verb: str, base: str, path: str, query: str, body: bytes, headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
-        """Return HTTP status and body."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession()
-        url = base + path
-        try:
-            async with self._session.request(
-                verb,
-                f"{url}?{query}" if query else url,
-                data=body or None,
-                headers=headers,
-                timeout=self._timeout,
-                allow_redirects=False,
-            ) as reply:
-                return reply.status, await _read_bounded(reply)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            # The library's text may repeat the request; the kind of failure is enough.
-            raise TransportError(
-                f"{url}: {type(error).__name__}", venue=VENUE, code="transport", retryable=True
-            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +65,7 @@ class Rest:
         self.endpoints = endpoints or Endpoints()
         self.clock = clock or RealClock()
         self._key = key
-        self._carry = round_trip or HttpRoundTrip()
+        self._carry = round_trip or HttpRoundTrip(VENUE)
         self._sleep = sleep
 
     async def close(self) -> None:
@@ -202,15 +144,6 @@ class Rest:
         base = self.endpoints.rest
         status, raw = await self._carry(verb, base, path, query, body, headers)
         return unwrap(raw, status, base + path)
-
-
-async def _read_bounded(reply: aiohttp.ClientResponse) -> bytes:
-    raw = bytearray()
-    async for chunk in reply.content.iter_any():
-        raw += chunk
-        if len(raw) > REPLY_BYTES_MAX:
-            raise ProtocolError(f"reply is longer than {REPLY_BYTES_MAX} bytes", venue=VENUE)
-    return bytes(raw)
 
 
 def unwrap(raw: bytes, status: int, url: str) -> Any:

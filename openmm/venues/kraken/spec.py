@@ -7,10 +7,14 @@ Source: Kraken API documentation (spot WebSocket v2, REST, trading limits, error
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
+
+from openmm.venues.faults import FATAL_CODES as FATAL_CODES
+from openmm.venues.faults import UNCERTAIN_CODES as UNCERTAIN_CODES
+from openmm.venues.faults import Code as Code
+from openmm.venues.faults import Fault as Fault
 
 VENUE: Final = "kraken"
 
@@ -88,43 +92,6 @@ FEE_TIERS_PPM: Final = (
 )
 
 
-class Code(StrEnum):
-    """What a refusal means, for whoever must act on it."""
-
-    FUNDS = "funds"  # stop that side, refresh balances
-    POST_ONLY = "post_only"  # would take: price anew
-    PRICE = "price"  # form or tick: stale metadata or a bug
-    MINIMUM = "minimum"  # quantity or cost too small
-    ORDERS_LIMIT = "orders_limit"  # too many open orders
-    RATE_LIMIT = "rate_limit"  # engine counter: set ours to the cap
-    UNKNOWN_ORDER = "unknown_order"  # gone or never there: look it up, a fill may be on its way
-    NO_CHANGE = "no_change"  # the amend changes nothing: done
-    MARGIN = "margin"
-    UNAVAILABLE = "unavailable"  # outcome unknown: reconcile
-    INTERNAL = "internal"  # outcome unknown: reconcile
-    DEADLINE = "deadline"  # not processed in time: not live
-    MODE = "mode"  # the venue's trading mode forbids it
-    THROTTLED = "throttled"  # too many at once
-    ARGUMENTS = "arguments"  # malformed: a bug
-    PERMISSION = "permission"  # rights of the key: fatal
-    LOCKOUT = "lockout"  # stop all REST for 15 minutes
-    CALL_RATE = "call_rate"  # REST or message rate: back off
-    CREDENTIALS = "credentials"  # key or signature: fatal
-    NONCE = "nonce"  # one retry with a new one, never for a placement
-    TOKEN = "token"  # get a new one, send again
-    INSTRUMENT = "instrument"  # no such pair or asset
-    ACCOUNT = "account"  # locked or disabled: fatal
-    ALREADY_SUBSCRIBED = "already_subscribed"
-    UNKNOWN = "unknown"
-
-
-class Fault(Struct, frozen=True):
-    """One kind of refusal. `retryable`: the same request may be sent again, after a wait."""
-
-    code: Code
-    retryable: bool
-
-
 # Matched by prefix, first hit wins; the raw text is always kept.
 # Source: "Spot Error Messages"; SDK error-handling.md, error.rs; captures in kraken-async-rs, ccxt.
 ERRORS: Final[tuple[tuple[str, Fault], ...]] = (
@@ -187,12 +154,6 @@ ERRORS_WITHIN: Final[tuple[tuple[str, Fault], ...]] = (
     ("field must be a number_float", Fault(Code.ARGUMENTS, False)),
     ("(s) not found", Fault(Code.ARGUMENTS, False)),
 )
-# The request was not answered in a way that tells whether it took effect.
-UNCERTAIN_CODES: Final = frozenset({Code.UNAVAILABLE, Code.INTERNAL})
-# No retry will help: an operator must act.
-FATAL_CODES: Final = frozenset({Code.PERMISSION, Code.CREDENTIALS, Code.ACCOUNT, Code.LOCKOUT})
-
-
 def classify(text: str) -> Fault:
     """Tell what an error text means; a text of no known kind is `Code.UNKNOWN`, not retryable."""
     # Its class is not settled by any source.

@@ -15,7 +15,8 @@ from aiohttp import web
 from openmm.clock import ManualClock
 from openmm.errors import ProtocolError, TransportError, VenueRejected
 from openmm.venues.kraken.auth import Key, Signer
-from openmm.venues.kraken.rest import HttpRoundTrip, Rest, unwrap
+from openmm.venues.http import HttpRoundTrip
+from openmm.venues.kraken.rest import Rest, unwrap
 from openmm.venues.kraken.spec import Endpoints
 
 PRIVATE = "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg=="
@@ -239,7 +240,7 @@ def calling(base: str, timeout_s: float = 5.0) -> Rest:
     clock = ManualClock(5)
     return Rest(
         Endpoints(rest=base), Key("api-key-text", PRIVATE, clock), clock,
-        round_trip=HttpRoundTrip(timeout_s), sleep=Waits(),
+        round_trip=HttpRoundTrip("kraken", timeout_s), sleep=Waits(),
     )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Gate.io spot: WebSocket and REST API v4."""

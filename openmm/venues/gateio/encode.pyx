@@ -1,0 +1,541 @@
+"""Approved actions to Gate.io WebSocket v4 trading calls, from prebuilt text.
+
+Cancels go first, up to 20 a call; each amendment is its own; places share an array of up to 10. An
+order is named by the venue's id once that is known, else by its text: a text finds only orders that
+are open, and in a list of ids only for half an hour.
+
+Client order ids have 20 characters: ``t-m``, 3 that tell the bot, 7 that tell the session, 7 that
+tell the order's sequence (docs/architecture.md).
+
+Source: Gate documentation, "Spot WebSocket v4", chapter "spot account trade", updated 2026-04-27;
+captures of 2024-07 (gocryptotrader).
+"""
+
+from cython cimport final
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from openmm._fast.checks cimport Approved
+from openmm._fast.orders cimport Order, OrderTable
+from openmm._fast.planner cimport ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, ACTIONS_MAX
+from openmm._fast.ports cimport OUT_BYTES, OUT_MESSAGES, Encoder, OutBatch, out_alloc, out_free, out_reset
+from openmm._fast.units cimport BUY, SELL
+
+cdef enum:
+    BLOCK_BYTES = 32            # divides PIECE_BYTES
+    MESSAGE_BYTES = 512         # of a call without what it lists
+    ENTRY_BYTES = 320           # of one order or id in it
+
+cdef const char* BASE32 = b"0123456789abcdefghijklmnopqrstuv"
+
+SEQ_MAX = (1 << 35) - 1
+KIND_NAMES = ("", "add", "add", "amend", "cancel", "cancel")  # by RequestKind, in the words of `events`
+CHANNELS = ("", "order_place", "order_place", "order_amend", "order_cancel", "order_cancel_ids")
+
+
+cdef inline char* put(char* out, const Piece* piece) noexcept nogil:
+    # Whole blocks need no call; what runs over is overwritten by what follows.
+    cdef int i = 0
+    while i < piece.n:
+        memcpy(out + i, piece.text + i, BLOCK_BYTES)
+        i += BLOCK_BYTES
+    return out + piece.n
+
+
+cdef inline int put_digits(char* out, uint64_t value) noexcept nogil:
+    cdef char digits[20]
+    cdef int i = 20
+    cdef uint64_t rest
+    while True:
+        rest = value // 10
+        i -= 1
+        digits[i] = <char>(48 + (value - rest * 10))
+        value = rest
+        if value == 0:
+            break
+    memcpy(out, digits + i, 20 - i)
+    return 20 - i
+
+
+cdef inline char* put_points(char* out, int64_t points, int decimals) noexcept nogil:
+    """Write a positive fixed-point number with exactly `decimals` decimals."""
+    cdef char digits[24]
+    cdef int n = put_digits(digits, <uint64_t>points)
+    cdef int whole = n - decimals
+    if decimals == 0:
+        memcpy(out, digits, n)
+        return out + n
+    if whole > 0:
+        memcpy(out, digits, whole)
+        out[whole] = c"."
+        memcpy(out + whole + 1, digits + whole, decimals)
+        return out + n + 1
+    out[0] = c"0"
+    out[1] = c"."
+    memset(out + 2, c"0", -whole)
+    memcpy(out + 2 - whole, digits, n)
+    return out + 2 + decimals
+
+
+cdef inline void put_base32(char* out, uint64_t value) noexcept nogil:
+    cdef int i
+    for i in range(7):
+        out[i] = BASE32[(value >> (5 * (6 - i))) & 31]
+
+
+cdef int set_piece(Piece* piece, str text) except -1:
+    cdef bytes raw = text.encode("ascii")
+    if len(raw) > PIECE_BYTES:
+        raise ValueError(f"text of a request is too long: {text}")
+    piece.n = <int32_t>len(raw)
+    memcpy(piece.text, <const char*>raw, len(raw))
+    return 0
+
+
+def base32(uint64_t value):
+    """Write the low 35 bits of `value` as 7 characters, order kept."""
+    cdef char out[7]
+    put_base32(out, value)
+    return out[:7].decode("ascii")
+
+
+def parse_client_id(str text not None):
+    """Split a client order id into (bot, session, sequence); None when it is not of our making."""
+    cdef int64_t seq = 0
+    if len(text) != TEXT_BYTES or text[:3] != "t-m" or not text.isascii():
+        return None
+    bot, session = text[3:6], text[6:13]
+    if not bot.isalnum() or bot != bot.lower():
+        return None
+    for char in text[6:]:
+        if not ("0" <= char <= "9" or "a" <= char <= "v"):
+            return None
+    for char in text[13:]:
+        seq = seq * 32 + (ord(char) - 48 if char <= "9" else ord(char) - 87)
+    return bot, session, seq
+
+
+@final
+cdef class GateioEncoder(Encoder):
+    """Write the calls of one instrument.
+
+    Args:
+        venue_symbol: the pair as the venue calls it, "BTC_USDT".
+        tick_points, price_decimals: tick size in units of 10**-price_decimals.
+        lot_points, qty_decimals: lot size in units of 10**-qty_decimals.
+        bot: 3 characters that tell the bot, 0-9 a-z.
+        session: 7 characters, `base32` of the session's start in seconds.
+        account: spot, margin, cross_margin or unified.
+        deadline_ms: how long after the decision the venue may still take a placement or amendment;
+            0 for ever.
+        stp_act: self-trade prevention, "" for accounts outside an STP group.
+        action_mode: how much the answer to a placement tells, "" for all.
+    """
+
+    def __cinit__(
+        self,
+        str venue_symbol not None,
+        int64_t tick_points,
+        int32_t price_decimals,
+        int64_t lot_points,
+        int32_t qty_decimals,
+        str bot not None,
+        str session not None,
+        str account not None="spot",
+        int64_t deadline_ms=5000,
+        str stp_act not None="",
+        str action_mode not None="",
+    ):
+        if not 0 < len(venue_symbol) <= 32 or not venue_symbol.isascii() or '"' in venue_symbol \
+                or "\\" in venue_symbol:
+            raise ValueError(f"symbol must be 1 to 32 plain characters: {venue_symbol!r}")
+        if tick_points < 1 or lot_points < 1:
+            raise ValueError(f"steps must be positive: {tick_points}, {lot_points}")
+        if not 0 <= price_decimals <= 15 or not 0 <= qty_decimals <= 15:
+            raise ValueError(f"decimals must be 0 to 15: {price_decimals}, {qty_decimals}")
+        if parse_client_id(f"t-m{bot}{session}0000000") is None:
+            raise ValueError(f"bot needs 3 and session 7 characters of an id: {bot!r}, {session!r}")
+        if not 0 <= deadline_ms <= 60_000:
+            raise ValueError(f"deadline must be 0 to 60000 ms: {deadline_ms}")
+        if account not in ("spot", "margin", "cross_margin", "unified"):
+            raise ValueError(f"no such account: {account}")
+        if stp_act not in ("", "cn", "co", "cb") or action_mode not in ("", "ACK", "RESULT", "FULL"):
+            raise ValueError(f"no such stp_act or action_mode: {stp_act!r}, {action_mode!r}")
+        self.requests_kept = <Request*>calloc(REQUESTS_KEPT, sizeof(Request))
+        self.seqs = <uint64_t*>calloc(SEQS_KEPT, sizeof(uint64_t))
+        if self.requests_kept == NULL or self.seqs == NULL:
+            raise MemoryError("encoder")
+        self.tick_points = tick_points
+        self.lot_points = lot_points
+        self.price_decimals = price_decimals
+        self.qty_decimals = qty_decimals
+        self.deadline_ms = deadline_ms
+        self.bot = bot
+        self.session = session
+        self.second = 0
+        self.second_bytes = put_digits(self.second_text, 0)
+        self.ms = 0
+        self.deadline_bytes = put_digits(self.deadline, <uint64_t>deadline_ms)
+        cdef bytes prefix = f"t-m{bot}{session}".encode("ascii")
+        memcpy(self.id_prefix, <const char*>prefix, 13)
+        for kind, channel in enumerate(CHANNELS):
+            set_piece(
+                &self.call[<int>kind],
+                f',"channel":"spot.{channel}","event":"api","payload":{{"req_id":"',
+            )
+        set_piece(
+            &self.order_open,
+            f'","currency_pair":"{venue_symbol}","type":"limit","account":"{account}","side":"',
+        )
+        set_piece(&self.order_side[<int>BUY], 'buy","amount":"')
+        set_piece(&self.order_side[<int>SELL], 'sell","amount":"')
+        rest = (f',"stp_act":"{stp_act}"' if stp_act else "") + (
+            f',"action_mode":"{action_mode}"' if action_mode else ""
+        )
+        set_piece(&self.order_close[0], f'"{rest}}}')
+        set_piece(&self.order_close[1], f'","time_in_force":"poc"{rest}}}')
+        where = "" if account == "spot" else f',"account":"{account}"'
+        set_piece(&self.symbol, f'","currency_pair":"{venue_symbol}"{where}')
+        set_piece(&self.symbol_id, f'{{"currency_pair":"{venue_symbol}"{where},"id":"')
+        set_piece(&self.header, ',"req_header":{"x-gate-exptime":"')
+
+    def __dealloc__(self):
+        free(self.requests_kept)
+        free(self.seqs)
+
+    # --- C face
+
+    cdef int encode_c(
+        self, const Approved* actions, int count, OrderTable table, int64_t now_ns, OutBatch* out
+    ) noexcept nogil:
+        cdef int i, cancels, amends, places
+        cdef int messages
+        if now_ns < 0:
+            return -1
+        cancels = amends = places = 0
+        for i in range(count):
+            if actions[i].seal == 0 or actions[i].action.seq == 0:
+                return -1
+            if actions[i].action.kind == ACTION_CANCEL:
+                cancels += 1
+                continue
+            if actions[i].action.price_ticks <= 0 or actions[i].action.qty_lots <= 0:
+                return -1
+            if actions[i].action.kind == ACTION_AMEND:
+                amends += 1
+            elif actions[i].action.kind == ACTION_PLACE and (
+                actions[i].action.side == BUY or actions[i].action.side == SELL
+            ):
+                places += 1
+            else:
+                return -1
+        # Either everything fits or nothing is written. Counts are never negative.
+        messages = amends + cancels // CANCELS_MAX + 1 + places // ADDS_MAX + 1
+        if out.count + messages > OUT_MESSAGES:
+            return -1
+        if out.size + MESSAGE_BYTES * messages + ENTRY_BYTES * (cancels + places) > OUT_BYTES:
+            return -1
+        make_times(self, <uint64_t>now_ns // 1_000_000)
+        i = put_cancels(self, actions, count, cancels, table, out)
+        i += put_amends(self, actions, count, table, out)
+        i += put_places(self, actions, count, places, out)
+        return i
+
+    cdef void fill_secret_c(self, char* message, int length, int hole) noexcept nogil:
+        # No message has a hole.
+        return
+
+    # --- Python face
+
+    def client_id(self, uint64_t seq):
+        """Write the client order id of a sequence of this session."""
+        cdef char out[TEXT_BYTES]
+        if seq > <uint64_t>SEQ_MAX:
+            raise ValueError(f"sequence must be at most {SEQ_MAX}: {seq}")
+        put_text(self, out, seq)
+        return out[:TEXT_BYTES].decode("ascii")
+
+    def seq_of(self, str client_id not None):
+        """Return the sequence of a client order id of this session, 0 when it is not one."""
+        parts = parse_client_id(client_id)
+        if parts is None or parts[0] != self.bot or parts[1] != self.session:
+            return 0
+        return parts[2]
+
+    def is_earlier(self, str client_id not None):
+        """Whether an id is this bot's, of an earlier session."""
+        parts = parse_client_id(client_id)
+        return parts is not None and parts[0] == self.bot and parts[1] != self.session
+
+    def requests(self, int64_t req_id):
+        """Tell what a request id stood for: (RequestKind, sequences in request order); None when forgotten."""
+        cdef Request* request
+        cdef int i
+        if not 0 < req_id <= REQ_ID_MAX:
+            return None
+        request = &self.requests_kept[req_id & (REQUESTS_KEPT - 1)]
+        if request.req_id != req_id or self.seq_count - request.first > SEQS_KEPT:
+            return None
+        return RequestKind(request.kind), [
+            self.seqs[(request.first + i) & (SEQS_KEPT - 1)] for i in range(request.count)
+        ]
+
+    def requested(self, int64_t req_id):
+        """Tell what a request id stood for: (add, amend or cancel; sequences); ("", []) when forgotten."""
+        found = self.requests(req_id)
+        return ("", []) if found is None else (KIND_NAMES[<int>found[0]], found[1])
+
+    @property
+    def last_req_id(self):
+        """Id of the last request written, 0 before the first."""
+        return self.req_id
+
+    def encode(self, list actions not None, int64_t now_ns, OrderTable table=None):
+        """Write the messages of `actions` without sending them: [(message, -1)].
+
+        For tests and replay. `actions`: tuples (ActionKind, seq, side, price_ticks, qty_lots, post_only).
+
+        Raises:
+            ValueError: when the encoder refuses.
+        """
+        cdef Approved approved[ACTIONS_MAX]
+        cdef OutBatch batch
+        cdef int i, written
+        if len(actions) > ACTIONS_MAX:
+            raise ValueError(f"at most {ACTIONS_MAX} actions: {len(actions)}")
+        memset(approved, 0, sizeof(approved))
+        for i, (kind, seq, side, price_ticks, qty_lots, post_only) in enumerate(actions):
+            approved[i].seal = 1
+            approved[i].action.kind = kind
+            approved[i].action.seq = seq
+            approved[i].action.side = side
+            approved[i].action.price_ticks = price_ticks
+            approved[i].action.qty_lots = qty_lots
+            approved[i].post_only = post_only
+        out_alloc(&batch)
+        try:
+            written = self.encode_c(approved, <int>len(actions), table, now_ns, &batch)
+            if written < 0:
+                raise ValueError("refused")
+            return [
+                (batch.data[batch.start[i] : batch.start[i] + batch.length[i]], batch.hole[i])
+                for i in range(written)
+            ]
+        finally:
+            out_free(&batch)
+
+    def encode_many(self, list actions not None, int64_t now_ns, int64_t rounds):
+        """Encode the same actions `rounds` times in compiled code; returns bytes written. For benches."""
+        cdef Approved approved[ACTIONS_MAX]
+        cdef OutBatch batch
+        cdef int64_t r, total = 0
+        cdef int i
+        cdef int n = <int>len(actions)
+        if n > ACTIONS_MAX:
+            raise ValueError(f"at most {ACTIONS_MAX} actions: {n}")
+        memset(approved, 0, sizeof(approved))
+        for i, (kind, seq, side, price_ticks, qty_lots, post_only) in enumerate(actions):
+            approved[i].seal = 1
+            approved[i].action.kind = kind
+            approved[i].action.seq = seq
+            approved[i].action.side = side
+            approved[i].action.price_ticks = price_ticks
+            approved[i].action.qty_lots = qty_lots
+            approved[i].post_only = post_only
+        out_alloc(&batch)
+        with nogil:
+            for r in range(rounds):
+                out_reset(&batch)
+                self.encode_c(approved, n, None, now_ns + r * 1_000_000, &batch)
+                total += batch.size
+        out_free(&batch)
+        return total
+
+
+# --- writing one request
+
+cdef inline void put_text(GateioEncoder self, char* out, uint64_t seq) noexcept nogil:
+    memcpy(out, self.id_prefix, 13)
+    put_base32(out + 13, seq)
+
+
+cdef inline char* put_order_id(GateioEncoder self, char* out, OrderTable table, uint64_t seq) noexcept nogil:
+    """Write the venue's id of an order, or its text while that is not known."""
+    cdef const Order* order = NULL
+    if table is not None:
+        order = table.find_c(seq)
+    if order != NULL and order.venue_id_len > 0:
+        memcpy(out, order.venue_id, order.venue_id_len)
+        return out + order.venue_id_len
+    put_text(self, out, seq)
+    return out + TEXT_BYTES
+
+
+cdef inline void make_times(GateioEncoder self, uint64_t now_ms) noexcept nogil:
+    """Bring the request's second and its deadline up to a decision's time."""
+    # Unsigned, so that dividing by a constant needs neither a division nor a rounding rule.
+    cdef uint64_t second = now_ms // 1000
+    if second != self.second:
+        self.second = second
+        self.second_bytes = put_digits(self.second_text, second)
+    if self.deadline_ms != 0 and now_ms != self.ms:
+        self.ms = now_ms
+        self.deadline_bytes = put_digits(self.deadline, now_ms + <uint64_t>self.deadline_ms)
+
+
+cdef inline char* open_request(GateioEncoder self, char* p, int kind) noexcept nogil:
+    cdef Request* request
+    self.req_id = 1 if self.req_id >= REQ_ID_MAX else self.req_id + 1
+    request = &self.requests_kept[self.req_id & (REQUESTS_KEPT - 1)]
+    request.req_id = self.req_id
+    request.kind = kind
+    request.count = 0
+    request.first = self.seq_count
+    memcpy(p, b'{"time":', 8)
+    memcpy(p + 8, self.second_text, 24)
+    p = put(p + 8 + self.second_bytes, &self.call[kind])
+    p += put_digits(p, <uint64_t>self.req_id)
+    memcpy(p, b'","req_param":', 14)
+    return p + 14
+
+
+cdef inline void note_seq(GateioEncoder self, uint64_t seq) noexcept nogil:
+    self.seqs[self.seq_count & (SEQS_KEPT - 1)] = seq
+    self.seq_count += 1
+    self.requests_kept[self.req_id & (REQUESTS_KEPT - 1)].count += 1
+
+
+cdef inline void close_request(GateioEncoder self, char* p, bint dated, OutBatch* out) noexcept nogil:
+    """End the message and enter it into the batch."""
+    cdef int index = out.count
+    cdef char* start = out.data + out.size
+    if dated and self.deadline_ms != 0:
+        p = put(p, &self.header)
+        memcpy(p, self.deadline, 24)
+        p += self.deadline_bytes
+        p[0] = c'"'
+        p[1] = c"}"
+        p += 2
+    p[0] = c"}"
+    p[1] = c"}"
+    out.start[index] = out.size
+    out.hole[index] = -1
+    out.length[index] = <int32_t>(p + 2 - start)
+    out.size += out.length[index]
+    out.count = index + 1
+
+
+cdef int put_cancels(
+    GateioEncoder self, const Approved* actions, int count, int left, OrderTable table, OutBatch* out
+) noexcept nogil:
+    cdef char* p
+    cdef int i = 0
+    cdef int n
+    cdef int written = 0
+    while left > 0:
+        p = out.data + out.size
+        n = left if left < CANCELS_MAX else CANCELS_MAX
+        left -= n
+        if n == 1:
+            p = open_request(self, p, REQUEST_CANCEL)
+            while actions[i].action.kind != ACTION_CANCEL:
+                i += 1
+            memcpy(p, b'{"order_id":"', 13)
+            p = put_order_id(self, p + 13, table, actions[i].action.seq)
+            note_seq(self, actions[i].action.seq)
+            i += 1
+            p = put(p, &self.symbol)
+            p[0] = c"}"
+            close_request(self, p + 1, 0, out)
+        else:
+            p = open_request(self, p, REQUEST_BATCH_CANCEL)
+            p[0] = c"["
+            p += 1
+            while n > 0:
+                if actions[i].action.kind == ACTION_CANCEL:
+                    p = put(p, &self.symbol_id)
+                    p = put_order_id(self, p, table, actions[i].action.seq)
+                    memcpy(p, b'"},', 3)
+                    p += 3
+                    note_seq(self, actions[i].action.seq)
+                    n -= 1
+                i += 1
+            (p - 1)[0] = c"]"
+            close_request(self, p, 0, out)
+        written += 1
+    return written
+
+
+cdef int put_amends(
+    GateioEncoder self, const Approved* actions, int count, OrderTable table, OutBatch* out
+) noexcept nogil:
+    cdef char* p
+    cdef int i
+    cdef int written = 0
+    for i in range(count):
+        if actions[i].action.kind != ACTION_AMEND:
+            continue
+        p = open_request(self, out.data + out.size, REQUEST_AMEND)
+        note_seq(self, actions[i].action.seq)
+        memcpy(p, b'{"order_id":"', 13)
+        p = put_order_id(self, p + 13, table, actions[i].action.seq)
+        p = put(p, &self.symbol)
+        memcpy(p, b',"amount":"', 11)
+        p = put_points(p + 11, actions[i].action.qty_lots * self.lot_points, self.qty_decimals)
+        memcpy(p, b'","price":"', 11)
+        p = put_points(p + 11, actions[i].action.price_ticks * self.tick_points, self.price_decimals)
+        p[0] = c'"'
+        p[1] = c"}"
+        close_request(self, p + 2, 1, out)
+        written += 1
+    return written
+
+
+cdef inline char* put_order(GateioEncoder self, char* p, const Approved* approved) noexcept nogil:
+    """Write one order object."""
+    memcpy(p, b'{"text":"', 9)
+    put_text(self, p + 9, approved.action.seq)
+    p = put(p + 9 + TEXT_BYTES, &self.order_open)
+    p = put(p, &self.order_side[approved.action.side])
+    p = put_points(p, approved.action.qty_lots * self.lot_points, self.qty_decimals)
+    memcpy(p, b'","price":"', 11)
+    p = put_points(p + 11, approved.action.price_ticks * self.tick_points, self.price_decimals)
+    p = put(p, &self.order_close[approved.post_only != 0])
+    note_seq(self, approved.action.seq)
+    return p
+
+
+cdef int put_places(
+    GateioEncoder self, const Approved* actions, int count, int left, OutBatch* out
+) noexcept nogil:
+    cdef char* p
+    cdef int i = 0
+    cdef int n
+    cdef int written = 0
+    while left > 0:
+        p = out.data + out.size
+        n = left if left < ADDS_MAX else ADDS_MAX
+        left -= n
+        if n == 1:
+            p = open_request(self, p, REQUEST_ADD)
+            while actions[i].action.kind != ACTION_PLACE:
+                i += 1
+            p = put_order(self, p, &actions[i])
+            i += 1
+        else:
+            p = open_request(self, p, REQUEST_BATCH_ADD)
+            p[0] = c"["
+            p += 1
+            while n > 0:
+                if actions[i].action.kind == ACTION_PLACE:
+                    p = put_order(self, p, &actions[i])
+                    p[0] = c","
+                    p += 1
+                    n -= 1
+                i += 1
+            (p - 1)[0] = c"]"
+        close_request(self, p, 1, out)
+        written += 1
+    return written
