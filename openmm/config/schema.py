@@ -11,7 +11,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+)
 
 from openmm.config.values import (
     Distance,
@@ -26,7 +34,10 @@ from openmm.config.values import (
 )
 
 SUFFIXES = ("_ppm", "_ns", "_bytes")
-VENUES = ("kraken",)
+# Levels of a book that each venue offers, and how many are subscribed by default.
+DEPTHS = {"kraken": (10, 25, 100, 500, 1000), "gateio": (20, 50, 100, 400)}
+DEPTH_DEFAULT = {"kraken": 25, "gateio": 50}
+VENUES = tuple(DEPTHS)
 LEVELS_MAX = 32  # of a side: openmm._fast.quotes
 ORDERS_MAX = 512  # slots of the order table: openmm._fast.orders
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
@@ -160,10 +171,18 @@ class Endpoints(Section):
     rest: Annotated[str, _url("http", "https")] | None = None
 
 
+def _offered(depth: int, info: ValidationInfo) -> int:
+    """Refuse a depth that the venue does not offer."""
+    offered = DEPTHS.get(str(info.data.get("name")), ())
+    if offered and depth not in offered:
+        raise ValueError(f"{', '.join(map(str, offered[:-1]))} or {offered[-1]}")
+    return depth
+
+
 class Venue(Section):
     """One venue: traded (`quote`), only watched (`reference`), or converting others (`rate`)."""
 
-    name: Literal["kraken"]
+    name: Literal["kraken", "gateio"]
     label: Annotated[str, StringConstraints(pattern=_LABEL)] = Field(
         default_factory=lambda data: str(data.get("name", "venue"))
     )
@@ -172,7 +191,9 @@ class Venue(Section):
     rate: Pair | None = None
     convert: Annotated[str, StringConstraints(pattern=_LABEL)] | None = None
     endpoints: Endpoints = Endpoints()
-    depth: Literal[10, 25, 100, 500, 1000] = 25
+    depth: Annotated[int, AfterValidator(_offered)] = Field(
+        default_factory=lambda data: DEPTH_DEFAULT.get(str(data.get("name")), 25)
+    )
     account: Literal["dedicated", "shared"] = "shared"
     maker_fee_ppm: Annotated[int, _ratio(-10_000, 100_000)] | None = None
     taker_fee_ppm: Annotated[int, _ratio(-10_000, 100_000)] | None = None
@@ -180,6 +201,8 @@ class Venue(Section):
     max_age_ns: Span = 5 * SECOND
     max_spread_ppm: Annotated[int, _ratio(1, 500_000)] = 10_000
     verify_checksum: bool = True
+    # Of this venue alone: what it leaves to the client or its documents leave open.
+    options: dict[str, str | int | bool] = {}
 
     @property
     def pair(self) -> str:

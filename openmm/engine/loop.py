@@ -221,7 +221,7 @@ class Engine:
         await traffic.wait_ready()
         if paper is None and config.dead_man_ns is not None:
             # Armed before the first order; refreshed by a task from here on.
-            traffic.send_private(context.trading.dead_man(config.dead_man_ns // 1_000_000_000))
+            await traffic.arm_dead_man(config.dead_man_ns // 1_000_000_000)
             self._spawn(self._dead_man(config.dead_man_ns), "dead man")
         # All that can fail comes before the first order.
         self._door = CommandServer(files.run_dir.socket, self._on_command)
@@ -424,9 +424,11 @@ class Engine:
         assert self._traffic is not None
         while True:
             await asyncio.sleep(timeout_ns / 3e9)
-            message = self._running.trading.dead_man(timeout_ns // 1_000_000_000)
-            if not self._traffic.send_private(message):
-                log.warning("dead-man's switch not refreshed: no private connection")
+            try:
+                if not await self._traffic.arm_dead_man(timeout_ns // 1_000_000_000):
+                    log.warning("dead-man's switch not refreshed: no private connection")
+            except VenueError as error:
+                log.warning("dead-man's switch not refreshed: %s", error)
 
     async def _watch_clock(self) -> None:
         assert self._proof is not None
@@ -494,7 +496,10 @@ class Engine:
             self.exit_code = EXIT_FAILED
         if self.config.dead_man_ns is not None and closed:
             # Left armed otherwise: the venue cancels what we could not.
-            traffic.send_private(self._running.trading.dead_man(0))
+            try:
+                await traffic.arm_dead_man(0)
+            except VenueError as error:
+                log.warning("dead-man's switch still armed, nothing is open: %s", error)
         if not await proof.settle():
             self.exit_code = EXIT_FAILED
         if self.tables.monitor.state is RiskState.HALTED and self.exit_code == EXIT_DONE:

@@ -467,12 +467,14 @@ class Step:
 
     def _on_fee(self, fee: Fee, now_ns: int) -> None:
         self._post(fee.asset, -fee.amount, now_ns)
-        self.fees[fee.asset] = self.fees.get(fee.asset, Decimal(0)) + fee.amount
+        before = self.fees.get(fee.asset, Decimal(0))
+        after = self.fees[fee.asset] = before + fee.amount
         inventory = self.pipeline.inventory
+        # Single fees are finer than lots: what counts is how many lots their sum has passed.
         if fee.asset == self.instrument.quote:
-            inventory.fee(self.quote_ticklots(fee.amount))
+            inventory.fee(self.quote_ticklots(after) - self.quote_ticklots(before))
         elif fee.asset == self.instrument.base:
-            inventory.adjust(-self.base_lots(fee.amount), 0)
+            inventory.adjust(self.base_lots(before) - self.base_lots(after), 0)
 
     def _on_balance(self, event: BalanceUpdated, now_ns: int) -> None:
         self.balances[event.asset] = event.total

@@ -14,7 +14,7 @@ from openmm.engine.context import SOURCE_PRIVATE, Context
 from openmm.engine.links import Link
 from openmm.engine.proof import Proof
 from openmm.engine.step import Resubscribe
-from openmm.errors import TransportError
+from openmm.errors import TransportError, VenueError
 
 if TYPE_CHECKING:
     from openmm.sim.pipe import PaperVenue
@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 START_TIMEOUT_S = 30.0
 # Fills are asked for from this long before the last message of a lost private stream.
 OVERLAP_NS = 60_000_000_000
+# Between tries to fetch a book: the first wait, and the longest.
+BOOK_RETRY_S = 0.25
+BOOK_RETRY_S_MAX = 5.0
 
 
 @final
@@ -47,6 +50,9 @@ class Traffic:
         self._lost_ns: int | None = None  # the same, at the first loss not yet made good
         self._closing = False
         self._drain_due = False
+        # Listeners of the feeds' present connections, and feeds whose book is being fetched.
+        self._listeners: dict[int, MarketListener] = {}
+        self._fetching: set[int] = set()
 
     @property
     def links(self) -> list[Link]:
@@ -79,6 +85,20 @@ class Traffic:
         if message is None or self._private is None:
             return False
         return self._private.send([message])
+
+    async def arm_dead_man(self, timeout_s: int) -> bool:
+        """Arm (0: disarm) the venue's dead-man's switch, over the socket or by request.
+
+        Returns False when it cannot be sent.
+
+        Raises:
+            VenueError: the request failed or was refused.
+        """
+        message = self._ctx.trading.dead_man(timeout_s)
+        if message is not None:
+            return self.send_private(message)
+        await self._ctx.trading.rest().dead_man(timeout_s)
+        return True
 
     def drop_private(self) -> None:
         """Make the private stream anew: it lost messages."""
@@ -148,15 +168,18 @@ class Traffic:
 
         def on_connection(up: bool) -> None:
             self._on_connection(index, up)
-            if not up:
+            if up:
+                self._fetch_book(index)
+            else:
                 # At once: the link's task has its turn only after whatever else is waiting.
                 ctx.tables.pipeline.requote(drop_book())
 
         def make() -> MarketListener:
-            return MarketListener(
+            made = self._listeners[index] = MarketListener(
                 ctx.tables.pipeline, feed, ctx.clock, self._ctx.safely(on_slow), on_connection,
                 before, late_ack=not ctx.config.engine.quickack,
             )  # fmt: skip
+            return made
 
         async def hello() -> Sequence[bytes]:
             return connector.subscribe_market(ctx.instruments[index], venue.depth)
@@ -184,6 +207,39 @@ class Traffic:
                 ctx.instruments[index], ctx.config.venue[index].depth
             )
         )
+        self._fetch_book(index)
+
+    def _fetch_book(self, index: int) -> None:
+        """Get a feed's book over requests, where the stream does not bring it whole."""
+        if index not in self._fetching:
+            self._fetching.add(index)
+            self._ctx.spawn(self._deliver_book(index), f"feed {index} book", vital=False)
+
+    async def _deliver_book(self, index: int) -> None:
+        """Fetch until there is a reply, which enters the feed as a frame: journalled like any."""
+        ctx = self._ctx
+        delay_s = BOOK_RETRY_S
+        try:
+            while not self._closing:
+                listener = self._listeners.get(index)
+                try:
+                    frame = await ctx.connectors[index].book_snapshot(
+                        ctx.instruments[index], ctx.config.venue[index].depth
+                    )
+                except VenueError as error:
+                    log.warning("feed %d: no book: %s", index, error)
+                    if not self._feeds[index].up:
+                        return
+                    await asyncio.sleep(delay_s)
+                    delay_s = min(BOOK_RETRY_S_MAX, 2 * delay_s)
+                    continue
+                if frame is None or not self._feeds[index].up:
+                    return
+                if listener is not None and listener is self._listeners.get(index):
+                    listener.deliver(frame)
+                    return
+        finally:
+            self._fetching.discard(index)
 
     def _on_connection(self, source: int, up: bool) -> None:
         self._ctx.append(
@@ -249,7 +305,10 @@ class Traffic:
             dead_man_ns = ctx.config.dead_man_ns
             if dead_man_ns is not None:
                 # It may have fired meanwhile, and does not arm itself again.
-                self.send_private(ctx.trading.dead_man(dead_man_ns // 1_000_000_000))
+                try:
+                    await self.arm_dead_man(dead_man_ns // 1_000_000_000)
+                except VenueError as error:
+                    log.warning("dead-man's switch: %s", error)
             ctx.handle(ctx.step.private_restored(now_ns))
 
     # ------------------------------------------------------------------ paper

@@ -89,6 +89,10 @@ class Rest(Protocol):
         """Cancel orders by venue id; returns how many the venue took."""
         ...
 
+    async def dead_man(self, timeout_s: int) -> None:
+        """Arm (0: disarm) the dead-man's switch; for venues whose streams do not take it."""
+        ...
+
     async def close(self) -> None:
         """Release the connections."""
         ...
@@ -152,12 +156,26 @@ class Connector(Protocol):
         """Make the messages that bring a new snapshot."""
         ...
 
+    async def book_snapshot(self, instrument: Instrument, depth: int) -> bytes | None:
+        """Fetch the book that a stream's increments join, as a frame for the market decoder.
+
+        Asked after each connect and each `resubscribe_book`; it may wait until the subscription has
+        been acknowledged. None: the stream brings its own snapshot.
+
+        Raises:
+            VenueError: there is none now; the caller asks again.
+        """
+        ...
+
     def subscribe_private(self) -> list[bytes]:
-        """Make the messages that start the private streams, with snapshots."""
+        """Make the messages that start the private streams; a login first, where there is one."""
         ...
 
     def private_ready(self) -> bool:
-        """Whether every private stream's snapshot has been read since the last subscribe."""
+        """Whether login, subscriptions and snapshots have been answered since the last subscribe.
+
+        Nothing is placed before. A venue whose streams bring no snapshot is ready without one.
+        """
         ...
 
     def ping(self) -> bytes:
@@ -169,7 +187,7 @@ class Connector(Protocol):
         ...
 
     def dead_man(self, timeout_s: int) -> bytes | None:
-        """Make the request that arms (0: disarms) the dead-man's switch; None: there is none."""
+        """Make the message that arms (0: disarms) the dead-man's switch; None: ask `rest()`."""
         ...
 
     def read_public(self, payload: bytes, recv_ns: int) -> list[Event]:
@@ -185,7 +203,7 @@ class Connector(Protocol):
         ...
 
     def client_id(self, seq: int) -> str:
-        """Return the client id of an order of this session."""
+        """Return the client id of an order of this session, in the venue's own form."""
         ...
 
     def seq_of(self, client_id: str) -> int:

@@ -1,4 +1,4 @@
-"""Carry requests to a venue and replies back: HTTP on kept connections, or anything that stands in."""
+"""Carry requests to a venue and replies back: HTTP on kept connections, or what stands in."""
 
 from __future__ import annotations
 

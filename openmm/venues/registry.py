@@ -17,12 +17,13 @@ from openmm.venues.gateio.auth import Key as GateioKey
 from openmm.venues.gateio.connector import GateioConnector
 from openmm.venues.gateio.rest import Rest as GateioRest
 from openmm.venues.gateio.spec import Endpoints as GateioEndpoints
+from openmm.venues.gateio.spec import read_settings
 from openmm.venues.gateio.venue import CAPABILITIES as GATEIO_CAPABILITIES
 from openmm.venues.gateio.venue import GateioVenue
+from openmm.venues.http import RoundTrip as RoundTrip
 from openmm.venues.kraken.auth import Key
 from openmm.venues.kraken.connector import KrakenConnector
 from openmm.venues.kraken.rest import Rest
-from openmm.venues.http import RoundTrip as RoundTrip
 from openmm.venues.kraken.spec import Endpoints
 from openmm.venues.kraken.venue import CAPABILITIES as KRAKEN_CAPABILITIES
 from openmm.venues.kraken.venue import KrakenVenue
@@ -41,9 +42,15 @@ class Entry(Struct, frozen=True):
     verify: Callable[[Path], Verified]
 
 
+def _no_options(config: VenueConfig) -> None:
+    for name, value in config.options.items():
+        raise ConfigError(f"venue.options.{name}", value, f"no options: {config.name} has none")
+
+
 def _kraken_rest(
     config: VenueConfig, keys: Keys | None, clock: Clock, round_trip: RoundTrip | None = None
 ) -> Rest:
+    _no_options(config)
     known = Endpoints()
     endpoints = Endpoints(
         ws_public=config.endpoints.ws or known.ws_public,
@@ -64,6 +71,17 @@ def _gateio_rest(
     )
     key = None if keys is None else GateioKey(keys.key, keys.secret)
     return GateioRest(endpoints, key, clock, round_trip=round_trip)
+
+
+def _gateio_connector(
+    config: VenueConfig, keys: Keys | None, clock: Clock, round_trip: RoundTrip | None = None
+) -> GateioConnector:
+    settings = read_settings(config.options)
+    return GateioConnector(_gateio_rest(config, keys, clock, round_trip), settings=settings)
+
+
+def _gateio_venue(config: VenueConfig, keys: Keys | None, clock: Clock) -> GateioVenue:
+    return GateioVenue(_gateio_rest(config, keys, clock), read_settings(config.options))
 
 
 def _verify_gateio(path: Path) -> Verified:
@@ -91,8 +109,8 @@ VENUES: Final = {
         Entry(
             "gateio",
             GATEIO_CAPABILITIES,
-            lambda *args: GateioConnector(_gateio_rest(*args)),
-            lambda *args: GateioVenue(_gateio_rest(*args)),
+            _gateio_connector,
+            _gateio_venue,
             _verify_gateio,
         ),
     )

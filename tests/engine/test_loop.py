@@ -23,8 +23,9 @@ def winding_down(*, closed: bool) -> tuple[int, list[bytes]]:
         config=SimpleNamespace(dead_man_ns=60_000_000_000),
         exit_code=EXIT_DONE,
         _proof=SimpleNamespace(close_all=lambda: answer(closed), settle=lambda: answer(True)),
-        _traffic=SimpleNamespace(send_private=sent.append),
-        _running=SimpleNamespace(trading=SimpleNamespace(dead_man=lambda s: b"dead man %d" % s)),
+        _traffic=SimpleNamespace(
+            arm_dead_man=lambda timeout_s: answer(sent.append(b"dead man %d" % timeout_s) is None)
+        ),
         tables=SimpleNamespace(monitor=SimpleNamespace(state=RiskState.RUNNING)),
     )
     asyncio.run(Engine._wind_down(parts))

@@ -1,8 +1,8 @@
 """Everything but the hot path's frames: bytes of a socket to the values of `events`.
 
 Private channels, answers to trading calls and subscriptions, tickers. Pure: no clock, no socket.
-Numbers are read as exact decimals. A frame that makes no sense becomes `Unrecognised`; an element of
-a private channel that could not be read also counts as a gap, so that the engine asks the venue
+Numbers are read as exact decimals. A frame that makes no sense becomes `Unrecognised`; an element
+of a private channel that could not be read also counts as a gap, so that the engine asks the venue
 instead of trusting half a message.
 
 Source: Gate documentation, "Spot WebSocket v4", private channels and trading calls, updated
@@ -187,7 +187,9 @@ class PrivateDecoder:
     def _subscription(self, message: Mapping[str, Any]) -> list[Event]:
         channel, event = str(message["channel"]), str(message["event"])
         payload = message.get("payload")
-        named = [one for one in payload if isinstance(one, str)] if isinstance(payload, list) else []
+        named = (
+            [one for one in payload if isinstance(one, str)] if isinstance(payload, list) else []
+        )
         error = message.get("error")
         if error is None:
             if event == "unsubscribe":
@@ -343,7 +345,9 @@ class PrivateDecoder:
         """Tell of one order that a call was carried out for, and its state if that is news."""
         order_id = text_of(fields, "id") or text_of(fields, "order_id")
         text = self._text_of(fields, order_id, req_id)
-        events: list[Event] = [RequestAccepted(kind, req_id, client_id=text, venue_order_id=order_id)]
+        events: list[Event] = [
+            RequestAccepted(kind, req_id, client_id=text, venue_order_id=order_id)
+        ]
         # With `action_mode` ACK an answer names the order and tells nothing of it.
         if "status" in fields or "left" in fields:
             for event in self._state(fields, Source.ACK):
@@ -363,7 +367,9 @@ class PrivateDecoder:
         for index, row in enumerate(map(as_object, rows)):
             order_id = text_of(row, "id") or text_of(row, "order_id")
             text = self._text_of(row, order_id, 0) or (asked[index] if told else "")
-            if row.get("succeeded") is True or (kind == "add" and "succeeded" not in row and order_id):
+            if row.get("succeeded") is True or (
+                kind == "add" and "succeeded" not in row and order_id
+            ):
                 if kind == "add":
                     events += self._taken(kind, req_id, {**row, "text": text})
                 else:
@@ -483,6 +489,8 @@ def read_fill(
         ProtocolError: it cannot be booked.
     """
     symbol = text_of(fields, "currency_pair", pair)
+    if not symbol:
+        raise bad("fill without a pair", fields)
     instrument = instruments.get(our_name(symbol))
     if instrument is None:
         return None

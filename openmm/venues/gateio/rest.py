@@ -1,8 +1,8 @@
 """Gate.io's REST interface: what start-up, recovery and reconciliation ask for.
 
-A failed request raises `TransportError`, a refusal `VenueRejected` with its typed code, and text that
-is not the venue's protocol `ProtocolError`. Queries and cancels are repeated within a bound; an
-order's placement or amendment never is: its outcome must be looked up.
+A failed request raises `TransportError`, a refusal `VenueRejected` with its typed code, and text
+that is not the venue's protocol `ProtocolError`. Queries and cancels are repeated within a bound;
+an order's placement or amendment never is: its outcome must be looked up.
 
 Source: Gate documentation, "Gate API v4.106.88", read 2026-05-27.
 """

@@ -91,9 +91,26 @@ class Settings(Struct, frozen=True):
         ):
             value = getattr(self, name)
             if value not in allowed:
-                raise ConfigError(f"{VENUE}.{name}", value, f"one of {', '.join(map(repr, allowed))}")
+                raise ConfigError(
+                    f"{VENUE}.{name}", value, f"one of {', '.join(map(repr, allowed))}"
+                )
         if not 0 <= self.deadline_ms <= 60_000:
             raise ConfigError(f"{VENUE}.deadline_ms", self.deadline_ms, "0 to 60000")
+
+
+def read_settings(options: Mapping[str, str | int | bool]) -> Settings:
+    """Read `[venue.options]` of a bot's file.
+
+    Raises:
+        ConfigError: naming the option that is unknown or not right.
+    """
+    known = Settings.__struct_fields__
+    for name, value in options.items():
+        if name not in known:
+            raise ConfigError(f"venue.options.{name}", value, f"one of {', '.join(known)}")
+        if type(value) is not type(getattr(Settings(), name)):
+            raise ConfigError(f"venue.options.{name}", value, "a value of the option's kind")
+    return Settings(**options)  # type: ignore[arg-type]
 
 
 def _faults(code: Code, retryable: bool, *labels: str) -> dict[str, Fault]:

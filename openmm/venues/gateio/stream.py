@@ -1,7 +1,7 @@
 """Requests of the slow path, and what this side knows of its subscriptions. Pure: bytes and events.
 
-Order entry by the hot path is `encode`'s. Requests here are written from values, with ids of a range
-of their own below 32 bits, as the venue's support asks for.
+Order entry by the hot path is `encode`'s. Requests here are written from values, with ids of a
+range of their own below 32 bits, as the venue's support asks for.
 
 Source: Gate documentation, "Spot WebSocket v4", updated 2026-04-27.
 """
@@ -154,9 +154,7 @@ class Requests:
 
 
 def _call(time_s: int, channel: str, payload: Mapping[str, Any]) -> bytes:
-    return dumps(
-        {"time": time_s, "channel": channel, "event": "api", "payload": payload}
-    ).encode()
+    return dumps({"time": time_s, "channel": channel, "event": "api", "payload": payload}).encode()
 
 
 class State(Enum):
@@ -182,7 +180,7 @@ class Subscriptions:
         self._asked.clear()
 
     def subscribe(self, *subscriptions: Subscription, time_s: int) -> list[bytes]:
-        """Write the requests that start subscriptions, one each: one bad pair fails a whole request."""
+        """Write the requests that start subscriptions, one each: a bad pair fails all of one."""
         out = []
         for one in subscriptions:
             req_id, message = self._requests.subscription("subscribe", one, time_s)
@@ -208,9 +206,7 @@ class Subscriptions:
     @property
     def settled(self) -> bool:
         """Whether everything asked for is active, and something was."""
-        return bool(self._states) and all(
-            state is State.ACTIVE for state in self._states.values()
-        )
+        return bool(self._states) and all(state is State.ACTIVE for state in self._states.values())
 
     @property
     def refused(self) -> list[Subscription]:

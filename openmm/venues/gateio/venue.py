@@ -131,7 +131,8 @@ class GateioVenue:
             raise ValueError(f"depth must be 1 to {REST_DEPTH_MAX}: {depth}")
         result = as_object(
             await self.rest.public(
-                "/spot/order_book", {"currency_pair": await self._symbol(instrument), "limit": depth}
+                "/spot/order_book",
+                {"currency_pair": await self._symbol(instrument), "limit": depth},
             )
         )
         return OrderBook(instrument, _levels(result.get("bids")), _levels(result.get("asks")))
@@ -348,7 +349,7 @@ class GateioVenue:
         return self._placed(row, order)
 
     async def place_orders(self, orders: Sequence[PlaceOrder]) -> list[RequestAccepted]:
-        """Place orders of one instrument in batches; raises the first refusal, after all were sent."""
+        """Place orders of one instrument in batches; raises the first refusal of a batch."""
         placed: list[RequestAccepted] = []
         refused: VenueRejected | None = None
         for start in range(0, len(orders), BATCH_ORDERS_MAX):
@@ -403,7 +404,7 @@ class GateioVenue:
         """Cancel orders by the venue's ids or by texts, whatever their pairs.
 
         Raises:
-            VenueRejected: one was refused for another reason than being gone; the others were tried.
+            VenueRejected: one was refused for another reason than being gone; others were tried.
         """
         count = 0
         refused: VenueRejected | None = None
@@ -412,9 +413,7 @@ class GateioVenue:
                 {"currency_pair": await self._symbol_of(one), "id": one, **self._account()}
                 for one in order_ids[start : start + CANCEL_IDS_MAX]
             ]
-            rows = as_list(
-                await self.rest.private("POST", "/spot/cancel_batch_orders", body=part)
-            )
+            rows = as_list(await self.rest.private("POST", "/spot/cancel_batch_orders", body=part))
             for row in map(as_object, rows):
                 if row.get("succeeded") is True:
                     count += 1
@@ -433,9 +432,7 @@ class GateioVenue:
         """Cancel every order of the account after `timeout_s` unless called again; 0 disarms."""
         if timeout_s != 0 and timeout_s < DEAD_MAN_S_MIN:
             raise ValueError(f"timeout must be 0 or at least {DEAD_MAN_S_MIN} seconds: {timeout_s}")
-        await self.rest.private(
-            "POST", "/spot/countdown_cancel_all", body={"timeout": timeout_s}
-        )
+        await self.rest.private("POST", "/spot/countdown_cancel_all", body={"timeout": timeout_s})
 
     # --- inside
 

@@ -1,12 +1,13 @@
 """Put a recording through the decoder and the books, and count what happened.
 
-Reads `CBCAP1` captures (a REST copy stands in them as the frame that the connector makes of it), raw
-connection logs (`<name>_ws.raw.gz`, with the REST replies of `<name>_http.raw.gz` and the pairs of
-`<name>_meta.raw.gz` beside it), and JSON files of one pair (`rest_snapshot` and `ws_frames`).
+Reads `CBCAP1` captures (a REST copy stands in them as the frame that the connector makes of it),
+raw connection logs (`<name>_ws.raw.gz`, with the REST replies of `<name>_http.raw.gz` and the pairs
+of `<name>_meta.raw.gz` beside it), and JSON files of one pair (`rest_snapshot` and `ws_frames`).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -63,8 +64,6 @@ def rest_frame(symbol: str, body: bytes) -> bytes:
 
 def loads_bytes(value: object) -> bytes:
     """Write parsed JSON back as bytes; numbers in books are text, so nothing is lost."""
-    import json
-
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -257,7 +256,8 @@ class _Check:
             resubscribed=sum(max(snapshots - 1, 0) for _, _, snapshots in states.values()),
             crossed=counts["crossed"],
             errors=self.slow_errors
-            + sum(counts[name] for name in ("parse_errors", "off_tick", "bounds", "capacity")),
+            + sum(counts[name] for name in ("parse_errors", "off_tick", "bounds", "capacity"))
+            + sum(book.state is BookState.BOOK_BROKEN for book in self.books.values()),
             skipped=counts["not_ready"] + counts["overflows"] + waiting,
         )
 

@@ -397,6 +397,9 @@ cdef Read read_book(GateioDecoder self, Frame* f, Cursor* c) noexcept nogil:
                 return READ_BROKEN
             f.sides[side] = c.p
             if f.in_place and f.act == ACT_NONE and known(f):
+                if f.sides[1 - side] != NULL:
+                    # The other side was passed over.
+                    return READ_AGAIN
                 decide(self, f)
             if f.in_place and (f.act == ACT_APPLY or f.act == ACT_REPLACE):
                 got = apply_levels(self, f, <Book>f.bound.book, side, c)

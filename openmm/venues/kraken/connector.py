@@ -114,6 +114,10 @@ class KrakenRequests:
             count += await self._venue.cancel_order(venue_order_id=venue_order_id)
         return count
 
+    async def dead_man(self, timeout_s: int) -> None:
+        """Arm (0: disarm) the dead man's switch of the account."""
+        await self._venue.dead_man_switch(timeout_s)
+
     async def close(self) -> None:
         """Release the connections."""
         await self._venue.close()
@@ -243,6 +247,10 @@ class KrakenConnector:
     def resubscribe_book(self, instrument: Instrument, depth: int) -> list[bytes]:
         """Make the messages that bring a new snapshot."""
         return self._public.renew(Subscription("book", instrument.name, depth))
+
+    async def book_snapshot(self, instrument: Instrument, depth: int) -> bytes | None:
+        """Fetch nothing: the stream begins with its snapshot."""
+        return None
 
     def subscribe_private(self) -> list[bytes]:
         """Make the messages that start the private streams, with snapshots, on a new connection."""

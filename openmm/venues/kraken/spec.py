@@ -154,6 +154,8 @@ ERRORS_WITHIN: Final[tuple[tuple[str, Fault], ...]] = (
     ("field must be a number_float", Fault(Code.ARGUMENTS, False)),
     ("(s) not found", Fault(Code.ARGUMENTS, False)),
 )
+
+
 def classify(text: str) -> Fault:
     """Tell what an error text means; a text of no known kind is `Code.UNKNOWN`, not retryable."""
     # Its class is not settled by any source.

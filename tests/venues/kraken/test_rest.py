@@ -14,8 +14,8 @@ from aiohttp import web
 
 from openmm.clock import ManualClock
 from openmm.errors import ProtocolError, TransportError, VenueRejected
-from openmm.venues.kraken.auth import Key, Signer
 from openmm.venues.http import HttpRoundTrip
+from openmm.venues.kraken.auth import Key, Signer
 from openmm.venues.kraken.rest import Rest, unwrap
 from openmm.venues.kraken.spec import Endpoints
 
