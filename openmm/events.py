@@ -58,6 +58,10 @@ class Source(Enum):
     TIMEOUT = "timeout"
 
 
+# Typed reasons of a refusal after which no retry helps: the key, its rights, or the account.
+FATAL_CODES = frozenset({"permission", "credentials", "account", "lockout"})
+
+
 class Fee(Struct, frozen=True):
     """An amount charged (negative: a rebate) in one asset, as the venue stated it."""
 
@@ -109,9 +113,10 @@ class OrderUpdated(Struct, frozen=True):
 
 
 class OrderFilled(Struct, frozen=True):
-    """One execution of an own order.
+    """One execution of an order on the account.
 
-    `exec_id` is the venue's, unique: a doubled fill books once.
+    `exec_id` is the venue's, unique: a doubled fill books once. Of a pair that is not loaded only
+    `qty` and `cost` are told, ticks and lots are 0.
     """
 
     exec_id: str
@@ -128,6 +133,7 @@ class OrderFilled(Struct, frozen=True):
     source: Source = Source.STREAM
     trade_id: int = 0
     filled_lots: int | None = None  # cumulative after this fill, when told
+    qty: Decimal | None = None  # in base, where the pair's lots are not known to the reader
 
 
 class BalanceUpdated(Struct, frozen=True):

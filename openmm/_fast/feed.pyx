@@ -167,6 +167,11 @@ cdef class MarketListener(WSListener):
             transport.disconnect()
             return
         if frame.msg_type > WSMsgType.BINARY:
+            if frame.last_in_buffer:
+                # A ping ends the read: what came before it waits for no timer.
+                self.pipeline.end_read_c(self.feed, self.clock.now_c(), stamp)
+            if frame.msg_type == WSMsgType.PING:
+                transport.send_pong(frame.get_payload_as_bytes())
             return
         if not frame.fin or frame.msg_type == WSMsgType.CONTINUATION:
             if not self.parts.add(data, n_bytes):
@@ -189,6 +194,14 @@ cdef class MarketListener(WSListener):
             ack_late(transport._socket)
         if joined:
             self.parts.size = 0
+
+    cpdef is_user_specific_pong(self, WSFrame frame):
+        """Tell an answered ping from other frames; one that ends a read decides on what came before."""
+        if frame.msg_type != WSMsgType.PONG:
+            return False
+        if frame.last_in_buffer:
+            self.pipeline.end_read_c(self.feed, self.clock.now_c(), stamp_c())
+        return True
 
     def deliver(self, bytes payload not None, bint last=True):
         """Take a whole message that came by another way than a socket: a venue in this process."""
@@ -245,6 +258,8 @@ cdef class PrivateListener(WSListener):
             transport.disconnect()
             return
         if frame.msg_type > WSMsgType.BINARY:
+            if frame.msg_type == WSMsgType.PING:
+                transport.send_pong(frame.get_payload_as_bytes())
             return
         if not frame.fin or frame.msg_type == WSMsgType.CONTINUATION:
             if not self.parts.add(frame.payload_ptr, frame.payload_size):

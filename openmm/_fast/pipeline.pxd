@@ -54,6 +54,7 @@ cdef class Pipeline:
     cdef int64_t requote_uticks         # reference moves up to this are ignored
     cdef int64_t last_reference_uticks
     cdef bint dirty                     # decide at the next batch end
+    cdef Feed waiting                   # its book changed in a read that has not ended yet
     cdef bint forced                    # inventory, orders or risk changed: do not skip
     cdef int32_t one_sided
     cdef int32_t quoted_before          # one_sided before the ladder that waits to be journalled
@@ -101,6 +102,8 @@ cdef class Pipeline:
     cdef Decoded on_frame_c(
         self, Feed feed, const char* data, Py_ssize_t n_bytes, int64_t recv_ns, int64_t stamp, bint last
     ) noexcept
+    # The read ended with a frame that is not for the decoder: decide on what came before it.
+    cdef void end_read_c(self, Feed feed, int64_t recv_ns, int64_t stamp) noexcept
     cdef Decision decide_c(self, Feed feed, int64_t now_ns, int64_t stamp) noexcept
     cdef void tell_frame_c(self, int64_t stamp) noexcept nogil
     cdef int64_t worth_c(self, const Order* order, int64_t now_ns) noexcept nogil

@@ -188,10 +188,18 @@ cdef class Pipeline:
                 self.forced = True
         elif decoded == DECODED_TRADE:
             self.dirty = True
-        if last and self.dirty:
+        if last:
+            self.end_read_c(feed, recv_ns, stamp)
+        elif feed.dirty and self.waiting is not feed:
+            if self.waiting is not None and self.waiting.dirty:
+                self.refresh_c(self.waiting, recv_ns)
+            self.waiting = feed
+        return decoded
+
+    cdef void end_read_c(self, Feed feed, int64_t recv_ns, int64_t stamp) noexcept:
+        if self.dirty:
             self.append_c(REC_BATCH_END, feed.index, recv_ns, NULL, 0)
             self.decide_c(feed, recv_ns, stamp)
-        return decoded
 
     cdef void tell_book_c(self, Feed feed, int64_t now_ns) noexcept nogil:
         """Put a book's new state on the tape."""
@@ -254,6 +262,11 @@ cdef class Pipeline:
             self.stamps[9] = feed.decoder.applied_stamp
         if feed is not None and feed.dirty:
             self.refresh_c(feed, now_ns)
+        if self.waiting is not None:
+            # Whoever decides sees every book as it stands, also one whose read goes on.
+            if self.waiting.dirty:
+                self.refresh_c(self.waiting, now_ns)
+            self.waiting = None
         self.reference.compute_c(now_ns)
         if self.settled_c(now_ns):
             self.skipped_count += 1

@@ -186,7 +186,7 @@ def venue_errors(
             if url is None or not is_loopback(url):
                 allowed = "a loopback address: this version trades live on simulated venues only"
                 found.append(ConfigError(f"{path}.endpoints.{name}", url or "the venue's", allowed))
-    if risk is not None and risk.dead_man_timeout_ns is not None and venue.account == "shared":
+    if risk is not None and risk.dead_man_timeout_ns and venue.account == "shared":
         found.append(
             ConfigError(
                 "risk.dead_man_timeout",

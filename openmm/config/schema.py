@@ -92,6 +92,16 @@ def _span(low_ns: int, high_ns: int) -> Any:
     return BeforeValidator(check)
 
 
+def _dead_man(value: object) -> int:
+    """Read the dead-man's timeout, or `off`; from 2 s because the venue counts whole seconds."""
+    if value == "off":
+        return 0
+    span_ns = parse_duration_ns(value)
+    if not 2 * SECOND <= span_ns < DAY:
+        raise ValueError('from "2s" to below "1d", or "off"')
+    return span_ns
+
+
 def _decimal(*, zero: bool) -> Any:
     """Make a validator of a decimal above zero (or from zero on)."""
 
@@ -313,7 +323,8 @@ class Risk(Section):
     fills_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 120
     rate_reserve_ppm: Annotated[int, _ratio(0, 900_000)] = 200_000
     ack_timeout_ns: Annotated[int, _span(100 * MS, 300 * SECOND)] = 5 * SECOND
-    dead_man_timeout_ns: Annotated[int, _span(10 * SECOND, DAY)] | None = None
+    # None: 60 s; "off": 0, none, by the operator's explicit word.
+    dead_man_timeout_ns: Annotated[int, BeforeValidator(_dead_man)] | None = None
     webhook: Annotated[str, _url("http", "https")] | None = None
 
 
@@ -378,7 +389,8 @@ class BotConfig(Section):
 
     @property
     def dead_man_ns(self) -> int | None:
-        """Return the dead-man timeout: none on a shared account, 60 s unless set otherwise."""
-        if self.quoted.account == "shared":
+        """Return the dead-man timeout: none on a shared account or when off, 60 s by default."""
+        timeout_ns = self.risk.dead_man_timeout_ns
+        if self.quoted.account == "shared" or timeout_ns == 0:
             return None
-        return self.risk.dead_man_timeout_ns or 60 * SECOND
+        return 60 * SECOND if timeout_ns is None else timeout_ns

@@ -57,6 +57,8 @@ async def dial_socket(url: str, make: Callable[[], WSListener]) -> Connection:
         max_frame_size=MESSAGE_BYTES_MAX,
         websocket_handshake_timeout=5.0,
         enable_auto_ping=True,
+        # The listeners answer pings: they have to see the frame that ends a read.
+        enable_auto_pong=False,
         auto_ping_idle_timeout=SILENT_AFTER_S,
         auto_ping_reply_timeout=ANSWER_WITHIN_S,
     )

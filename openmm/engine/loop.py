@@ -39,10 +39,12 @@ from openmm.engine.step import (
     Alert,
     CancelStray,
     QueryOrders,
+    RenewToken,
     Request,
     Resubscribe,
     ResyncPrivate,
     RiskMoved,
+    SetDeadMan,
     Step,
     StepConfig,
 )
@@ -112,6 +114,7 @@ class Engine:
         self._door: CommandServer | None = None
         self._previous_hook: Callable[[Any], object] | None = None
         self._restarting_writer = False
+        self._renewing = False
         self._quoting = False
 
     # ------------------------------------------------------------------ life
@@ -219,10 +222,6 @@ class Engine:
         await proof.open_balances()
         await traffic.open()
         await traffic.wait_ready()
-        if paper is None and config.dead_man_ns is not None:
-            # Armed before the first order; refreshed by a task from here on.
-            await traffic.arm_dead_man(config.dead_man_ns // 1_000_000_000)
-            self._spawn(self._dead_man(config.dead_man_ns), "dead man")
         # All that can fail comes before the first order.
         self._door = CommandServer(files.run_dir.socket, self._on_command)
         await self._door.start()
@@ -289,12 +288,14 @@ class Engine:
         tables = wiring.make_tables(
             config, instruments, self._connectors, trading, mid_ticks=mid_ticks,
             tape=files.open_tape(), encoder=encoder, transport=transport, custom=self._custom,
+            seal=files.started_ns,
         )  # fmt: skip
         step = Step(
             tables.pipeline, tables.feeds, instrument, tables.monitor, trading,
             StepConfig(
                 ack_timeout_ns=config.risk.ack_timeout_ns,
                 feed_age_ns_max=config.risk.max_message_age_ns,
+                dead_man_ns=config.dead_man_ns if live else None,
             ),
         )  # fmt: skip
         context = Context(
@@ -332,6 +333,13 @@ class Engine:
                     self._spawn(proof.cancel_stray(request), "stray orders", vital=False)
                 case ResyncPrivate():
                     traffic.drop_private()
+                case SetDeadMan():
+                    if request.armed:
+                        traffic.send_dead_man()
+                    else:
+                        self._spawn(traffic.disarm_dead_man(), "disarming", vital=False)
+                case RenewToken():
+                    self._renew_token(request.text)
 
     def _alert(
         self, severity: str, text: str, asset: str = "", amount: Decimal | None = None
@@ -419,16 +427,26 @@ class Engine:
             await asyncio.sleep(TOKEN_REFRESH_S)
             trading.set_token(await self._proof.retry(trading.rest().token, "token"))
 
-    async def _dead_man(self, timeout_ns: int) -> None:
-        """Refresh the venue's dead-man's switch at a third of its timeout."""
+    def _renew_token(self, text: str) -> None:
+        """Get a token at once: the venue refused the present one. One request at a time."""
+        if self._renewing or self.config.bot.mode != "live":
+            return
+        self._renewing = True
+        log.warning("the venue takes the token no more: %s", text)
+        self._spawn(self._fetch_token(), "token renewal", vital=False)
+
+    async def _fetch_token(self) -> None:
+        assert self._proof is not None
+        trading = self._running.trading
+        try:
+            trading.set_token(await self._proof.retry(trading.rest().token, "token"))
+        finally:
+            self._renewing = False
         assert self._traffic is not None
-        while True:
-            await asyncio.sleep(timeout_ns / 3e9)
-            try:
-                if not await self._traffic.arm_dead_man(timeout_ns // 1_000_000_000):
-                    log.warning("dead-man's switch not refreshed: no private connection")
-            except VenueError as error:
-                log.warning("dead-man's switch not refreshed: %s", error)
+        if not trading.private_ready():
+            # The private streams were refused for it too.
+            self._traffic.drop_private()
+        self._handle(self.step.token_renewed(self._clock.now_ns()))
 
     async def _watch_clock(self) -> None:
         assert self._proof is not None
@@ -450,6 +468,7 @@ class Engine:
                 await self._proof.reconcile()
             except VenueError as error:
                 log.warning("reconciliation: %s", error)
+                self._proof.note(error)
 
     # ------------------------------------------------------------------ commands
 
@@ -496,10 +515,7 @@ class Engine:
             self.exit_code = EXIT_FAILED
         if self.config.dead_man_ns is not None and closed:
             # Left armed otherwise: the venue cancels what we could not.
-            try:
-                await traffic.arm_dead_man(0)
-            except VenueError as error:
-                log.warning("dead-man's switch still armed, nothing is open: %s", error)
+            await traffic.disarm_dead_man()
         if not await proof.settle():
             self.exit_code = EXIT_FAILED
         if self.tables.monitor.state is RiskState.HALTED and self.exit_code == EXIT_DONE:

@@ -13,7 +13,7 @@ from openmm._fast.tape import Record
 from openmm.engine.context import SOURCE_REST, Context
 from openmm.engine.step import CancelStray
 from openmm.errors import TransportError, VenueError
-from openmm.events import Event, OrderUpdated
+from openmm.events import FATAL_CODES, Event, OrderUpdated
 from openmm.settlement.reconcile import Difference, reconcile
 from openmm.venues.connector import Rest
 
@@ -23,6 +23,8 @@ STOP_TIMEOUT_S = 20.0
 # With orders still live after this, the venue is asked and cancelled by request all the same.
 STOP_ASK_S = 5.0
 QUIET_NS = 1_000_000_000
+FATAL_AGAIN_S = 60.0
+FIND_OVERLAP_NS = 60_000_000_000
 
 T = TypeVar("T")
 
@@ -98,6 +100,7 @@ class Proof:
         except VenueError as error:
             # The orders stay UNKNOWN and count in full.
             log.warning("order query: %s", error)
+            self.note(error)
             return
         ctx.handle(ctx.step.on_query(seqs, found, asked_ns, ctx.clock.now_ns()))
 
@@ -105,16 +108,19 @@ class Proof:
         """Return states and fills of orders of this session, by the venue's word."""
         ctx = self._ctx
         client_ids, venue_ids = [], []
+        since_ns = ctx.clock.now_ns()
         for seq in seqs:
             order = ctx.tables.pipeline.table.get(seq)
             if order is None:
                 continue
             client_ids.append(ctx.trading.client_id(seq))
+            since_ns = min(since_ns, order.created_ns)
             if order.venue_id:
                 venue_ids.append(order.venue_id)
         if not client_ids:
             return []
-        found = await self._rest.find_orders(client_ids, venue_ids)
+        # The venue's clock may be behind ours, within what the checks let pass.
+        found = await self._rest.find_orders(client_ids, venue_ids, since_ns - FIND_OVERLAP_NS)
         ctx.append(
             Record.REC_REST, SOURCE_REST, ctx.clock.now_ns(),
             journal.json_record({"asked": client_ids, "found": [str(one) for one in found]}),
@@ -147,8 +153,17 @@ class Proof:
                 return await make()
             except VenueError as error:
                 log.warning("%s: %s", what, error)
+                self.note(error)
+                if error.code in FATAL_CODES:
+                    # Asking on would only prolong it.
+                    delay_s = FATAL_AGAIN_S
                 await asyncio.sleep(delay_s)
-                delay_s = min(10.0, 2 * delay_s)
+                delay_s = min(max(10.0, delay_s), 2 * delay_s)
+
+    def note(self, error: VenueError) -> None:
+        """Halt when the venue refused what no retry mends, with its own words."""
+        if error.code in FATAL_CODES:
+            self._ctx.handle(self._ctx.step.refused(str(error), self._ctx.clock.now_ns()))
 
     # ------------------------------------------------------------------ money
 
@@ -177,6 +192,7 @@ class Proof:
         ctx.handle(ctx.step.stop(ctx.clock.now_ns()))
         loop = asyncio.get_running_loop()
         started = loop.time()
+        pause_s = 0.2
         table = ctx.tables.pipeline.table
         while loop.time() < started + STOP_TIMEOUT_S:
             await asyncio.sleep(0.05)
@@ -185,7 +201,9 @@ class Proof:
                 continue
             if await self._none_open() and table.live_count == 0:
                 return True
-            await asyncio.sleep(0.2)
+            # Asking is counted by the venue, and orders in doubt need what is left of the count.
+            await asyncio.sleep(pause_s)
+            pause_s = min(2.0, 2 * pause_s)
         ctx.alert(
             "critical",
             f"stop: {self.open_count or 0} orders of ours may still be open, "

@@ -15,6 +15,7 @@ from openmm.engine.links import Link
 from openmm.engine.proof import Proof
 from openmm.engine.step import Resubscribe
 from openmm.errors import TransportError, VenueError
+from openmm.events import Event, RequestAccepted, RequestRefused
 
 if TYPE_CHECKING:
     from openmm.sim.pipe import PaperVenue
@@ -53,6 +54,7 @@ class Traffic:
         # Listeners of the feeds' present connections, and feeds whose book is being fetched.
         self._listeners: dict[int, MarketListener] = {}
         self._fetching: set[int] = set()
+        self._reconnect_due = False
 
     @property
     def links(self) -> list[Link]:
@@ -86,24 +88,56 @@ class Traffic:
             return False
         return self._private.send([message])
 
-    async def arm_dead_man(self, timeout_s: int) -> bool:
-        """Arm (0: disarm) the venue's dead-man's switch, over the socket or by request.
+    def send_dead_man(self) -> None:
+        """Arm the venue's dead-man's switch, over the socket or by request."""
+        ctx = self._ctx
+        timeout_ns = ctx.config.dead_man_ns
+        if timeout_ns is None or self._paper is not None:
+            return
+        # Whole seconds, rounded up: never shorter than the refresh counts on.
+        timeout_s = -(-timeout_ns // 1_000_000_000)
+        message = ctx.trading.dead_man(timeout_s)
+        if message is None:
+            ctx.step.dead_man_sent(True, ctx.clock.now_ns())
+            ctx.spawn(self._ask_dead_man(timeout_s), "dead man", vital=False)
+        elif self.send_private(message):
+            ctx.step.dead_man_sent(True, ctx.clock.now_ns())
+        else:
+            log.warning("dead-man's switch not armed: no private connection")
 
-        Returns False when it cannot be sent.
+    async def disarm_dead_man(self) -> None:
+        """Disarm the venue's dead-man's switch."""
+        ctx = self._ctx
+        if ctx.config.dead_man_ns is None or self._paper is not None:
+            return
+        ctx.step.dead_man_sent(False, ctx.clock.now_ns())
+        message = ctx.trading.dead_man(0)
+        if message is None:
+            await self._ask_dead_man(0)
+        elif not self.send_private(message):
+            log.warning("dead-man's switch not disarmed: no private connection")
 
-        Raises:
-            VenueError: the request failed or was refused.
-        """
-        message = self._ctx.trading.dead_man(timeout_s)
-        if message is not None:
-            return self.send_private(message)
-        await self._ctx.trading.rest().dead_man(timeout_s)
-        return True
+    async def _ask_dead_man(self, timeout_s: int) -> None:
+        """Set the switch by request; the step hears of the answer as of one on the stream."""
+        ctx = self._ctx
+        answer: Event = RequestAccepted("dead_man", 0)
+        try:
+            await ctx.trading.rest().dead_man(timeout_s)
+        except VenueError as error:
+            answer = RequestRefused(
+                "dead_man", 0, str(error), error.code or "transport", error.retryable
+            )
+        now_ns = ctx.clock.now_ns()
+        ctx.handle(ctx.step.on_events([answer], now_ns))
 
     def drop_private(self) -> None:
         """Make the private stream anew: it lost messages."""
         if self._private is not None:
             self._private.drop()
+        elif self._paper is not None and not self._closing and not self._reconnect_due:
+            # In the loop's next turn: what the old connection brought is read to its end first.
+            self._reconnect_due = True
+            asyncio.get_running_loop().call_soon(self._reconnect_paper)
 
     def watch(self) -> None:
         """End a private connection that orders cannot leave through any more."""
@@ -262,7 +296,11 @@ class Traffic:
             )  # fmt: skip
 
         async def hello() -> Sequence[bytes]:
-            ctx.trading.set_token(await ctx.trading.rest().token())
+            try:
+                ctx.trading.set_token(await ctx.trading.rest().token())
+            except VenueError as error:
+                self._proof.note(error)
+                raise
             return ctx.trading.subscribe_private()
 
         return Link(
@@ -302,13 +340,6 @@ class Traffic:
         ctx.handle(ctx.step.on_query(seqs, found, asked_ns, now_ns))
         if loss == self._private_losses and self._private_seen.is_set():
             self._lost_ns = None
-            dead_man_ns = ctx.config.dead_man_ns
-            if dead_man_ns is not None:
-                # It may have fired meanwhile, and does not arm itself again.
-                try:
-                    await self.arm_dead_man(dead_man_ns // 1_000_000_000)
-                except VenueError as error:
-                    log.warning("dead-man's switch: %s", error)
             ctx.handle(ctx.step.private_restored(now_ns))
 
     # ------------------------------------------------------------------ paper
@@ -331,6 +362,13 @@ class Traffic:
         if self._paper is not None and not self._drain_due:
             self._drain_due = True
             asyncio.get_running_loop().call_soon(self._drain_paper)
+
+    def _reconnect_paper(self) -> None:
+        assert self._paper is not None
+        self._reconnect_due = False
+        self._paper.reconnect(self._ctx.clock.now_ns())
+        self._on_private_lost()
+        self.deliver_paper(self._ctx.trading.subscribe_private())
 
     def _drain_paper(self) -> None:
         assert self._paper is not None

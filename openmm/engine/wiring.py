@@ -88,6 +88,7 @@ def make_tables(
     encoder: Encoder,
     transport: Transport,
     custom: Quoter | None = None,
+    seal: int = 1,
 ) -> Tables:
     """Build the tables of a bot.
 
@@ -95,6 +96,7 @@ def make_tables(
         instruments, connectors: one for each `config.venue`, in its order.
         trading: the connector of the traded account.
         mid_ticks: the quoted instrument's price now; distances given as a share become ticks at it.
+        seal: marks the approvals of this session, not 0.
     """
     quoted_index = config.venue.index(config.quoted)
     instrument = instruments[quoted_index]
@@ -140,7 +142,7 @@ def make_tables(
             amend_supported=trading.capabilities.amend,
             order_age_ns_max=plan["order_age_ns_max"],
         ),
-        Checks(risk_limits.limits(config, instrument), instrument.spec(), budget),
+        Checks(risk_limits.limits(config, instrument), instrument.spec(), budget, seal=seal),
         OrderTable(),
         Inventory(**conf.inventory_params(config, instrument)),
         encoder,

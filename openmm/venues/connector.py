@@ -76,9 +76,12 @@ class Rest(Protocol):
         ...
 
     async def find_orders(
-        self, client_ids: Sequence[str], venue_order_ids: Sequence[str]
+        self, client_ids: Sequence[str], venue_order_ids: Sequence[str], since_ns: int = 0
     ) -> list[OrderUpdated | OrderFilled]:
-        """Return states and fills of the orders asked for; an order it does not know is absent."""
+        """Return states and fills of the orders asked for; an order it does not know is absent.
+
+        `since_ns`: none of them was placed before; it bounds where the venue has to look.
+        """
         ...
 
     async def fills_since(self, ts_ns: int) -> list[OrderFilled]:

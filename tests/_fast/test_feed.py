@@ -30,7 +30,9 @@ OPENED: list[WSTransport] = []
 
 
 async def connect(make: Callable[[], WSListener], url: str) -> WSTransport:
-    transport, _ = await ws_connect(lambda *_: make(), url, max_frame_size=32 << 20)
+    transport, _ = await ws_connect(
+        lambda *_: make(), url, max_frame_size=32 << 20, enable_auto_pong=False
+    )
     OPENED.append(transport)
     return transport
 
@@ -225,3 +227,30 @@ def test_event_clock_never_goes_back() -> None:
 def test_listener_overrides_every_callback_of_picows(attribute: str) -> None:
     # Written as `def` in a cdef class an override compiles and is never called.
     assert getattr(MarketListener, attribute) is not getattr(WSListener, attribute)
+
+
+def test_ping_that_ends_a_read_decides_at_once_on_the_books_before_it() -> None:
+    async def test(peer: Peer, url: str) -> None:
+        bot = make_bot()
+        await connect(lambda: listener(bot, [], []), url)
+        await until(lambda: peer.transport is not None)
+        assert peer.transport is not None
+        # One write, and so one read: a snapshot, then a ping as the last frame.
+        snapshot = WORK.frames[0]
+        frame = b"\x81\x7e" + len(snapshot).to_bytes(2, "big") + snapshot
+        peer.transport.underlying_transport.write(frame + b"\x89\x00")
+        await until(lambda: bot.feed.frame_count == 1)
+        assert bot.pipeline.decision_count == 1
+        assert not bot.pipeline.is_dirty
+        assert bot.pipeline.reference.price_uticks is not None
+        await until(lambda: len(peer.got) == 1)  # and the ping is answered
+
+    run(test)
+
+
+def test_requote_sees_a_book_whose_read_has_not_ended() -> None:
+    bot = make_bot()
+    bot.pipeline.on_frame(bot.feed, WORK.frames[0], WORK.recv_ns[0], last=False)
+    assert bot.pipeline.reference.price_uticks is None
+    bot.pipeline.requote(WORK.recv_ns[0])
+    assert bot.pipeline.reference.price_uticks is not None

@@ -216,7 +216,7 @@ class Checker:
         self.fills: dict[str, FillRecord] = {}
         self.orders: dict[int, Order] = {}
         self.base = self.quote = self.position = 0  # lots, ticklots, lots
-        self.opening: dict[str, Decimal] = {}
+        self.held: dict[str, Decimal] = {}  # exact; base and quote are it, rounded down
         self.set: Setting | None = None
         self.end: EndRecord | None = None
         self._session: Any = None
@@ -289,32 +289,28 @@ class Checker:
 
     def _on_balance(self, value: Any) -> None:
         assert self.set is not None
-        instrument = self.set.instrument
         if value.kind == "opening":
-            self.opening[value.asset] = value.total
-            if value.asset == instrument.base:
-                self.base = whole(value.total, instrument.lot_size, ROUND_FLOOR)
-            else:
-                unit = instrument.lot_size * instrument.tick_size
-                self.quote = whole(value.total, unit, ROUND_FLOOR)
+            # What orders of earlier sessions filled stands before the opening, which contains it.
+            self.held[value.asset] = Decimal(0)
+            self._hold(value.asset, value.total)
+        elif value.kind not in ("snapshot", "trade", "closing") and value.change is not None:
+            self._hold(value.asset, value.change - value.fee)
         elif value.kind == "closing":
-            fills = self.fills.values()
-            if value.asset == instrument.base:
-                change = sum(
-                    (instrument.qty(f.qty_lots) * (1 if f.side == BUY else -1) for f in fills),
-                    Decimal(0),
-                )
-            else:
-                change = sum((f.cost * (-1 if f.side == BUY else 1) for f in fills), Decimal(0))
-            paid = sum(
-                (fee.amount for f in fills for fee in f.fees if fee.asset == value.asset),
-                Decimal(0),
-            )
-            expected = self.opening[value.asset] + change - paid
+            expected = self.held[value.asset]
             self._expect(
                 value.total == expected,
                 f"closing {value.asset} is {value.total}, the fills make it {expected}",
             )
+
+    def _hold(self, asset: str, change: Decimal) -> None:
+        assert self.set is not None
+        instrument = self.set.instrument
+        self.held[asset] = self.held.get(asset, Decimal(0)) + change
+        if asset == instrument.base:
+            self.base = whole(self.held[asset], instrument.lot_size, ROUND_FLOOR)
+        elif asset == instrument.quote:
+            unit = instrument.lot_size * instrument.tick_size
+            self.quote = whole(self.held[asset], unit, ROUND_FLOOR)
 
     # ------------------------------------------------------------------ decisions
 
@@ -492,13 +488,11 @@ class Checker:
         self.fills[fill.exec_id] = fill
         self._fill_times.append(ts_ns)
         sign = 1 if fill.side == BUY else -1
-        self.base += sign * fill.qty_lots
         self.position += sign * fill.qty_lots
-        self.quote -= sign * fill.qty_lots * fill.price_ticks
-        unit = self.set.instrument.lot_size * self.set.instrument.tick_size
+        self._hold(self.set.instrument.quote, -sign * fill.cost)
+        self._hold(self.set.instrument.base, sign * self.set.instrument.qty(fill.qty_lots))
         for fee in fill.fees:
-            if fee.asset == self.set.instrument.quote:
-                self.quote -= whole(fee.amount, unit, ROUND_FLOOR)
+            self._hold(fee.asset, -fee.amount)
         order = self.orders.get(fill.seq)
         if order is None:
             self._say(f"fill of an order nobody placed: {fill}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from openmm._fast.tape import Record
+from openmm.events import StreamGapped
 from openmm.journal import read_balance
 from openmm.settlement.report import load_report
 from tests.e2e.checker import check
@@ -43,7 +44,7 @@ def test_paper_fills_in_this_process_and_asks_the_venue_nothing_private(tmp_path
             assert desk.sockets(private=True) == []
             assert desk.venue_orders() == []
             (public,) = desk.sockets(private=False)
-            assert public.session is not None
+            assert public.pipe is not None
         return desk
 
     desk = asyncio.run(scenario())
@@ -71,3 +72,23 @@ def test_paper_fills_in_this_process_and_asks_the_venue_nothing_private(tmp_path
     for asset, total in closing.items():
         assert report.inventory[asset].closing == total
         assert report.inventory[asset].difference == Decimal(0)
+
+
+def test_gap_of_the_paper_venues_private_stream_is_made_good(tmp_path: Path) -> None:
+    async def scenario() -> tuple[bool, int]:
+        desk = Desk(
+            tmp_path, options(), mode="paper", strategy=GRID, venue=FEES, with_keys=False,
+            ws_auth=CLOSED,
+        )  # fmt: skip
+        async with desk:
+            engine = desk.engine
+            pipeline = engine.tables.pipeline
+            await desk.until(lambda: pipeline.table.live_count > 0, "quotes on paper")
+            gap = StreamGapped("executions", 7, 9)
+            engine._running.handle(engine.step.on_events([gap], engine._clock.now_ns()))
+            lost = not pipeline.stream_live
+            await desk.until(lambda: pipeline.stream_live, "the stream to come back")
+            await desk.until(lambda: pipeline.table.live_count > 0, "quotes on paper again")
+        return lost, engine.exit_code
+
+    assert asyncio.run(scenario()) == (True, 0)

@@ -12,20 +12,21 @@ from openmm._fast.checks import RiskState
 from openmm.engine.loop import EXIT_DONE, EXIT_FAILED, Engine
 
 
-def winding_down(*, closed: bool) -> tuple[int, list[bytes]]:
+def winding_down(*, closed: bool) -> tuple[int, list[bool]]:
     """Wind an engine down whose orders are proven gone, or not."""
-    sent: list[bytes] = []
+    sent: list[bool] = []
 
     async def answer(value: bool) -> bool:
         return value
+
+    async def disarm() -> None:
+        sent.append(False)
 
     parts: Any = SimpleNamespace(
         config=SimpleNamespace(dead_man_ns=60_000_000_000),
         exit_code=EXIT_DONE,
         _proof=SimpleNamespace(close_all=lambda: answer(closed), settle=lambda: answer(True)),
-        _traffic=SimpleNamespace(
-            arm_dead_man=lambda timeout_s: answer(sent.append(b"dead man %d" % timeout_s) is None)
-        ),
+        _traffic=SimpleNamespace(disarm_dead_man=disarm),
         tables=SimpleNamespace(monitor=SimpleNamespace(state=RiskState.RUNNING)),
     )
     asyncio.run(Engine._wind_down(parts))
@@ -33,9 +34,9 @@ def winding_down(*, closed: bool) -> tuple[int, list[bytes]]:
 
 
 @pytest.mark.parametrize(
-    ("closed", "code", "sent"), [(True, EXIT_DONE, [b"dead man 0"]), (False, EXIT_FAILED, [])]
+    ("closed", "code", "sent"), [(True, EXIT_DONE, [False]), (False, EXIT_FAILED, [])]
 )
 def test_dead_mans_switch_stays_armed_unless_everything_is_proven_closed(
-    closed: bool, code: int, sent: list[bytes]
+    closed: bool, code: int, sent: list[bool]
 ) -> None:
     assert winding_down(closed=closed) == (code, sent)

@@ -92,9 +92,9 @@ class GateioRequests:
         return await self.venue.get_open_orders()
 
     async def find_orders(
-        self, client_ids: Sequence[str], venue_order_ids: Sequence[str]
+        self, client_ids: Sequence[str], venue_order_ids: Sequence[str], since_ns: int = 0
     ) -> list[OrderUpdated | OrderFilled]:
-        """Return states and fills of orders of the traded pair."""
+        """Return states and fills of orders of the traded pair; the venue needs no `since_ns`."""
         states = await self.venue.find(self.traded, client_ids, venue_order_ids)
         return [*await self.venue.get_fills_of(states), *states]
 

@@ -28,6 +28,7 @@ from openmm.venues.kraken.wire import KrakenDecoder
 
 PRIVATE: Final = (Subscription("executions"), Subscription("balances"))
 TOKENS_KEPT: Final = 4
+CLOSED_SINGLY_MAX: Final = 2  # orders looked up one by one among those that are done
 # Sides of pairs whose amends must name the pair: no crypto on either.
 FIAT: Final = frozenset({"USD", "EUR", "GBP", "CAD", "AUD", "JPY", "CHF"})
 
@@ -82,7 +83,7 @@ class KrakenRequests:
         return await self._venue.get_open_orders()
 
     async def find_orders(
-        self, client_ids: Sequence[str], venue_order_ids: Sequence[str]
+        self, client_ids: Sequence[str], venue_order_ids: Sequence[str], since_ns: int = 0
     ) -> list[OrderUpdated | OrderFilled]:
         """Return states and fills of orders: by the venue's ids, then open ones, then done ones."""
         wanted = set(client_ids)
@@ -96,10 +97,16 @@ class KrakenRequests:
                 if one.client_id in wanted:
                     orders[one.venue_order_id] = one
                     wanted.discard(one.client_id)
-            for client_id in sorted(wanted):
-                for one in await self._venue.get_closed_orders(client_id=client_id):
-                    if one.client_id == client_id:
-                        orders[one.venue_order_id] = one
+            if since_ns and len(wanted) > CLOSED_SINGLY_MAX:
+                # A call for each would use up the call counter: one list of all since then.
+                done = await self._venue.get_closed_orders(since_ns=since_ns)
+            else:
+                done = [
+                    one
+                    for client_id in sorted(wanted)
+                    for one in await self._venue.get_closed_orders(client_id=client_id)
+                ]
+            orders |= {one.venue_order_id: one for one in done if one.client_id in wanted}
         states = list(orders.values())
         return [*await self._venue.get_fills_of(states), *states]
 

@@ -322,10 +322,12 @@ class PrivateDecoder:
         source = Source.SNAPSHOT if snapshot else Source.STREAM
         instrument = self.instruments.get(order.symbol)
         executed = report.get("exec_type") == "trade" and bool(text_of(report, "exec_id"))
-        # A pair known by name but not loaded is another bot's: only the state is told.
         if executed and (instrument is not None or not order.symbol):
             return [self._fill(report, order_id, order, source)]
+        # A pair known by name but not loaded is another bot's: what it moved, and its state.
+        other = [self._other_fill(report, order_id, order, source)] if executed else []
         return [
+            *other,
             OrderUpdated(
                 venue_order_id=order_id,
                 client_id=order.client_id,
@@ -339,7 +341,7 @@ class PrivateDecoder:
                 reason=text_of(report, "reason") or text_of(report, "cancel_reason"),
                 amended=report.get("exec_type") in ("amended", "restated"),
                 instrument=order.symbol,
-            )
+            ),
         ]
 
     def _fill(
@@ -350,10 +352,6 @@ class PrivateDecoder:
         if instrument is None or order.side is None or price is None or qty is None:
             raise _bad("fill that cannot be booked", report)
         cost = decimal_of(report, "cost")
-        fees = tuple(
-            Fee(text_of(fee, "asset"), as_decimal(fee.get("qty")))
-            for fee in map(as_object, as_list(report.get("fees") or []))
-        )
         # `cost` stays exact if a price should ever be finer than the tick.
         ticks, lots = instrument.floor_ticks(price), _lots(instrument, qty)
         if lots is None or ticks <= 0 or lots <= 0:
@@ -367,12 +365,37 @@ class PrivateDecoder:
             price_ticks=ticks,
             qty_lots=lots,
             cost=price * qty if cost is None else cost,
-            fees=fees,
+            fees=_fees(report),
             maker=report.get("liquidity_ind") == "m",
             ts_ns=time_of(report),
             source=source,
             trade_id=as_int(report.get("trade_id", 0)),
             filled_lots=_lots(instrument, decimal_of(report, "cum_qty")),
+        )
+
+    def _other_fill(
+        self, report: Mapping[str, Any], order_id: str, order: _Order, source: Source
+    ) -> OrderFilled:
+        """Read a fill of a pair that is not loaded: the amounts it moved."""
+        price, qty = decimal_of(report, "last_price"), decimal_of(report, "last_qty")
+        if order.side is None or price is None or qty is None:
+            raise _bad("fill that cannot be booked", report)
+        cost = decimal_of(report, "cost")
+        return OrderFilled(
+            exec_id=text_of(report, "exec_id"),
+            venue_order_id=order_id,
+            client_id=order.client_id,
+            instrument=order.symbol,
+            side=order.side,
+            price_ticks=0,
+            qty_lots=0,
+            cost=price * qty if cost is None else cost,
+            fees=_fees(report),
+            maker=report.get("liquidity_ind") == "m",
+            ts_ns=time_of(report),
+            source=source,
+            trade_id=as_int(report.get("trade_id", 0)),
+            qty=qty,
         )
 
     # --- balances
@@ -566,6 +589,13 @@ def read_pair(pair: Mapping[str, Any], asset_decimals: Mapping[str, int]) -> Ins
         base_decimals=max(asset_decimals.get(base, 0), qty_decimals),
         quote_decimals=max(asset_decimals.get(quote, 0), as_int(pair.get("cost_precision"))),
         status=text_of(pair, "status"),
+    )
+
+
+def _fees(report: Mapping[str, Any]) -> tuple[Fee, ...]:
+    return tuple(
+        Fee(text_of(fee, "asset"), as_decimal(fee.get("qty")))
+        for fee in map(as_object, as_list(report.get("fees") or []))
     )
 
 

@@ -446,8 +446,9 @@ class KrakenVenue:
         fee = as_decimal(row.get("fee"))
         # The venue charges the quote currency unless the order asked for the base.
         asset = instrument.base if "fcib" in text_of(row, "misc") else instrument.quote
+        qty = as_decimal(row.get("vol"))
         try:
-            qty_lots = instrument.exact_lots(as_decimal(row.get("vol")))
+            qty_lots = instrument.exact_lots(qty)
         except ValueError as error:
             raise ProtocolError(f"TradesHistory {exec_id}: {error}", venue=VENUE) from error
         return OrderFilled(
@@ -464,6 +465,7 @@ class KrakenVenue:
             ts_ns=seconds_to_ns(row.get("time")),
             source=Source.QUERY,
             trade_id=as_int(row.get("trade_id", 0)),
+            qty=qty,
         )
 
 

@@ -311,12 +311,14 @@ def test_every_report_of_a_message_is_told() -> None:
     assert [getattr(one, "venue_order_id", "") for one in events] == [ORDER, "OTHER"]
 
 
-def test_fill_of_a_pair_not_loaded_tells_the_state_only() -> None:
+def test_fill_of_a_pair_not_loaded_tells_what_it_moved_and_the_state() -> None:
     fill = {
         "order_id": "F", "symbol": "ETH/USD", "side": "buy", "exec_type": "trade",
         "exec_id": "T1", "last_qty": 0.1, "last_price": 1.0, "order_status": "filled",
     }  # fmt: skip
-    (event,) = started().decode(reports(2, fill))
+    moved, event = started().decode(reports(2, fill))
+    assert isinstance(moved, OrderFilled)
+    assert (moved.qty, moved.cost, moved.qty_lots) == (Decimal("0.1"), Decimal("0.10"), 0)
     assert isinstance(event, OrderUpdated)
     assert (event.instrument, event.price_ticks) == ("ETH/USD", None)
 

@@ -183,7 +183,7 @@ async def test_fills_of_sample(samples: dict[str, Any]) -> None:
     assert fills[0] == OrderFilled(
         "TCCCTY-WJ6EO-4FP4VZ", "O26VBY-ISGAE-JP5TLU", "", "BTC/USDT", Side.BUY, 295005,
         50_000_000, D("14750.25"), (Fee("USDT", D("23.60")),), True, 1_688_585_840_892_100_000,
-        Source.QUERY, 1001,
+        Source.QUERY, 1001, qty=D("0.5"),
     )  # fmt: skip
     assert [fill.maker for fill in fills] == [True, False]
     assert answers.asked[-1][1]["start"] == "1688584999"
