@@ -7,12 +7,17 @@ from openmm._fast.pipeline cimport Feed, Pipeline
 from openmm._fast.ports cimport Encoder, OutBatch, Transport
 
 
-# UTC anchored on the monotonic clock: never goes back within a session.
+# UTC carried by the monotonic clock: never goes back or stands still within a session.
 cdef class EventClock:
-    cdef int64_t anchor_ns              # UTC minus monotonic, at the anchor
+    cdef int64_t anchor_ns              # event time minus monotonic, at the anchor
     cdef int64_t last_ns
+    cdef int64_t slew_ns                # what event time was off the machine's UTC at the anchor
+    cdef int64_t slew_from_ns           # monotonic time of the anchor
+    cdef int64_t machine_ns             # the machine's UTC minus monotonic, at the anchor
     cdef bint held                      # time moves by `hold` alone
     cdef int64_t now_c(self) noexcept nogil
+    cdef int64_t at_c(self, int64_t monotonic_ns) noexcept nogil
+    cdef int64_t slewed_c(self, int64_t monotonic_ns) noexcept nogil
 
 
 cdef class SocketTransport(Transport):

@@ -7,7 +7,7 @@ one `send(2)`: each is framed and masked into one buffer.
 
 from cython cimport final
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
@@ -37,6 +37,8 @@ cdef enum:
     MESSAGE_BYTES_MAX = 16 << 20        # a message larger than this breaks its stream
     MASK_BIT = 0x80
     FIN_TEXT = 0x81
+    SLEW_SHIFT = 4                      # a step of UTC is made up for at 2**-4 of the time that passes
+    CLOCK_PAIRS = 4
 
 
 cdef extern from "<netinet/tcp.h>" nogil:
@@ -62,12 +64,35 @@ cdef inline int64_t clock_ns(int clock) noexcept nogil:
     return ts.tv_sec * <int64_t>1_000_000_000 + ts.tv_nsec
 
 
+cdef int64_t machine_offset(int64_t* monotonic_ns) noexcept nogil:
+    """Read UTC minus monotonic time, from the closest of a few pairs: we may be interrupted in one."""
+    cdef int64_t before_ns, utc_ns, after_ns
+    cdef int64_t offset_ns = 0
+    cdef int64_t closest_ns = INT64_MAX
+    cdef int _pair
+    for _pair in range(CLOCK_PAIRS):
+        before_ns = clock_ns(CLOCK_MONOTONIC)
+        utc_ns = clock_ns(CLOCK_REALTIME)
+        after_ns = clock_ns(CLOCK_MONOTONIC)
+        if after_ns - before_ns < closest_ns:
+            closest_ns = after_ns - before_ns
+            monotonic_ns[0] = before_ns + (closest_ns >> 1)
+            offset_ns = utc_ns - monotonic_ns[0]
+    return offset_ns
+
+
 @final
 cdef class EventClock:
-    """Tell event time: UTC at the anchor, carried on by the monotonic clock, never backward."""
+    """Tell event time: UTC at the start, carried on by the monotonic clock, never backward.
+
+    A step of the machine's UTC is made up for at a sixteenth of the time that passes: ages and
+    timeouts stay right to 6%, and time never stands still.
+    """
 
     def __cinit__(self):
-        self.anchor()
+        cdef int64_t monotonic_ns = 0
+        self.machine_ns = machine_offset(&monotonic_ns)
+        self.anchor_ns = self.machine_ns
 
     def hold(self, int64_t now_ns):
         """Read the machine's clock no more: time stands at `now_ns` until `hold` moves it on.
@@ -79,25 +104,56 @@ cdef class EventClock:
             self.last_ns = now_ns
 
     def anchor(self):
-        """Take UTC afresh from the machine; time told so far still never goes back."""
-        self.anchor_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC)
-
-    cdef int64_t now_c(self) noexcept nogil:
+        """Steer for UTC as the machine tells it now; returns how far that has stepped since the last time."""
+        cdef int64_t monotonic_ns = 0
+        cdef int64_t offset_ns
         if self.held:
-            return self.last_ns
-        cdef int64_t now = self.anchor_ns + clock_ns(CLOCK_MONOTONIC)
+            return 0
+        offset_ns = machine_offset(&monotonic_ns)
+        return self.anchor_at(offset_ns + monotonic_ns, monotonic_ns)
+
+    def anchor_at(self, int64_t utc_ns, int64_t monotonic_ns):
+        """Steer for `utc_ns` at a reading of the monotonic clock; returns the step since the last anchor."""
+        cdef int64_t stepped_ns = utc_ns - monotonic_ns - self.machine_ns
+        self.anchor_ns += self.slewed_c(monotonic_ns)
+        self.slew_from_ns = monotonic_ns
+        self.machine_ns = utc_ns - monotonic_ns
+        self.slew_ns = self.machine_ns - self.anchor_ns
+        return stepped_ns
+
+    cdef int64_t slewed_c(self, int64_t monotonic_ns) noexcept nogil:
+        """Tell how much of the step is made up for at a reading of the monotonic clock."""
+        cdef int64_t made_ns = (monotonic_ns - self.slew_from_ns) >> SLEW_SHIFT
+        if self.slew_ns < 0:
+            return -made_ns if made_ns < -self.slew_ns else self.slew_ns
+        return made_ns if made_ns < self.slew_ns else self.slew_ns
+
+    cdef int64_t at_c(self, int64_t monotonic_ns) noexcept nogil:
+        cdef int64_t now = self.anchor_ns + monotonic_ns
+        if self.slew_ns != 0:
+            now += self.slewed_c(monotonic_ns)
         if now < self.last_ns:
             now = self.last_ns
         self.last_ns = now
         return now
 
+    cdef int64_t now_c(self) noexcept nogil:
+        if self.held:
+            return self.last_ns
+        return self.at_c(clock_ns(CLOCK_MONOTONIC))
+
+    def at(self, int64_t monotonic_ns):
+        """Return event time at a reading of the monotonic clock; never before one told already."""
+        return self.at_c(monotonic_ns)
+
     def now_ns(self):
         """Return nanoseconds since 1970, UTC."""
         return self.now_c()
 
-    def drift_ns(self):
-        """Return how far the machine's UTC has moved from the anchored one."""
-        return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC) - self.anchor_ns
+    def stepped_ns(self):
+        """Return how far the machine's UTC has stepped since the last anchor; 0 on a virtual clock."""
+        cdef int64_t monotonic_ns = 0
+        return 0 if self.held else machine_offset(&monotonic_ns) - self.machine_ns
 
 
 @final

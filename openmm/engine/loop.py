@@ -65,7 +65,8 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.05  # timer of the slow path
 TOKEN_REFRESH_S = 400.0  # of a life of 900 s
-CLOCK_EVERY_S = 60.0
+CLOCK_LOOK_S = 1.0  # for a step of the machine's clock
+CLOCK_LOOKS = 60  # between two comparisons with the venue's
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -450,10 +451,21 @@ class Engine:
 
     async def _watch_clock(self) -> None:
         assert self._proof is not None
+        limit_ns = self.config.risk.max_clock_offset_ns
+        looks = 0
         while True:
-            await asyncio.sleep(CLOCK_EVERY_S)
-            # Event time follows the machine's corrected UTC; it never goes back.
-            self._clock.anchor()
+            await asyncio.sleep(CLOCK_LOOK_S)
+            looks += 1
+            stepped = abs(self._clock.stepped_ns()) > limit_ns
+            if not stepped and looks % CLOCK_LOOKS:
+                continue
+            # Event time follows the machine's corrected UTC; it never goes back or stands still.
+            stepped_ns = self._clock.anchor()
+            if stepped:
+                # A clock that was set, or a machine that slept: nothing is as old as it looks.
+                text = f"the machine's clock stepped by {stepped_ns / 1e9:.3f} s"
+                self._alert("critical", text)
+                self._handle(self.step.trip(text, self._clock.now_ns()))
             try:
                 await self._proof.measure_clock()
             except VenueError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -220,7 +222,46 @@ def test_event_clock_never_goes_back() -> None:
     assert times == sorted(times)
     clock.anchor()
     assert clock.now_ns() >= times[-1]
-    assert abs(clock.drift_ns()) < 1_000_000_000
+    assert abs(clock.stepped_ns()) < 1_000_000_000
+
+
+SECOND = 1_000_000_000
+
+
+@pytest.mark.parametrize("step_s", [-10, 10])
+def test_event_clock_makes_up_for_a_step_of_utc_while_time_goes_on(step_s: int) -> None:
+    clock = EventClock()
+    start_ns = time.monotonic_ns() + 3_600 * SECOND  # ahead of whatever was told so far
+    offset_ns = clock.at(start_ns) - start_ns
+    stepped_ns = clock.anchor_at(start_ns + offset_ns + step_s * SECOND, start_ns)
+    assert stepped_ns == step_s * SECOND
+    told = [clock.at(start_ns + i * SECOND) - start_ns - offset_ns for i in range(200)]
+    spans = [later - earlier for earlier, later in itertools.pairwise(told)]
+    # A span of time is told to a sixteenth while the step is made up for: an order that goes
+    # unanswered for five seconds is unanswered for five, not for fifteen or none.
+    assert {abs(span - SECOND) for span in spans} == {SECOND // 16, 0}
+    assert spans[158] != SECOND == spans[160]
+    assert told[-1] == (199 + step_s) * SECOND
+
+
+def test_event_clock_steered_again_under_way_does_not_jump() -> None:
+    clock = EventClock()
+    start_ns = time.monotonic_ns() + 3_600 * SECOND
+    offset_ns = clock.at(start_ns) - start_ns
+    clock.anchor_at(start_ns + offset_ns - 10 * SECOND, start_ns)
+    middle_ns = start_ns + 16 * SECOND
+    before_ns = clock.at(middle_ns)
+    # The machine's clock was put right again; a second of it is made up for already.
+    assert clock.anchor_at(middle_ns + offset_ns, middle_ns) == 10 * SECOND
+    assert clock.at(middle_ns) == before_ns == middle_ns + offset_ns - SECOND
+    assert clock.at(middle_ns + 16 * SECOND) == middle_ns + offset_ns + 16 * SECOND
+
+
+def test_held_event_clock_knows_of_no_step() -> None:
+    clock = EventClock()
+    clock.hold(clock.now_ns() + 3_600 * SECOND)
+    told_ns = clock.now_ns()
+    assert (clock.stepped_ns(), clock.anchor(), clock.now_ns()) == (0, 0, told_ns)
 
 
 @pytest.mark.parametrize("attribute", ["on_ws_frame", "on_ws_connected", "on_ws_disconnected"])
