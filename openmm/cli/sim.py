@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ EXAMPLE = (
     "with everything going wrong: openmm sim kraken --port 9100 --chaos 7; "
     "with faults of your choice: openmm sim kraken --port 9100 --faults faults.toml"
 )
+
+VENUES = {"kraken": EXAMPLE, "gateio": EXAMPLE.replace("kraken", "gateio")}
 
 app = typer.Typer(
     help="Run a simulated venue: real sockets, the venue's own protocol, checksums, signatures.",
@@ -26,105 +29,121 @@ def venues() -> None:
     """Run a simulated venue: real sockets, the venue's own protocol, checksums, signatures."""
 
 
-@app.command("kraken", epilog=EXAMPLE)
-def kraken(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(help="Public WebSocket; private and REST take the next two. 0: any.")
-    ] = 0,
-    pair: Annotated[str, typer.Option("--pair", help="The pair of a synthetic market.")] = (
-        "BTC/USD"
-    ),
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
-    price: Annotated[
-        str | None, typer.Option("--price", help="Where a synthetic market starts.")
-    ] = None,
-    replay: Annotated[
-        Path | None, typer.Option("--replay", help="Serve a recording instead.")
-    ] = None,
-    flow: Annotated[
-        int | None, typer.Option("--flow", help="Seed of takers added to a recording.")
-    ] = None,
-    speed: Annotated[str, typer.Option(help="Pace of a recording, 1 to 1000.")] = "1",
-    at_end: Annotated[
-        str, typer.Option("--at-end", help="After the last frame: hold the book, or loop.")
-    ] = "hold",
-    restamp: Annotated[
-        bool, typer.Option("--restamp", help="Give recorded messages the time they are sent at.")
-    ] = False,
-    tier: Annotated[str, typer.Option(help="Rate limits: starter, intermediate or pro.")] = "pro",
-    fee_tier: Annotated[int, typer.Option("--fee-tier", help="Row of the fee table, 0 to 9.")] = 0,
-    maker_fee: Annotated[
-        str | None, typer.Option("--maker-fee", help="Instead of the tier's, such as 0.1%.")
-    ] = None,
-    taker_fee: Annotated[
-        str | None, typer.Option("--taker-fee", help="Instead of the tier's, such as 0.2%.")
-    ] = None,
-    balance: Annotated[
-        list[str] | None, typer.Option("--balance", help="ASSET=AMOUNT; may be repeated.")
-    ] = None,
-    market: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--market", help="NAME=NUMBER of a synthetic market, such as taker_share=0.2; repeat."
-        ),
-    ] = None,
-    latency: Annotated[
-        str, typer.Option(help="One way: 2ms, or 2ms+1ms with a mean jitter.")
-    ] = "0ms",
-    faults: Annotated[
-        Path | None, typer.Option("--faults", help="A TOML file of what goes wrong, and when.")
-    ] = None,
-    chaos: Annotated[
-        int | None, typer.Option("--chaos", help="Let everything go wrong, drawn from this seed.")
-    ] = None,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Errors as JSON; the start line is JSON always.")
-    ] = False,
-) -> int:
-    """Simulate Kraken until SIGTERM or Ctrl+C.
+def _command(venue: str) -> Callable[..., int]:
+    """Make the command that serves one venue."""
 
-    Once every port is open one JSON line tells addresses, the account's key and secret, fees and
-    seed. `GET /sim/statement`, `/sim/open-orders` and `/sim/config` at the REST address tell the
-    venue's own view.
-    """
-    from openmm.cli.spans import decimal
-    from openmm.errors import ConfigError
-    from openmm.sim.faults import chaos as drawn
-    from openmm.sim.faults import load_script
-    from openmm.sim.main import run
-    from openmm.sim.options import SimOptions, parse_balances, parse_fee, parse_latency
+    def simulate(
+        host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+        port: Annotated[
+            int, typer.Option(help="Public WebSocket; private and REST take the next two. 0: any.")
+        ] = 0,
+        pair: Annotated[
+            str,
+            typer.Option("--pair", help="The pair of a synthetic market; the first if not given."),
+        ] = "",
+        seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
+        price: Annotated[
+            str | None, typer.Option("--price", help="Where a synthetic market starts.")
+        ] = None,
+        replay: Annotated[
+            Path | None, typer.Option("--replay", help="Serve a recording instead.")
+        ] = None,
+        flow: Annotated[
+            int | None, typer.Option("--flow", help="Seed of takers added to a recording.")
+        ] = None,
+        speed: Annotated[str, typer.Option(help="Pace of a recording, 1 to 1000.")] = "1",
+        at_end: Annotated[
+            str, typer.Option("--at-end", help="After the last frame: hold the book, or loop.")
+        ] = "hold",
+        restamp: Annotated[
+            bool,
+            typer.Option("--restamp", help="Give recorded messages the time they are sent at."),
+        ] = False,
+        tier: Annotated[
+            str, typer.Option(help="Rate limits: starter, intermediate or pro.")
+        ] = "pro",
+        fee_tier: Annotated[
+            int, typer.Option("--fee-tier", help="Row of the fee table, 0 to 9.")
+        ] = 0,
+        maker_fee: Annotated[
+            str | None, typer.Option("--maker-fee", help="Instead of the tier's, such as 0.1%.")
+        ] = None,
+        taker_fee: Annotated[
+            str | None, typer.Option("--taker-fee", help="Instead of the tier's, such as 0.2%.")
+        ] = None,
+        balance: Annotated[
+            list[str] | None, typer.Option("--balance", help="ASSET=AMOUNT; may be repeated.")
+        ] = None,
+        market: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--market",
+                help="NAME=NUMBER of a synthetic market, such as taker_share=0.2; repeat.",
+            ),
+        ] = None,
+        latency: Annotated[
+            str, typer.Option(help="One way: 2ms, or 2ms+1ms with a mean jitter.")
+        ] = "0ms",
+        faults: Annotated[
+            Path | None, typer.Option("--faults", help="A TOML file of what goes wrong, and when.")
+        ] = None,
+        chaos: Annotated[
+            int | None,
+            typer.Option("--chaos", help="Let everything go wrong, drawn from this seed."),
+        ] = None,
+        json_: Annotated[
+            bool, typer.Option("--json", help="Errors as JSON; the start line is JSON always.")
+        ] = False,
+    ) -> int:
+        """Simulate the venue until SIGTERM or Ctrl+C.
 
-    if faults is not None and chaos is not None:
-        raise ConfigError("--chaos", chaos, "--faults or --chaos, not both")
-    if chaos is not None and chaos < 0:
-        raise ConfigError("--chaos", chaos, "0 or more")
-    script = drawn(chaos) if chaos is not None else load_script(faults) if faults else None
-    latency_ns, jitter_ns = parse_latency(latency)
-    options = SimOptions(
-        venue="kraken",
-        host=host,
-        port=port,
-        seed=seed,
-        instrument=pair,
-        start_price=None if price is None else decimal("--price", price),
-        replay=replay,
-        flow=flow,
-        speed=decimal("--speed", speed),
-        at_end=at_end,
-        restamp=restamp,
-        tier=tier,
-        fee_tier=fee_tier,
-        maker_fee_ppm=None if maker_fee is None else parse_fee("--maker-fee", maker_fee),
-        taker_fee_ppm=None if taker_fee is None else parse_fee("--taker-fee", taker_fee),
-        balances=parse_balances(balance or []),
-        latency_ns=latency_ns,
-        jitter_ns=jitter_ns,
-        faults=script,
-        market=dict(_number(text) for text in market or []),
-    )
-    run(options)
-    return 0
+        Once every port is open one JSON line tells addresses, the account's key and secret, fees
+        and seed. `GET /sim/statement`, `/sim/open-orders` and `/sim/config` at the REST address
+        tell the venue's own view.
+        """
+        from openmm.cli.spans import decimal
+        from openmm.errors import ConfigError
+        from openmm.sim.faults import chaos as drawn
+        from openmm.sim.faults import load_script
+        from openmm.sim.main import run
+        from openmm.sim.options import SimOptions, parse_balances, parse_fee, parse_latency
+
+        if faults is not None and chaos is not None:
+            raise ConfigError("--chaos", chaos, "--faults or --chaos, not both")
+        if chaos is not None and chaos < 0:
+            raise ConfigError("--chaos", chaos, "0 or more")
+        script = drawn(chaos) if chaos is not None else load_script(faults) if faults else None
+        latency_ns, jitter_ns = parse_latency(latency)
+        options = SimOptions(
+            venue=venue,
+            host=host,
+            port=port,
+            seed=seed,
+            instrument=pair,
+            start_price=None if price is None else decimal("--price", price),
+            replay=replay,
+            flow=flow,
+            speed=decimal("--speed", speed),
+            at_end=at_end,
+            restamp=restamp,
+            tier=tier,
+            fee_tier=fee_tier,
+            maker_fee_ppm=None if maker_fee is None else parse_fee("--maker-fee", maker_fee),
+            taker_fee_ppm=None if taker_fee is None else parse_fee("--taker-fee", taker_fee),
+            balances=parse_balances(balance or []),
+            latency_ns=latency_ns,
+            jitter_ns=jitter_ns,
+            faults=script,
+            market=dict(_number(text) for text in market or []),
+        )
+        run(options)
+        return 0
+
+    return simulate
+
+
+for _venue, _example in VENUES.items():
+    app.command(_venue, epilog=_example)(_command(_venue))
 
 
 def _number(text: str) -> tuple[str, float]:

@@ -212,7 +212,7 @@ class Account:
         }
 
     def _fill_row(self, fill: FillRecord) -> dict[str, object]:
-        quote = fill.fee_asset
+        quote = fill.instrument.partition("/")[2]
         return {
             "exec_id": fill.exec_id,
             "order_id": fill.venue_order_id,
@@ -222,8 +222,8 @@ class Account:
             "price_ticks": fill.price_ticks,
             "qty_lots": fill.qty_lots,
             "cost": self.text(quote, fill.cost_atoms),
-            "fee": self.text(quote, fill.fee_atoms),
-            "fee_asset": quote,
+            "fee": self.text(fill.fee_asset, fill.fee_atoms),
+            "fee_asset": fill.fee_asset,
             "maker": fill.maker,
             "trade_id": fill.trade_id,
             "ts_ns": fill.ts_ns,

@@ -21,9 +21,11 @@ from openmm.sim.accounts import (
     AMEND_BY_AGE,
     CANCEL_BY_AGE,
     NS,
+    PPM,
     Account,
     Money,
     cost_by_age,
+    half_up,
 )
 from openmm.venues.counterpart import (
     Change,
@@ -70,6 +72,7 @@ class VenueCore:
         recorded: names of instruments whose book is recorded (or live): matched by queue model.
         post_only_accepted: take a post-only order that would take and cancel it at once, instead
             of refusing it.
+        fee_in_received: charge a fee in what the fill brings: base for a buy, quote for a sell.
     """
 
     def __init__(
@@ -78,8 +81,10 @@ class VenueCore:
         seed: int,
         recorded: Iterable[str] = (),
         post_only_accepted: bool = False,
+        fee_in_received: bool = False,
     ) -> None:
         self._post_only_accepted = post_only_accepted
+        self._fee_in_received = fee_in_received
         self._instruments = {pair.name: pair for pair in instruments}
         self._money = {pair.name: Money(pair) for pair in instruments}
         names = set(recorded)
@@ -443,7 +448,7 @@ class VenueCore:
         pair, money = self._instruments[request.instrument], self._money[request.instrument]
         if request.side == SELL:
             return pair.base, money.base_atoms(request.qty_lots)
-        fee_ppm = holder.maker_ppm if request.post_only else holder.taker_ppm
+        fee_ppm = self._held_fee_ppm(holder, request.post_only)
         if request.price_ticks is not None:
             return pair.quote, money.hold_atoms(request.price_ticks, request.qty_lots, fee_ppm)
         left, atoms = request.qty_lots, 0
@@ -759,15 +764,19 @@ class VenueCore:
         pair, money = self._instruments[order.instrument], self._money[order.instrument]
         fee_ppm = holder.maker_ppm if maker else holder.taker_ppm
         cost_atoms = money.cost_atoms(row.price_ticks, row.qty_lots)
-        fee_atoms = money.fee_atoms(row.price_ticks, row.qty_lots, fee_ppm)
+        in_base = self._fee_in_received and order.side == BUY
+        if in_base:
+            fee_atoms = half_up(money.base_atoms(row.qty_lots) * fee_ppm, PPM)
+        else:
+            fee_atoms = money.fee_atoms(row.price_ticks, row.qty_lots, fee_ppm)
         order.filled_lots += row.qty_lots
         order.cost_atoms += cost_atoms
         order.fee_atoms += fee_atoms
         sign = 1 if order.side == BUY else -1
         ref_id = self.new_id("A")
         legs = (
-            (pair.base, sign * money.base_atoms(row.qty_lots), 0),
-            (pair.quote, -sign * cost_atoms, fee_atoms),
+            (pair.base, sign * money.base_atoms(row.qty_lots), fee_atoms if in_base else 0),
+            (pair.quote, -sign * cost_atoms, 0 if in_base else fee_atoms),
         )
         self._rehold(holder, order)
         entries = [self._post(holder, ref_id, *leg, now_ns) for leg in legs]
@@ -782,7 +791,7 @@ class VenueCore:
             qty_lots=row.qty_lots,
             cost_atoms=cost_atoms,
             fee_atoms=fee_atoms,
-            fee_asset=pair.quote,
+            fee_asset=pair.base if in_base else pair.quote,
             maker=maker,
             ts_ns=now_ns,
             filled_lots=order.filled_lots,
@@ -815,8 +824,13 @@ class VenueCore:
         lots = max(0, qty_lots - order.filled_lots)
         if order.side == SELL:
             return money.base_atoms(lots)
-        fee_ppm = holder.maker_ppm if order.post_only else holder.taker_ppm
-        return money.hold_atoms(price_ticks, lots, fee_ppm)
+        return money.hold_atoms(price_ticks, lots, self._held_fee_ppm(holder, order.post_only))
+
+    def _held_fee_ppm(self, holder: Account, post_only: bool) -> int:
+        """Return the fee that a buy must be able to pay beside its cost."""
+        if self._fee_in_received:
+            return 0
+        return holder.maker_ppm if post_only else holder.taker_ppm
 
     def _rehold(self, holder: Account, order: OrderRecord) -> None:
         pair = self._instruments[order.instrument]

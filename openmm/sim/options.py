@@ -10,10 +10,8 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from openmm.errors import ConfigError
-from openmm.instrument import Instrument
-from openmm.sim.accounts import TIERS
+from openmm.sim.dialects import Dialect, dialect
 from openmm.sim.faults import FaultScript
-from openmm.venues.kraken.dialect_text import FEE_TIERS
 
 DEMO_KEY = "openmm-simulator-demo-key"
 # Sixty-four bytes of nothing in particular: it opens simulated accounts on loopback only.
@@ -24,36 +22,6 @@ SPEED_MAX = 1000
 LATENCY_NS_MAX = 10_000_000_000
 
 
-def _pair(
-    name: str, places: tuple[int, int, int], qty_min: str, price: str
-) -> tuple[Instrument, Decimal]:
-    """Make a Kraken pair: decimals of price, quantity and base asset; USD has four."""
-    base, quote = name.split("/")
-    price_decimals, qty_decimals, base_decimals = places
-    return Instrument(
-        "kraken",
-        name,
-        base,
-        quote,
-        price_decimals,
-        qty_decimals,
-        Decimal(1).scaleb(-price_decimals),
-        Decimal(1).scaleb(-qty_decimals),
-        Decimal(qty_min),
-        Decimal("0.5"),
-        base_decimals,
-        4,
-    ), Decimal(price)
-
-
-# Steps as the venue has them, and a price to start from. Source: captures of 2025 and 2026.
-PAIRS: Mapping[str, tuple[Instrument, Decimal]] = {
-    "BTC/USD": _pair("BTC/USD", (1, 8, 10), "0.00005", "60000"),
-    "ETH/USD": _pair("ETH/USD", (2, 8, 10), "0.002", "3000"),
-    "XRP/USD": _pair("XRP/USD", (5, 8, 8), "2", "0.60"),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class SimOptions:
     """Options of one simulated venue.
@@ -61,13 +29,14 @@ class SimOptions:
     `port` is the public WebSocket's; the private one and REST follow it (0: any free ports).
     Latency is one way: `latency_ns` plus an exponential part of mean `jitter_ns`, seeded.
     `events_first` and `post_only_accepted` turn round what the venue's documents leave open.
+    `instrument` is the venue's first where nothing is said.
     """
 
     venue: str = "kraken"
     host: str = "127.0.0.1"
     port: int = 0
     seed: int = 1
-    instrument: str = "BTC/USD"
+    instrument: str = ""
     start_price: Decimal | None = None
     replay: Path | None = None
     flow: int | None = None
@@ -89,11 +58,14 @@ class SimOptions:
     faults: FaultScript | None = None
 
     def __post_init__(self) -> None:
-        self._check("venue", self.venue, self.venue == "kraken", "kraken")
+        speaks = dialect(self.venue)
+        if not self.instrument:
+            object.__setattr__(self, "instrument", next(iter(speaks.pairs)))
         self._check("port", self.port, 0 <= self.port <= 65533, "0 to 65533")
         self._check("seed", self.seed, self.seed >= 0, "0 or more")
-        self._check("fee_tier", self.fee_tier, 0 <= self.fee_tier < len(FEE_TIERS), "0 to 9")
-        self._check("tier", self.tier, self.tier in TIERS, f"one of {sorted(TIERS)}")
+        rows, tiers = len(speaks.fees_ppm), sorted(speaks.tiers)
+        self._check("fee_tier", self.fee_tier, 0 <= self.fee_tier < rows, f"0 to {rows - 1}")
+        self._check("tier", self.tier, self.tier in tiers, f"one of {tiers}")
         self._check("at_end", self.at_end, self.at_end in ("hold", "loop"), "hold or loop")
         self._check("speed", self.speed, 0 < self.speed <= SPEED_MAX, f"above 0 to {SPEED_MAX}")
         for name in ("maker_fee_ppm", "taker_fee_ppm"):
@@ -103,10 +75,13 @@ class SimOptions:
             value = getattr(self, name)
             self._check(name, value, 0 <= value <= LATENCY_NS_MAX, "0 to 10 s")
         if self.replay is None:
-            known = self.instrument in PAIRS
-            self._check("instrument", self.instrument, known, f"one of {sorted(PAIRS)}")
+            pairs = sorted(speaks.pairs)
+            self._check("instrument", self.instrument, self.instrument in pairs, f"one of {pairs}")
             self._check("flow", self.flow, self.flow is None, "only together with replay")
             self._check("speed", self.speed, self.speed == 1, "1 without replay")
+        elif self.venue != "kraken":
+            allowed = "a synthetic market: recordings of this venue are not served"
+            raise ConfigError("replay", str(self.replay), allowed)
         elif not self.replay.is_file():
             raise ConfigError("replay", str(self.replay), "a capture file")
         try:
@@ -122,9 +97,14 @@ class SimOptions:
             raise ConfigError(f"sim.{path}", value, allowed)
 
     @property
+    def dialect(self) -> Dialect:
+        """Return what the venue speaks."""
+        return dialect(self.venue)
+
+    @property
     def fees_ppm(self) -> tuple[int, int]:
         """Return maker and taker fee: those given, else the tier's."""
-        _, maker_ppm, taker_ppm = FEE_TIERS[self.fee_tier]
+        maker_ppm, taker_ppm = self.dialect.fees_ppm[self.fee_tier]
         if self.maker_fee_ppm is not None:
             maker_ppm = self.maker_fee_ppm
         if self.taker_fee_ppm is not None:

@@ -22,8 +22,7 @@ from openmm.sim.faults import Rule
 from openmm.sim.options import DEMO_KEY, DEMO_SECRET
 from openmm.sim.replay import RecordedFeed
 from openmm.sim.strikes import Strikes
-from openmm.venues.counterpart import OrderRecord
-from openmm.venues.kraken import dialect_faults
+from openmm.venues.counterpart import Gateway, OrderRecord
 from openmm.venues.kraken.dialect import KrakenGateway
 from openmm.venues.kraken.dialect_rest import KrakenRest
 
@@ -61,7 +60,7 @@ class Pipe:
 
     def __init__(
         self,
-        gateway: KrakenGateway,
+        gateway: Gateway,
         private: bool,
         now_ns: int,
         latency_ns: int = 0,
@@ -71,6 +70,8 @@ class Pipe:
     ) -> None:
         self.gateway = gateway
         self.session = gateway.connect(now_ns, private)
+        self._core = gateway.core
+        self._words = gateway.faults
         self.fallen = False  # the venue's side has ended the connection
         self._strikes = strikes
         self._inward = DelayLine(f"in:{seed}", latency_ns, jitter_ns)
@@ -132,7 +133,7 @@ class Pipe:
 
     def _pass(self, now_ns: int) -> None:
         """Let the venue move to a time; what it sends leaves when it is made."""
-        core, strikes = self.session.core, self._strikes
+        core, strikes = self._core, self._strikes
         while (due_ns := core.next_ns()) is not None and due_ns <= now_ns:
             if strikes is not None:
                 strikes.advance(due_ns)
@@ -168,10 +169,10 @@ class Pipe:
         """Send a message of the venue, unless a fault strikes it."""
         if self.fallen:
             return
-        kind = dialect_faults.kind_of_message(frame)
+        kind = self._words.kind_of_message(frame)
         rule = strikes.strike(kind, now_ns)
         if rule is None:
-            late_ns = self._fill_late_ns if kind == "executions" and b'"trade"' in frame else 0
+            late_ns = self._fill_late_ns if self._words.is_fill(frame) else 0
             if late_ns:
                 self._hold(frame, now_ns + late_ns, 0)
             else:
@@ -192,11 +193,11 @@ class Pipe:
                 sequence = self._number(kind, frame) if rule.seen else 0
                 self._hold(frame, now_ns + rule.by_ns, sequence)
             case "garbled":
-                self._depart(dialect_faults.garbled(self._numbered(kind, frame)), now_ns, -1)
+                self._depart(self._words.garbled(self._numbered(kind, frame)), now_ns, -1)
             case "checksum":
-                self._depart(dialect_faults.wrong_checksum(frame), now_ns)
+                self._depart(self._words.wrong_checksum(frame), now_ns)
             case "lie":
-                self._depart(dialect_faults.lying(frame, rule.amount), now_ns)
+                self._depart(self._words.lying(frame, rule.amount), now_ns)
             case "closed":
                 self.close()
             case "half_open":
@@ -209,18 +210,18 @@ class Pipe:
     def _depart(self, frame: bytes, now_ns: int, sequence: int = 0) -> None:
         """Put a message on the wire; the venue numbers it now unless it has a number (-1: none)."""
         if sequence >= 0:
-            frame = self._numbered(dialect_faults.kind_of_message(frame), frame, sequence)
+            frame = self._numbered(self._words.kind_of_message(frame), frame, sequence)
         self._coming.append((self._outward.due_ns(now_ns), frame))
 
     def _numbered(self, kind: str, frame: bytes, sequence: int = 0) -> bytes:
         sequence = sequence or self._number(kind, frame)
-        return dialect_faults.numbered(frame, sequence) if sequence else frame
+        return self._words.numbered(frame, sequence) if sequence else frame
 
     def _number(self, kind: str, frame: bytes) -> int:
         """Take the next sequence number of a channel, 0 if its messages have none."""
-        if kind not in dialect_faults.NUMBERED:
+        if kind not in self._words.NUMBERED:
             return 0
-        made = dialect_faults.number_of(frame)
+        made = self._words.number_of(frame)
         if made:
             self._sent[kind] = made = self._sent.get(kind, made - 1) + 1
         return made
@@ -233,7 +234,7 @@ class Pipe:
         strikes = self._strikes
         assert strikes is not None
         again, self._late = frame is self._late, None
-        kind = dialect_faults.kind_of_request(frame)
+        kind = self._words.kind_of_request(frame)
         rule = None if again else strikes.strike(kind, now_ns)
         if rule is None:
             self._carry_out(frame, now_ns)
@@ -275,15 +276,15 @@ class Pipe:
         """Answer with an error, whether the venue has acted or not."""
         if rule.after:
             replies = self.session.on_client_frame(frame, now_ns)
-            told = [one for one in replies if dialect_faults.kind_of_message(one)[:4] != "ack."]
+            told = [one for one in replies if self._words.kind_of_message(one)[:4] != "ack."]
             self._leave(told, now_ns)
-        self._leave([dialect_faults.refusal(frame, rule.text, now_ns)], now_ns)
+        self._leave([self._words.refusal(frame, rule.text, now_ns)], now_ns)
 
     def _named(self, frame: bytes) -> list[OrderRecord]:
         account = self.session.account
         if account is None:
             return []
-        return dialect_faults.orders_named(self.session.core, account, frame)
+        return self._words.orders_named(self._core, account, frame)
 
     def _fill(self, strikes: Strikes, frame: bytes, rule: Rule, now_ns: int) -> None:
         """Let the market take part of an order at the moment its cancel or amend arrives."""

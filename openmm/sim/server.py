@@ -7,7 +7,6 @@ its seeded latency. One timer lets the market move and sends what waits.
 from __future__ import annotations
 
 import asyncio
-import base64
 import errno
 from decimal import Decimal
 from types import TracebackType
@@ -19,20 +18,18 @@ from picows.common import WSUpgradeRequest
 
 from openmm.clock import Clock, RealClock
 from openmm.errors import ConfigError
-from openmm.sim.accounts import NS, TIERS
+from openmm.sim.accounts import NS
 from openmm.sim.core import VenueCore
 from openmm.sim.faults import FaultScript
 from openmm.sim.market import SyntheticMarket, market_options
-from openmm.sim.options import PAIRS, SimOptions
+from openmm.sim.options import SimOptions
 from openmm.sim.pipe import DelayLine, Pipe
 from openmm.sim.replay import Flow, ReplayDriver, read_capture
 from openmm.sim.strikes import Strikes, rest_answer
-from openmm.venues.kraken.dialect import DialectOptions, KrakenGateway
-from openmm.venues.kraken.dialect_rest import KrakenRest
 
 STEP_S = 0.002
 IDLE_NS = 60 * NS
-BALANCES = {"BTC": "1", "ETH": "20", "XRP": "50000", "USD": "50000"}
+BALANCES = {"BTC": "1", "ETH": "20", "XRP": "50000", "USD": "50000", "USDT": "50000"}
 BODY_BYTES_MAX = 1 << 20
 
 
@@ -42,16 +39,20 @@ def build_core(options: SimOptions, now_ns: int) -> VenueCore:
     Raises:
         ConfigError: if a capture, balance or market option is not right.
     """
+    speaks = options.dialect
     if options.replay is None:
-        pair, price = PAIRS[options.instrument]
-        core = VenueCore([pair], options.seed, (), options.post_only_accepted)
+        pair, price = speaks.pairs[options.instrument]
+        core = VenueCore(
+            [pair], options.seed, (), options.post_only_accepted, speaks.fee_in_received
+        )
         market = market_options(options.start_price or price, options.market)
         core.drive(SyntheticMarket(pair, options.seed, now_ns, market))
     else:
         capture = read_capture(options.replay)
-        if capture.venue != options.venue or capture.instrument not in PAIRS:
-            raise ConfigError("sim.replay", str(options.replay), f"a capture of {sorted(PAIRS)}")
-        pair, _ = PAIRS[capture.instrument]
+        if capture.venue != options.venue or capture.instrument not in speaks.pairs:
+            wanted = f"a capture of {sorted(speaks.pairs)}"
+            raise ConfigError("sim.replay", str(options.replay), wanted)
+        pair, _ = speaks.pairs[capture.instrument]
         core = VenueCore([pair], options.seed, [pair.name], options.post_only_accepted)
         core.serve_recording(pair.name, capture.depth)
         replay = ReplayDriver(
@@ -64,8 +65,8 @@ def build_core(options: SimOptions, now_ns: int) -> VenueCore:
             core.drive_on_demand(pair.name, flow)
     defaults = {asset: BALANCES[asset] for asset in (pair.base, pair.quote)}
     balances = {asset: Decimal(text) for asset, text in defaults.items()} | dict(options.balances)
-    secret = base64.b64decode(options.api_secret)
-    core.open_account(options.api_key, secret, balances, TIERS[options.tier], *options.fees_ppm)
+    secret, tier = speaks.secret(options.api_secret), speaks.tiers[options.tier]
+    core.open_account(options.api_key, secret, balances, tier, *options.fees_ppm)
     core.describe(described(options, pair.name))
     return core
 
@@ -171,10 +172,9 @@ class SimServer:
         self.options = options
         self._clock = clock or RealClock()
         self.core = build_core(options, self._clock.now_ns())
-        self.gateway = KrakenGateway(
-            self.core, options.seed, DialectOptions(events_first=options.events_first)
+        self.gateway, self.rest = options.dialect.make(
+            self.core, options.seed, options.events_first
         )
-        self.rest = KrakenRest(self.gateway)
         script = options.faults or FaultScript(())
         self.strikes = Strikes(script, self.core, self.gateway, self._clock.now_ns())
         self.rest.on_fault = self.strikes.add_told
@@ -227,9 +227,11 @@ class SimServer:
         return self
 
     async def _open(self) -> None:
-        host, port = self.options.host, self.options.port
-        self.ws_url = f"ws://{host}:{await self._listen(port, False)}/v2"
-        self.ws_auth_url = f"ws://{host}:{await self._listen(port and port + 1, True)}/v2"
+        options = self.options
+        host, port = options.host, options.port
+        path = options.dialect.path
+        self.ws_url = f"ws://{host}:{await self._listen(port, False)}{path}"
+        self.ws_auth_url = f"ws://{host}:{await self._listen(port and port + 1, True)}{path}"
         app = web.Application(client_max_size=BODY_BYTES_MAX)
         app.router.add_route("*", "/{tail:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None)
@@ -237,11 +239,12 @@ class SimServer:
         site = web.TCPSite(self._runner, host, port and port + 2)
         await site.start()
         bound: tuple[str, int] = self._runner.addresses[0]
-        self.rest_url = f"http://{host}:{bound[1]}"
+        self.rest_url = f"http://{host}:{bound[1]}{options.dialect.rest_path}"
 
     async def _listen(self, port: int, private: bool) -> int:
         def socket(request: WSUpgradeRequest) -> _Socket | None:
-            return _Socket(self, private) if request.path == b"/v2" else None
+            wanted = self.options.dialect.path.encode()
+            return _Socket(self, private) if request.path == wanted else None
 
         # Pings are answered by the socket's own code: a half-open one does not.
         server = await ws_create_server(socket, self.options.host, port, enable_auto_pong=False)

@@ -18,10 +18,7 @@ from openmm.events import SystemMode
 from openmm.sim.core import ASK, BID, BUY, SELL, VenueCore
 from openmm.sim.faults import PPM, FaultScript, Rule, parse_rule
 from openmm.sim.market import SyntheticMarket
-from openmm.venues.counterpart import OrderRecord
-from openmm.venues.kraken.dialect import KrakenGateway
-from openmm.venues.kraken.dialect_faults import lying_reply, rest_error
-from openmm.venues.kraken.dialect_rest import KrakenRest
+from openmm.venues.counterpart import Gateway, OrderRecord, RestSide
 
 LEVELS_MAX = 1000
 
@@ -70,9 +67,7 @@ class Answered:
 class Strikes:
     """The faults of one venue; `struck` counts them by kind and place."""
 
-    def __init__(
-        self, script: FaultScript, core: VenueCore, gateway: KrakenGateway, now_ns: int
-    ) -> None:
+    def __init__(self, script: FaultScript, core: VenueCore, gateway: Gateway, now_ns: int) -> None:
         self.core = core
         self.gateway = gateway
         self.struck: Counter[str] = Counter()
@@ -164,12 +159,12 @@ class Strikes:
     # ---- REST
 
     def rest(
-        self, rest: KrakenRest, method: str, target: str, headers: Mapping[str, str], body: bytes,
+        self, rest: RestSide, method: str, target: str, headers: Mapping[str, str], body: bytes,
         now_ns: int,
     ) -> Answered:  # fmt: skip
         """Answer a REST call, or fail to."""
-        name = target.partition("?")[0].rpartition("/")[2]
-        rule = self.strike(f"rest.{name}", now_ns) if target.startswith("/0/") else None
+        name = self.gateway.faults.kind_of_call(method, target)
+        rule = self.strike(f"rest.{name}", now_ns) if name else None
         if rule is not None and not rule.after and rule.kind in ("status", "refused", "timeout"):
             return self._failed(rule)
         told_ns = now_ns + self.clock_offset_ns if name == "Time" else now_ns
@@ -177,17 +172,16 @@ class Strikes:
         if rule is None:
             return Answered(status, reply)
         if rule.kind == "lie":
-            return Answered(status, lying_reply(reply, rule.amount))
+            return Answered(status, self.gateway.faults.lying_reply(reply, rule.amount))
         if rule.kind == "late":
             return Answered(status, reply, rule.by_ns)
         return self._failed(rule)
 
-    @staticmethod
-    def _failed(rule: Rule) -> Answered:
+    def _failed(self, rule: Rule) -> Answered:
         if rule.kind == "timeout":
             return Answered(0, b"", rule.by_ns, lost=True)
         if rule.kind == "refused":
-            return Answered(200, rest_error(rule.text))
+            return Answered(*self.gateway.faults.rest_refusal(rule.text))
         return Answered(rule.code, b"<html>the gateway is not well</html>")
 
     # ---- the venue itself
@@ -245,7 +239,7 @@ class Strikes:
 
 
 def rest_answer(
-    strikes: Strikes | None, rest: KrakenRest, method: str, target: str,
+    strikes: Strikes | None, rest: RestSide, method: str, target: str,
     headers: Mapping[str, str], body: bytes, now_ns: int,
 ) -> Answered:  # fmt: skip
     """Answer a REST call of a venue with faults, or without."""

@@ -37,8 +37,6 @@ from openmm.sim.server import build_core
 from openmm.sim.strikes import Strikes, rest_answer
 from openmm.testing.clockwork import NS, VirtualLoop
 from openmm.venues.connector import Keys
-from openmm.venues.kraken.dialect import KrakenGateway
-from openmm.venues.kraken.dialect_rest import KrakenRest
 
 START_NS = 1_750_000_000 * NS
 # The venue looks at its timers at least this often.
@@ -134,7 +132,9 @@ class MemoryVenue:
     def __init__(self, options: SimOptions, loop: VirtualLoop, clock: EventClock) -> None:
         self.loop = loop
         self.core: VenueCore = build_core(options, START_NS)
-        self.gateway = KrakenGateway(self.core, options.seed)
+        self.gateway, self._rest = options.dialect.make(
+            self.core, options.seed, options.events_first
+        )
         self.strikes = Strikes(
             options.faults or FaultScript(()), self.core, self.gateway, clock.now_ns()
         )
@@ -143,7 +143,6 @@ class MemoryVenue:
         self.connections: list[_Connection] = []
         self._options = options
         self._clock = clock
-        self._rest = KrakenRest(self.gateway)
         self._links = 0
         self._timer: asyncio.TimerHandle | None = None
         self._due_ns = 0
@@ -195,7 +194,10 @@ class MemoryVenue:
         await asyncio.sleep(min(span_ns, HTTP_TIMEOUT_NS) / NS)
         if told.lost or span_ns > HTTP_TIMEOUT_NS:
             raise TransportError(
-                f"{base}{path}: no answer", venue="kraken", code="transport", retryable=True
+                f"{base}{path}: no answer",
+                venue=self._options.venue,
+                code="transport",
+                retryable=True,
             )
         return told.status, told.body
 

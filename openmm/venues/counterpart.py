@@ -6,10 +6,11 @@ into messages. The core knows no wire format. Quantities are lots, prices ticks,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from openmm.events import SystemMode
 from openmm.instrument import Instrument
@@ -316,3 +317,104 @@ class Core(Protocol):
 
     def config(self) -> dict[str, object]:
         """Return what the venue was set up with."""
+
+
+class FaultWords(Protocol):
+    """What a fault injector must know of a dialect's bytes; kinds are the scripts' words."""
+
+    NUMBERED: tuple[str, ...]
+
+    def kind_of_request(self, frame: bytes) -> str:
+        """Return the kind of a client's message; "" for one of no kind."""
+
+    def kind_of_message(self, frame: bytes) -> str:
+        """Return the kind of a message of the venue: a channel, or `ack.` and what was asked."""
+
+    def kind_of_call(self, method: str, target: str) -> str:
+        """Return the kind of a REST call; "" for one of no kind."""
+
+    def is_fill(self, frame: bytes) -> bool:
+        """Whether a message tells of a fill."""
+
+    def number_of(self, frame: bytes) -> int:
+        """Return a message's sequence number, 0 without one."""
+
+    def numbered(self, frame: bytes, sequence: int) -> bytes:
+        """Write another sequence number into a message."""
+
+    def wrong_checksum(self, frame: bytes) -> bytes:
+        """Spoil what a reader verifies a book message by."""
+
+    def garbled(self, frame: bytes) -> bytes:
+        """Cut a message in its middle."""
+
+    def lying(self, frame: bytes, amount: Decimal) -> bytes:
+        """Change the balances that a pushed message tells."""
+
+    def lying_reply(self, body: bytes, amount: Decimal) -> bytes:
+        """Change the balances of a REST reply."""
+
+    def refusal(self, frame: bytes, text: str, now_ns: int) -> bytes:
+        """Write the answer that refuses a client's message."""
+
+    def rest_refusal(self, text: str) -> tuple[int, bytes]:
+        """Write the reply that refuses a REST call: status and body."""
+
+    def orders_named(self, core: Core, account: int, frame: bytes) -> list[OrderRecord]:
+        """Find the open orders that a client's message is about."""
+
+
+class Session(Protocol):
+    """One WebSocket connection at the venue's end."""
+
+    last_frame_ns: int
+
+    @property
+    def account(self) -> int | None:
+        """The account that may trade here."""
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether anything is subscribed to that keeps the connection up."""
+
+    def poll(self, now_ns: int) -> list[bytes]:
+        """Return what the venue has to say."""
+
+    def on_client_frame(self, frame: bytes, now_ns: int) -> list[bytes]:
+        """Carry out a request; return answers and what it set off, in order of sending."""
+
+
+class Gateway(Protocol):
+    """A dialect over a core: what sockets, pipes and faults join."""
+
+    @property
+    def core(self) -> Core:
+        """The venue it speaks for."""
+
+    @property
+    def faults(self) -> FaultWords:
+        """What a fault injector must know."""
+
+    @property
+    def sessions(self) -> Sequence[Session]:
+        """The open sessions."""
+
+    def connect(self, now_ns: int, private: bool) -> Session:
+        """Open a session."""
+
+    def drop(self, session: Any) -> None:
+        """Forget a session whose socket is gone."""
+
+    def expire_tokens(self) -> None:
+        """End what connections were authorised by."""
+
+
+class RestSide(Protocol):
+    """The REST side of a dialect."""
+
+    on_fault: Callable[[Mapping[str, str], int], str] | None
+
+    def answer(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, now_ns: int
+    ) -> tuple[int, bytes]:
+        """Return HTTP status and body of a request; `path` holds the query, if any."""

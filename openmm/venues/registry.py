@@ -67,6 +67,7 @@ def _gateio_rest(
     known = GateioEndpoints()
     endpoints = GateioEndpoints(
         ws=config.endpoints.ws or known.ws,
+        ws_private=config.endpoints.ws_auth or "",
         rest=(config.endpoints.rest or known.rest).rstrip("/"),
     )
     key = None if keys is None else GateioKey(keys.key, keys.secret)

@@ -19,7 +19,7 @@ from openmm.sim.accounts import (
     RateCounter,
     cost_by_age,
 )
-from openmm.sim.options import PAIRS
+from openmm.sim.dialects import KRAKEN_PAIRS as PAIRS
 from tests.sim.venue import BTC, NS, T0
 
 ATOM = Decimal("0.0001")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from openmm.errors import ConfigError, ProtocolError
-from openmm.sim.options import PAIRS
+from openmm.sim.dialects import KRAKEN_PAIRS as PAIRS
 from openmm.sim.replay import Flow, RecordedFeed, ReplayDriver, read_capture, restamped
 from openmm.venues.counterpart import PlaceRequest
 from tests.oracles.kraken_reader import ReaderBook, loads

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from openmm.instrument import Instrument
 from openmm.sim.accounts import TIERS
 from openmm.sim.core import VenueCore
-from openmm.sim.options import PAIRS
+from openmm.sim.dialects import KRAKEN_PAIRS as PAIRS
 from openmm.venues.kraken.dialect import DialectOptions, KrakenGateway, KrakenSession
 from openmm.venues.kraken.dialect_rest import KrakenRest
 from tests.oracles.kraken_reader import loads

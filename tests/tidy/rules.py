@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "config",
         "journal",
         "telemetry",
-        "venues.capture",
+        "venues.capture venues.faults venues.fields venues.http",
         "venues.connector",
         "venues.base venues.counterpart",
         "signal strategy risk execution settlement venues.*",
@@ -211,7 +211,9 @@ def imports_foreign(path: Path, source: str) -> set[str]:
 
 
 # Imported where they are used: a live bot starts without them, and `bench_start` gates its start.
-LATE = frozenset({"openmm.engine.paper", "openmm.venues.kraken.verify"})
+LATE = frozenset(
+    {"openmm.engine.paper", "openmm.venues.gateio.verify", "openmm.venues.kraken.verify"}
+)
 
 
 def imports_at_top(path: Path, source: str) -> Iterator[str]:

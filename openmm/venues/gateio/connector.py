@@ -154,8 +154,8 @@ class GateioConnector:
 
     @property
     def private_url(self) -> str:
-        """Where orders go and private streams come from: the same address."""
-        return self._endpoints.ws
+        """Where orders go and private streams come from: the same address, unless told."""
+        return self._endpoints.ws_private or self._endpoints.ws
 
     def rest(self) -> GateioRequests:
         """Return the request side."""

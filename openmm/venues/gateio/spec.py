@@ -22,11 +22,12 @@ class Endpoints(Struct, frozen=True):
     """Where to connect. Every address can be replaced, for a simulated venue or a proxy."""
 
     ws: str = "wss://api.gateio.ws/ws/v4/"
+    ws_private: str = ""  # "": the same address
     rest: str = "https://api.gateio.ws/api/v4"
 
 
 TESTNET: Final = Endpoints(
-    "wss://ws-testnet.gate.com/v4/ws/spot", "https://api-testnet.gateapi.io/api/v4"
+    ws="wss://ws-testnet.gate.com/v4/ws/spot", rest="https://api-testnet.gateapi.io/api/v4"
 )
 
 # Books. Source: "Spot WebSocket v4", chapters order_book_update and obu.

@@ -25,7 +25,7 @@ from openmm.venues.counterpart import (
     OrderRecord,
     TradeRecord,
 )
-from openmm.venues.kraken import dialect_trading
+from openmm.venues.kraken import dialect_faults, dialect_trading
 from openmm.venues.kraken.dialect_book import DEPTHS, BookPublisher
 from openmm.venues.kraken.dialect_reports import (
     balance_update,
@@ -81,6 +81,8 @@ class PrivateSubscription:
 
 class KrakenGateway:
     """Share one core among sessions: tokens, books, and what everyone is told."""
+
+    faults = dialect_faults
 
     def __init__(self, core: Core, seed: int, options: DialectOptions | None = None) -> None:
         self.core = core

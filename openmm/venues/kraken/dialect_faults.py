@@ -38,7 +38,7 @@ CHANNELS = (
     "status",
     "instrument",
 )
-NUMBERED = ("executions", "balances")
+NUMBERED: tuple[str, ...] = ("executions", "balances")
 REST_PATHS = (
     "Time", "AssetPairs", "Depth", "SystemStatus", "GetWebSocketsToken", "OpenOrders",
     "ClosedOrders", "QueryOrders", "TradesHistory", "Balance", "BalanceEx", "TradeVolume",
@@ -65,6 +65,17 @@ def kind_of_message(frame: bytes) -> str:
         return found[1].decode()
     asked = kind_of_request(frame)
     return f"ack.{asked}" if asked else ""
+
+
+def kind_of_call(method: str, target: str) -> str:
+    """Return the kind of a REST call; "" for one of no kind."""
+    path = target.partition("?")[0]
+    return path.rpartition("/")[2] if path.startswith("/0/") else ""
+
+
+def is_fill(frame: bytes) -> bool:
+    """Whether a message tells of a fill."""
+    return kind_of_message(frame) == "executions" and b'"trade"' in frame
 
 
 def number_of(frame: bytes) -> int:
@@ -128,9 +139,9 @@ def refusal(frame: bytes, text: str, now_ns: int) -> bytes:
     return json.dumps(reply, separators=(",", ":")).encode()
 
 
-def rest_error(text: str) -> bytes:
-    """Write the reply that refuses a REST call with a text."""
-    return json.dumps({"error": [text]}).encode()
+def rest_refusal(text: str) -> tuple[int, bytes]:
+    """Write the reply that refuses a REST call with a text: status and body."""
+    return 200, json.dumps({"error": [text]}).encode()
 
 
 def orders_named(core: Core, account: int, frame: bytes) -> list[OrderRecord]:

@@ -1,0 +1,119 @@
+"""The dialects a simulated venue can speak: what is traded, what accounts pay, who answers."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from openmm.errors import ConfigError
+from openmm.instrument import Instrument
+from openmm.sim.accounts import TIERS
+from openmm.venues.counterpart import Core, Gateway, RestSide, Tier
+from openmm.venues.gateio.dialect import DialectOptions as GateioOptions
+from openmm.venues.gateio.dialect import GateioGateway
+from openmm.venues.gateio.dialect_rest import PREFIX, GateioRest
+from openmm.venues.gateio.spec import MAKER_FEE_PPM, TAKER_FEE_PPM
+from openmm.venues.kraken.dialect import DialectOptions, KrakenGateway
+from openmm.venues.kraken.dialect_rest import KrakenRest
+from openmm.venues.kraken.dialect_text import FEE_TIERS
+
+Pair = tuple[Instrument, Decimal]  # and the price a synthetic market starts from
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One venue's side of the simulator.
+
+    Args:
+        path: of the WebSocket.
+        rest_path: of the REST address a client is told.
+        fees_ppm: by row of the fee table: maker and taker.
+        tier: by name; what core counts. A dialect that counts by itself has one without bounds.
+        secret: from the text a client holds to the key that signatures are checked with.
+        fee_in_received: fees are charged in what a fill brings.
+        make: joins a core: (core, seed, pushes before the answer that caused them).
+    """
+
+    name: str
+    pairs: Mapping[str, Pair]
+    path: str
+    rest_path: str
+    fees_ppm: tuple[tuple[int, int], ...]
+    tiers: Mapping[str, Tier]
+    secret: Callable[[str], bytes]
+    fee_in_received: bool
+    make: Callable[[Core, int, bool], tuple[Gateway, RestSide]]
+
+
+def _pair(
+    venue: str,
+    name: str,
+    places: tuple[int, int, int, int],
+    qty_min: str,
+    cost_min: str,
+    price: str,
+) -> Pair:
+    """Make a pair: decimals of price, quantity, base and quote asset; its minimums; a price."""
+    base, quote = name.split("/")
+    price_decimals, qty_decimals, base_decimals, quote_decimals = places
+    made = Instrument(
+        venue, name, base, quote, price_decimals, qty_decimals,
+        Decimal(1).scaleb(-price_decimals), Decimal(1).scaleb(-qty_decimals),
+        Decimal(qty_min), Decimal(cost_min), base_decimals, quote_decimals,
+    )  # fmt: skip
+    return made, Decimal(price)
+
+
+# Steps as the venues have them, and a price to start from. Source: captures of 2025 and 2026.
+KRAKEN_PAIRS: Final[Mapping[str, Pair]] = {
+    "BTC/USD": _pair("kraken", "BTC/USD", (1, 8, 10, 4), "0.00005", "0.5", "60000"),
+    "ETH/USD": _pair("kraken", "ETH/USD", (2, 8, 10, 4), "0.002", "0.5", "3000"),
+    "XRP/USD": _pair("kraken", "XRP/USD", (5, 8, 8, 4), "2", "0.5", "0.60"),
+}
+# Base fees are exact: a millionth of the step. Quote fees are rounded to the cost's decimals.
+GATEIO_PAIRS: Final[Mapping[str, Pair]] = {
+    "BTC/USDT": _pair("gateio", "BTC/USDT", (1, 6, 12, 7), "0.000001", "3", "60000"),
+    "ETH/USDT": _pair("gateio", "ETH/USDT", (2, 5, 11, 7), "0.00001", "3", "3000"),
+    "XRP/USDT": _pair("gateio", "XRP/USDT", (4, 3, 9, 7), "0.001", "3", "0.60"),
+}
+UNCOUNTED: Final = 1 << 60
+
+
+def _kraken(core: Core, seed: int, events_first: bool) -> tuple[Gateway, RestSide]:
+    gateway = KrakenGateway(core, seed, DialectOptions(events_first=events_first))
+    return gateway, KrakenRest(gateway)
+
+
+def _gateio(core: Core, seed: int, events_first: bool) -> tuple[Gateway, RestSide]:
+    options = GateioOptions(order="events_first") if events_first else GateioOptions()
+    gateway = GateioGateway(core, seed, options)
+    return gateway, GateioRest(gateway)
+
+
+DIALECTS: Final[Mapping[str, Dialect]] = {
+    "kraken": Dialect(
+        "kraken", KRAKEN_PAIRS, "/v2", "",
+        tuple((maker, taker) for _, maker, taker in FEE_TIERS), TIERS, base64.b64decode,
+        fee_in_received=False, make=_kraken,
+    ),
+    "gateio": Dialect(
+        "gateio", GATEIO_PAIRS, "/ws/v4/", PREFIX, ((MAKER_FEE_PPM, TAKER_FEE_PPM),),
+        dict.fromkeys(TIERS, Tier("uncounted", UNCOUNTED, UNCOUNTED, 200, UNCOUNTED, UNCOUNTED)),
+        str.encode, fee_in_received=True, make=_gateio,
+    ),
+}  # fmt: skip
+
+
+def dialect(venue: str) -> Dialect:
+    """Return a venue's dialect.
+
+    Raises:
+        ConfigError: for a venue that is not simulated.
+    """
+    try:
+        return DIALECTS[venue]
+    except KeyError:
+        raise ConfigError("sim.venue", venue, f"one of {', '.join(DIALECTS)}") from None
