@@ -328,7 +328,7 @@ class MarketViewRecord(NamedTuple):
     allow_bid: int
     allow_ask: int
     warm: int
-    reserved: int
+    jump_ppm: int
 
 
 class LadderParts(NamedTuple):

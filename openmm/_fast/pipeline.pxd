@@ -113,6 +113,7 @@ cdef class Pipeline:
     cdef void refresh_c(self, Feed feed, int64_t now_ns) noexcept nogil
     cdef bint settled_c(self, int64_t now_ns) noexcept nogil
     cdef void fill_view_c(self, int64_t now_ns) noexcept nogil
+    cdef int32_t jump_ppm_c(self, int64_t now_ns) noexcept nogil
     cdef void fill_inputs_c(self, int64_t now_ns) noexcept nogil
     cdef int approve_c(self, int64_t now_ns) noexcept nogil
     cdef bint append_c(self, int kind, int source, int64_t ts_ns, const void* data, Py_ssize_t n_bytes) noexcept nogil

@@ -43,7 +43,7 @@ from openmm._fast.tape cimport (
     REC_STAMPS, REC_TIMER, REC_WRITE_RESULT, Tape,
 )
 from openmm._fast.units cimport (
-    ASK, BID, BUY, MISSING, SELL, UTICKS, i128, saturate,
+    ASK, BID, BUY, MISSING, PPM, SELL, UTICKS, i128, saturate,
 )
 
 from openmm._fast.checks import RiskState
@@ -53,6 +53,7 @@ from openmm._fast.ports import Decoded as DecodedCode
 cdef enum:
     TIMER_REQUOTE = 1       # sources of REC_TIMER
     TIMER_WITHDRAW = 2
+    JUMP_SAMPLES = 4        # quotes keep clear of a jump for so many sample times
 
 
 cdef inline int64_t between(int64_t frm, int64_t to) noexcept nogil:
@@ -246,7 +247,8 @@ cdef class Pipeline:
             return False
         if self.ladder.count[<int>ASK] and self.ladder.levels[<int>ASK][0].price_ticks <= self.feed.book.best_bid_ticks:
             return False
-        return True
+        # A jump of the market just made, or just over.
+        return self.jump_ppm_c(now_ns) == self.view.jump_ppm
 
     cdef Decision decide_c(self, Feed feed, int64_t now_ns, int64_t stamp) noexcept:
         cdef Book book = self.feed.book
@@ -579,7 +581,20 @@ cdef class Pipeline:
         view.allow_bid = self.allow_bid
         view.allow_ask = self.allow_ask
         view.warm = self.feed.signals.warm
-        view.reserved = 0
+        view.jump_ppm = self.jump_ppm_c(now_ns)
+
+    cdef int32_t jump_ppm_c(self, int64_t now_ns) noexcept nogil:
+        """Tell how far the quoted market jumped within the last few samples' time, of price."""
+        cdef int64_t since_ns = now_ns - self.feed.signals.jumped_ns
+        if self.feed.signals.jump_uticks <= 0 or self.reference.price_uticks <= 0:
+            return 0
+        if since_ns < 0 or since_ns >= JUMP_SAMPLES * self.feed.signals.params.sample_ns:
+            return 0
+        # Neither is negative; a move past the whole price counts as the whole price.
+        return <int32_t>min(
+            <i128>PPM,
+            <i128>self.feed.signals.jump_uticks * <i128>PPM // <i128>self.reference.price_uticks,
+        )
 
     cdef void fill_inputs_c(self, int64_t now_ns) noexcept nogil:
         cdef RiskInputs* inputs = &self.inputs

@@ -14,6 +14,7 @@ cpdef enum QuoteClamp:             # bit flags: what bound the quote
     CLAMP_ONE_SIDED = 32
     CLAMP_SKEW = 64
     CLAMP_FLOW = 128
+    CLAMP_JUMP = 256
 
 # What a strategy sees. All integers; own quantity already taken off.
 cdef struct MarketView:
@@ -37,7 +38,7 @@ cdef struct MarketView:
     int32_t allow_bid              # risk: may this side be quoted at all
     int32_t allow_ask
     int32_t warm
-    int32_t reserved
+    int32_t jump_ppm               # how far the fair value jumped a moment ago, of price; 0: it did not
 
 cdef struct Level:
     int64_t price_ticks

@@ -25,6 +25,7 @@ class QuoteClamp(IntEnum):
     CLAMP_ONE_SIDED = 32
     CLAMP_SKEW = 64
     CLAMP_FLOW = 128
+    CLAMP_JUMP = 256
 
 def grid_ladder(
     view: Mapping[str, int],

@@ -78,6 +78,7 @@ cdef bint quotable_c(const MarketView* view) noexcept nogil:
         and view.x_ppm != MISSING
         and 0 <= view.share_ppm <= PPM
         and 0 <= view.target_ppm <= PPM
+        and view.jump_ppm >= 0
     )
 
 
@@ -254,6 +255,10 @@ cdef int grid_ladder_c(
     if half > half_max and half_max >= half_min:
         half = half_max
         clamps |= CLAMP_SPREAD_MAX
+    elif half < half_max and part_c(reference, view.jump_ppm) > out.half_base_uticks:
+        # The fair value leapt past our own quotes: nobody knows yet where it will stand.
+        half = half_max
+        clamps |= CLAMP_JUMP
     out.half_uticks = half
 
     step = part_c(reference, params.level_step_ppm)
@@ -402,7 +407,7 @@ def grid_ladder(view, params, instrument, int one_sided=0):
     Returns:
         (1 to quote or 0, state after, ladder as a dict).
     """
-    cdef MarketView view_ = dict({"reserved": 0}, **view)
+    cdef MarketView view_ = dict({"jump_ppm": 0}, **view)
     cdef GridParams params_ = dict({"rest_root_ppm": 0}, **params)
     cdef InstrumentSpec spec
     cdef Ladder ladder
@@ -423,7 +428,7 @@ def fence_ladder(view, instrument, bids, asks):
     Raises:
         ValueError: more levels than a ladder holds.
     """
-    cdef MarketView view_ = dict({"reserved": 0}, **view)
+    cdef MarketView view_ = dict({"jump_ppm": 0}, **view)
     cdef InstrumentSpec spec
     cdef Ladder ladder
     cdef int i, quoting

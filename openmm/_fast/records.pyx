@@ -43,7 +43,7 @@ def layouts():
             "view.allow_bid": distance(&a, &a.view.allow_bid),
             "view.allow_ask": distance(&a, &a.view.allow_ask),
             "view.warm": distance(&a, &a.view.warm),
-            "view.reserved": distance(&a, &a.view.reserved),
+            "view.jump_ppm": distance(&a, &a.view.jump_ppm),
             "ladder.count": distance(&a, &a.ladder.count[0]),
             "ladder.clamps": distance(&a, &a.ladder.clamps),
             "ladder.reserved": distance(&a, &a.ladder.reserved),

@@ -33,6 +33,8 @@ cdef class Signals:
     cdef int64_t depth_mean_lots
     cdef int64_t flow_ppm                   # signed taker volume over total, [-1e6, 1e6]
     cdef bint jump
+    cdef int64_t jump_uticks                # how far the last jump went; 0: none yet
+    cdef int64_t jumped_ns                  # when its sample was taken
     cdef bint warm                          # at least two samples of every estimator
     cdef SignalParams params
     # Best prices of others: own quantity taken off. The book's sentinels when there is none.

@@ -163,6 +163,9 @@ cdef class Signals:
                 self.jump = fabs(move) > (
                     <double>self.params.jump_sigma_ppm / PPM * sqrt(variance * seconds)
                 )
+                if self.jump:
+                    self.jump_uticks = quantise_c(fabs(move))
+                    self.jumped_ns = now_ns
             keep = halved_c(span_ns, self.params.vol_fast_ns)
             self.var_fast = self.var_fast * keep + (1.0 - keep) * rate
             self.var_fast_weight = self.var_fast_weight * keep + (1.0 - keep)
@@ -403,6 +406,16 @@ cdef class Signals:
     def jump(self):
         """Whether the last sample moved further than `jump_sigma_ppm` allows."""
         return self.jump
+
+    @property
+    def jump_uticks(self):
+        """How far the last jump went, either way; 0 when there was none yet."""
+        return self.jump_uticks
+
+    @property
+    def jumped_ns(self):
+        """When the sample of the last jump was taken."""
+        return self.jumped_ns
 
     @property
     def warm(self):

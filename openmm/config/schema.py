@@ -154,7 +154,8 @@ def _distance_of(
 
 MS = 1_000_000
 SECOND = 1_000_000_000
-DAY = 86_400 * SECOND
+HOUR = 3_600 * SECOND
+DAY = 24 * HOUR
 
 Share = Annotated[int, _ratio(0, 1_000_000)]
 Width = Annotated[int, _ratio(0, 500_000)]
@@ -236,7 +237,7 @@ class Strategy(Section):
     target_base_ppm: Annotated[int, _ratio(1, 999_999)] = 500_000
     inventory_scale: Positive | None = None  # None: risk.max_inventory
     qty_tolerance_ppm: Share = 100_000
-    order_age_max_ns: Annotated[int, _span(0, 30 * DAY)] = 0  # 0: no limit
+    order_age_max_ns: Annotated[int, _span(0, 30 * DAY)] = HOUR  # 0: no limit
 
 
 class Grid(Strategy):

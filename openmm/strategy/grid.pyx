@@ -52,12 +52,12 @@ cdef class GridStrategy(Strategy):
         """Make the ladder of one view, as the pipeline does; the one-sided state moves with it.
 
         Args:
-            view: every field of `quotes.MarketView` by name (`reserved` may be left out).
+            view: every field of `quotes.MarketView` by name (`jump_ppm` may be left out).
 
         Returns:
             (1 to quote or 0, ladder as a dict).
         """
-        cdef MarketView view_ = dict({"reserved": 0}, **view)
+        cdef MarketView view_ = dict({"jump_ppm": 0}, **view)
         cdef Ladder ladder
         cdef int quoting
         memset(&ladder, 0, sizeof(Ladder))

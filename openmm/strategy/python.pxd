@@ -23,6 +23,7 @@ cdef class View:
     cdef readonly int64_t target_ppm
     cdef readonly int64_t base_lots
     cdef readonly int64_t quote_lots_max
+    cdef readonly int64_t jump_ppm
     cdef readonly bint allow_bid
     cdef readonly bint allow_ask
 

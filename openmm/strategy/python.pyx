@@ -53,6 +53,7 @@ cdef View make_view(const MarketView* view):
     made.target_ppm = view.target_ppm
     made.base_lots = view.base_lots
     made.quote_lots_max = view.quote_lots_max
+    made.jump_ppm = view.jump_ppm
     made.allow_bid = view.allow_bid == 1
     made.allow_ask = view.allow_ask == 1
     return made
@@ -133,12 +134,12 @@ cdef class PythonStrategy(Strategy):
         """Make the ladder of one view, as the pipeline does.
 
         Args:
-            view: every field of `quotes.MarketView` by name (`reserved` may be left out).
+            view: every field of `quotes.MarketView` by name (`jump_ppm` may be left out).
 
         Returns:
             (1 to quote or 0, ladder as a dict).
         """
-        cdef MarketView view_ = dict({"reserved": 0}, **view)
+        cdef MarketView view_ = dict({"jump_ppm": 0}, **view)
         cdef Ladder ladder
         cdef int quoting
         memset(&ladder, 0, sizeof(Ladder))

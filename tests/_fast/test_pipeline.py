@@ -13,6 +13,7 @@ from openmm._fast.checks import Reason, RiskState
 from openmm._fast.orders import OrderEvent, OrderState
 from openmm._fast.pipeline import Decision, Frames
 from openmm._fast.ports import Decoded, MemoryTransport
+from openmm._fast.quotes import QuoteClamp
 from openmm._fast.tape import Record, Tape
 from openmm.testing.canonical import REQUOTE_UTICKS, CanonicalBot, frames_of, make_bot
 from openmm.testing.workload import WorkloadSpec, make
@@ -150,6 +151,45 @@ def test_broken_book_is_not_quoted_from_until_its_snapshot() -> None:
     bot.pipeline.on_frame(bot.feed, WORK.frames[0], TIMES[20])
     assert bot.book.state is BookState.BOOK_VERIFIED
     assert bot.pipeline.last_decision is Decision.DECISION_SENT
+
+
+def snapshot(bid_points: int, ask_points: int) -> bytes:
+    """A book of one level a side; prices in tenths. For bots that verify no checksum."""
+    sides = (("bids", bid_points), ("asks", ask_points))
+    levels = {side: [{"price": at / 10, "qty": 5.0}] for side, at in sides}
+    data = [{"symbol": "BTC/USD", **levels, "checksum": 0}]
+    return orjson.dumps({"channel": "book", "type": "snapshot", "data": data})
+
+
+def test_jump_past_our_quotes_widens_them_to_the_most_for_a_while() -> None:
+    transport = MemoryTransport()
+    bot = make_bot(transport=transport, verify=False, requote_uticks=10**9)
+    times = iter(range(WARM_NS, 100 * WARM_NS, 250 * MS))
+    for _ in range(4):
+        bot.pipeline.on_frame(bot.feed, snapshot(599_999, 600_001), next(times))
+    bot.pipeline.requote(2 * WARM_NS)
+    accept(bot, 2 * WARM_NS)
+    assert bot.pipeline.table.live_count == 20
+    calm = bot.pipeline.ladder_parts()
+    # 20 ticks: no more than a requote is worth, within our own half-spread of 72.
+    bot.pipeline.on_frame(bot.feed, snapshot(600_019, 600_021), next(times))
+    assert bot.feed.signals.jump
+    assert bot.pipeline.ladder_parts()["clamps"] & QuoteClamp.CLAMP_JUMP == 0
+    accept(bot, 2 * WARM_NS)
+    transport.take()
+    # 200 ticks, past our asks: still no more than the requote threshold, yet everything moves.
+    bot.pipeline.on_frame(bot.feed, snapshot(600_219, 600_221), next(times))
+    assert bot.pipeline.last_decision is Decision.DECISION_SENT
+    wide = bot.pipeline.ladder_parts()
+    assert wide["clamps"] & QuoteClamp.CLAMP_JUMP
+    assert wide["half_uticks"] == 600_220 * 2_000 > 10 * calm["half_uticks"]
+    accept(bot, 100 * WARM_NS)
+    for _ in range(3):
+        bot.pipeline.on_frame(bot.feed, snapshot(600_219, 600_221), next(times))
+        assert bot.pipeline.ladder_parts()["half_uticks"] == wide["half_uticks"]
+    bot.pipeline.on_frame(bot.feed, snapshot(600_219, 600_221), next(times))
+    assert bot.pipeline.last_decision is Decision.DECISION_SENT
+    assert bot.pipeline.ladder_parts()["half_uticks"] < wide["half_uticks"]
 
 
 def test_frames_of_one_read_are_decided_once() -> None:

@@ -55,6 +55,7 @@ VIEW = {
     "allow_bid": 1,
     "allow_ask": 1,
     "warm": 1,
+    "jump_ppm": 0,
 }
 # Half-spread 10 bps, levels 5 bps apart, skew 8 bps at x = 1.
 GRID = {
@@ -454,6 +455,7 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, int], int]:
         "quote_lots_max": draw(st.integers(-5, LOTS_MAX)),
         "allow_bid": draw(st.sampled_from([1, 1, 1, 0])),
         "allow_ask": draw(st.sampled_from([1, 1, 1, 0])),
+        "jump_ppm": draw(st.one_of(st.just(0), small, share)),
     }
     wide = st.one_of(small, share)
     exit_ppm = draw(share)
@@ -478,6 +480,21 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, int], int]:
         "size_skew_ppm": draw(share),
     }  # fmt: skip
     return view, params, draw(st.sampled_from([-1, 0, 1]))
+
+
+def test_jump_past_our_own_quotes_widens_to_the_most_and_a_smaller_one_changes_nothing() -> None:
+    _, _, ladder = make(jump_ppm=1_000)  # as far as our quotes stand from the reference
+    assert (ladder["half_uticks"], ladder["clamps"]) == (10 * UTICKS, 0)
+    _, _, ladder = make(jump_ppm=1_001, half_max_ppm=5_000)
+    assert (ladder["half_uticks"], ladder["clamps"]) == (50 * UTICKS, QuoteClamp.CLAMP_JUMP)
+    assert (ladder["bids"][0][0], ladder["asks"][0][0]) == (9_950, 10_050)
+
+
+def test_jump_never_narrows() -> None:
+    for half_max in (0, 500):  # no bound, and one below what is wanted anyway
+        _, _, ladder = make(jump_ppm=5_000, half_max_ppm=half_max, half_min_ppm=1_500)
+        assert ladder["half_uticks"] == 15 * UTICKS
+    assert make(jump_ppm=-1)[0] == 0
 
 
 @settings(max_examples=250, deadline=None)

@@ -30,7 +30,7 @@ def test_binary_layouts_are_those_of_the_compiler() -> None:
     packed = journal.ladder_record(LADDER)
     at = offsets["Ladder"]
     for field, value in VIEW._asdict().items():
-        read = int32_at if field in ("allow_bid", "allow_ask", "warm", "reserved") else int64_at
+        read = int32_at if field in ("allow_bid", "allow_ask", "warm", "jump_ppm") else int64_at
         assert read(packed, at[f"view.{field}"]) == value, field
     assert int32_at(packed, at["ladder.count"]) == 2
     assert int32_at(packed, at["ladder.count"] + 4) == 1

@@ -204,6 +204,8 @@ def test_jump_is_flagged_for_one_sample() -> None:
         market.at(bid_ticks, T0 + i * SECOND)
         flags.append(market.signals.jump)
     assert flags == [False, True, False]
+    assert market.signals.jumped_ns == T0 + 100 * SECOND
+    assert market.signals.jump_uticks == 19 * UTICKS
 
 
 def test_floor_holds() -> None:
@@ -397,6 +399,8 @@ def test_equals_the_oracle(steps: list[tuple[str, int, Any]], floor: int) -> Non
         assert signals.microprice_uticks == plain.microprice
         assert signals.warm == plain.warm
         assert signals.jump == plain.jump
+        assert signals.jump_uticks == plain.jumped_by
+        assert signals.jumped_ns == plain.jumped_at
         assert signals.depth_lots == plain.depth
         same(signals.sigma_uticks, plain.sigma)
         same(signals.flow_ppm, plain.flow)

@@ -700,7 +700,7 @@ def test_prices_turn_distances_into_ticks() -> None:
         "tolerance_ticks": 2,
         "requote_uticks": 99 * 1_000_000,
         "qty_tolerance_ppm": 100_000,
-        "order_age_ns_max": 0,
+        "order_age_ns_max": 3_600_000_000_000,
     }
     signal = signal_params(config, price_ticks)
     assert signal["depth_distance_ticks"] == 660

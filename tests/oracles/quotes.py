@@ -17,8 +17,8 @@ MISSING = -(1 << 63)
 TICKS_MAX = 1 << 40
 LOTS_MAX = 1 << 52
 
-POST_ONLY_BID, POST_ONLY_ASK, FEE_FLOOR, SPREAD_MIN, SPREAD_MAX, ONE_SIDED, SKEW, FLOW = (
-    1 << bit for bit in range(8)
+POST_ONLY_BID, POST_ONLY_ASK, FEE_FLOOR, SPREAD_MIN, SPREAD_MAX, ONE_SIDED, SKEW, FLOW, JUMP = (
+    1 << bit for bit in range(9)
 )
 PARTS = (
     "centre_uticks",
@@ -50,6 +50,7 @@ def quotable(view: Mapping[str, int]) -> bool:
         and all(view[name] >= 0 for name in ("sigma_uticks", "depth_lots", "depth_mean_lots"))
         and all(view[name] != MISSING for name in ("flow_ppm", "x_ppm"))
         and all(0 <= view[name] <= PPM for name in ("share_ppm", "target_ppm"))
+        and view.get("jump_ppm", 0) >= 0
     )
 
 
@@ -145,6 +146,9 @@ def ladder(
     if half > most >= least:
         half = most
         clamps |= SPREAD_MAX
+    elif half < most and ppm(r, view.get("jump_ppm", 0)) > base:
+        half = most
+        clamps |= JUMP
     step = ppm(r, params["level_step_ppm"])
 
     skewed = sign(x) * ppm(params["size_skew_ppm"], abs(x))

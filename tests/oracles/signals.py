@@ -42,6 +42,8 @@ class Signals:
         self.spread_ticks = 0
         self.sigma = self.floor
         self.jump = False
+        self.jumped_by = 0.0
+        self.jumped_at = 0
         self.depth = 0
         self.samples = 0
         self._at = 0
@@ -88,6 +90,8 @@ class Signals:
         span_ns = now_ns - self._at if self.samples else self.sample_ns
         if self.samples:
             self._sample_return(self.microprice - self._last, span_ns)
+            if self.jump:
+                self.jumped_by, self.jumped_at = abs(self.microprice - self._last), now_ns
         self.depth = min(
             sum(q for p, q in bids.items() if p >= bid - self.distance),
             sum(q for p, q in asks.items() if p <= ask + self.distance),
