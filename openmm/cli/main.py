@@ -24,6 +24,7 @@ from openmm.cli import (
     sim,
     status,
     stop,
+    tighten,
     verify,
 )
 from openmm.errors import ConfigError, OpenMMError
@@ -45,6 +46,7 @@ app.command("status", epilog=status.EXAMPLE)(status.status)
 app.command("halt", epilog=halt.EXAMPLE)(halt.halt)
 app.command("pause", epilog=pause.EXAMPLE)(pause.pause)
 app.command("resume", epilog=resume.EXAMPLE)(resume.resume)
+app.command("tighten", epilog=tighten.EXAMPLE)(tighten.tighten)
 app.command("stop", epilog=stop.EXAMPLE)(stop.stop)
 app.command("report", epilog=report.EXAMPLE)(report.report)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)

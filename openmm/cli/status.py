@@ -103,6 +103,8 @@ def _text(state: BotState, now_ns: int) -> str:
         f"fees {pnl['fees']:.4f}, drawdown {pnl['drawdown_ppm'] / 10_000:.3f}%",
         "fills": view["counters"]["filled"],
     }
+    if tightened := state.session.get("tightened"):
+        lines["limits"] = ", ".join(f"{key} {text}" for key, text in tightened.items())
     for name in ("TICK_TO_ORDER", "ACK"):
         if name in view["latency_ns"]:
             span = view["latency_ns"][name]

@@ -321,7 +321,12 @@ class Risk(Section):
     max_clock_offset_ns: Span = 2 * SECOND
     base_reserve: NotNegative = Decimal(0)
     quote_reserve: NotNegative = Decimal(0)
+    max_slippage_ppm: Annotated[int, _ratio(1, 500_000)] = 10_000
     fills_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 120
+    rejects_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 60
+    post_only_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 30
+    cancels_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    brake_ns: Annotated[int, _span(SECOND, 300 * SECOND)] = 5 * SECOND
     rate_reserve_ppm: Annotated[int, _ratio(0, 900_000)] = 200_000
     ack_timeout_ns: Annotated[int, _span(100 * MS, 300 * SECOND)] = 5 * SECOND
     # None: 60 s; "off": 0, none, by the operator's explicit word.

@@ -1,7 +1,7 @@
 """The one door for the surfaces: commands in, read-only views out."""
 
 from openmm.control.client import send_command
-from openmm.engine.commands import Command, Halt, Pause, Resume, Status, Stop
+from openmm.engine.commands import Command, Halt, Pause, Resume, Status, Stop, Tighten
 from openmm.engine.rundir import RunDir, bots
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "RunDir",
     "Status",
     "Stop",
+    "Tighten",
     "bots",
     "send_command",
 ]

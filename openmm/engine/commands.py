@@ -32,6 +32,33 @@ class Resume(Struct, frozen=True):
     """Leave a pause or a halt."""
 
 
+class Tighten(Struct, frozen=True):
+    """Change limits of the running session, within the file's; by their keys in `[risk]`."""
+
+    max_order_size: str = ""
+    min_order_size: str = ""
+    max_order_notional: str = ""
+    max_open_notional: str = ""
+    max_inventory: str = ""
+    max_drawdown: str = ""
+    max_drawdown_peak: str = ""
+    price_collar: str = ""
+    max_orders: str = ""
+    max_message_age: str = ""
+    max_clock_offset: str = ""
+    max_slippage: str = ""
+    fills_per_minute: str = ""
+    rejects_per_minute: str = ""
+    post_only_per_minute: str = ""
+    cancels_per_minute: str = ""
+    base_reserve: str = ""
+    quote_reserve: str = ""
+
+    def changes(self) -> dict[str, str]:
+        """Return the limits that are given."""
+        return {key: text for key, text in asdict(self).items() if text}
+
+
 class Stop(Struct, frozen=True):
     """Cancel everything, prove that nothing is open, and end the process."""
 
@@ -42,11 +69,12 @@ class Status(Struct, frozen=True):
     """Tell the state in short; shows that the loop answers."""
 
 
-Command: TypeAlias = Halt | Pause | Resume | Stop | Status
+Command: TypeAlias = Halt | Pause | Resume | Tighten | Stop | Status
 COMMANDS: dict[str, type[Command]] = {
     "halt": Halt,
     "pause": Pause,
     "resume": Resume,
+    "tighten": Tighten,
     "stop": Stop,
     "status": Status,
 }

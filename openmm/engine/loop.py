@@ -28,7 +28,7 @@ from openmm._fast.ports import MemoryTransport, Transport
 from openmm._fast.tape import Record
 from openmm.config import BotConfig, check_with_instrument
 from openmm.engine import snapshot, wiring
-from openmm.engine.commands import Halt, Pause, Resume, Status, Stop, name_of
+from openmm.engine.commands import Halt, Pause, Resume, Status, Stop, Tighten, name_of
 from openmm.engine.commands import Request as Asked
 from openmm.engine.context import Context, Handler
 from openmm.engine.door import CommandServer
@@ -52,6 +52,7 @@ from openmm.engine.traffic import Traffic
 from openmm.errors import ConfigError, OpenMMError, VenueError
 from openmm.events import BalanceUpdated
 from openmm.instrument import Instrument
+from openmm.risk import limits as risk_limits
 from openmm.risk.alert import AlertMessage, post_alert
 from openmm.strategy.quotes import Quoter
 from openmm.telemetry import TelemetrySnapshot
@@ -117,6 +118,7 @@ class Engine:
         self._restarting_writer = False
         self._renewing = False
         self._quoting = False
+        self._in_force = config  # the file's, but for limits tightened since
 
     # ------------------------------------------------------------------ life
 
@@ -501,6 +503,8 @@ class Engine:
                 self._handle(step.pause(caller, now_ns))
             case Resume():
                 self._handle(step.resume(caller, now_ns))
+            case Tighten():
+                self._tighten(command.changes(), caller, now_ns)
             case Stop():
                 self.request_stop(f"stopped by {caller} {command.reason}".strip())
             case Status():
@@ -508,13 +512,34 @@ class Engine:
         pipeline = self.tables.pipeline
         return {
             "risk_state": self.tables.monitor.state.name,
-            "risk_reason": self.tables.monitor.halt_reason,
+            "risk_reason": self.tables.monitor.reason,
+            "limits": risk_limits.shown(self._in_force),
             "stopping": self._stopping.is_set(),
             "live_orders": pipeline.table.live_count,
             "unknown_orders": pipeline.table.unknown_count,
             "book_state": BookState(pipeline.feed.book.state).name,
             "last_decision": pipeline.last_decision.name,
         }
+
+    def _tighten(self, changes: dict[str, str], caller: str, now_ns: int) -> None:
+        """Put closer limits in force, and note them where `status` looks."""
+        wanted = risk_limits.tightened(self.config, self._in_force, changes)
+        instrument = self.step.instrument
+        self._handle(
+            self.step.tighten(
+                risk_limits.limits(wanted, instrument),
+                risk_limits.monitor_limits(wanted, instrument), now_ns,
+            )
+        )  # fmt: skip
+        self._in_force = wanted
+        file, now = risk_limits.shown(self.config), risk_limits.shown(wanted)
+        closer = {key: text for key, text in now.items() if text != file[key]}
+        assert self._files is not None, "a bot that takes commands has its files"
+        self._files.note(
+            pid=os.getpid(), state="running", config=self.config.model_dump(mode="json"),
+            tightened=closer,
+        )  # fmt: skip
+        self._alert("warning", f"limits in force, by {caller}: {closer or 'those of the file'}")
 
     # ------------------------------------------------------------------ stop
 

@@ -53,7 +53,7 @@ def take(
         tick_size=instrument.tick_size,
         lot_size=instrument.lot_size,
         risk_state=int(monitor.state),
-        risk_reason=monitor.halt_reason,
+        risk_reason=monitor.reason,
         message=message,
         incident=step.last_incident,
         reference_uticks=_known(reference),

@@ -10,7 +10,7 @@ whether anything is, is decided here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import final
@@ -29,6 +29,7 @@ from openmm.events import (
     BalanceUpdated,
     Event,
     OrderFilled,
+    OrderStatus,
     OrderUpdated,
     RequestAccepted,
     RequestRefused,
@@ -46,7 +47,7 @@ from openmm.execution.requests import CancelStray as CancelStray
 from openmm.execution.requests import QueryOrders as QueryOrders
 from openmm.execution.requests import RenewToken as RenewToken
 from openmm.instrument import Instrument
-from openmm.risk.monitor import RiskChanged, RiskMonitor
+from openmm.risk.monitor import MonitorLimits, RiskChanged, RiskMonitor
 from openmm.settlement.reconcile import Difference
 from openmm.telemetry import FILLS_MAX, FillPage
 
@@ -54,6 +55,8 @@ from openmm.telemetry import FILLS_MAX, FillPage
 RESYNC_AFTER_NS = (0, SECOND_NS, 2 * SECOND_NS, 5 * SECOND_NS, 15 * SECOND_NS)
 # Orders of one kind of the venue's words that halt: the text is kept for the operator.
 ORDER_KINDS = frozenset({"add", "amend", "cancel"})
+# How a race with a fill ends: no sign of a loop.
+RACES = frozenset({"no_change", "unknown_order"})
 
 
 class Resubscribe(Struct, frozen=True):
@@ -207,6 +210,9 @@ class Step:
             case OrderFilled():
                 self._on_fill(event, now_ns)
             case OrderUpdated():
+                if event.status is OrderStatus.CANCELLED and "post only" in event.reason.lower():
+                    # The other way to refuse one: taken, then cancelled on arrival.
+                    self._changed(self.monitor.on_refused(True, now_ns), now_ns)
                 self.orders.on_order(event, now_ns)
             case RequestAccepted():
                 if event.kind == "dead_man":
@@ -247,7 +253,12 @@ class Step:
             # No retry will help and nothing placed here will stand: an operator must act.
             self._halt("refused", f"{event.kind} refused: {event.text}", now_ns)
         if event.kind in ORDER_KINDS:
+            before = self.counters.rejected
             self.orders.on_refused(event, now_ns)
+            if event.code not in RACES:
+                count = max(1, self.counters.rejected - before)
+                post_only = event.code == "post_only"
+                self._changed(self.monitor.on_refused(post_only, now_ns, count), now_ns)
             return
         if event.kind == "dead_man":
             self.guard.on_refused()
@@ -279,6 +290,7 @@ class Step:
             now_ns,
             journal.fill_record(event, seq, self.pipeline.reference.price_uticks),
         )
+        limit_ticks = self.orders.price_of(seq, event)
         if seq:
             self.orders.on_fill(seq, event, now_ns)
         else:
@@ -289,9 +301,16 @@ class Step:
                 event.ts_ns, int(event.side), event.price_ticks, event.qty_lots, int(event.maker)
             )
         )
-        self.monitor.on_fill(now_ns)
+        braked = self.monitor.on_fill(now_ns)
         self.money.on_fill(event, now_ns)
         self.pipeline.set_inputs(fills_last_minute=self.monitor.fills_last_minute(now_ns))
+        # A fill told late was made at another reference than today's.
+        fresh = now_ns - event.ts_ns <= self.config.feed_age_ns_max
+        reference = self.pipeline.reference.price_uticks if fresh else None
+        slipped = self.monitor.on_fill_price(
+            event.side, event.price_ticks, limit_ticks, reference, now_ns
+        )
+        self._changed([*slipped, *braked], now_ns)
 
     def _on_foreign_fill(self, event: OrderFilled, now_ns: int) -> None:
         """Count a fill on the account that is not this bot's: it moves what we hold."""
@@ -345,8 +364,8 @@ class Step:
         if self.guard.due(now_ns):
             self._out.append(SetDeadMan(True))
         self._look_at_guard(now_ns)
-        for change in self.monitor.on_time(now_ns):
-            self._apply(change, now_ns)
+        self._changed(self.monitor.on_cancels(self.pipeline.cancel_count, now_ns), now_ns)
+        self._changed(self.monitor.on_time(now_ns), now_ns)
         self._mark(now_ns)
         self.pipeline.set_inputs(fills_last_minute=self.monitor.fills_last_minute(now_ns))
         self._sample(now_ns)
@@ -451,8 +470,22 @@ class Step:
 
     def resume(self, who: str, now_ns: int) -> list[Request]:
         """Leave PAUSED or HALTED."""
-        for change in self.monitor.resume(who):
-            self._apply(change, now_ns)
+        self._changed(self.monitor.resume(who, now_ns), now_ns)
+        return self._take()
+
+    def tighten(
+        self, limits: Mapping[str, int], monitor: MonitorLimits, now_ns: int
+    ) -> list[Request]:
+        """Quote within other limits from now on; what rests under the old ones is withdrawn.
+
+        Raises:
+            RiskError: a limit looser than the file's; nothing is changed.
+        """
+        self.pipeline.checks.tighten(**limits)
+        self.monitor.tighten(monitor)
+        self.pipeline.withdraw(now_ns)
+        self._mark(now_ns)
+        self._requote(now_ns)
         return self._take()
 
     def trip(self, reason: str, now_ns: int) -> list[Request]:
@@ -505,6 +538,10 @@ class Step:
         return self._take()
 
     # ------------------------------------------------------------------ inside
+
+    def _changed(self, changes: Iterable[RiskChanged], now_ns: int) -> None:
+        for change in changes:
+            self._apply(change, now_ns)
 
     def _apply(self, change: RiskChanged, now_ns: int) -> None:
         self.pipeline.append(

@@ -24,7 +24,7 @@ from openmm.config import BotConfig, Grid, PythonStrategy
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
 from openmm.risk import limits as risk_limits
-from openmm.risk.monitor import MonitorLimits, RiskMonitor
+from openmm.risk.monitor import RiskMonitor
 from openmm.strategy.grid import GridStrategy
 from openmm.strategy.parameters import GridParameters
 from openmm.strategy.python import PythonStrategy as PythonAdapter
@@ -153,12 +153,5 @@ def make_tables(
         # Paper orders rest in our own venue, not in the book that the real one sends.
         own_in_book=config.bot.mode == "live",
     )
-    monitor = RiskMonitor(
-        MonitorLimits(
-            drawdown_ppm_max=config.risk.max_drawdown_ppm,
-            drawdown_peak_ppm_max=config.risk.max_drawdown_peak_ppm,
-            inventory_lots_max=instrument.floor_lots(config.risk.max_inventory),
-            cooldown_ns=config.risk.cooldown_ns,
-        )
-    )
+    monitor = RiskMonitor(risk_limits.monitor_limits(config, instrument))
     return Tables(instrument, pipeline, feeds, monitor)

@@ -45,6 +45,9 @@ LINGER_NS = 60 * SECOND_NS
 SOURCE_CODES = {source: code for code, source in enumerate(Source, start=1)}
 UNCERTAIN = frozenset({"unavailable", "internal", "timeout", "unknown"})
 RATES = frozenset({"rate_limit", "call_rate", "throttled"})
+REPRICING = frozenset(
+    {OrderEvent.EV_AMENDED, OrderEvent.EV_AMEND_REJECTED, OrderEvent.EV_PROVEN_OPEN}
+)
 LIVE = frozenset({OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})
 
 
@@ -113,6 +116,7 @@ class Lifecycle:
         self._exec_ids: OrderedDict[str, None] = OrderedDict()
         self._terminal: OrderedDict[int, int] = OrderedDict()
         self._endings: dict[int, _Ending] = {}
+        self._repriced: dict[int, int] = {}  # when an amend was last settled
         self._out: list[OrderRequest] = []
 
     def take(self) -> list[OrderRequest]:
@@ -281,6 +285,17 @@ class Lifecycle:
             self._exec_ids.popitem(last=False)
         return True
 
+    def price_of(self, seq: int, event: OrderFilled) -> int | None:
+        """Return the limit a fill was made under, in ticks; None while it is not certain."""
+        order = self.pipeline.table.get(seq)
+        if order is None or order.pending_price_ticks:
+            return None
+        # A fill told late may be of the price before the last amend.
+        settled_ns = self._repriced.get(seq)
+        if settled_ns is not None and event.ts_ns <= settled_ns + QUERY_LAG_NS:
+            return None
+        return order.price_ticks
+
     def on_fill(self, seq: int, event: OrderFilled, now_ns: int) -> None:
         """Book a fill on its order; the money is the caller's."""
         self._name(seq, event.venue_order_id)
@@ -334,6 +349,7 @@ class Lifecycle:
             del self._terminal[seq]
             self.doubts.forget(seq)
             self._endings.pop(seq, None)
+            self._repriced.pop(seq, None)
             order = self.pipeline.table.get(seq)
             if order is not None:
                 self.venue_ids.pop(order.venue_id, None)
@@ -428,6 +444,8 @@ class Lifecycle:
     ) -> None:  # fmt: skip
         order = self.pipeline.table.get(seq)
         after = OrderState.FREE if order is None else order.state
+        if event in REPRICING:
+            self._repriced[seq] = now_ns
         self.pipeline.append(
             Record.REC_TRANSITION,
             self.pipeline.feed.index,

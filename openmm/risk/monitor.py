@@ -1,12 +1,12 @@
 """Watch what no single order shows: drawdown, inventory, fills per minute; hold the risk state.
 
-The state is the strongest of what asks for it: an operator's pause, an inventory breach (REDUCING),
-a halt (latched). The monitor only decides; `engine/step.py` acts on what it returns.
+The state is the strongest of what asks for it: a halt (latched), an operator's pause or a brake
+(PAUSED: quotes are withdrawn), an inventory breach (REDUCING). The monitor only decides;
+`engine/step.py` acts on what it returns.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import final
 
 from msgspec import Struct
@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from openmm._fast.checks import RiskState
 from openmm.errors import RiskError
-
-MINUTE_NS = 60_000_000_000
+from openmm.risk.brakes import Brake, BrakeLimits, Brakes
+from openmm.risk.slippage import slippage_ppm, worse_ticks
 
 
 class MonitorLimits(Struct, frozen=True):
@@ -28,6 +28,8 @@ class MonitorLimits(Struct, frozen=True):
     drawdown_peak_ppm_max: int | None = None  # from the running peak
     inventory_lots_max: int | None = None  # |base held - target|
     cooldown_ns: int | None = None  # leave HALTED by itself after this; None: by hand only
+    slippage_ppm_max: int | None = None  # of a fill, on the losing side of the reference
+    brakes: BrakeLimits = BrakeLimits()
 
 
 class RiskChanged(Struct, frozen=True):
@@ -35,7 +37,7 @@ class RiskChanged(Struct, frozen=True):
 
     before: RiskState
     after: RiskState
-    reason: str  # drawdown, drawdown_peak, inventory, operator, cooldown, ...
+    reason: str  # drawdown, drawdown_peak, inventory, operator, cooldown, or a `Brake`
     detail: str
     limit: int | None = None
     seen: int | None = None
@@ -52,7 +54,9 @@ class RiskMonitor:
         self._by_hand = False  # something beside the drawdown asked for the halt: no cooldown
         self._paused = False
         self._reducing = False
-        self._fills: deque[int] = deque()
+        self._brakes = Brakes(limits.brakes)
+        self._cancels: int | None = None  # total at the last look
+        self._brake_reason = ""
         self._start: int | None = None
         self._peak: int | None = None
         self._equity: int | None = None
@@ -62,11 +66,25 @@ class RiskMonitor:
         """The state that rules now."""
         if self._halted_ns is not None:
             return RiskState.HALTED
-        if self._paused:
+        if self._paused or self._brakes.on:
             return RiskState.PAUSED
         if self._reducing:
             return RiskState.REDUCING
         return RiskState.RUNNING
+
+    @property
+    def limits(self) -> MonitorLimits:
+        """The limits in force."""
+        return self._limits
+
+    @property
+    def reason(self) -> str:
+        """Why the bot does not run freely, empty when it does."""
+        if self._halt_reason:
+            return self._halt_reason
+        if self._paused:
+            return "operator"
+        return self._brake_reason or ("inventory" if self._reducing else "")
 
     @property
     def halt_reason(self) -> str:
@@ -93,15 +111,49 @@ class RiskMonitor:
         """Whether a drawdown limit is passed now."""
         return self._drawdown() is not None
 
+    def tighten(self, limits: MonitorLimits) -> None:
+        """Watch by other limits from now on; who may ask for them is not decided here."""
+        self._limits = limits
+        self._brakes.limits = limits.brakes
+
     def fills_last_minute(self, now_ns: int) -> int:
         """Count the fills of the last 60 seconds."""
-        while self._fills and self._fills[0] <= now_ns - MINUTE_NS:
-            self._fills.popleft()
-        return len(self._fills)
+        return self._brakes.count(Brake.FILLS, now_ns)
 
-    def on_fill(self, now_ns: int) -> None:
+    def on_fill(self, now_ns: int) -> list[RiskChanged]:
         """Count one fill."""
-        self._fills.append(now_ns)
+        return self._count(Brake.FILLS, now_ns)
+
+    def on_refused(self, post_only: bool, now_ns: int, count: int = 1) -> list[RiskChanged]:
+        """Count requests the venue refused; `post_only`: because the order would have taken."""
+        return self._count(Brake.POST_ONLY if post_only else Brake.REJECTS, now_ns, count)
+
+    def on_cancels(self, total: int, now_ns: int) -> list[RiskChanged]:
+        """Count cancels, told by how many the session has sent so far."""
+        new = 0 if self._cancels is None else total - self._cancels
+        self._cancels = total
+        return self._count(Brake.CANCELS, now_ns, new)
+
+    def on_fill_price(
+        self, side: int, fill_ticks: int, order_ticks: int | None, reference_uticks: int | None,
+        now_ns: int,
+    ) -> list[RiskChanged]:  # fmt: skip
+        """Judge a fill's price; None leaves that comparison out.
+
+        A fill worse than its own limit cannot be: someone is wrong about an order, so it halts. One
+        too far on the losing side of the reference puts the brake on: we quote a market that left.
+        """
+        if order_ticks is not None and (worse := worse_ticks(side, fill_ticks, order_ticks)):
+            detail = f"fill at {fill_ticks} ticks, {worse} worse than its order's {order_ticks}"
+            return self.halt("slippage", detail, now_ns)
+        limit = self._limits.slippage_ppm_max
+        if limit is None or reference_uticks is None or reference_uticks <= 0:
+            return []
+        seen = slippage_ppm(side, fill_ticks, reference_uticks)
+        if seen <= limit:
+            return []
+        detail = f"fill {seen / 10_000:.4f}% beyond the reference, limit {limit / 10_000:.4f}%"
+        return self._brake(Brake.SLIPPAGE, detail, limit, seen, now_ns)
 
     def on_transfer(self, ticklots: int) -> None:
         """Move start and peak by a deposit (positive) or withdrawal, so that it is no P&L."""
@@ -136,7 +188,15 @@ class RiskMonitor:
         return changes
 
     def on_time(self, now_ns: int) -> list[RiskChanged]:
-        """Let a configured cooldown end a halt."""
+        """Let a brake go when it is time, and a configured cooldown end a halt."""
+        changes: list[RiskChanged] = []
+        if self._brakes.due(now_ns):
+            before, reason = self.state, self._brake_reason
+            self._let_go(now_ns)
+            changes.append(RiskChanged(before, self.state, reason, "the brake is off"))
+        return changes + self._cool_down(now_ns)
+
+    def _cool_down(self, now_ns: int) -> list[RiskChanged]:
         cooldown_ns = self._limits.cooldown_ns
         if (
             cooldown_ns is None
@@ -165,15 +225,20 @@ class RiskMonitor:
         self._paused = True
         return [RiskChanged(before, self.state, "operator", f"paused by {who}")]
 
-    def resume(self, who: str) -> list[RiskChanged]:
+    def resume(self, who: str, now_ns: int = 0) -> list[RiskChanged]:
         """Leave PAUSED or HALTED; a loss that halted is taken as the new starting point.
+
+        A brake is taken off too, but what it counted stays counted.
 
         Raises:
             RiskError: nothing to resume from.
         """
-        if self._halted_ns is None and not self._paused:
+        if self._halted_ns is None and not self._paused and not self._brakes.on:
             raise RiskError(f"the bot is neither paused nor halted but {self.state.name}")
-        return [self._resume("operator", f"resumed by {who}")]
+        before = self.state
+        if self._brakes.on:
+            self._let_go(now_ns)
+        return [replace(self._resume("operator", f"resumed by {who}"), before=before)]
 
     def _resume(self, reason: str, detail: str) -> RiskChanged:
         before = self.state
@@ -187,6 +252,29 @@ class RiskMonitor:
         self._by_hand = False
         self._paused = False
         return RiskChanged(before, self.state, reason, detail)
+
+    def _count(self, kind: Brake, now_ns: int, count: int = 1) -> list[RiskChanged]:
+        self._brakes.note(kind, now_ns, count)
+        over = self._brakes.excess(now_ns)
+        if over is None:
+            return []
+        detail = f"{over.seen} in a minute, limit {over.limit}"
+        return self._brake(over.kind, detail, over.limit, over.seen, now_ns)
+
+    def _brake(
+        self, kind: Brake, detail: str, limit: int, seen: int, now_ns: int
+    ) -> list[RiskChanged]:
+        if self._brakes.on:
+            return []
+        before = self.state
+        hold_ns = self._brakes.put_on(now_ns)
+        self._brake_reason = kind.value
+        text = f"{detail}: no quotes for {hold_ns / 1e9:g} s at least"
+        return [RiskChanged(before, self.state, kind.value, text, limit, seen)]
+
+    def _let_go(self, now_ns: int) -> None:
+        self._brakes.let_go(now_ns)
+        self._brake_reason = ""
 
     def _halt(
         self, reason: str, detail: str, now_ns: int, limit: int | None, seen: int | None

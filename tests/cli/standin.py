@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from openmm.engine.commands import Halt, Pause, Request, Resume, Stop
+from openmm.engine.commands import Halt, Pause, Request, Resume, Stop, Tighten
 from openmm.engine.door import CommandServer
 from openmm.engine.rundir import RunDir, lock_bot
 from openmm.errors import RiskError
@@ -101,6 +101,10 @@ async def run(root: Path, bot: str, exit_code: int) -> None:
                     if state == RUNNING:
                         raise RiskError("the bot is neither paused nor halted but RUNNING")
                     state, reason = RUNNING, ""
+                case Tighten() as closer:
+                    limits = {"max_orders": "8", "max_drawdown_peak": None} | closer.changes()
+                    run_dir.write_session(session | {"tightened": closer.changes()})
+                    return {"risk_state": "RUNNING", "limits": limits}
                 case Stop():
                     stopped.set()
             writer.publish(snapshot(bot, state, reason))

@@ -123,6 +123,17 @@ def test_refusal_of_the_bot_is_the_commands_failure(start: Start, capsys: Captur
     assert "neither paused nor halted" in body["error"]["message"]
 
 
+def test_closer_limits_are_told_back_and_stand_in_the_status(start: Start, capsys: Capture) -> None:
+    start("btc")
+    assert main(["tighten", "--max-orders", "3", "--max-drawdown", "1%"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "btc: limits", "max_orders         3", "max_drawdown_peak  off", "max_drawdown       1%",
+    ]  # fmt: skip
+    assert main(["status"]) == 0
+    assert "limits            max_drawdown 1%, max_orders 3" in capsys.readouterr().out
+
+
 def test_stop_waits_for_the_end_and_tells_the_proof(start: Start, capsys: Capture) -> None:
     process = start("btc")
     assert main(["stop", "--reason", "done"]) == 0
@@ -168,7 +179,9 @@ def test_folder_of_a_bot_names_it(start: Start, capsys: Capture, tmp_path: Path)
     assert said(capsys, "halt", "--run-dir", str(tmp_path / "eth"))[1]["bot"] == "eth"
 
 
-@pytest.mark.parametrize("command", ["status", "halt", "pause", "resume", "stop", "report"])
+@pytest.mark.parametrize(
+    "command", ["status", "halt", "pause", "resume", "tighten", "stop", "report"]
+)
 def test_no_bot_at_all_is_one_line(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

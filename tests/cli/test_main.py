@@ -16,7 +16,7 @@ from openmm.errors import VenueError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMANDS = ["check", "demo", "halt", "init", "pause", "report", "resume", "run", "sim kraken",
-            "status", "stop", "verify"]  # fmt: skip
+            "status", "stop", "tighten", "verify"]  # fmt: skip
 Capture = pytest.CaptureFixture[str]
 
 

@@ -14,7 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openmm.control import Command, Halt, Pause, Resume, RunDir, Status, Stop, send_command
+from openmm.control import (
+    Command,
+    Halt,
+    Pause,
+    Resume,
+    RunDir,
+    Status,
+    Stop,
+    Tighten,
+    send_command,
+)
 from openmm.engine.commands import (
     COMMANDS,
     LINE_BYTES_MAX,
@@ -30,7 +40,9 @@ from openmm.engine.commands import (
 from openmm.engine.door import CONNECTIONS_MAX, CommandServer, at_folder
 from openmm.errors import CommandError, RiskError
 
-COMMANDS_SENT: list[Command] = [Halt("news"), Pause(), Resume(), Stop("done"), Status()]
+COMMANDS_SENT: list[Command] = [
+    Halt("news"), Pause(), Resume(), Tighten(max_inventory="0.1"), Stop("done"), Status(),
+]  # fmt: skip
 
 
 class Bot:

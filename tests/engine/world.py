@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from openmm._fast.checks import RiskState
 from openmm._fast.orders import OrderState, OrderTable, OrderView
 from openmm._fast.ports import MemoryTransport
 from openmm._fast.tape import Tape
@@ -67,6 +68,9 @@ class World:
 
     def seq(self, side: int = Side.BUY) -> int:
         return next(order.seq for order in self.table.live() if order.side == side)
+
+    def risk(self) -> RiskState:
+        return self.step.monitor.state
 
     def state(self, seq: int) -> OrderState:
         return self.order(seq).state

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from openmm._fast.checks import RiskState
 from openmm.errors import RiskError
-from openmm.risk.monitor import MINUTE_NS, MonitorLimits, RiskMonitor
+from openmm.risk.brakes import MINUTE_NS
+from openmm.risk.monitor import MonitorLimits, RiskMonitor
 
 START = 1_000_000
 
 
 def monitor(**limits: int) -> RiskMonitor:
-    one = RiskMonitor(MonitorLimits(**limits))
+    one = RiskMonitor(replace(MonitorLimits(), **limits))
     assert one.on_mark(START, 0, 0) == []
     return one
 
