@@ -9,6 +9,7 @@ import pytest
 
 from openmm._fast.book import BookState
 from openmm.config import BotConfig, parse
+from openmm.sim.faults import FaultScript, chaos
 from openmm.sim.options import SimOptions
 from openmm.testing.virtual import VirtualBot
 
@@ -42,11 +43,11 @@ def config(depth: int) -> BotConfig:
     )  # fmt: skip
 
 
-def sim(seed: int = 3, maker_ppm: int = 0) -> SimOptions:
+def sim(seed: int = 3, maker_ppm: int = 0, faults: FaultScript | None = None) -> SimOptions:
     money = {"BTC": Decimal(1), "USDT": Decimal(60_000)}
     return SimOptions(
         venue="gateio", seed=seed, maker_fee_ppm=maker_ppm, taker_fee_ppm=1000,
-        latency_ns=2_000_000, jitter_ns=500_000, balances=money,
+        latency_ns=2_000_000, jitter_ns=500_000, balances=money, faults=faults,
     )  # fmt: skip
 
 
@@ -65,3 +66,20 @@ def test_a_bot_trades_and_its_ledger_is_the_venues(tmp_path: Path, depth: int) -
     assert counters.overfills == counters.illegal == counters.unrecognised == 0
     fees = {row["fee_asset"] for row in bot.statement()["fills"]}
     assert fees == {"BTC", "USDT"}
+
+
+@pytest.mark.parametrize(("depth", "seed"), [(50, 7), (100, 11)])
+def test_under_faults_the_ledger_is_still_the_venues(tmp_path: Path, depth: int, seed: int) -> None:
+    bot = VirtualBot(config(depth), sim(seed, faults=chaos(seed)), tmp_path)
+    bot.start()
+    bot.run(150)
+    struck = sum(bot.venue.strikes.struck.values())
+    # What still lasts ends, and the bot has time to ask for what it missed.
+    bot.venue.strikes.end(bot.now_ns)
+    bot.run(60)
+    assert bot.stop() == 0
+    assert struck > 20
+    assert bot.step.counters.fills > 0
+    assert bot.differences() == {}
+    assert bot.open_orders() == []
+    assert bot.step.counters.overfills == 0

@@ -409,10 +409,13 @@ class GateioVenue:
         count = 0
         refused: VenueRejected | None = None
         for start in range(0, len(order_ids), CANCEL_IDS_MAX):
-            part = [
-                {"currency_pair": await self._symbol_of(one), "id": one, **self._account()}
-                for one in order_ids[start : start + CANCEL_IDS_MAX]
-            ]
+            part = []
+            for one in order_ids[start : start + CANCEL_IDS_MAX]:
+                symbol = await self._symbol_of(one)
+                if symbol:
+                    part.append({"currency_pair": symbol, "id": one, **self._account()})
+            if not part:
+                continue
             rows = as_list(await self.rest.private("POST", "/spot/cancel_batch_orders", body=part))
             for row in map(as_object, rows):
                 if row.get("succeeded") is True:
@@ -449,19 +452,13 @@ class GateioVenue:
         return symbol
 
     async def _symbol_of(self, order_id: str) -> str:
-        """Return the pair of an order, asking for what is open when it is not known."""
+        """Return the pair of an order, asking what is open when it is not known; "": not open."""
         if order_id not in self._symbols:
             await self.get_open_orders()
-        symbol = self._symbols.get(order_id)
-        if symbol is not None:
-            return symbol
-        if len(self._used) == 1:
+        symbol = self._symbols.get(order_id, "")
+        if not symbol and len(self._used) == 1:
             return next(iter(self._used))
-        raise VenueRejected(
-            f"order {order_id} is not open and its pair not known",
-            venue=VENUE,
-            code=Code.UNKNOWN_ORDER,
-        )
+        return symbol
 
     def _account(self) -> dict[str, str]:
         account = self.settings.account
@@ -496,6 +493,7 @@ class GateioVenue:
             body["time_in_force"] = "poc"
         if self.settings.stp_act:
             body["stp_act"] = self.settings.stp_act
+        self._used[body["currency_pair"]] = None
         self._note(order.client_id, body["currency_pair"])
         return body
 
