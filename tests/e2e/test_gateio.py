@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from openmm._fast.book import BookState
+from openmm._fast.units import Side
 from openmm.config import BotConfig, parse
 from openmm.sim.faults import FaultScript, chaos
 from openmm.sim.options import SimOptions
 from openmm.testing.virtual import VirtualBot
+from tests.e2e.desk import Desk, options
 
 NOWHERE = "127.0.0.1:1"
 
@@ -83,3 +86,34 @@ def test_under_faults_the_ledger_is_still_the_venues(tmp_path: Path, depth: int,
     assert bot.differences() == {}
     assert bot.open_orders() == []
     assert bot.step.counters.overfills == 0
+
+
+@pytest.mark.parametrize("depth", [50, 100])
+def test_over_sockets_it_quotes_fills_and_survives_lost_connections(
+    tmp_path: Path, depth: int
+) -> None:
+    async def scenario() -> Desk:
+        money = {"BTC": Decimal(1), "USDT": Decimal(60_000)}
+        desk = Desk(
+            tmp_path, options(venue="gateio", balances=money),
+            venue={"name": "gateio", "quote": "BTC/USDT", "depth": depth},
+        )  # fmt: skip
+        async with desk:
+            counters = desk.engine.step.counters
+            await desk.until_quoting()
+            for side in (Side.BUY, Side.SELL):
+                before = counters.fills
+                await desk.until_quoting()
+                desk.hit(side)
+                await desk.until(lambda before=before: counters.fills > before, "a fill")
+            desk.drop(private=False)
+            desk.drop(private=True)
+            await desk.until(lambda: not desk.engine.tables.pipeline.stream_live, "the loss seen")
+            await desk.until_quoting()
+        return desk
+
+    desk = asyncio.run(scenario())
+    assert desk.open_at_end == []
+    assert desk.engine.exit_code == 0
+    closing = {asset: Decimal(one["closing"]) for asset, one in desk.statement["assets"].items()}
+    assert desk.engine.step.expected() == closing
