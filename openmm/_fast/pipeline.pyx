@@ -54,6 +54,7 @@ cdef enum:
     TIMER_REQUOTE = 1       # sources of REC_TIMER
     TIMER_WITHDRAW = 2
     JUMP_SAMPLES = 4        # quotes keep clear of a jump for so many sample times
+    AHEAD_BYTES = 8192      # of the tape: a frame and the records of a decision
 
 
 cdef inline int64_t between(int64_t frm, int64_t to) noexcept nogil:
@@ -516,6 +517,7 @@ cdef class Pipeline:
             self.latency.record_c(i, out.stage_ns[i])
         self.tell_frame_c(stamp)
         self.append_c(REC_STAMPS, self.feed.index, now_ns, &out, sizeof(StampsRecord))
+        self.tape.ahead_c(AHEAD_BYTES)
         return DECISION_SENT
 
     cdef void undo_c(self, int64_t now_ns) noexcept nogil:

@@ -88,6 +88,8 @@ cdef class Tape:
     # The same in two parts (header struct, then bytes), without a copy in between.
     cdef int append2_c(self, int kind, int source, int64_t ts_ns, const void* a, Py_ssize_t a_bytes,
                        const void* b, Py_ssize_t b_bytes) noexcept nogil
+    # Bring the lines that the next records go to near: after an order has left, ahead of the next.
+    cdef void ahead_c(self, Py_ssize_t n_bytes) noexcept nogil
     # Off the fast path: free room by the follower's progress (or by dropping the oldest); 1 when it is there.
     cdef int make_room_c(self, uint64_t end, bint frame) noexcept nogil
     # The follower asked to stop (disk low): one load of a shared word.

@@ -43,6 +43,7 @@ cdef extern from * nogil:
     #define OPENMM_MAP_POPULATE 0
     #endif
     static inline void openmm_touch(char* at) { *(volatile char*)at = 0; }
+    #define openmm_prefetch_to_write(at) __builtin_prefetch(at, 1)
     static inline void openmm_store_u32(uint32_t* at, uint32_t value) {
         __atomic_store_n(at, value, __ATOMIC_RELEASE);
     }
@@ -56,6 +57,7 @@ cdef extern from * nogil:
         return __atomic_load_n(at, __ATOMIC_ACQUIRE);
     }
     """
+    void prefetch_to_write "openmm_prefetch_to_write"(const void* at)
     int OPENMM_MAP_POPULATE
     void touch "openmm_touch" (char* at)
     void store_u32 "openmm_store_u32" (uint32_t* at, uint32_t value)
@@ -71,6 +73,7 @@ cdef enum:
     RECORD_BYTES = 32                   # sizeof(RecordHeader)
     COMMIT_BYTES = 8                    # the cleared word behind the last record
     SIZE_BYTES_MIN = 4096
+    LINE_BYTES = 64
     SESSION_ID_BYTES = 64
     END = 0                             # results of `locate`
     FOUND = 1
@@ -251,6 +254,13 @@ cdef class Tape:
         self.header.next_index = index + 1
         store_u64(&self.header.write_position, position)
         return 1
+
+    cdef void ahead_c(self, Py_ssize_t n_bytes) noexcept nogil:
+        cdef uint64_t position = self.position
+        cdef uint64_t end = position + <uint64_t>n_bytes
+        while position < end:
+            prefetch_to_write(self.ring + (position & self.mask))
+            position += LINE_BYTES
 
     cdef int make_room_c(self, uint64_t end, bint frame) noexcept nogil:
         cdef uint64_t oldest

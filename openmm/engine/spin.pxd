@@ -20,6 +20,7 @@ cdef class Spinner:
     cdef int epoll_fd
     cdef int hot_count
     cdef int hot_fd[HOT_MAX]
+    cdef bint hot_blind[HOT_MAX]        # spin on the callback itself: it bears an empty socket
     cdef list hot_call
     cdef object ready
     cdef object on_error

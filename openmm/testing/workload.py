@@ -40,7 +40,11 @@ WIDE = Mix("wide", ((1.0, 3, 10),))
 
 @dataclass(frozen=True, slots=True)
 class WorkloadSpec:
-    """What a workload is made from. The same spec gives the same bytes."""
+    """What a workload is made from. The same spec gives the same bytes.
+
+    Attributes:
+        mid_move_ticks_min: every book message moves the mid at least so far: each one re-quotes.
+    """
 
     messages: int = 20_000
     seed: int = 7
@@ -50,6 +54,7 @@ class WorkloadSpec:
     trade_share: float = 0.05
     heartbeat_share: float = 0.005
     spacing_ns: int = 1_000_000
+    mid_move_ticks_min: int = 0
 
 
 @dataclass(slots=True)
@@ -164,8 +169,21 @@ def make_workload(spec: WorkloadSpec) -> Workload:
                 break
             share -= part
         changes: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+        twice_mid = asks.keys[0] - bids.keys[0]
         if rng.random() < spec.move_share:
-            _move(rng, bids, asks, changes)
+            _move(rng, bids, asks, changes, rng.random() < 0.5)
+        # One way only, towards the side with more levels to give.
+        up = len(asks.keys) > len(bids.keys)
+        while abs(asks.keys[0] - bids.keys[0] - twice_mid) < 2 * spec.mid_move_ticks_min:
+            _move(rng, bids, asks, changes, up)
+        if spec.mid_move_ticks_min:
+            # So many moves empty a side: what lay beyond the depth comes into it.
+            for side, rows in ((bids, changes[0]), (asks, changes[1])):
+                while len(side.keys) < spec.depth - 5:
+                    key = side.keys[-1] + rng.randrange(1, 31)
+                    qty = rng.randrange(10_000, 300_000_000)
+                    side.put(key, qty)
+                    rows.append((abs(key), qty))
         while len(changes[0]) + len(changes[1]) < count:
             _touch(rng, bids, asks, changes)
         book("update", changes)
@@ -180,9 +198,9 @@ def _move(
     bids: _Side,
     asks: _Side,
     changes: tuple[list[tuple[int, int]], list[tuple[int, int]]],
+    up: bool,
 ) -> None:
     """Take the best level of one side away and put the other side's best in its place."""
-    up = rng.random() < 0.5
     gone, come = (asks, bids) if up else (bids, asks)
     if len(gone.keys) < 13:
         gone, come = come, gone

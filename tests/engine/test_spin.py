@@ -223,6 +223,29 @@ def test_error_of_a_read_callback_goes_to_the_exception_handler(loop: SpinLoop, 
     assert [str(error) for error in told] == ["bad frame"]
 
 
+def test_blind_callback_is_called_on_an_empty_socket_too(ends: Ends) -> None:
+    one, other = ends
+    loop = SpinLoop(busy=True)
+    heard: list[bytes] = []
+    empty: list[bool] = []
+
+    def read() -> None:
+        try:
+            heard.append(one.recv(10))
+            loop.stop()
+        except BlockingIOError:
+            empty.append(True)
+            if len(empty) == 3:
+                other.send(b"x")
+
+    loop.add_reader(one, read)
+    assert loop.heat(one.fileno(), blind=True)
+    loop.run_forever()
+    assert heard == [b"x"]
+    assert len(empty) >= 3
+    loop.close()
+
+
 def test_callback_with_arguments_and_unknown_socket_cannot_be_hot(
     loop: SpinLoop, ends: Ends
 ) -> None:

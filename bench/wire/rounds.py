@@ -1,0 +1,203 @@
+"""Run the candidates of the wire bench against the venue, each in its process on its core.
+
+A candidate is a client and how it waits. Every round runs each candidate once, in turn; a figure is
+the median of its rounds, a ratio the median (or the best) of the ratios within each round.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.peers import ROOT, peers_python
+from bench.wire.ours import FILE
+
+HERE = Path(__file__).resolve().parent
+TIMEOUT_S = 90
+CLIENT_CPU, VENUE_CPU = 0, 1
+ON_ONE_CORE = len(os.sched_getaffinity(0)) < 2
+
+
+class Failed(RuntimeError):
+    """A candidate that did not answer every tick; carries what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One client. `wait`: spin or sleep, where the client has a choice."""
+
+    name: str
+    kind: str  # ours, raw, picows, websockets, ccxt
+    wait: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all candidates of a round have in common."""
+
+    levels: int = 10
+    gap_us: int = 0
+    tls: Path | None = None
+    quickack: bool = True
+    ticks: int = 1000
+    warm: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Nanoseconds from a tick's send to its first order, sorted; `last`: median to the last one."""
+
+    first: tuple[int, ...]
+    last: int
+    orders: float
+    told: Mapping[str, Any]
+
+    def at(self, share: float) -> float:
+        """Return a quantile in microseconds."""
+        return self.first[min(len(self.first) - 1, int(len(self.first) * share))] / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What the bench has compiled, and the certificate of its venue."""
+
+    clock: Path
+    raw: Path
+    raw_tls: Path | None
+    certificate: Path | None
+
+
+def build(folder: Path) -> Built:
+    """Compile the stopwatch and the C client; make a certificate. TLS only where OpenSSL is.
+
+    Raises:
+        subprocess.CalledProcessError: a compiler that does not take our C.
+    """
+    flags = ["gcc", "-O3", "-Wall", "-Wextra"]
+    clock, raw, raw_tls = folder / "clock.so", folder / "raw", folder / "raw_tls"
+    shared = [*flags, "-shared", "-fPIC", "-o", str(clock), str(HERE / "clock.c")]
+    subprocess.run(shared, check=True)
+    source = str(HERE / "raw.c")
+    subprocess.run([*flags, "-o", str(raw), source, "-lz"], check=True)
+    with_tls = [*flags, "-DWITH_TLS", "-o", str(raw_tls), source, "-lz", "-lssl", "-lcrypto"]
+    done = subprocess.run(with_tls, capture_output=True, check=False)
+    pem = folder / "venue.pem"
+    if shutil.which("openssl") is None or done.returncode != 0:
+        return Built(clock, raw, None if done.returncode else raw_tls, None)
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+            "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+            "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key.pem"),
+            "-out", str(folder / "cert.pem"),
+        ],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    pem.write_text((folder / "cert.pem").read_text() + (folder / "key.pem").read_text())
+    return Built(clock, raw, raw_tls, pem)
+
+
+def _command(one: Candidate, built: Built, ports: Sequence[int], on: Setting) -> list[str]:
+    public, private = (str(port) for port in ports)
+    quickack = str(int(on.quickack))
+    if one.kind == "raw":
+        binary = built.raw if on.tls is None else built.raw_tls
+        wait = "spin" if one.wait == "spin" else "epoll"
+        tls = ["tls"] if on.tls else []
+        return [str(binary), public, private, wait, str(on.levels), quickack, *tls]
+    script = str(HERE / "peer.py")
+    tls = [str(on.tls)] if on.tls else []
+    return [str(peers_python()), script, one.kind, public, private, str(on.levels), quickack, *tls]
+
+
+def run(
+    one: Candidate, on: Setting, built: Built, sim: Mapping[str, Any], folder: Path
+) -> Spans:  # fmt: skip
+    """Run one candidate once.
+
+    Raises:
+        Failed: it did not come up, or left a tick unanswered.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    args = [
+        str(built.clock), "--ticks", str(on.ticks), "--warm", str(on.warm), "--levels",
+        str(on.levels), "--gap-us", str(on.gap_us), *(["--tls", str(on.tls)] if on.tls else []),
+    ]  # fmt: skip
+    with _process([sys.executable, "-m", "bench.wire.venue", *args], VENUE_CPU) as venue:
+        ports = _line(venue, one)
+        env = dict(os.environ)
+        if one.kind == "ours":
+            scheme = "wss" if on.tls else "ws"
+            file = folder / "bot.toml"
+            file.write_text(
+                FILE.format(
+                    folder=folder, levels=on.levels, busy=str(one.wait == "spin").lower(),
+                    quickack=str(on.quickack).lower(), rest=sim["rest"],
+                    ws=f"{scheme}://127.0.0.1:{ports[0]}/v2",
+                    ws_auth=f"{scheme}://127.0.0.1:{ports[1]}/v2",
+                )
+            )  # fmt: skip
+            env |= {"OPENMM_KRAKEN_KEY": sim["api_key"], "OPENMM_KRAKEN_SECRET": sim["api_secret"]}
+            if on.tls:
+                env["SSL_CERT_FILE"] = str(on.tls)
+            command = [sys.executable, "-m", "bench.wire.ours", str(file)]
+        else:
+            command = _command(one, built, ports, on)
+        with _process(command, CLIENT_CPU, env) as client:
+            _line(venue, one)
+            for process in (client, venue):
+                _undisturbed(process.pid)
+            assert venue.stdin is not None
+            venue.stdin.write("go\n")
+            venue.stdin.flush()
+            found = _line(venue, one)
+            told = {}
+            if one.kind == "ours":
+                told = json.loads(client.communicate(timeout=TIMEOUT_S)[0] or "{}")
+    first = tuple(sorted(found["first_ns"]))
+    last = sorted(found["last_ns"])[len(found["last_ns"]) // 2]
+    return Spans(first, last, sum(found["orders"]) / len(found["orders"]), told)
+
+
+def _line(process: subprocess.Popen[str], one: Candidate) -> Any:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        assert process.stderr is not None
+        raise Failed(f"{one.name} {one.wait}: {process.stderr.read()[-500:]}")
+    return json.loads(line)
+
+
+@contextmanager
+def _process(
+    command: Sequence[str], cpu: int, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a process on its core for a block."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    if not ON_ONE_CORE:
+        with suppress(OSError):
+            os.sched_setaffinity(process.pid, {cpu})
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _undisturbed(pid: int) -> None:
+    """Let nothing take the core from a process while it is measured, where that is permitted."""
+    if ON_ONE_CORE:
+        return
+    with suppress(OSError):
+        os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(1))

@@ -1,0 +1,45 @@
+"""The wire bench runs: C by hand and the whole engine answer every tick of the bench's venue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.bench_start import simulated_venue
+from bench.bench_wire import OURS, OURS_SPIN, RAW, RAW_SPIN, over, rounds
+from bench.wire.rounds import Setting, build
+from bench.wire.venue import framed, make_ticks
+from openmm.testing.canonical import frames_of, make_bot
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def test_every_tick_moves_every_order_of_the_canonical_bot() -> None:
+    ticks = make_ticks(3_000)
+    bot, frames = make_bot(requote_uticks=0), frames_of(ticks)
+    bot.pipeline.run(bot.feed, frames, 0, 2_000, accept=True)
+    before = bot.pipeline.write_count, bot.pipeline.amended_count
+    bot.pipeline.run(bot.feed, frames, 2_000, 3_000, accept=True)
+    assert bot.pipeline.write_count - before[0] == 1_000
+    assert bot.pipeline.amended_count - before[1] >= 19_900
+
+
+def test_frames_of_the_venue_have_the_length_their_header_tells() -> None:
+    for size in (0, 125, 126, 65_535, 65_536):
+        frame = framed(bytes(size))
+        assert len(frame) == size + (2 if size < 126 else 4 if size < 65_536 else 10)
+
+
+def test_c_by_hand_and_the_engine_answer_every_tick(tmp_path: Path) -> None:
+    chosen = (RAW_SPIN, OURS_SPIN, RAW, OURS)
+    on = Setting(ticks=60, warm=20)
+    with simulated_venue() as sim:
+        found = rounds(1, chosen, on, build(tmp_path), sim, tmp_path / "runs")
+    for one in chosen:
+        assert len(found[0][one].first) == 60
+        assert min(found[0][one].first) > 0
+        assert found[0][one].orders > 15
+    stages = found[0][OURS_SPIN].told["stages"]
+    assert {"read", "decode", "book", "check", "journal", "encode", "write"} <= set(stages)
+    assert len(over(found, OURS_SPIN, RAW_SPIN)) == 1
