@@ -314,13 +314,12 @@ class Venue:
         """Reply to all orders of a tick, ping, and wait for the pong; returns how many orders."""
         line, count = self.private, 0
         assert line is not None
-        mark = struct.pack("<d", time.monotonic())
-        pinged = False
+        mark, pinged = b"", False
         while True:
-            replies = []
+            replies, ponged = [], False
             for opcode, payload in line.frames():
                 if opcode == PONG and payload == mark:
-                    return count
+                    ponged = True
                 if opcode == CLOSE:
                     raise ConnectionError("the client closed its order connection")
                 if opcode == PING:
@@ -328,10 +327,12 @@ class Venue:
                 if opcode == TEXT:
                     count += 1
                     replies.append(self._order_reply(orjson.loads(payload)))
+            if ponged and not replies:
+                return count
             if replies or not pinged:
-                data = b"".join(framed(reply) for reply in replies)
-                line.send_raw(data + (b"" if pinged else framed(mark, PING)))
-                pinged = True
+                # A pong to the newest ping alone proves that the last reply was read.
+                mark, pinged = struct.pack("<d", time.monotonic()), True
+                line.send_raw(b"".join(framed(one) for one in replies) + framed(mark, PING))
             line.feed(line._received())
 
 
