@@ -107,9 +107,10 @@ def depth_ratio(rounds: int = 21, rows: int = 50_000) -> float:
 
 
 def book_ratios() -> dict[str, float]:
-    """Time our book against its peers: {"book/ladder/<peer>/<stream>": peer's time over ours}.
+    """Time our book against its peers: {"book/<way>/<peer>/<stream>": peer's time over ours}.
 
-    Also `<book>_ns` figures, reported only, and `book/ladder/depth`, see `depth_ratio`.
+    For the two ways of calling them see `bench.peer_books`. Also `<book>_ns` figures, reported
+    only, and `book/ladder/depth`, see `depth_ratio`.
 
     Raises:
         subprocess.CalledProcessError: the peers do not install or run; what they printed is shown.
@@ -121,7 +122,7 @@ def book_ratios() -> dict[str, float]:
     )  # fmt: skip
     figures: dict[str, dict[str, float]] = json.loads(done.stdout)
     ratios = {
-        f"book/ladder/{name}/{stream}": value
+        f"book/{name}/{stream}": value
         for stream, measured in figures.items()
         for name, value in measured.items()
     }

@@ -51,6 +51,8 @@ PARTS = {
     "instructions/plan": "7Planner_plan_c",
     "instructions/signals_and_reference": "8Pipeline_refresh_c",
 }
+# Answers every request of a decision in place of a venue.
+VENUE = "8Pipeline_accept_all_c"
 
 
 class Market:
@@ -230,12 +232,19 @@ def count(short: int = 500, long: int = 2_500) -> dict[str, float]:
         return found[f"{name}/long"] - found[f"{name}/short"]
 
     requote, skip = part("requote"), part("skip")
-    orders = next(int(line.removeprefix("orders ")) for line in told if line.startswith("orders "))
+    counts = dict(line.split() for line in told if line.startswith(("orders ", "level_")))
+    orders = int(counts["orders"])
+    # What the bench's own venue does to the table is no part of sending an order.
+    sending = requote.instructions - requote.total(VENUE) - skip.instructions + skip.total(VENUE)
     values = {
+        f"instructions/{depth}": part(depth).instructions / int(counts[depth])
+        for depth in ("level_25", "level_1000")
+    }
+    values |= {
         "instructions/decode_narrow": part("decode_narrow").instructions / frames,
         "instructions/decode_wide": part("decode_wide").instructions / frames,
         "instructions/frame_not_requoting": skip.instructions / frames,
-        "instructions/order_sent": (requote.instructions - skip.instructions) / orders,
+        "instructions/order_sent": sending / orders,
     }
     values |= {name: requote.each(function) for name, function in PARTS.items()}
     works = [part(name) for name in ("decode_narrow", "decode_wide", "skip", "requote")]

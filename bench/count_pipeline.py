@@ -1,4 +1,4 @@
-"""What `bench_pipeline` counts under callgrind: decoding, and the canonical bot.
+"""What `bench_pipeline` counts under callgrind: the book, decoding, and the canonical bot.
 
 `python bench/count_pipeline.py FILE SHORT LONG`: FILE holds pickled workloads by mix. Every kind of
 work is done twice, with SHORT frames and with LONG ones; what a frame costs is the difference.
@@ -9,17 +9,41 @@ from __future__ import annotations
 
 import pickle
 import sys
+from array import array
 from pathlib import Path
 
+from bench.book_streams import synthetic, table
+from openmm._fast.book import Book
 from openmm.testing.callgrind import section
 from openmm.testing.canonical import CanonicalBot, frames_of, make_bot
 
 WARM = 2_000
 NEVER_UTICKS = 1 << 50
+DEPTHS = (25, 1000)
+LEVELS = {"short": 2_000, "long": 10_000}
+
+
+def book_levels() -> None:
+    """Apply level updates, both best prices read after each message, on a shallow and a deep book.
+
+    Prints how many levels the long part had beyond the short one.
+    """
+    for depth in DEPTHS:
+        rows = {}
+        for part, levels in LEVELS.items():
+            stream = synthetic(depth, levels)
+            changes, ends = table(stream.rows), array("q", stream.ends)
+            book = Book()
+            book.apply_many(table(stream.snapshot))
+            with section(f"level_{depth}/{part}"):
+                book.replay(changes, ends)
+            rows[part] = len(stream.rows)
+        print(f"level_{depth}", rows["long"] - rows["short"])
 
 
 def main(file: str, short: int, long: int) -> None:
     """Run every kind of work, marked."""
+    book_levels()
     workloads = pickle.loads(Path(file).read_bytes())
     ends = (WARM, WARM + short, WARM + short + long)
     for mix in ("narrow", "wide"):

@@ -4,6 +4,10 @@ Runs under the interpreter of `bench.peers`, our kernels imported from the check
 `python -m bench.peer_books [--rounds N] [--rows N]` prints one JSON object. Every round times every
 book once, in turn; a figure is the median over the rounds, a ratio the median of its rounds. Time
 is the thread's own, so that a busy neighbour weighs less.
+
+Books are called in two ways. `ladder`: as few calls as the book offers, ours and nautilus_trader's
+one for the whole stream (nautilus' reads no best price then, which favours it). `called`: once a
+message from Python, best prices read after each, ours too.
 """
 
 from __future__ import annotations
@@ -27,30 +31,64 @@ from sortedcontainers import SortedDict  # type: ignore[import-untyped]
 from bench.book_streams import Row, Stream, binance_spot, shared_data, synthetic, table
 from openmm._fast.book import Book
 
-# A timer starts from the snapshot and returns (nanoseconds, sum of best bids, sum of best asks).
-Timer = Callable[[], tuple[int, int, int]]
+# A timer starts from the snapshot and returns nanoseconds, the best bid and ask at the end, and the
+# sums of those read after each message where it reads them.
+Read = tuple[int, int] | None
+Timer = Callable[[], tuple[int, tuple[int, int], Read]]
 
 
 def ours(stream: Stream) -> Timer:
-    """Time our ladder: one compiled call."""
+    """Time our ladder: one compiled call, which reads both best prices after each message."""
     snapshot, rows, ends = table(stream.snapshot), table(stream.rows), array("q", stream.ends)
     book = Book()
 
-    def run() -> tuple[int, int, int]:
+    def run() -> tuple[int, tuple[int, int], Read]:
         book.catch_up()
         book.apply_many(snapshot)
         start = time.thread_time_ns()
-        bids, asks = book.replay(rows, ends)
-        return time.thread_time_ns() - start, bids, asks
+        sums = book.replay(rows, ends)
+        took = time.thread_time_ns() - start
+        return took, best(book), sums
 
     return run
+
+
+def ours_called(stream: Stream) -> Timer:
+    """Time our ladder called once a message, both best prices read from Python."""
+    snapshot = table(stream.snapshot)
+    messages = [table(message) for message in stream.messages()]
+    book = Book()
+
+    def run() -> tuple[int, tuple[int, int], Read]:
+        book.catch_up()
+        book.apply_many(snapshot)
+        reads = []
+        start = time.thread_time_ns()
+        for message in messages:
+            book.apply_many(message)
+            reads.append((book.best_bid_ticks, book.best_ask_ticks))
+        took = time.thread_time_ns() - start
+        return (
+            took,
+            best(book),
+            (sum(bid or 0 for bid, _ in reads), sum(ask or 0 for _, ask in reads)),
+        )
+
+    return run
+
+
+def best(book: Book) -> tuple[int, int]:
+    """Read the best prices of our book, which has both sides."""
+    assert book.best_bid_ticks is not None
+    assert book.best_ask_ticks is not None
+    return book.best_bid_ticks, book.best_ask_ticks
 
 
 def sorted_dict(stream: Stream) -> Timer:
     """Time a SortedDict of ints a side."""
     messages = stream.messages()
 
-    def run() -> tuple[int, int, int]:
+    def run() -> tuple[int, tuple[int, int], Read]:
         sides = bids, asks = SortedDict(), SortedDict()
         for side, price, qty in stream.snapshot:
             sides[side][price] = qty
@@ -64,7 +102,8 @@ def sorted_dict(stream: Stream) -> Timer:
                     sides[side].pop(price, None)
             bid_sum += bids.peekitem(-1)[0]
             ask_sum += asks.peekitem(0)[0]
-        return time.thread_time_ns() - start, bid_sum, ask_sum
+        took = time.thread_time_ns() - start
+        return took, (bids.peekitem(-1)[0], asks.peekitem(0)[0]), (bid_sum, ask_sum)
 
     return run
 
@@ -73,7 +112,7 @@ def c_order_book(stream: Stream) -> Timer:
     """Time order_book, a C extension, with ints as keys. It sorts when the best is read."""
     messages = stream.messages()
 
-    def run() -> tuple[int, int, int]:
+    def run() -> tuple[int, tuple[int, int], Read]:
         book = COrderBook()
         sides = bids, asks = book.bids, book.asks
         for side, price, qty in stream.snapshot:
@@ -89,84 +128,118 @@ def c_order_book(stream: Stream) -> Timer:
                     del levels[price]
             bid_sum += bids.index(0)[0]
             ask_sum += asks.index(0)[0]
-        return time.thread_time_ns() - start, bid_sum, ask_sum
+        took = time.thread_time_ns() - start
+        return took, (bids.index(0)[0], asks.index(0)[0]), (bid_sum, ask_sum)
 
     return run
 
 
+INSTRUMENT = InstrumentId.from_str("BTCUSDT.BINANCE")
+
+
+def deltas(rows: list[Row]) -> OrderBookDeltas:
+    """Build nautilus_trader's message of some level changes."""
+    return OrderBookDeltas(
+        INSTRUMENT,
+        [
+            OrderBookDelta(
+                INSTRUMENT,
+                BookAction.UPDATE if qty else BookAction.DELETE,
+                BookOrder(
+                    OrderSide.SELL if side else OrderSide.BUY,
+                    Price(price / 100, 2),
+                    Quantity(qty / 10**8, 8),
+                    price,
+                ),
+                0, 0, 0, 0,
+            )
+            for side, price, qty in rows
+        ],
+    )  # fmt: skip
+
+
+def nautilus_best(book: NautilusBook) -> tuple[int, int]:
+    """Read the best prices of nautilus_trader's book, in ticks."""
+    return round(float(book.best_bid_price()) * 100), round(float(book.best_ask_price()) * 100)
+
+
 def nautilus(stream: Stream) -> Timer:
-    """Time nautilus_trader's book, its deltas built beforehand."""
-    instrument = InstrumentId.from_str("BTCUSDT.BINANCE")
+    """Time nautilus_trader's book in one call: all changes one message, built beforehand."""
+    snapshot, rows = deltas(stream.snapshot), deltas(stream.rows)
 
-    def deltas(rows: list[Row]) -> OrderBookDeltas:
-        return OrderBookDeltas(
-            instrument,
-            [
-                OrderBookDelta(
-                    instrument,
-                    BookAction.UPDATE if qty else BookAction.DELETE,
-                    BookOrder(
-                        OrderSide.SELL if side else OrderSide.BUY,
-                        Price(price / 100, 2),
-                        Quantity(qty / 10**8, 8),
-                        price,
-                    ),
-                    0, 0, 0, 0,
-                )
-                for side, price, qty in rows
-            ],
-        )  # fmt: skip
+    def run() -> tuple[int, tuple[int, int], Read]:
+        book = NautilusBook(INSTRUMENT, BookType.L2_MBP)
+        book.apply_deltas(snapshot)
+        start = time.thread_time_ns()
+        book.apply_deltas(rows)
+        took = time.thread_time_ns() - start
+        return took, nautilus_best(book), None
 
+    return run
+
+
+def nautilus_called(stream: Stream) -> Timer:
+    """Time nautilus_trader's book called once a message, its deltas built beforehand."""
     snapshot = deltas(stream.snapshot)
     messages = [deltas(message) for message in stream.messages()]
 
-    def run() -> tuple[int, int, int]:
-        book = NautilusBook(instrument, BookType.L2_MBP)
+    def run() -> tuple[int, tuple[int, int], Read]:
+        book = NautilusBook(INSTRUMENT, BookType.L2_MBP)
         book.apply_deltas(snapshot)
-        start = time.thread_time_ns()
         reads = []
+        start = time.thread_time_ns()
         for message in messages:
             book.apply_deltas(message)
             reads.append((book.best_bid_price(), book.best_ask_price()))
         took = time.thread_time_ns() - start
-        return (
-            took,
+        sums = (
             sum(round(float(bid) * 100) for bid, _ in reads),
             sum(round(float(ask) * 100) for _, ask in reads),
         )
+        return took, nautilus_best(book), sums
 
     return run
 
 
-PEERS: dict[str, Callable[[Stream], Timer]] = {
-    "sorteddict": sorted_dict,
-    "nautilus": nautilus,
-    "order_book": c_order_book,
+# By how the books are called: ours, and its peers.
+WAYS: dict[str, tuple[Callable[[Stream], Timer], dict[str, Callable[[Stream], Timer]]]] = {
+    "ladder": (ours, {"sorteddict": sorted_dict, "nautilus": nautilus, "order_book": c_order_book}),
+    "called": (ours_called, {"sorteddict": sorted_dict, "nautilus": nautilus_called}),
 }
 
 
 def measure(stream: Stream, rounds: int) -> dict[str, float]:
     """Time all books on a stream in turn.
 
-    Returns: {peer: median of its time over ours, "<name>_ns": median time of a level}.
+    Returns: {"<way>/<peer>": median of its time over ours, "<way>/<name>_ns": median of a level}.
 
     Raises:
         AssertionError: two books read different best prices.
     """
-    timers = {"ours": ours(stream)} | {name: make(stream) for name, make in PEERS.items()}
-    times: dict[str, list[int]] = {name: [] for name in timers}
-    for _ in range(rounds):
-        found = {}
-        for name, timer in timers.items():
-            took, *found[name] = timer()
-            times[name].append(took)
-        assert all(sums == found["ours"] for sums in found.values()), (stream.name, found)
-    figures = {
-        f"{name}_ns": statistics.median(each) / len(stream.rows) for name, each in times.items()
+    timers = {
+        (way, name): make(stream)
+        for way, (own, peers) in WAYS.items()
+        for name, make in ({"ours": own} | peers).items()
     }
-    for name in PEERS:
-        pairs = zip(times[name], times["ours"], strict=True)
-        figures[name] = statistics.median(peer / own for peer, own in pairs)
+    times: dict[tuple[str, str], list[int]] = {key: [] for key in timers}
+    for _ in range(rounds):
+        last: set[tuple[int, int]] = set()
+        sums: set[tuple[int, int]] = set()
+        for key, timer in timers.items():
+            took, at_end, read = timer()
+            times[key].append(took)
+            last.add(at_end)
+            if read is not None:
+                sums.add(read)
+        assert len(last) == len(sums) == 1, (stream.name, last, sums)
+    figures = {
+        f"{way}/{name}_ns": statistics.median(each) / len(stream.rows)
+        for (way, name), each in times.items()
+    }
+    for way, (_, peers) in WAYS.items():
+        for name in peers:
+            pairs = zip(times[way, name], times[way, "ours"], strict=True)
+            figures[f"{way}/{name}"] = statistics.median(peer / own for peer, own in pairs)
     return figures
 
 

@@ -8,7 +8,7 @@ seen, which is kept exactly.
 import struct
 
 from cython cimport final
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from openmm._fast.units cimport MISSING, PPM, floor_div, floor_div_wide, i128, saturate
@@ -28,6 +28,7 @@ cdef enum:
     RATIO_BITS = 32
     HEADER_BYTES = 24
     CALIBRATE_NS = 1_000_000
+    LOOKS = 16
 
 
 # Nanoseconds per count, as ratio / 2**RATIO_BITS. One counter a machine, so one ratio a process.
@@ -54,15 +55,41 @@ cdef int64_t take_read_c(int64_t stamp) noexcept nogil:
     return stamp - began if began != 0 else 0
 
 
+cdef bint closer_c(int64_t before, int64_t after, int64_t* closest, int64_t* count) noexcept nogil:
+    """Take two counts around a look at the clock if none stood closer; returns whether they did."""
+    if after - before >= closest[0]:
+        return False
+    closest[0] = after - before
+    count[0] = before + (closest[0] >> 1)
+    return True
+
+
+cdef int64_t look_c(int64_t* count) noexcept nogil:
+    """Read clock and counter together: of several looks the one that took least, so none we were
+    interrupted in. Returns the clock, in ns."""
+    cdef int64_t before, ns
+    cdef int64_t told = 0
+    cdef int64_t closest = INT64_MAX
+    cdef int _look
+    for _look in range(LOOKS):
+        before = stamp_c()
+        ns = monotonic_ns()
+        if closer_c(before, stamp_c(), &closest, count):
+            told = ns
+    return told
+
+
 cdef int64_t measure_c(int64_t span_ns) noexcept nogil:
     """Compare counter and monotonic clock over a span; returns the ratio."""
-    cdef int64_t from_ns = monotonic_ns()
-    cdef int64_t from_count = stamp_c()
-    cdef int64_t to_ns = from_ns
-    cdef int64_t to_count = from_count
-    while to_ns - from_ns < span_ns or to_count <= from_count:
-        to_ns = monotonic_ns()
-        to_count = stamp_c()
+    cdef int64_t from_count = 0
+    cdef int64_t to_count = 0
+    cdef int64_t from_ns = look_c(&from_count)
+    cdef int64_t to_ns
+    while monotonic_ns() - from_ns < span_ns:
+        pass
+    to_ns = look_c(&to_count)
+    if to_count <= from_count:
+        to_count = from_count + 1  # a counter that stands still: no machine we know of
     return saturate(
         floor_div_wide(<i128>(to_ns - from_ns) << RATIO_BITS, <i128>(to_count - from_count))
     )
@@ -79,6 +106,21 @@ def calibrate(int64_t span_ns=CALIBRATE_NS):
         raise ValueError(f"span_ns must be in [1000, {CALIBRATE_NS_MAX}]: {span_ns}")
     ratio = measure_c(span_ns)
     return saturate(floor_div_wide(<i128>1_000_000_000 << RATIO_BITS, <i128>ratio))
+
+
+def closest_look(looks):
+    """Return (count, ns) of the look at the clock that took least, as calibration chooses it.
+
+    Args:
+        looks: (count before, ns, count after) of each.
+    """
+    cdef int64_t closest = INT64_MAX
+    cdef int64_t count = 0
+    told = None
+    for before, ns, after in looks:
+        if closer_c(before, after, &closest, &count):
+            told = (count, ns)
+    return told
 
 
 def stamp():

@@ -86,6 +86,10 @@ class Section:
             if name.startswith(("python", "libpython"))
         )
 
+    def total(self, function: str) -> int:
+        """Return the instructions of all calls of the functions whose name ends with `function`."""
+        return sum(count for name, count in self.inclusive.items() if name.endswith(function))
+
     def each(self, function: str) -> float:
         """Return the instructions of one call of the functions whose name ends with `function`.
 
@@ -96,7 +100,7 @@ class Section:
         calls = sum(self.calls[name] for name in names)
         if calls <= 0:
             raise OpenMMError(f"no call of {function} was counted")
-        return sum(self.inclusive[name] for name in names) / calls
+        return self.total(function) / calls
 
 
 def _less(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:

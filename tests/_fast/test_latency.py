@@ -115,6 +115,18 @@ def test_each_stage_has_its_own_histogram() -> None:
         stages.record(Stage.STAGE_COUNT, 1)
 
 
+def test_calibration_takes_no_look_at_the_clock_that_was_interrupted() -> None:
+    # (counter before, clock, counter after): the process lost the core in the first and the third.
+    looks = [(1_000, 10, 900_000), (900_100, 500, 900_150), (900_200, 600, 9_900_000)]
+    assert latency.closest_look(looks) == (900_125, 500)
+    assert latency.closest_look([]) is None
+
+
+def test_calibrations_agree_on_a_busy_machine() -> None:
+    rates = sorted(latency.calibrate() for _ in range(100))
+    assert rates[-1] - rates[0] < rates[50] // 100
+
+
 def test_stamps_agree_with_the_monotonic_clock() -> None:
     assert latency.calibrate(5_000_000) > 1_000_000
     best = 1.0

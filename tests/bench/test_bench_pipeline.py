@@ -52,3 +52,6 @@ def test_engine_starts_quotes_and_stops_within_the_memory_it_may_use() -> None:
     found = bench_start.start(rounds=1, seconds=0.2)
     assert math.isfinite(found["start/cpu_over_bare_imports"])
     assert 10 < found["start/resident_mb"] < 150
+    # The file's own libraries, not the few of a process that failed early; the writer had begun.
+    assert 100 < found["start/foreign_modules"] < 1_000
+    assert found["start/writer_cpu_s"] > 0

@@ -75,6 +75,7 @@ def test_difference_leaves_the_work_alone() -> None:
     assert rest.interpreter == 5
     assert rest.allocations == 1
     assert rest.each("malloc") == 15
+    assert rest.total("malloc") == rest.calls["malloc"] * 15
     with pytest.raises(OpenMMError, match="no call of"):
         rest.each("nothing_c")
 
