@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,13 +101,12 @@ def test_over_sockets_it_quotes_fills_and_survives_lost_connections(
             venue={"name": "gateio", "quote": "BTC/USDT", "depth": depth},
         )  # fmt: skip
         async with desk:
-            counters = desk.engine.step.counters
             await desk.until_quoting()
             for side in (Side.BUY, Side.SELL):
-                before = counters.fills
+                before = desk.engine.step.counters.fills
                 await desk.until_quoting()
                 desk.hit(side)
-                await desk.until(lambda before=before: counters.fills > before, "a fill")
+                await desk.until(partial(filled_since, desk, before), "a fill")
             desk.drop(private=False)
             desk.drop(private=True)
             await desk.until(lambda: not desk.engine.tables.pipeline.stream_live, "the loss seen")
@@ -115,5 +116,10 @@ def test_over_sockets_it_quotes_fills_and_survives_lost_connections(
     desk = asyncio.run(scenario())
     assert desk.open_at_end == []
     assert desk.engine.exit_code == 0
-    closing = {asset: Decimal(one["closing"]) for asset, one in desk.statement["assets"].items()}
+    assets: Any = desk.statement["assets"]
+    closing = {asset: Decimal(one["closing"]) for asset, one in assets.items()}
     assert desk.engine.step.expected() == closing
+
+
+def filled_since(desk: Desk, count: int) -> bool:
+    return desk.engine.step.counters.fills > count

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from openmm.clock import ManualClock
@@ -37,3 +39,17 @@ def test_bad_key_is_refused_without_showing_it() -> None:
 def test_unknown_venue_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="kraken"):
         registry.get("nowhere")
+
+
+def test_options_of_a_venue_are_its_own() -> None:
+    gateio = Venue(name="gateio", quote="BTC/USDT", options={"account": "unified"})
+    assert gateio.depth == 50
+    assert registry.connector(gateio, None).name == "gateio"
+    assert registry.venue(gateio, None).capabilities == registry.get("gateio").capabilities
+    bad: list[tuple[Literal["kraken", "gateio"], dict[str, str | int | bool]]] = [
+        ("kraken", {"account": "unified"}), ("gateio", {"colour": "red"}),
+        ("gateio", {"account": "mine"}), ("gateio", {"deadline_ms": "5000"}),
+    ]  # fmt: skip
+    for name, options in bad:
+        with pytest.raises(ConfigError):
+            registry.connector(Venue(name=name, quote="BTC/USD", options=options), None)
