@@ -226,7 +226,7 @@ class Engine:
         await traffic.open()
         await traffic.wait_ready()
         # All that can fail comes before the first order.
-        self._door = CommandServer(files.run_dir.socket, self._on_command)
+        self._door = CommandServer(files.run_dir.socket, self.on_command)
         await self._door.start()
         files.note(pid=os.getpid(), state="running", config=config.model_dump(mode="json"))
         # The heap of a started engine is for life: collections need not walk it again. Where the
@@ -486,7 +486,7 @@ class Engine:
 
     # ------------------------------------------------------------------ commands
 
-    async def _on_command(self, asked: Asked) -> dict[str, Any]:
+    async def on_command(self, asked: Asked) -> dict[str, Any]:
         """Carry out one command of the door; all but `status` are journalled before they act."""
         now_ns = self._clock.now_ns()
         caller, command = str(asked.caller), asked.command

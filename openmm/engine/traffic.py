@@ -311,7 +311,12 @@ class Traffic:
     def _on_private(self, payload: bytes, recv_ns: int) -> None:
         ctx = self._ctx
         self._heard_ns = recv_ns
-        ctx.handle(ctx.step.on_events(ctx.trading.read_private(payload, recv_ns), recv_ns))
+        events = ctx.trading.read_private(payload, recv_ns)
+        ctx.handle(ctx.step.on_events(events, recv_ns))
+        if any(isinstance(one, RequestRefused) and one.code == "token" for one in events):
+            # Neither an order nor a cancel gets through with it: connect anew, with a new one.
+            log.warning("the venue takes the token no more: a new private connection")
+            self.drop_private()
         if ctx.trading.private_ready():
             self._private_seen.set()
 

@@ -23,6 +23,7 @@ from openmm._fast.ports import MemoryTransport
 from openmm._fast.tape import TapeReader
 from openmm.config import BotConfig
 from openmm.engine import host
+from openmm.engine.commands import Caller, Command, Request
 from openmm.engine.loop import Engine
 from openmm.engine.rundir import RunDir
 from openmm.engine.step import Step
@@ -320,6 +321,11 @@ class VirtualBot:
     def run(self, seconds: float) -> None:
         """Let so much virtual time pass."""
         self.loop.run_until_complete(self._sampled(seconds))
+
+    def command(self, command: Command) -> dict[str, Any]:
+        """Carry out an operator's command, as the command socket does."""
+        asked = Request(0, command, Caller("test", "operator"))
+        return self.loop.run_until_complete(self.engine.on_command(asked))
 
     def stop(self) -> int:
         """Stop the engine and return its exit code: 0 when all is proven, 3 after a halt."""

@@ -16,7 +16,7 @@ from math import floor
 from typing import Any
 
 from openmm._fast.book import BookState
-from openmm._fast.orders import OrderEvent
+from openmm._fast.orders import OrderEvent, OrderState
 from openmm._fast.planner import ActionKind, ActionWhy
 from openmm._fast.tape import Record
 from openmm.engine.context import SOURCE_PRIVATE
@@ -43,6 +43,9 @@ GONE = (
 )
 
 
+RESTING = (OrderState.OPEN, OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL)
+
+
 def whole(value: Decimal, step: Decimal, rounding: str) -> int:
     """Count steps in a value."""
     return int((value / step).to_integral_value(rounding))
@@ -58,6 +61,8 @@ class Order:
     filled: int = 0
     pending: tuple[int, int] | None = None
     live: bool = True
+    # Prices it stood at, and when we learned that it no longer did.
+    past: tuple[tuple[int, int], ...] = ()
 
     @property
     def prices(self) -> list[int]:
@@ -78,6 +83,17 @@ class Order:
     def notional(self) -> int:
         """Its worth at worst."""
         return self.rest * max(self.prices)
+
+    def stood_at(self, ts_ns: int) -> list[int]:
+        """Every price at which it may have stood at a moment, if its report comes late."""
+        return [*self.prices, *(price for price, until_ns in self.past if ts_ns <= until_ns)]
+
+    def change(self, price: int, qty: int, now_ns: int) -> None:
+        """Take the answer to an amend."""
+        if price != self.price:
+            self.past = (*self.past, (self.price, now_ns))
+        self.price, self.qty, self.pending = price, qty, None
+        self.settle()
 
     def settle(self) -> None:
         """End it when nothing is left."""
@@ -271,7 +287,7 @@ class Checker:
             case Record.REC_WRITE_RESULT:
                 self._on_written(int.from_bytes(record.payload, "little", signed=True))
             case Record.REC_TRANSITION:
-                self._on_transition(value)
+                self._on_transition(value, record.ts_ns)
             case Record.REC_FILL:
                 self._on_fill(value, record.ts_ns)
             case Record.REC_END:
@@ -398,6 +414,13 @@ class Checker:
             return
         price, rest = action.price_ticks, action.qty_lots - order.filled
         levels = dict(self._ladder.bids if action.side == BUY else self._ladder.asks)
+        if action.kind == ActionKind.ACTION_PLACE:
+            # One order a level, and an order without answer still holds its own.
+            alive = len(self._live(action.side))
+            self._expect(
+                alive <= len(levels),
+                f"{action} is sent though {alive - 1} orders may be alive for {len(levels)} levels",
+            )
         if action.why == ActionWhy.WHY_RESIZED:
             # Stays where it stands, which is near enough to the level it serves.
             serves = [p for p, lots in levels.items() if lots == rest]
@@ -459,7 +482,7 @@ class Checker:
 
     # ------------------------------------------------------------------ what came of it
 
-    def _on_transition(self, value: TransitionRecord) -> None:
+    def _on_transition(self, value: TransitionRecord, ts_ns: int) -> None:
         order = self.orders.get(value.seq)
         if order is None:
             self._say(f"transition of an order nobody placed: {value}")
@@ -473,10 +496,12 @@ class Checker:
                 self._say(f"transition without its fill: {value}")
         elif event in GONE:
             order.live = False
+        elif event is OrderEvent.EV_PROVEN_OPEN:
+            # What the venue shows settles an amend that went unanswered, either way.
+            if value.price_ticks and value.to_state in RESTING:
+                order.change(value.price_ticks, value.qty_lots or order.qty, ts_ns)
         elif event is OrderEvent.EV_AMENDED and order.pending is not None:
-            order.price, order.qty = order.pending
-            order.pending = None
-            order.settle()
+            order.change(*order.pending, ts_ns)
         elif event is OrderEvent.EV_AMEND_REJECTED:
             order.pending = None
             order.settle()
@@ -498,7 +523,8 @@ class Checker:
             self._say(f"fill of an order nobody placed: {fill}")
             return
         self._expect(order.side == fill.side, f"fill on the other side: {fill}")
-        worst = max(order.prices) if sign > 0 else min(order.prices)
+        prices = order.stood_at(fill.ts_ns)
+        worst = max(prices) if sign > 0 else min(prices)
         self._expect(sign * fill.price_ticks <= sign * worst, f"fill worse than {worst}: {fill}")
         order.filled += fill.qty_lots
         self._expect(order.filled <= order.total, f"filled beyond its quantity: {fill}")

@@ -22,7 +22,7 @@ from openmm.sim.faults import parse_rule
 from openmm.sim.options import SimOptions
 from openmm.sim.server import SimServer
 
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 
 
 def options(**changed: Any) -> SimOptions:
@@ -128,7 +128,9 @@ class Desk:
         """Wait for something to become true."""
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while not check():  # noqa: ASYNC110 - any observable thing may be waited for
+                while not check():
+                    if self.server._task is not None and self.server._task.done():
+                        await self.server.wait()  # it has failed: say so
                     await asyncio.sleep(0.002)
         except TimeoutError:
             pipeline = self.engine.tables.pipeline

@@ -1,0 +1,138 @@
+"""A bot through a stretch of synthetic market in which everything goes wrong, judged afterwards.
+
+The market, the venue's faults and so the whole session follow from one seed. The judge is the
+checker of `tests.e2e.checker`, which reads the journal alone, and the venue's own statement.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from openmm._fast.checks import RiskState
+from openmm._fast.tape import Record
+from openmm.engine.commands import Resume
+from openmm.engine.step import Step
+from openmm.journal import FillRecord, JournalRecord
+from openmm.sim.core import VenueCore
+from openmm.sim.faults import chaos
+from openmm.testing.virtual import VirtualBot
+from tests.e2e import virtual
+from tests.e2e.checker import Checker
+
+# After the last fault: longer than the longest wait between two questions about an order.
+CALM_S = 70
+OPERATOR_S = 5
+
+
+@dataclass(frozen=True)
+class Session:
+    """What is left of a session, and what is wrong with it."""
+
+    seed: int
+    seconds: int
+    wrong: list[str]
+    struck: Counter[str]
+    counters: dict[str, int]
+    halts: Counter[str]
+    digest: str
+    checker: Checker
+
+    def report(self) -> str:
+        """Tell what is wrong and how to see it again."""
+        lines = "\n".join(self.wrong[:20])
+        return (
+            f"seed {self.seed}, {self.seconds} simulated seconds: {len(self.wrong)} complaints\n"
+            f"{lines}\nrerun: OPENMM_CHAOS_SEEDS={self.seed} OPENMM_CHAOS_S={self.seconds} "
+            "python -m pytest tests/e2e/test_chaos.py -k everything"
+        )
+
+
+def session(folder: Path, seed: int, seconds: int, **risk: Any) -> Session:
+    """Run a session: `seconds` with every fault, then calm, then the stop."""
+    checker, digest = Checker(), sha256()
+
+    def take(record: JournalRecord) -> None:
+        checker.take(record)
+        # Stamps are measured, not made: they tell of this machine.
+        if record.kind != Record.REC_STAMPS:
+            digest.update(repr(record).encode())
+
+    bot = virtual.bot(folder, seed, faults=chaos(seed), on_record=take, **risk)
+    halts: Counter[str] = Counter()
+    bot.start()
+    for _ in range(0, seconds, OPERATOR_S):
+        bot.run(OPERATOR_S)
+        _resume(bot, halts)
+    bot.venue.strikes.end(bot.now_ns)
+    bot.run(CALM_S)
+    _resume(bot, halts)
+    bot.stop()
+    wrong = judge(checker, bot.exit_code, bot.core, bot.account, bot.step)
+    counters = bot.step.counter_values()
+    return Session(
+        seed, seconds, wrong, bot.venue.strikes.struck, counters, halts, digest.hexdigest(), checker
+    )
+
+
+def _resume(bot: VirtualBot, halts: Counter[str]) -> None:
+    """Be the operator: look at a halt, and let the bot go on."""
+    if bot.tables.monitor.state is RiskState.HALTED:
+        halts[bot.tables.monitor.halt_reason] += 1
+        bot.command(Resume())
+
+
+def judge(
+    checker: Checker, exit_code: int | None, core: VenueCore, account: int, step: Step
+) -> list[str]:
+    """Say what is wrong with an ended session, by its journal and by the venue's own account."""
+    wrong = list(checker.found)
+    if exit_code != 0:
+        wrong.append(f"exit code {exit_code}")
+    wrong += [f"still open at the venue: {order}" for order in core.open_orders(account)]
+    if checker.end is None:
+        wrong.append("the journal has no end")
+    statement: dict[str, Any] = core.statement(account)
+    wrong += _fills(statement["fills"], checker.fills)
+    for asset, booked in step.expected().items():
+        held = Decimal(statement["assets"][asset]["closing"])
+        if booked != held:
+            wrong.append(f"{asset}: booked {booked}, the venue holds {held}")
+    client_ids = Counter(order.client_id for order in core.orders(account))
+    for client_id, count in client_ids.items():
+        if count > 1:
+            wrong.append(f"order {client_id} is at the venue {count} times")
+    if len(client_ids) > checker.placed:
+        wrong.append(f"{len(client_ids)} orders at the venue, {checker.placed} were placed")
+    for name in ("overfills", "illegal"):
+        if step.counter_values()[name]:
+            wrong.append(f"{name}: {step.counter_values()[name]}")
+    return wrong
+
+
+def _fills(theirs: Sequence[dict[str, Any]], ours: dict[str, FillRecord]) -> list[str]:
+    """Compare fills one by one, to the last unit."""
+    wrong = [
+        f"the venue knows no fill {one}" for one in ours.keys() - {f["exec_id"] for f in theirs}
+    ]
+    for told in theirs:
+        mine = ours.get(told["exec_id"])
+        if mine is None:
+            wrong.append(f"fill not booked: {told}")
+            continue
+        fee = sum((fee.amount for fee in mine.fees), Decimal(0))
+        same = (
+            (1 if told["side"] == "buy" else 2) == mine.side
+            and told["price_ticks"] == mine.price_ticks
+            and told["qty_lots"] == mine.qty_lots
+            and Decimal(told["cost"]) == mine.cost
+            and Decimal(told["fee"]) == fee
+        )
+        if not same:
+            wrong.append(f"fill booked as {mine}, the venue says {told}")
+    return wrong
