@@ -24,7 +24,9 @@ STOP_TIMEOUT_S = 20.0
 STOP_ASK_S = 5.0
 QUIET_NS = 1_000_000_000
 FATAL_AGAIN_S = 60.0
-FIND_OVERLAP_NS = 60_000_000_000
+# Fills are asked for from this long before the last message of a lost private stream, or before
+# the balances last agreed.
+OVERLAP_NS = 60_000_000_000
 
 T = TypeVar("T")
 
@@ -36,6 +38,7 @@ class Proof:
     def __init__(self, context: Context) -> None:
         self._ctx = context
         self._strays: set[str] = set()
+        self._agreed_ns = 0  # when the balances last were as booked
         # Balances at the last quiet comparison, and open orders of ours by the venue's last word.
         self.closing: dict[str, Decimal] = {}
         self.open_count: int | None = None
@@ -120,7 +123,7 @@ class Proof:
         if not client_ids:
             return []
         # The venue's clock may be behind ours, within what the checks let pass.
-        found = await self._rest.find_orders(client_ids, venue_ids, since_ns - FIND_OVERLAP_NS)
+        found = await self._rest.find_orders(client_ids, venue_ids, since_ns - OVERLAP_NS)
         ctx.append(
             Record.REC_REST, SOURCE_REST, ctx.clock.now_ns(),
             journal.json_record({"asked": client_ids, "found": [str(one) for one in found]}),
@@ -178,11 +181,27 @@ class Proof:
             return None
         ctx.append(Record.REC_REST, SOURCE_REST, now_ns, journal.json_record(balances))
         found = reconcile(expected, balances)
+        if found and await self._fills_missed(fills):
+            # They explain it, or the next comparison tells.
+            return None
+        if not found:
+            self._agreed_ns = now_ns
         self.closing = {asset: balances.get(asset, Decimal(0)) for asset in expected}
         for one in found:
             ctx.alert("warning", f"balance differs: {one}", one.asset, one.amount)
         ctx.handle(step.on_differences(found, ctx.config.settlement.halt_above_ppm, now_ns))
         return found
+
+    async def _fills_missed(self, fills: int) -> bool:
+        """Ask for fills since the balances last agreed; returns whether there are new ones.
+
+        A report may be on its way over a connection that is not known to be lost yet.
+        """
+        ctx = self._ctx
+        asked_ns = ctx.clock.now_ns()
+        found = await self._rest.fills_since(max(ctx.started_ns, self._agreed_ns - OVERLAP_NS))
+        ctx.handle(ctx.step.on_query([], found, asked_ns, ctx.clock.now_ns()))
+        return ctx.step.counters.fills != fills
 
     # ------------------------------------------------------------------ stop
 

@@ -12,7 +12,7 @@ from openmm._fast.feed import MarketListener, PrivateListener, SocketTransport
 from openmm._fast.tape import Record
 from openmm.engine.context import SOURCE_PRIVATE, Context
 from openmm.engine.links import Link
-from openmm.engine.proof import Proof
+from openmm.engine.proof import OVERLAP_NS, Proof
 from openmm.engine.step import Resubscribe
 from openmm.errors import TransportError, VenueError
 from openmm.events import Event, RequestAccepted, RequestRefused
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 30.0
-# Fills are asked for from this long before the last message of a lost private stream.
-OVERLAP_NS = 60_000_000_000
 # Between tries to fetch a book: the first wait, and the longest.
 BOOK_RETRY_S = 0.25
 BOOK_RETRY_S_MAX = 5.0

@@ -17,6 +17,7 @@ from openmm._fast.checks import RiskState
 from openmm._fast.orders import OrderEvent
 from openmm.engine.step import Step
 from openmm.events import OrderFilled, Source
+from openmm.execution.lifecycle import Lifecycle
 from openmm.sim.faults import KINDS, chaos
 from tests.e2e.chaos import judge, session
 from tests.e2e.checker import check
@@ -108,7 +109,7 @@ def test_dropped_fill_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     dropped: list[str] = []
 
     def forgetful(step: Step, event: OrderFilled, now_ns: int) -> None:
-        known = event.exec_id in step._exec_ids  # told a second time
+        known = event.exec_id in step.orders._exec_ids  # told a second time
         if step.counters.fills == 20 and not dropped and not known:
             dropped.append(event.exec_id)
         if event.exec_id not in dropped:
@@ -126,17 +127,17 @@ def test_dropped_fill_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_resend_while_the_predecessor_is_unknown_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    moved = Step._move
+    moved = Lifecycle._move
 
     def impatient(
-        step: Step, seq: int, event: OrderEvent, source: Source, now_ns: int,
+        orders: Lifecycle, seq: int, event: OrderEvent, source: Source, now_ns: int,
         price_ticks: int = 0, qty_lots: int = 0,
     ) -> None:  # fmt: skip
-        moved(step, seq, event, source, now_ns, price_ticks, qty_lots)
+        moved(orders, seq, event, source, now_ns, price_ticks, qty_lots)
         if event is OrderEvent.EV_TIMEOUT:
             # No answer is taken for no order: its level is free at once.
-            step.pipeline.table.event(seq, OrderEvent.EV_PROVEN_GONE, now_ns)
+            orders.pipeline.table.event(seq, OrderEvent.EV_PROVEN_GONE, now_ns)
 
-    monkeypatch.setattr(Step, "_move", impatient)
+    monkeypatch.setattr(Lifecycle, "_move", impatient)
     found = session(tmp_path, 1, PLANTED_S)
     assert any("orders may be alive for" in one for one in found.wrong), found.wrong[:5]

@@ -14,7 +14,7 @@ from typing import Final, final
 from openmm._fast.book import Book
 from openmm._fast.checks import RateBudget
 from openmm.errors import VenueRejected
-from openmm.events import Event, OrderFilled, OrderUpdated
+from openmm.events import Event, OrderFilled, OrderUpdated, Subscribed
 from openmm.instrument import Instrument
 from openmm.venues.connector import Capabilities, Fees
 from openmm.venues.kraken import spec
@@ -40,6 +40,12 @@ class KrakenRequests:
     def __init__(self, venue: KrakenVenue) -> None:
         self._venue = venue
         self.known: dict[str, Instrument] = {}
+
+    def learn(self, threshold: int) -> None:
+        """Learn the account's tier from its engine counter's threshold."""
+        for tier in spec.TIERS.values():
+            if tier.threshold == threshold:
+                self._venue.rest.budget.set_tier(tier)
 
     async def server_time_ns(self) -> int:
         """Return the venue's clock, good to half a second."""
@@ -293,6 +299,9 @@ class KrakenConnector:
         """Decode a private message."""
         events = self._reader.decode(payload)
         self._private.on_events(events)
+        for event in events:
+            if isinstance(event, Subscribed) and event.rate_threshold is not None:
+                self._requests.learn(event.rate_threshold)
         return events
 
     def redact(self, payload: bytes) -> bytes:

@@ -22,7 +22,15 @@ from openmm.errors import ProtocolError, TransportError, VenueRejected
 from openmm.venues.http import HttpRoundTrip, RoundTrip
 from openmm.venues.kraken.auth import Key
 from openmm.venues.kraken.private import as_list, as_object, loads
-from openmm.venues.kraken.spec import UNCERTAIN_CODES, VENUE, Code, Endpoints, classify
+from openmm.venues.kraken.spec import (
+    TIERS,
+    UNCERTAIN_CODES,
+    VENUE,
+    Code,
+    Endpoints,
+    Tier,
+    classify,
+)
 
 RETRIES: Final = 2
 BACKOFF_S: Final = 0.5
@@ -30,8 +38,64 @@ BACKOFF_S: Final = 0.5
 # What a repeat of the same call could do: nothing, or place and amend twice.
 ONCE_ONLY: Final = frozenset({"AddOrder", "AddOrderBatch", "AmendOrder", "EditOrder"})
 
+# What a call adds to the account's counter, where that is not 1.
+# Source: "Spot REST Rate Limits", read 2026-06.
+CALL_COSTS: Final[Mapping[str, int]] = {
+    "TradesHistory": 2, "ClosedOrders": 2, "Ledgers": 2,
+    "AddOrder": 0, "AddOrderBatch": 0, "AmendOrder": 0, "EditOrder": 0, "CancelOrder": 0,
+    "CancelAll": 0, "CancelAllOrdersAfter": 0,
+}  # fmt: skip
+# A call that would have to wait longer for its turn is refused here.
+TURN_WAIT_S_MAX: Final = 30.0
+
 Params = Mapping[str, str | int | bool]
 Sleep = Callable[[float], Awaitable[None]]
+
+
+@final
+class CallBudget:
+    """Count private calls as the venue does, so that none is refused for coming too fast.
+
+    Asking again and again what was refused keeps the counter at its limit, and no question is ever
+    answered; calls that wait for their turn all are.
+    """
+
+    def __init__(self, tier: Tier) -> None:
+        self._level = 0.0
+        self._at_ns = 0
+        self.set_tier(tier)
+
+    def set_tier(self, tier: Tier) -> None:
+        """Take an account's limits."""
+        self._max = float(tier.rest_counter_max)
+        self._decay_per_s = tier.rest_decay_milli_per_s / 1000
+
+    def book(self, cost: int, now_ns: int) -> float:
+        """Count a call; returns the seconds after which it may leave.
+
+        Raises:
+            VenueRejected: its turn is too far away; it is not counted.
+        """
+        self._decay(now_ns)
+        wait_s = max(0.0, (self._level + cost - self._max) / self._decay_per_s) if cost else 0.0
+        if wait_s > TURN_WAIT_S_MAX:
+            raise VenueRejected(
+                f"a call would have to wait {wait_s:.0f} s for the venue's call rate",
+                venue=VENUE,
+                code=Code.CALL_RATE,
+            )
+        self._level += cost
+        return wait_s
+
+    def exhaust(self, now_ns: int) -> None:
+        """Believe the venue that the counter is at its limit."""
+        self._decay(now_ns)
+        self._level = max(self._level, self._max)
+
+    def _decay(self, now_ns: int) -> None:
+        gone = max(0, now_ns - self._at_ns) / 1e9 * self._decay_per_s
+        self._level = max(0.0, self._level - gone)
+        self._at_ns = max(now_ns, self._at_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +131,8 @@ class Rest:
         self._key = key
         self._carry = round_trip or HttpRoundTrip(VENUE)
         self._sleep = sleep
+        # The smallest, until the venue tells.
+        self.budget = CallBudget(TIERS["starter"])
 
     async def close(self) -> None:
         """Close the connections."""
@@ -88,7 +154,12 @@ class Rest:
         form = _form(params or {})
         path = f"/0/private/{method}"
 
+        cost = CALL_COSTS.get(method, 1)
+
         async def once() -> Any:
+            wait_s = self.budget.book(cost, self.clock.now_ns())
+            if wait_s > 0:
+                await self._sleep(wait_s)
             async with key.turn:
                 nonce = key.nonce()
                 body = urlencode([("nonce", str(nonce)), *form]).encode()
@@ -131,6 +202,8 @@ class Rest:
                 if error.code == Code.NONCE and nonce_tries:
                     nonce_tries -= 1
                     continue
+                if error.code == Code.CALL_RATE:
+                    self.budget.exhaust(self.clock.now_ns())
                 # What leaves the outcome of an order open may be asked again here.
                 again = error.retryable or error.code in UNCERTAIN_CODES
                 if tries == 0 or not again or error.code == Code.NONCE:

@@ -164,7 +164,8 @@ async def test_orders_are_found_with_their_fills() -> None:
     ids = [connector.client_id(seq) for seq in (513, 514, 515)]
     by_client = await connector.rest().find_orders(ids, [])
     by_venue = await connector.rest().find_orders(ids[:2], [named[one] for one in ids[:2]])
-    for found in (by_client, by_venue):
+    at_once = await connector.rest().find_orders(ids, [], T0 - 60 * 10**9)
+    for found in (by_client, by_venue, at_once):
         states = {one.client_id: one for one in found if isinstance(one, OrderUpdated)}
         assert states[ids[0]].status is OrderStatus.PARTIALLY_FILLED
         assert states[ids[1]].status is OrderStatus.CANCELLED

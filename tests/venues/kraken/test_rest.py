@@ -16,8 +16,8 @@ from openmm.clock import ManualClock
 from openmm.errors import ProtocolError, TransportError, VenueRejected
 from openmm.venues.http import HttpRoundTrip
 from openmm.venues.kraken.auth import Key, Signer
-from openmm.venues.kraken.rest import Rest, unwrap
-from openmm.venues.kraken.spec import Endpoints
+from openmm.venues.kraken.rest import CallBudget, Rest, unwrap
+from openmm.venues.kraken.spec import TIERS, Endpoints
 
 PRIVATE = "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg=="
 OK = b'{"error":[],"result":{"x":1}}'
@@ -301,3 +301,46 @@ async def test_failed_exchange_is_a_transport_error_without_secrets(kind: str) -
         never.set()
 
     await serving(handler, do)
+
+
+# ---- the call counter
+
+
+def test_calls_wait_for_their_turn_and_those_of_orders_do_not() -> None:
+    budget = CallBudget(TIERS["starter"])  # 15, one in three seconds
+    now_ns = 1_000_000_000
+    assert [budget.book(1, now_ns) for _ in range(15)] == [0.0] * 15
+    assert budget.book(2, now_ns) == pytest.approx(2 / 0.33)
+    assert budget.book(0, now_ns) == 0.0
+    # The wait of the next one counts the one that waits already.
+    assert budget.book(1, now_ns) == pytest.approx(3 / 0.33)
+    assert budget.book(1, now_ns + 12_000_000_000) == pytest.approx((4 - 12 * 0.33) / 0.33)
+
+
+def test_turn_too_far_away_is_refused_and_not_counted() -> None:
+    budget = CallBudget(TIERS["pro"])  # 20, one a second
+    while budget.book(2, 0) < 30:
+        pass
+    for _ in range(2):
+        with pytest.raises(VenueRejected, match="31 s") as caught:
+            budget.book(1, 0)
+        assert caught.value.code == "call_rate"
+    assert budget.book(1, 1_000_000_000) == pytest.approx(30)
+
+
+def test_told_tier_and_a_refusal_set_the_counter() -> None:
+    budget = CallBudget(TIERS["starter"])
+    budget.set_tier(TIERS["pro"])
+    budget.exhaust(0)
+    assert budget.book(1, 0) == pytest.approx(1.0)
+    assert budget.book(1, 60_000_000_000) == 0.0
+
+
+@pytest.mark.asyncio
+async def test_refusal_for_coming_too_fast_makes_the_next_call_wait() -> None:
+    rest, script, waits = made(refused("EAPI:Rate limit exceeded"), OK, OK)
+    assert await rest.private("Balance") == {"x": 1}
+    assert len(script.asked) == 2
+    assert waits.seconds == [pytest.approx(0.5), pytest.approx(1 / 0.33)]
+    await rest.private("CancelOrder")
+    assert len(waits.seconds) == 2

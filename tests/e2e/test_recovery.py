@@ -1,0 +1,136 @@
+"""What an engine does about one fault at a time, on a virtual clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openmm._fast.orders import OrderEvent, OrderState
+from openmm._fast.planner import ActionKind
+from openmm._fast.tape import Record
+from openmm.engine.context import SOURCE_PRIVATE
+from openmm.journal import JournalRecord, read_payload
+from openmm.sim.faults import FaultScript, parse_rule
+from openmm.testing.virtual import VirtualBot
+from tests.e2e import virtual
+from tests.e2e.checker import check
+
+NS = 1_000_000_000
+
+
+def bot(folder: Path, *rules: dict[str, Any], **risk: Any) -> VirtualBot:
+    """Start a bot at a venue with these faults."""
+    script = FaultScript(tuple(parse_rule(rule) for rule in rules), seed=1)
+    made = virtual.bot(folder, faults=script, **risk)
+    made.start()
+    return made
+
+
+def ended_well(made: VirtualBot) -> None:
+    """Stop the bot: everything proven, nothing wrong."""
+    assert made.stop() == 0
+    assert check(made.records).found == []
+    assert made.differences() == {}
+    assert made.open_orders() == []
+
+
+def since(made: VirtualBot, seconds: float) -> list[JournalRecord]:
+    """Return the records of the last so many seconds."""
+    return [one for one in made.records if one.ts_ns > made.now_ns - seconds * NS]
+
+
+def payload(record: JournalRecord) -> Any:
+    """Read a record's content."""
+    return read_payload(record)
+
+
+def private_connections(records: list[JournalRecord]) -> list[bytes]:
+    return [
+        one.payload
+        for one in records
+        if one.kind == Record.REC_CONNECTION and one.source == SOURCE_PRIVATE
+    ]
+
+
+def test_token_that_is_refused_is_replaced_at_once(tmp_path: Path) -> None:
+    made = bot(tmp_path, {"kind": "tokens", "at": "20s"})
+    made.run(60)
+    assert private_connections(made.records) == [b"1", b"0", b"1"]
+    assert made.tables.pipeline.stream_live
+    assert made.tables.pipeline.table.live_count >= 2
+    ended_well(made)
+
+
+def test_half_open_private_stream_is_lost_within_ten_seconds_and_made_anew(tmp_path: Path) -> None:
+    made = bot(tmp_path, {"kind": "half_open", "on": "executions", "at": "20s"})
+    made.run(20)
+    while not made.venue.strikes.struck:
+        made.run(1)
+    made.run(11)
+    assert private_connections(made.records) == [b"1", b"0", b"1"]
+    made.run(30)
+    assert made.tables.pipeline.stream_live
+    ended_well(made)
+
+
+def test_half_open_feed_drops_the_book_and_comes_back(tmp_path: Path) -> None:
+    made = bot(tmp_path, {"kind": "half_open", "on": "book", "at": "20s"})
+    made.run(60)
+    texts = [payload(one).text for one in made.records if one.kind == Record.REC_INCIDENT]
+    assert texts == ["feed 0 is silent: book dropped"]
+    assert made.tables.pipeline.table.live_count >= 2
+    ended_well(made)
+
+
+@pytest.mark.parametrize("kind", ["lost", "forget"])
+def test_order_that_the_venue_does_not_have_is_proven_gone_by_query(
+    tmp_path: Path, kind: str
+) -> None:
+    made = bot(tmp_path, {"kind": kind, "on": ["add", "batch_add"], "at": "5s"})
+    made.run(120)
+    assert made.venue.strikes.struck.total() == 1
+    assert made.tables.pipeline.table.unknown_count == 0
+    ended_well(made)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_request_of_unknown_outcome_counts_in_full_until_it_is_proven(
+    tmp_path: Path, when: str
+) -> None:
+    rule = {"kind": "closed", "on": ["add", "batch_add"], "at": "5s", "when": when}
+    made = bot(tmp_path, rule)
+    made.run(30)
+    assert made.venue.strikes.struck.total() == 1
+    told = [payload(one) for one in made.records if one.kind == Record.REC_TRANSITION]
+    assert OrderState.UNKNOWN in [one.to_state for one in told]
+    assert made.tables.pipeline.table.unknown_count == 0
+    ended_well(made)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_amend_of_unknown_outcome_is_settled_by_what_the_venue_shows(
+    tmp_path: Path, when: str
+) -> None:
+    made = bot(tmp_path, {"kind": "closed", "on": "amend", "count": 8, "when": when, "at": "5s"})
+    made.run(120)
+    assert made.venue.strikes.struck.total() >= 3
+    told = [payload(one) for one in made.records if one.kind == Record.REC_TRANSITION]
+    proven = [one for one in told if one.event == OrderEvent.EV_PROVEN_OPEN and one.price_ticks]
+    assert proven
+    ended_well(made)
+
+
+def test_maintenance_withdraws_and_returns(tmp_path: Path) -> None:
+    made = bot(tmp_path, {"kind": "mode", "mode": "maintenance", "at": "20s", "for": "15s"})
+    made.run(30)
+    placed = [
+        payload(one).action
+        for one in since(made, 9)
+        if one.kind == Record.REC_INTENT and payload(one).action.kind != ActionKind.ACTION_CANCEL
+    ]
+    assert placed == []
+    made.run(30)
+    assert made.tables.pipeline.table.live_count >= 2
+    ended_well(made)
