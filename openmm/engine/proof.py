@@ -8,12 +8,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import TypeVar, final
 
+from msgspec.structs import replace
+
 from openmm import journal
 from openmm._fast.tape import Record
 from openmm.engine.context import SOURCE_REST, Context
 from openmm.engine.step import CancelStray
 from openmm.errors import TransportError, VenueError
-from openmm.events import FATAL_CODES, Event, OrderUpdated
+from openmm.events import FATAL_CODES, Event, OrderFilled, OrderUpdated
 from openmm.settlement.reconcile import Difference, reconcile
 from openmm.venues.connector import Rest
 
@@ -128,7 +130,25 @@ class Proof:
             Record.REC_REST, SOURCE_REST, ctx.clock.now_ns(),
             journal.json_record({"asked": client_ids, "found": [str(one) for one in found]}),
         )  # fmt: skip
-        return list(found)
+        return _with_names(found, found)
+
+    async def fills_since(self, since_ns: int) -> list[Event]:
+        """Return the account's fills since a moment, with the client ids of their orders.
+
+        Fills name only the venue's id; of an order whose answer was lost we do not know it, and
+        its fill must not pass for another's.
+        """
+        fills: list[Event] = list(await self._rest.fills_since(since_ns))
+        orders = self._ctx.step.orders
+        nameless = {
+            one.venue_order_id
+            for one in fills
+            if isinstance(one, OrderFilled) and not orders.seq(one.client_id, one.venue_order_id)
+            and not one.client_id
+        }  # fmt: skip
+        if not nameless:
+            return fills
+        return _with_names(fills, await self._rest.find_orders([], sorted(nameless)))
 
     async def everything_since(self, since_ns: int) -> tuple[list[int], list[Event], int]:
         """Return live orders, their states and fills, all fills since a moment, and when asked."""
@@ -136,7 +156,7 @@ class Proof:
         asked_ns = ctx.clock.now_ns()
         seqs = [order.seq for order in ctx.tables.pipeline.table.live()]
         found = await self.retry(lambda: self.find(seqs), "order query")
-        fills = await self.retry(lambda: self._rest.fills_since(since_ns), "fill query")
+        fills = await self.retry(lambda: self.fills_since(since_ns), "fill query")
         return seqs, [*found, *fills], asked_ns
 
     async def cancel_stray(self, request: CancelStray) -> None:
@@ -199,7 +219,7 @@ class Proof:
         """
         ctx = self._ctx
         asked_ns = ctx.clock.now_ns()
-        found = await self._rest.fills_since(max(ctx.started_ns, self._agreed_ns - OVERLAP_NS))
+        found = await self.fills_since(max(ctx.started_ns, self._agreed_ns - OVERLAP_NS))
         ctx.handle(ctx.step.on_query([], found, asked_ns, ctx.clock.now_ns()))
         return ctx.step.counters.fills != fills
 
@@ -257,3 +277,16 @@ class Proof:
             await asyncio.sleep(0.25)
         self._ctx.alert("warning", "stop: no quiet moment to reconcile in")
         return False
+
+
+def _with_names(events: Sequence[Event], told: Sequence[Event]) -> list[Event]:
+    """Write into fills the client ids that an answer tells of their orders."""
+    names = {
+        one.venue_order_id: one.client_id for one in told if isinstance(one, OrderUpdated)
+    }  # fmt: skip
+    return [
+        replace(one, client_id=names.get(one.venue_order_id, ""))
+        if isinstance(one, OrderFilled) and not one.client_id
+        else one
+        for one in events
+    ]

@@ -122,6 +122,17 @@ def test_amend_of_unknown_outcome_is_settled_by_what_the_venue_shows(
     ended_well(made)
 
 
+def test_fill_of_an_order_whose_answers_were_all_lost_is_ours(tmp_path: Path) -> None:
+    # The venue's id of these orders is told by nothing but a query.
+    lost = {"kind": "lost", "on": ["ack.add", "ack.batch_add", "executions"], "at": "5s"}
+    made = bot(tmp_path, lost | {"chance": "70%", "until": "65s"})
+    made.run(120)
+    assert made.step.counters.foreign_fills == 0
+    fills = [payload(one) for one in made.records if one.kind == Record.REC_FILL]
+    assert any(one.source == "query" for one in fills)
+    ended_well(made)
+
+
 def test_maintenance_withdraws_and_returns(tmp_path: Path) -> None:
     made = bot(tmp_path, {"kind": "mode", "mode": "maintenance", "at": "20s", "for": "15s"})
     made.run(30)

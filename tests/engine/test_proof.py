@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from openmm.engine.proof import Proof
 from openmm.engine.step import CancelStray
 from openmm.errors import TransportError
+from openmm.events import Event, OrderFilled, OrderStatus, OrderUpdated, Source
 
 
 def test_stray_order_is_cancelled_though_the_first_request_fails(
@@ -33,3 +35,37 @@ def test_stray_order_is_cancelled_though_the_first_request_fails(
     context: Any = SimpleNamespace(trading=SimpleNamespace(rest=lambda: rest))
     asyncio.run(Proof(context).cancel_stray(CancelStray(("OLD",))))
     assert asked == [("OLD",), ("OLD",)]
+
+
+def test_fill_of_an_order_not_known_by_the_venues_id_is_told_by_the_clients() -> None:
+    def fill(order_id: str) -> OrderFilled:
+        return OrderFilled(
+            exec_id=f"T{order_id}", trade_id=1, venue_order_id=order_id, client_id="", side=1,
+            instrument="BTC/USD", price_ticks=1, qty_lots=1, cost=Decimal(1), fees=(), maker=True,
+            ts_ns=1, source=Source.QUERY,
+        )  # fmt: skip
+
+    asked: list[Sequence[str]] = []
+
+    async def fills_since(_ts_ns: int) -> list[OrderFilled]:
+        return [fill("KNOWN"), fill("OURS"), fill("FOREIGN")]
+
+    async def find_orders(client_ids: Sequence[str], order_ids: Sequence[str]) -> list[Event]:
+        assert list(client_ids) == []
+        asked.append(order_ids)
+        status = OrderStatus.FILLED
+        return [
+            OrderUpdated("OURS", "m-one", status, Source.QUERY, 1),
+            OrderUpdated("FOREIGN", "", status, Source.QUERY, 1),
+        ]
+
+    rest = SimpleNamespace(fills_since=fills_since, find_orders=find_orders)
+    orders = SimpleNamespace(seq=lambda _client_id, order_id: int(order_id == "KNOWN"))
+    context: Any = SimpleNamespace(
+        trading=SimpleNamespace(rest=lambda: rest), step=SimpleNamespace(orders=orders)
+    )
+    found: Any = asyncio.run(Proof(context).fills_since(0))
+    assert asked == [["FOREIGN", "OURS"]]
+    assert [(one.venue_order_id, one.client_id) for one in found] == [
+        ("KNOWN", ""), ("OURS", "m-one"), ("FOREIGN", ""),
+    ]  # fmt: skip
