@@ -57,5 +57,5 @@ wheel: $(READY) ## dist/*.whl
 
 clean: ## remove everything that was made, the virtual environment included
 	rm -rf build dist .cache $(VENV) .hypothesis .benchmarks .ruff_cache *.egg-info
-	find openmm tests bench examples -name '*.so' -delete -o -name '*.c' -delete 2>/dev/null || true
+	find openmm tests examples -name '*.so' -delete -o -name '*.c' -delete 2>/dev/null || true
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
