@@ -1,12 +1,13 @@
 """Wire to wire on loopback, against C by hand and what a Python program would use instead.
 
-`python -m bench.wire` prints the table. Not gated yet: the goals it is for are not reached, and its
-limits would only bless what is.
+`python -m bench.bench_wire` prints the ratios, `python -m bench.wire` the table. Not gated yet: the
+goals are not reached, and limits would only bless what is.
 Ratios are taken within a round, whose candidates run one after the other. See `docs/latency.md`.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -95,3 +96,7 @@ def wire(count: int = 3, ticks: int = TICKS) -> dict[str, float]:
                 "wire/tls/spin/websockets": over(tls, WEBSOCKETS, OURS_SPIN)[0],
             }
     return values
+
+
+if __name__ == "__main__":
+    print(json.dumps(wire(), indent=2))
