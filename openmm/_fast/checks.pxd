@@ -125,7 +125,12 @@ cdef class Checks:
     # (private)
     cdef uint64_t seal
     cdef Limits hard                    # of the file
+    cdef bint tightened                 # since the session began
     # Orders approved earlier in the same batch are already in `table` (PENDING_NEW): they count.
     cdef Reason approve_c(self, const Action* action, const RiskInputs* inputs, OrderTable table, Approved* out) noexcept nogil
+    # What holds for every order alike, once a decision: while it refuses, nothing may rest.
+    cdef Reason standing_c(self, const RiskInputs* inputs) noexcept nogil
+    cdef void count_c(self, Reason reason) noexcept nogil
+    cdef bint room_lots_c(self, const RiskInputs* inputs, OrderTable table, int side, i128* lots) noexcept nogil
     cdef Reason refuse_c(self, Reason reason, i128 limit, i128 value) noexcept nogil
     cdef Reason judge_c(self, const Action* action, const RiskInputs* inputs, OrderTable table, Approved* out) noexcept nogil

@@ -279,8 +279,7 @@ cdef class Checks:
         out.seal = 0
         reason = self.judge_c(action, inputs, table, out)
         if reason != APPROVED:
-            self.last_reason = reason
-            self.refused[<int>reason] += 1
+            self.count_c(reason)
             return reason
         out.action = action[0]
         out.post_only = 1
@@ -288,10 +287,71 @@ cdef class Checks:
         self.approved_count += 1
         return APPROVED
 
+    cdef void count_c(self, Reason reason) noexcept nogil:
+        self.last_reason = reason
+        self.refused[<int>reason] += 1
+
     cdef Reason refuse_c(self, Reason reason, i128 limit, i128 value) noexcept nogil:
         self.last_limit = limit
         self.last_value = value
         return reason
+
+    cdef Reason standing_c(self, const RiskInputs* inputs) noexcept nogil:
+        """Judge what holds for every order alike; while it refuses, nothing of ours may rest.
+
+        The same conditions stand in `judge_c`, which no order gets around.
+        """
+        cdef const Limits* limits = &self.limits
+        cdef int64_t age_ns
+        if inputs.risk_state != RUNNING and inputs.risk_state != REDUCING:
+            return self.refuse_c(STATE, RUNNING, inputs.risk_state)
+        if inputs.book_state != BOOK_VERIFIED:
+            return self.refuse_c(BOOK_UNVERIFIED, BOOK_VERIFIED, inputs.book_state)
+        if inputs.stream_live != 1:
+            return self.refuse_c(STREAM_DOWN, 1, inputs.stream_live)
+        if (
+            limits.clock_offset_ns_max < 0 or inputs.clock_offset_ns == MISSING
+            or inputs.clock_offset_ns > limits.clock_offset_ns_max
+            or inputs.clock_offset_ns < -limits.clock_offset_ns_max
+        ):
+            return self.refuse_c(CLOCK_SKEW, limits.clock_offset_ns_max, inputs.clock_offset_ns)
+        age_ns = inputs.now_ns - inputs.book_recv_ns
+        if (
+            inputs.book_recv_ns <= 0 or limits.message_age_ns_max < 0
+            or age_ns < 0 or age_ns > limits.message_age_ns_max
+        ):
+            return self.refuse_c(MESSAGE_AGE, limits.message_age_ns_max, age_ns)
+        if inputs.reference_uticks <= 0:
+            return self.refuse_c(REFERENCE_MISSING, 1, inputs.reference_uticks)
+        if inputs.instrument_online != 1:
+            return self.refuse_c(INSTRUMENT, 1, inputs.instrument_online)
+        if (
+            inputs.fills_last_minute < 0 or limits.fills_per_minute_max < 0
+            or inputs.fills_last_minute > limits.fills_per_minute_max
+        ):
+            return self.refuse_c(FILL_BRAKE, limits.fills_per_minute_max, inputs.fills_last_minute)
+        if inputs.drawdown_breached != 0:
+            return self.refuse_c(DRAWDOWN, 0, inputs.drawdown_breached)
+        if inputs.tape_full != 0:
+            return self.refuse_c(TAPE_FULL, 0, inputs.tape_full)
+        return APPROVED
+
+    cdef bint room_lots_c(self, const RiskInputs* inputs, OrderTable table, int side, i128* lots) noexcept nogil:
+        """Tell how many lots may rest on a side; False when the live orders keep to it.
+
+        Beside the limit itself, what the position drifted by of its own accord (the target follows the
+        price) is let be up to a sixty-fourth, unless the limit was tightened.
+        """
+        cdef i128 most
+        cdef i128 slack = 0
+        if self.limits.inventory_lots_max < 0 or inputs.q_lots == MISSING:
+            return False
+        most = <i128>self.limits.inventory_lots_max
+        most = most - <i128>inputs.q_lots if side == BUY else most + <i128>inputs.q_lots
+        if not self.tightened:
+            slack = <i128>(self.limits.inventory_lots_max >> 6)
+        lots[0] = most if most > 0 else 0
+        return <i128>table.open_lots[side] > most + slack
 
     cdef Reason judge_c(
         self, const Action* action, const RiskInputs* inputs, OrderTable table, Approved* out
@@ -436,24 +496,30 @@ cdef class Checks:
             return self.refuse_c(DUPLICATE, 0, price)
         if kind == ACTION_PLACE and table.unknown_count and table.level_unknown_c(side, action.level):
             return self.refuse_c(DUPLICATE, 0, action.level)
-        # ORDER_COUNT
-        if limits.order_count_max < 0 or table.live_count + (kind == ACTION_PLACE) > limits.order_count_max:
+        # ORDER_COUNT. Here and below, an amend that adds nothing to what a limit counts passes it.
+        if limits.order_count_max < 0 or (
+            kind == ACTION_PLACE and table.live_count >= limits.order_count_max
+        ):
             return self.refuse_c(
                 ORDER_COUNT, limits.order_count_max, table.live_count + (kind == ACTION_PLACE)
             )
         # OPEN_NOTIONAL
         value = table.open_ticklots[<int>BUY] + table.open_ticklots[<int>SELL] + extra_ticklots
-        if value > limits.open_ticklots_max:
+        if value > limits.open_ticklots_max and (order == NULL or extra_ticklots > 0):
             return self.refuse_c(OPEN_NOTIONAL, limits.open_ticklots_max, value)
         # INVENTORY_LONG, INVENTORY_SHORT
         value = <i128>table.open_lots[side] + <i128>extra_lots
         if side == BUY:
             value = value + <i128>inputs.q_lots
-            if inputs.q_lots == MISSING or limits.inventory_lots_max < 0 or value > limits.inventory_lots_max:
+            if inputs.q_lots == MISSING or limits.inventory_lots_max < 0 or (
+                value > limits.inventory_lots_max and (order == NULL or extra_lots > 0)
+            ):
                 return self.refuse_c(INVENTORY_LONG, limits.inventory_lots_max, value)
         else:
             value = value - <i128>inputs.q_lots
-            if inputs.q_lots == MISSING or limits.inventory_lots_max < 0 or value > limits.inventory_lots_max:
+            if inputs.q_lots == MISSING or limits.inventory_lots_max < 0 or (
+                value > limits.inventory_lots_max and (order == NULL or extra_lots > 0)
+            ):
                 return self.refuse_c(INVENTORY_SHORT, limits.inventory_lots_max, value)
         # BALANCE
         if side == BUY:
@@ -463,14 +529,16 @@ cdef class Checks:
             if limit > (<i128>1) << QUOTE_BITS_MAX:
                 limit = (<i128>1) << QUOTE_BITS_MAX
             value = table.open_ticklots[<int>BUY] + extra_ticklots
-            if value > limit or value * (<i128>PPM + <i128>limits.fee_ppm) > limit * <i128>PPM:
+            if (order == NULL or extra_ticklots > 0) and (
+                value > limit or value * (<i128>PPM + <i128>limits.fee_ppm) > limit * <i128>PPM
+            ):
                 return self.refuse_c(BALANCE, limit, value)
         else:
             if inputs.base_lots < 0 or limits.base_reserve_lots < 0:
                 return self.refuse_c(BALANCE, MISSING, extra_lots)
             limit = <i128>inputs.base_lots - <i128>limits.base_reserve_lots
             value = <i128>table.open_lots[<int>SELL] + <i128>extra_lots
-            if value > limit:
+            if value > limit and (order == NULL or extra_lots > 0):
                 return self.refuse_c(BALANCE, limit, value)
         # RATE_BUDGET
         cost_milli = self.budget.cost_c(kind, now_ns - order.amended_ns if order != NULL else 0)
@@ -557,6 +625,7 @@ cdef class Checks:
             if (value < bound) if name in LOWER_LIMITS else (value > bound):
                 raise RiskError(f"{name} may not be looser than the file's {bound}: {value}")
         store_limits(&self.limits, self.current_limits() | limits)
+        self.tightened = True
 
     def current_limits(self):
         """Return the limits in force, None for a missing one."""

@@ -235,6 +235,8 @@ cdef class MarketListener(WSListener):
                 transport.disconnect(False)
                 return
             if not frame.fin:
+                if frame.last_in_buffer:
+                    self.pipeline.end_read_c(self.feed, self.clock.now_c(), stamp)
                 return
             data = self.parts.data
             n_bytes = self.parts.size

@@ -73,9 +73,10 @@ cdef struct Order:
     int32_t unanswered_count
     int32_t venue_id_len
     int32_t in_flight          # InFlight bits: what the venue has not answered, and doubt
-    int32_t reserved
+    int32_t cancel_count       # cancels sent
     char venue_id[VENUE_ID_BYTES]
-    char padding[32]           # to three lines
+    int64_t cancel_ns          # last of them
+    char padding[24]           # to three lines
 
 cdef class OrderTable:
     cdef Order* orders                  # ORDERS_MAX slots, 64-byte aligned
@@ -107,9 +108,11 @@ cdef class OrderTable:
     cdef Transition event_c(self, uint64_t seq, OrderEvent event, int64_t now_ns) noexcept nogil
     # The same with what the venue says of the order (0: it did not say): confirmed price, total quantity.
     cdef Transition evidence_c(self, uint64_t seq, OrderEvent event, int64_t price_ticks, int64_t qty_lots, int64_t now_ns) noexcept nogil
+    # Put an order back to what it was before a cancel that never left.
+    cdef void cancel_unsent_c(self, uint64_t seq, int32_t state, int32_t in_flight, int64_t acted_ns) noexcept nogil
     cdef Transition fill_c(self, uint64_t seq, int64_t price_ticks, int64_t qty_lots, int64_t now_ns) noexcept nogil
     cdef void release_c(self, uint64_t seq) noexcept nogil      # free a terminal slot for reuse
-    # Own resting quantity at a price (acked orders), for signals and the self-trade check.
+    # Own quantity that may rest at a price, for the signals: acked or not, there or on its way.
     cdef int64_t own_lots_at_c(self, int side, int64_t price_ticks) noexcept nogil
     cdef int64_t best_own_ticks_c(self, int side) noexcept nogil  # best live own price, 0 when none
     # Whether a live order of that side other than `except_seq` has the price, confirmed or pending.

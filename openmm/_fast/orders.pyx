@@ -46,7 +46,7 @@ cdef extern from * nogil:
         /* PART_FILLED*/ {XX, XX,  IGN, XX,   PAMD, ADO, IGN, PCAN, CANC, UNKN, BOOK, UNKN, ADO,  GONE, CANC},
         /* PEND_CANCEL*/ {XX, XX,  SET, DENY, XX,   SET, SET, IGN,  CANC, UNKN, BOOK, UNKN, SET,  GONE, CANC},
         /* PEND_AMEND */ {XX, XX,  IGN, XX,   XX,   SET, SET, PCAN, CANC, UNKN, BOOK, UNKN, IGN,  GONE, CANC},
-        /* UNKNOWN    */ {XX, XX,  SET, DENY, XX,   SET, SET, PCAN, CANC, UNKN, BOOK, IGN,  PROV, GONE, CANC},
+        /* UNKNOWN    */ {XX, XX,  SET, DENY, XX,   SET, SET, UNKN, CANC, UNKN, BOOK, IGN,  PROV, GONE, CANC},
         /* FILLED     */ {XX, XX,  IGN, XX,   XX,   IGN, IGN, XX,   IGN,  IGN,  LATE, IGN,  XX,   IGN,  IGN},
         /* CANCELLED  */ {XX, XX,  IGN, IGN,  XX,   IGN, IGN, XX,   IGN,  IGN,  LATE, IGN,  XX,   IGN,  IGN},
         /* REJECTED   */ {XX, XX,  XX,  IGN,  XX,   XX,  XX,  XX,   IGN,  IGN,  LATE, IGN,  XX,   IGN,  IGN},
@@ -352,7 +352,11 @@ cdef class OrderTable:
             order.amended_ns = now_ns
         elif event == EV_CANCEL_SENT:
             order.in_flight |= FLIGHT_CANCEL
-            order.acted_ns = now_ns
+            order.cancel_ns = now_ns
+            order.cancel_count += 1
+            if outcome != UNKNOWN:
+                # A cancel makes nothing new: what is known to be absent stays so.
+                order.acted_ns = now_ns
         elif event == EV_CANCEL_REJECTED:
             order.in_flight = (order.in_flight & ~FLIGHT_CANCEL) | FLIGHT_DOUBT
         elif event == EV_TIMEOUT:
@@ -418,10 +422,25 @@ cdef class OrderTable:
             return 0
         for i in range(self.live_count):
             order = &self.orders[self.live_slots[i]]
-            if order.side == side and order.price_ticks == price_ticks and order.acked:
-                if order.qty_lots > order.filled_lots:
-                    lots += order.qty_lots - order.filled_lots
+            if order.side == side and (
+                order.price_ticks == price_ticks or order.pending_price_ticks == price_ticks
+            ):
+                lots += worst_lots(order)
         return lots
+
+    cdef void cancel_unsent_c(
+        self, uint64_t seq, int32_t state, int32_t in_flight, int64_t acted_ns
+    ) noexcept nogil:
+        cdef Order* order = self.find_c(seq)
+        if order == NULL or not is_live(order.state) or not is_live(state):
+            return
+        self.expose_c(order, -1)
+        order.in_flight = in_flight
+        order.acted_ns = acted_ns
+        order.cancel_count -= 1
+        self.enter_c(order, state)
+        self.expose_c(order, 1)
+        self.version += 1
 
     cdef int64_t best_own_ticks_c(self, int side) noexcept nogil:
         cdef int32_t i

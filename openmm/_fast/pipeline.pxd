@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from openmm._fast.book cimport Book, BookState
-from openmm._fast.checks cimport Approved, Checks, RiskInputs
+from openmm._fast.checks cimport Approved, Checks, Reason, RiskInputs
 from openmm._fast.inventory cimport Inventory
 from openmm._fast.latency cimport StageLatency
 from openmm._fast.orders cimport Order, OrderTable
@@ -41,6 +41,8 @@ cdef class Feed(Sink):
     cdef readonly uint64_t last_trade_id
     cdef readonly int64_t last_trade_ticks
     cdef readonly int64_t last_recv_ns  # any frame: the connection lives
+    cdef readonly int64_t lag_ns        # how late its last news was by the venue's own stamp
+    cdef readonly int64_t through_ns    # a trade outside our best prices, no news of the book since; 0: none
     cdef BookState known_state          # last state journalled
 
 
@@ -60,6 +62,8 @@ cdef class Pipeline:
     cdef int32_t quoted_before          # one_sided before the ladder that waits to be journalled
     cdef bint ladder_due
     cdef bint own_in_book
+    cdef bint lag_counts                # the venue's stamps are real: late news is old news
+    cdef Reason standing                # what refused every order alike at the last decision
     cdef uint64_t own_version           # of the order table, when the signals were last told
     # --- the tables
     cdef readonly Feed feed             # the quoted one
@@ -78,6 +82,9 @@ cdef class Pipeline:
     cdef Ladder ladder
     cdef Approved approved[ACTIONS_MAX]
     cdef int32_t approved_count
+    cdef int32_t state_before[ACTIONS_MAX]      # of orders whose cancel was approved
+    cdef int32_t flight_before[ACTIONS_MAX]
+    cdef int64_t acted_before_ns[ACTIONS_MAX]
     cdef OutBatch batch
     cdef int32_t refused_reason[2][LEVELS_MAX + 1]   # last refusal journalled, by side and level
     cdef int64_t stamps[16]
@@ -105,8 +112,11 @@ cdef class Pipeline:
     # The read ended with a frame that is not for the decoder: decide on what came before it.
     cdef void end_read_c(self, Feed feed, int64_t recv_ns, int64_t stamp) noexcept
     cdef Decision decide_c(self, Feed feed, int64_t now_ns, int64_t stamp) noexcept
+    cdef void tell_standing_c(self, int64_t now_ns) noexcept nogil
+    cdef int trim_c(self, int64_t now_ns) noexcept nogil
+    cdef int64_t half_c(self) noexcept nogil
     cdef void tell_frame_c(self, int64_t stamp) noexcept nogil
-    cdef int64_t worth_c(self, const Order* order, int64_t now_ns) noexcept nogil
+    cdef int64_t worth_c(self, const Order* order, bint good, int64_t now_ns) noexcept nogil
     cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept
     cdef Decision send_c(self, int64_t now_ns, int64_t stamp) noexcept
     cdef void tell_book_c(self, Feed feed, int64_t now_ns) noexcept nogil

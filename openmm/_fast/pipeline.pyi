@@ -31,6 +31,8 @@ class Feed(Sink):
     trade_count: int
     last_trade_id: int
     last_trade_ticks: int
+    lag_ns: int
+    through_ns: int
     last_recv_ns: int
     def __new__(
         cls, decoder: Decoder, book: Book, signals: Signals, index: int, quoted: bool = False
@@ -81,6 +83,7 @@ class Pipeline:
         latency: StageLatency,
         requote_uticks: int = 0,
         own_in_book: bool = True,
+        lag_counts: bool = False,
     ) -> Pipeline: ...
     def on_frame(self, feed: Feed, data: bytes, recv_ns: int, last: bool = True) -> Decoded: ...
     def requote(self, now_ns: int) -> Decision: ...

@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset
 
 from openmm._fast.book cimport BOOK_VERIFIED, Book
 from openmm._fast.checks cimport (
-    APPROVED, Approved, Checks, Reason, RiskInputs,
+    APPROVED, Approved, Checks, Limits, Reason, RiskInputs,
 )
 from openmm._fast.inventory cimport Inventory
 from openmm._fast.latency cimport (
@@ -22,7 +22,7 @@ from openmm._fast.latency cimport (
     STAGE_READ, STAGE_SIGNAL, STAGE_TICK_TO_ORDER, STAGE_WRITE, StageLatency, stamp_c, stamp_to_ns,
 )
 from openmm._fast.orders cimport (
-    EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_CANCEL_REJECTED, EV_REJECTED, TR_OK,
+    EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_REJECTED, PENDING_CANCEL, TR_OK,
     Order, OrderTable,
 )
 from openmm._fast.planner cimport (
@@ -36,7 +36,7 @@ from openmm._fast.quotes cimport CLAMP_POST_ONLY_ASK, CLAMP_POST_ONLY_BID, Marke
 from openmm._fast.records cimport (
     BookRecord, IntentRecord, LadderRecord, RefusalRecord, StampsRecord,
 )
-from openmm._fast.reference cimport Reference
+from openmm._fast.reference cimport SOURCES_MAX, Reference
 from openmm._fast.signals cimport Signals
 from openmm._fast.tape cimport (
     REC_BATCH_END, REC_BOOK, REC_FRAME, REC_INTENT, REC_LADDER, REC_ORDER_BYTES, REC_REFUSAL,
@@ -75,6 +75,8 @@ cdef class Feed(Sink):
 
     def __cinit__(self, Decoder decoder not None, Book book not None, Signals signals not None,
                   int index, bint quoted=False):
+        if not 0 <= index < SOURCES_MAX:
+            raise ValueError(f"index must be 0 to {SOURCES_MAX - 1}: {index}")
         self.decoder = decoder
         self.book = book
         self.signals = signals
@@ -86,10 +88,14 @@ cdef class Feed(Sink):
         self.trade_count += 1
         self.last_trade_id = trade.trade_id
         self.last_trade_ticks = trade.price_ticks
-        if not trade.snapshot:
-            self.signals.on_trade_c(
-                self.recv_ns, trade.taker_side, trade.price_ticks, trade.qty_lots
-            )
+        if trade.snapshot:
+            return
+        if self.book.state == BOOK_VERIFIED and (
+            trade.price_ticks < self.book.best_bid_ticks or trade.price_ticks > self.book.best_ask_ticks
+        ) and self.through_ns == 0:
+            # Traded through what our book shows: the book is about to say so, or no longer right.
+            self.through_ns = self.recv_ns
+        self.signals.on_trade_c(self.recv_ns, trade.taker_side, trade.price_ticks, trade.qty_lots)
 
     def decode(self, Frames frames not None, Py_ssize_t start=0, stop=None):
         """Put frames `start` to `stop` through decoder, checksum and book alone, in one compiled call.
@@ -117,6 +123,8 @@ cdef class Pipeline:
     Args:
         requote_uticks: a reference move up to this many uticks changes no quote.
         own_in_book: whether the venue's book shows our orders; paper mode's does not.
+        lag_counts: whether the venue's stamps are of now, so that late news counts as old; those of a
+            recording or of a generated workload are not.
     """
 
     def __cinit__(
@@ -134,6 +142,7 @@ cdef class Pipeline:
         StageLatency latency not None,
         int64_t requote_uticks=0,
         bint own_in_book=True,
+        bint lag_counts=False,
     ):
         if not feed.quoted:
             raise ValueError("the pipeline's own feed must be the quoted one")
@@ -154,6 +163,7 @@ cdef class Pipeline:
         self.spec = checks.spec
         self.requote_uticks = requote_uticks
         self.own_in_book = own_in_book
+        self.lag_counts = lag_counts
         self.last_reference_uticks = MISSING
         self.allow_bid = True
         self.allow_ask = True
@@ -178,14 +188,23 @@ cdef class Pipeline:
         feed.recv_ns = recv_ns
         feed.last_recv_ns = recv_ns
         feed.frame_count += 1
-        # A verified book without news is as fresh as the connection it comes over.
-        self.reference.sources[feed.index].recv_ns = recv_ns
+        # A verified book without news is as fresh as the connection it comes over, and as late as
+        # its last news; for how long it may be without is the slow path's to watch.
+        self.reference.sources[feed.index].recv_ns = recv_ns - feed.lag_ns
         decoded = feed.decoder.decode_c(data, n_bytes, recv_ns)
         if feed.book.state != feed.known_state:
             self.tell_book_c(feed, recv_ns)
         if decoded == DECODED_BOOK or decoded == DECODED_BROKEN:
             feed.dirty = True
             self.dirty = True
+            feed.through_ns = 0
+            if self.lag_counts and feed.decoder.ts_ns > 0:
+                # How late the news is: what was in the air, the venue's queue or ours counts as age.
+                feed.lag_ns = recv_ns - feed.decoder.ts_ns
+                if self.inputs.clock_offset_ns != MISSING:
+                    feed.lag_ns += self.inputs.clock_offset_ns
+                if feed.lag_ns < 0:
+                    feed.lag_ns = 0
             if decoded == DECODED_BROKEN or feed.book.state != BOOK_VERIFIED:
                 self.forced = True
         elif decoded == DECODED_TRADE:
@@ -227,7 +246,7 @@ cdef class Pipeline:
             feed.signals.on_book_c(feed.book, now_ns, own_bid, own_ask)
             self.reference.set_c(
                 feed.index, feed.signals.mid_uticks, feed.signals.spread_ticks * UTICKS,
-                feed.signals.depth_lots, feed.last_recv_ns, True,
+                feed.signals.depth_lots, feed.last_recv_ns - feed.lag_ns, True,
             )
         else:
             self.reference.set_c(feed.index, MISSING, MISSING, 0, feed.last_recv_ns, False)
@@ -252,9 +271,9 @@ cdef class Pipeline:
         return self.jump_ppm_c(now_ns) == self.view.jump_ppm
 
     cdef Decision decide_c(self, Feed feed, int64_t now_ns, int64_t stamp) noexcept:
-        cdef Book book = self.feed.book
         cdef int32_t before
         cdef int quote
+        cdef Reason standing
         self.dirty = False
         self.decision_count += 1
         self.stamps[0] = stamp
@@ -270,6 +289,9 @@ cdef class Pipeline:
             if self.waiting.dirty:
                 self.refresh_c(self.waiting, now_ns)
             self.waiting = None
+        if feed is None and self.own_version != self.table.version:
+            # What the book shows of ours changed, not the book.
+            self.refresh_c(self.feed, now_ns)
         self.reference.compute_c(now_ns)
         if self.settled_c(now_ns):
             self.skipped_count += 1
@@ -280,11 +302,21 @@ cdef class Pipeline:
         self.last_reference_uticks = self.reference.price_uticks
         self.inventory.mark_c(self.reference.price_uticks)
         self.fill_inputs_c(now_ns)
-        if not self.quoting or book.state != BOOK_VERIFIED or self.reference.price_uticks == MISSING \
-                or self.inputs.stream_live != 1 or self.inputs.instrument_online != 1 \
-                or self.inputs.tape_full:
+        standing = self.checks.standing_c(&self.inputs)
+        if standing != self.standing:
+            self.standing = standing
+            if standing != APPROVED:
+                self.tell_standing_c(now_ns)
+        if not self.quoting or standing != APPROVED:
             self.stamps[2] = self.stamps[1]
             return self.withdraw_c(now_ns, WHY_RISK)
+        if self.trim_c(now_ns):
+            self.stamps[2] = self.stamps[1]
+            self.stamps[3] = self.stamps[1]
+            self.stamps[4] = stamp_c()
+            self.last_decision = self.send_c(now_ns, stamp)
+            self.forced = True
+            return self.last_decision
         self.fill_view_c(now_ns)
         self.stamps[2] = stamp_c()
         before = self.one_sided
@@ -294,6 +326,7 @@ cdef class Pipeline:
         if quote != 1:
             self.ladder.count[<int>BID] = 0
             self.ladder.count[<int>ASK] = 0
+            self.last_reference_uticks = MISSING  # ask again with the next news
         self.one_sided = self.strategy.one_sided_c()
         self.requote_count += 1
         self.stamps[3] = stamp_c()
@@ -319,13 +352,67 @@ cdef class Pipeline:
             self.latency.record_c(STAGE_DECODE, between(stamp, self.stamps[9]))
             self.latency.record_c(STAGE_BOOK, between(self.stamps[9], self.stamps[1]))
 
-    cdef int64_t worth_c(self, const Order* order, int64_t now_ns) noexcept nogil:
+    cdef void tell_standing_c(self, int64_t now_ns) noexcept nogil:
+        """Count why nothing may rest, and put it on the tape."""
+        cdef RefusalRecord refusal
+        self.checks.count_c(self.standing)
+        memset(&refusal, 0, sizeof(RefusalRecord))
+        refusal.action.why = WHY_RISK
+        refusal.reason = self.standing
+        refusal.limit = self.checks.last_limit
+        refusal.value = self.checks.last_value
+        self.append_c(REC_REFUSAL, self.feed.index, now_ns, &refusal, sizeof(RefusalRecord))
+
+    cdef int trim_c(self, int64_t now_ns) noexcept nogil:
+        """Plan cancels, outermost first, where the live orders pass a limit; returns how many."""
+        cdef const Limits* limits = &self.checks.limits
+        cdef int heavy, light
+        cdef i128 lots
+        cdef i128 most = <i128>INT64_MAX
+        cdef i128 value = self.table.open_ticklots[<int>BUY] + self.table.open_ticklots[<int>SELL]
+        self.planner.count = 0
+        if self.checks.room_lots_c(&self.inputs, self.table, BUY, &lots):
+            self.planner.plan_trim_c(
+                self.table, BUY, lots, limits.open_ticklots_max, self.table.live_count, now_ns
+            )
+        if self.checks.room_lots_c(&self.inputs, self.table, SELL, &lots):
+            self.planner.plan_trim_c(
+                self.table, SELL, lots, limits.open_ticklots_max, self.table.live_count, now_ns
+            )
+        if self.planner.count or limits.open_ticklots_max < 0 or limits.order_count_max < 0:
+            return self.planner.count
+        if value > limits.open_ticklots_max or self.table.live_count > limits.order_count_max:
+            heavy = BUY if self.table.open_ticklots[<int>BUY] > self.table.open_ticklots[<int>SELL] else SELL
+            light = SELL if heavy == BUY else BUY
+            value = limits.open_ticklots_max - self.table.open_ticklots[light]
+            self.planner.plan_trim_c(
+                self.table, heavy, most, value if value > 0 else <i128>0,
+                limits.order_count_max >> 1, now_ns,
+            )
+            self.planner.plan_trim_c(
+                self.table, light, most, limits.open_ticklots_max, limits.order_count_max >> 1, now_ns,
+            )
+        return self.planner.count
+
+    cdef int64_t half_c(self) noexcept nogil:
+        """Return half the spread that is wanted, in uticks: told by the strategy, or read off its ladder."""
+        if self.ladder.half_uticks > 0:
+            return self.ladder.half_uticks
+        if self.ladder.count[<int>BID] and self.ladder.count[<int>ASK]:
+            return (
+                self.ladder.levels[<int>ASK][0].price_ticks - self.ladder.levels[<int>BID][0].price_ticks
+            ) * (UTICKS >> 1)
+        return 0
+
+    cdef int64_t worth_c(self, const Order* order, bint good, int64_t now_ns) noexcept nogil:
         """Return how far an order may stand off its wanted price before moving it pays, in ticks.
 
         The tolerance while the venue's message budget is fresh. From a quarter of it used, times
         what an amend at the order's age costs over the cheapest one; from half, twice that; from
         three quarters, four times: the budget lasts through a fast market instead of ending in it.
-        Never beyond a quarter of the spread, or the order is no longer the quote that was meant.
+        A tolerance of nothing counts as a tick once the budget is under pressure. A shy order stays
+        within a quarter of the spread of the quote that was meant; one too `good` for the taker
+        within an eighth, as what it gives away is ours.
         """
         cdef int64_t usable = self.checks.budget.threshold_milli - self.checks.budget.reserve_milli
         cdef int64_t level = self.checks.budget.level_milli
@@ -333,6 +420,8 @@ cdef class Pipeline:
         cdef int64_t cheapest, most
         if 4 * level < usable:
             return worth
+        if worth == 0:
+            worth = 1
         cheapest = self.checks.budget.cost_c(ACTION_AMEND, INT64_MAX)
         if cheapest > 0:
             worth = worth * self.checks.budget.cost_c(ACTION_AMEND, now_ns - order.amended_ns) // cheapest
@@ -340,7 +429,7 @@ cdef class Pipeline:
             worth *= 4
         elif 2 * level >= usable:
             worth *= 2
-        most = self.ladder.half_uticks // (2 * UTICKS)  # no operand here is negative
+        most = self.half_c() // ((4 if good else 2) * UTICKS)  # no operand here is negative
         return max(min(worth, most), self.planner.tolerance_ticks)
 
     cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept:
@@ -350,7 +439,7 @@ cdef class Pipeline:
         self.last_reference_uticks = MISSING
         self.stamps[3] = stamp_c()
         if self.transport.live:
-            self.planner.plan_cancel_all_c(self.table, why)
+            self.planner.plan_cancel_all_c(self.table, why, now_ns)
             self.stamps[4] = stamp_c()
             if self.planner.count:
                 self.send_c(now_ns, self.stamps[0])
@@ -377,10 +466,10 @@ cdef class Pipeline:
             if action.kind == ACTION_AMEND and action.why == WHY_MOVED:
                 order = self.table.find_c(action.seq)
                 if order != NULL:
-                    away = order.price_ticks - action.price_ticks
-                    if away < 0:
+                    away = action.price_ticks - order.price_ticks
+                    if order.side == SELL:
                         away = -away
-                    if away <= self.worth_c(order, now_ns):
+                    if max(away, -away) <= self.worth_c(order, away < 0, now_ns):
                         self.spared_count += 1
                         continue
             reason = self.checks.approve_c(&action, &self.inputs, self.table, approved)
@@ -399,17 +488,21 @@ cdef class Pipeline:
                     self.append_c(REC_REFUSAL, self.feed.index, now_ns, &refusal, sizeof(RefusalRecord))
                 if action.kind != ACTION_AMEND:
                     continue
-                # An order that may not move but is far too good for the taker: take it away.
+                # An order that may not move but is too good for the taker: take it away.
                 order = self.table.find_c(action.seq)
-                if order == NULL:
+                if order == NULL or order.state == PENDING_CANCEL:
                     continue
                 away = order.price_ticks - action.price_ticks
                 if order.side == SELL:
                     away = -away
-                if away * UTICKS * 2 <= self.ladder.half_uticks:
+                if away <= self.planner.tolerance_ticks or away * UTICKS * 2 <= self.half_c():
                     continue
                 action.kind = ACTION_CANCEL
                 if self.checks.approve_c(&action, &self.inputs, self.table, approved) != APPROVED:
+                    continue
+                # A cancel that only follows from a refusal is no emergency: never past the venue's
+                # own limit.
+                if self.checks.budget.level_milli + approved.rate_cost_milli > self.checks.budget.threshold_milli:
                     continue
             else:
                 if action.level >= 0 and action.level < LEVELS_MAX:
@@ -426,8 +519,15 @@ cdef class Pipeline:
             elif action.kind == ACTION_AMEND:
                 if self.table.amend_sent_c(action.seq, action.price_ticks, action.qty_lots, now_ns) != TR_OK:
                     continue
-            elif self.table.cancel_sent_c(action.seq, now_ns) != TR_OK:
-                continue
+            else:
+                order = self.table.find_c(action.seq)
+                if order == NULL:
+                    continue
+                self.state_before[self.approved_count] = order.state
+                self.flight_before[self.approved_count] = order.in_flight
+                self.acted_before_ns[self.approved_count] = order.acted_ns
+                if self.table.cancel_sent_c(action.seq, now_ns) != TR_OK:
+                    continue
             self.checks.budget.spend_c(approved.rate_cost_milli)
             self.approved_count += 1
         # Orders placed together leave as one batch, which the venue counts at less than its parts.
@@ -505,6 +605,7 @@ cdef class Pipeline:
             out.stage_ns[<int>STAGE_READ] = stamp_to_ns(self.read_counts)
             out.stage_ns[<int>STAGE_DECODE] = between(stamp, self.stamps[9])
             out.stage_ns[<int>STAGE_BOOK] = between(self.stamps[9], self.stamps[1])
+            out.stage_ns[<int>STAGE_TICK_TO_ORDER] = between(stamp, self.stamps[8])
         out.stage_ns[<int>STAGE_SIGNAL] = between(self.stamps[1], self.stamps[2])
         out.stage_ns[<int>STAGE_QUOTE] = between(self.stamps[2], self.stamps[3])
         out.stage_ns[<int>STAGE_PLAN] = between(self.stamps[3], self.stamps[4])
@@ -512,9 +613,11 @@ cdef class Pipeline:
         out.stage_ns[<int>STAGE_JOURNAL] = between(self.stamps[5], self.stamps[6])
         out.stage_ns[<int>STAGE_ENCODE] = between(self.stamps[6], self.stamps[7])
         out.stage_ns[<int>STAGE_WRITE] = between(self.stamps[7], self.stamps[8])
-        out.stage_ns[<int>STAGE_TICK_TO_ORDER] = between(stamp, self.stamps[8])
-        for i in range(STAGE_DECODE + 1, STAGE_TICK_TO_ORDER + 1):
+        for i in range(<int>STAGE_DECODE + 1, <int>STAGE_TICK_TO_ORDER):
             self.latency.record_c(i, out.stage_ns[i])
+        if self.frame_decides:
+            # A timer's or an answer's decision began with neither a tick nor this stamp.
+            self.latency.record_c(STAGE_TICK_TO_ORDER, out.stage_ns[<int>STAGE_TICK_TO_ORDER])
         self.tell_frame_c(stamp)
         self.append_c(REC_STAMPS, self.feed.index, now_ns, &out, sizeof(StampsRecord))
         self.tape.ahead_c(AHEAD_BYTES)
@@ -532,22 +635,33 @@ cdef class Pipeline:
             elif action.kind == ACTION_AMEND:
                 self.table.event_c(action.seq, EV_AMEND_REJECTED, now_ns)
             else:
-                self.table.event_c(action.seq, EV_CANCEL_REJECTED, now_ns)
+                self.table.cancel_unsent_c(
+                    action.seq, self.state_before[i], self.flight_before[i], self.acted_before_ns[i]
+                )
         self.approved_count = 0
         self.forced = True
 
     cdef void tell_own_c(self) noexcept nogil:
-        """Tell the signals which quantity on the quoted book is ours: live orders the venue acked."""
+        """Tell the signals which quantity on the quoted book may be ours.
+
+        Acknowledged or not, at the price it has and at the one it is about to have: the public book
+        may show it before the private stream does. To hide too much of a level for that long costs
+        less than to follow ourselves.
+        """
         cdef int i
+        cdef int64_t lots
         cdef Order* order
         self.own_version = self.table.version
         self.feed.signals.own_clear_c()
         for i in range(self.table.live_count):
             order = &self.table.orders[self.table.live_slots[i]]
-            if order.acked and order.qty_lots > order.filled_lots:
+            lots = max(order.qty_lots, order.pending_qty_lots) - order.filled_lots
+            if lots <= 0:
+                continue
+            self.feed.signals.own_add_c(0 if order.side == BUY else 1, order.price_ticks, lots)
+            if order.pending_price_ticks and order.pending_price_ticks != order.price_ticks:
                 self.feed.signals.own_add_c(
-                    0 if order.side == BUY else 1, order.price_ticks,
-                    order.qty_lots - order.filled_lots,
+                    0 if order.side == BUY else 1, order.pending_price_ticks, lots
                 )
 
     cdef void fill_view_c(self, int64_t now_ns) noexcept nogil:
@@ -576,7 +690,10 @@ cdef class Pipeline:
         if self.inventory.quote_known and self.reference.price_uticks > 0:
             free_lots = self.inventory.quote_ticklots - self.checks.limits.quote_reserve_ticklots
             if free_lots > 0:
-                free_lots = free_lots * UTICKS // self.reference.price_uticks  # neither is negative
+                # Neither is negative. What the fee may take is not there to be offered.
+                if self.checks.limits.fee_ppm > 0:
+                    free_lots = free_lots * PPM // (PPM + self.checks.limits.fee_ppm)
+                free_lots = free_lots * UTICKS // self.reference.price_uticks
             else:
                 free_lots = 0
         view.quote_lots_max = saturate(free_lots)
@@ -602,7 +719,7 @@ cdef class Pipeline:
         cdef RiskInputs* inputs = &self.inputs
         inputs.now_ns = now_ns
         inputs.book_state = self.feed.book.state
-        inputs.book_recv_ns = self.feed.last_recv_ns
+        inputs.book_recv_ns = self.feed.last_recv_ns - self.feed.lag_ns
         inputs.reference_uticks = self.reference.price_uticks
         inputs.best_bid_ticks = self.feed.book.best_bid_ticks
         inputs.best_ask_ticks = self.feed.book.best_ask_ticks

@@ -2,6 +2,7 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from openmm._fast.orders cimport ORDERS_MAX, Order, OrderTable
 from openmm._fast.quotes cimport LEVELS_MAX, Ladder
+from openmm._fast.units cimport i128
 
 cdef enum:
     ACTIONS_MAX = 128
@@ -68,7 +69,11 @@ cdef class Planner:
     cdef Action actions[ACTIONS_MAX]
     # Orders in PENDING_* or UNKNOWN are never touched and hold their level.
     cdef int plan_c(self, const Ladder* ladder, OrderTable table, int64_t now_ns) noexcept nogil   # returns count
-    cdef int plan_cancel_all_c(self, OrderTable table, int why) noexcept nogil
+    cdef int plan_cancel_all_c(self, OrderTable table, int why, int64_t now_ns) noexcept nogil
+    # Cancel from the outside in until no more than this rests on a side; appends to the plan.
+    cdef int plan_trim_c(
+        self, OrderTable table, int side, i128 lots, i128 value_ticklots, int count, int64_t now_ns
+    ) noexcept nogil
     # (private)
     cdef Half half[2]               # by BookSide
     cdef void load_c(self, const Ladder* ladder, int book_side) noexcept nogil

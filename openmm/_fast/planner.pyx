@@ -15,16 +15,19 @@ from typing import NamedTuple
 
 from cython cimport final
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.string cimport memset
 
 from openmm._fast.orders cimport (
-    FLIGHT_CANCEL, FLIGHT_DOUBT, OPEN, PARTIALLY_FILLED, PENDING_CANCEL, Order, OrderTable,
+    OPEN, PARTIALLY_FILLED, PENDING_CANCEL, Order, OrderTable,
     best_own_ticks, has_price,
 )
 from openmm._fast.quotes cimport LEVELS_MAX, Ladder, Level
-from openmm._fast.units cimport ASK, BID, BUY, PPM, SELL, i128
+from openmm._fast.units cimport ASK, BID, BUY, PPM, SELL, i128, ticklots
 
 cdef enum:
     NO_LEVEL = -1
+    RETRY_DOUBLINGS = 5
+    CANCEL_AGAIN_NS = 500000000    # twice this before the second cancel of an order, and so on
     # Kinds of seat.
     MOVABLE = 0
     STALE = 1        # to be cancelled for its age
@@ -53,6 +56,14 @@ cdef extern from * nogil:
 cdef inline int64_t seen_ticks(const Order* order) noexcept nogil:
     """Price the order has or is about to have."""
     return order.pending_price_ticks if order.pending_price_ticks else order.price_ticks
+
+
+cdef inline bint cancel_due(const Order* order, int64_t now_ns) noexcept nogil:
+    """Tell whether an order's cancel is to be sent: for the first time, or again, ever later."""
+    cdef int64_t tries = order.cancel_count if order.cancel_count < RETRY_DOUBLINGS else RETRY_DOUBLINGS
+    if order.state == PENDING_CANCEL:
+        return False
+    return tries <= 0 or now_ns - order.cancel_ns >= <int64_t>CANCEL_AGAIN_NS << tries
 
 
 cdef inline bint qty_fits(int64_t remaining_lots, int64_t wanted_lots, int64_t tolerance_ppm) noexcept nogil:
@@ -209,17 +220,73 @@ cdef class Planner:
                 self.push_c(ACTION_PLACE, WHY_MISSING, 0, SELL, i, asks.key[i], asks.lots[i])
         return self.count
 
-    cdef int plan_cancel_all_c(self, OrderTable table, int why) noexcept nogil:
-        """Cancel every live order that has no cancel under way and is not in doubt."""
+    cdef int plan_cancel_all_c(self, OrderTable table, int why, int64_t now_ns) noexcept nogil:
+        """Cancel every live order but those whose cancel is under way.
+
+        A cancel harms nobody twice: one that went unanswered or was refused is sent again, ever later.
+        """
         cdef int i
         cdef const Order* order
         self.count = 0
         for i in range(table.live_count):
             order = &table.orders[table.live_slots[i]]
-            if not order.in_flight & (FLIGHT_CANCEL | FLIGHT_DOUBT):
-                self.push_c(
-                    ACTION_CANCEL, why, order.seq, order.side, order.level, order.price_ticks, order.qty_lots
-                )
+            if not cancel_due(order, now_ns):
+                continue
+            self.push_c(
+                ACTION_CANCEL, why, order.seq, order.side, order.level, order.price_ticks, order.qty_lots
+            )
+        return self.count
+
+    cdef int plan_trim_c(
+        self, OrderTable table, int side, i128 lots, i128 value_ticklots, int count, int64_t now_ns
+    ) noexcept nogil:
+        """Cancel the outermost orders of a side until lots, value and number come to no more.
+
+        Orders whose cancel is under way count as gone already. What is in doubt is cancelled too, and
+        again as `plan_cancel_all_c` does it.
+        """
+        cdef int i
+        cdef int taken = 0
+        cdef i128 rest_lots = 0
+        cdef i128 rest_ticklots = 0
+        cdef int rest_count = 0
+        cdef const Order* order
+        cdef const Order* worst
+        cdef int64_t left
+        cdef uint8_t gone[ORDERS_MAX]
+        memset(gone, 0, sizeof(gone))
+        for i in range(table.live_count):
+            order = &table.orders[table.live_slots[i]]
+            if order.side != side or not cancel_due(order, now_ns):
+                gone[i] = 1
+                continue
+            left = max(order.qty_lots, order.pending_qty_lots) - order.filled_lots
+            rest_lots = rest_lots + <i128>left
+            rest_ticklots = rest_ticklots + ticklots(max(order.price_ticks, order.pending_price_ticks), left)
+            rest_count += 1
+        while rest_count > 0 and (rest_lots > lots or rest_ticklots > value_ticklots or rest_count > count):
+            worst = NULL
+            taken = -1
+            for i in range(table.live_count):
+                if gone[i]:
+                    continue
+                order = &table.orders[table.live_slots[i]]
+                if worst == NULL or (
+                    order.price_ticks < worst.price_ticks if side == BUY
+                    else order.price_ticks > worst.price_ticks
+                ):
+                    worst = order
+                    taken = i
+            gone[taken] = 1
+            left = max(worst.qty_lots, worst.pending_qty_lots) - worst.filled_lots
+            rest_lots = rest_lots - <i128>left
+            rest_ticklots = rest_ticklots - ticklots(
+                max(worst.price_ticks, worst.pending_price_ticks), left
+            )
+            rest_count -= 1
+            self.push_c(
+                ACTION_CANCEL, WHY_RISK, worst.seq, side, worst.level, worst.price_ticks, worst.qty_lots
+            )
         return self.count
 
     # ---------------------------------------------------------------- private
@@ -456,9 +523,9 @@ cdef class Planner:
         self.plan_c(&ladder, table, now_ns)
         return self.planned()
 
-    def plan_cancel_all(self, OrderTable table not None, int why=WHY_RISK):
+    def plan_cancel_all(self, OrderTable table not None, int64_t now_ns, int why=WHY_RISK):
         """Plan the cancel of every order that can be cancelled now, and return the actions."""
-        self.plan_cancel_all_c(table, why)
+        self.plan_cancel_all_c(table, why, now_ns)
         return self.planned()
 
     def planned(self):

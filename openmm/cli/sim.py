@@ -57,8 +57,12 @@ def _command(venue: str) -> Callable[..., int]:
         ] = "hold",
         restamp: Annotated[
             bool,
-            typer.Option("--restamp", help="Give recorded messages the time they are sent at."),
-        ] = False,
+            typer.Option(
+                "--restamp/--keep-stamps",
+                help="Whether recorded messages get the time they are sent at. To a live bot, kept"
+                " ones are late news: it does not quote.",
+            ),
+        ] = True,
         tier: Annotated[
             str, typer.Option(help="Rate limits: starter, intermediate or pro.")
         ] = "pro",

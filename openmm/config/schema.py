@@ -210,6 +210,7 @@ class Venue(Section):
     taker_fee_ppm: Annotated[int, _ratio(-10_000, 100_000)] | None = None
     weight: Annotated[Decimal, _decimal(zero=True)] = Decimal(1)
     max_age_ns: Span = 5 * SECOND
+    max_book_silence_ns: Annotated[int, _span(SECOND, DAY)] = 30 * SECOND
     max_spread_ppm: Annotated[int, _ratio(1, 500_000)] = 10_000
     verify_checksum: bool = True
     # Of this venue alone: what it leaves to the client or its documents leave open.

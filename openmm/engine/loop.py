@@ -299,6 +299,7 @@ class Engine:
                 ack_timeout_ns=config.risk.ack_timeout_ns,
                 feed_age_ns_max=config.risk.max_message_age_ns,
                 dead_man_ns=config.dead_man_ns if live else None,
+                book_silence_ns=tuple(venue.max_book_silence_ns for venue in config.venue),
             ),
         )  # fmt: skip
         context = Context(

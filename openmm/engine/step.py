@@ -57,6 +57,8 @@ RESYNC_AFTER_NS = (0, SECOND_NS, 2 * SECOND_NS, 5 * SECOND_NS, 15 * SECOND_NS)
 ORDER_KINDS = frozenset({"add", "amend", "cancel"})
 # How a race with a fill ends: no sign of a loop.
 RACES = frozenset({"no_change", "unknown_order"})
+# A trade outside our best prices is followed by news of the book, or the book is wrong.
+THROUGH_NS = SECOND_NS
 
 
 class Resubscribe(Struct, frozen=True):
@@ -104,6 +106,7 @@ class StepConfig(Struct, frozen=True):
 
     ack_timeout_ns: int = 5 * SECOND_NS
     feed_age_ns_max: int = 5 * SECOND_NS
+    book_silence_ns: tuple[int, ...] = ()  # of each feed; without one it is not watched
     sample_every_ns: int = SECOND_NS
     dead_man_ns: int | None = None
     watchdog: bool = False
@@ -129,6 +132,7 @@ class Step:
     guard: Guard = field(init=False)
     _resync: dict[int, _Resync] = field(default_factory=dict)
     _catching_up: dict[int, int] = field(default_factory=dict)
+    _renewed: dict[int, int] = field(default_factory=dict)
     _sampled_ns: int = 0
     _covered: bool = True
     _token_stale: bool = False
@@ -408,11 +412,12 @@ class Step:
             book.recentre()
         if book.state is BookState.BOOK_VERIFIED:
             self._resync.pop(feed.index, None)
-            if now_ns - feed.last_recv_ns <= self.config.feed_age_ns_max:
+            why = self._stale(feed, now_ns)
+            if not why:
                 return
             book.break_(BookBreak.BREAK_STALE)
             self.pipeline.refresh(feed, now_ns)
-            self._incident(f"feed {feed.index} is silent: book dropped")
+            self._incident(f"feed {feed.index} {why}: book dropped")
         if book.state is BookState.BOOK_CATCHING_UP:
             since_ns = self._catching_up.setdefault(feed.index, now_ns)
             if now_ns - since_ns > self.config.feed_age_ns_max:
@@ -428,6 +433,24 @@ class Step:
                 resync.tries += 1
                 resync.next_ns = now_ns + wait
                 self._out.append(Resubscribe(feed.index, book.break_reason))
+
+    def _stale(self, feed: Feed, now_ns: int) -> str:
+        """Say why a verified book is no longer to be believed, or nothing."""
+        if now_ns - feed.last_recv_ns > self.config.feed_age_ns_max:
+            return "is silent"
+        if feed.through_ns and now_ns - feed.through_ns > THROUGH_NS:
+            return "shows no trade through its best price"
+        limits = self.config.book_silence_ns
+        if feed.index >= len(limits) or now_ns - feed.book.recv_ns <= limits[feed.index]:
+            return ""
+        # Heartbeats alone: a quiet market, or a subscription that died. A snapshot tells.
+        asked_ns = self._renewed.get(feed.index, 0)
+        if asked_ns <= feed.book.recv_ns:
+            self._renewed[feed.index] = now_ns
+            self._out.append(Resubscribe(feed.index, BookBreak.BREAK_NONE))
+        elif now_ns - asked_ns > self.config.feed_age_ns_max:
+            return "brings heartbeats and no book"
+        return ""
 
     def on_query(
         self, seqs: Sequence[int], found: Sequence[Event], asked_ns: int, now_ns: int

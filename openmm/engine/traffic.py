@@ -225,11 +225,11 @@ class Traffic:
         )  # fmt: skip
 
     def resubscribe(self, request: Resubscribe) -> None:
-        """Get a new snapshot for a broken book: over the same socket if that is not silent."""
+        """Get a new snapshot of a book: over the same socket if that is not silent."""
         index, link = request.feed_index, self._feeds[request.feed_index]
         if not link.up:
             return
-        log.warning("feed %d: book broken (%s), asking for a snapshot", index, request.reason.name)
+        log.warning("feed %d: asking for a snapshot (%s)", index, request.reason.name)
         if request.reason is BookBreak.BREAK_STALE:
             link.drop()
             return

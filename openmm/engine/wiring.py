@@ -150,6 +150,7 @@ def make_tables(
         tape,
         StageLatency(),
         requote_uticks=plan["requote_uticks"],
+        lag_counts=True,
         # Paper orders rest in our own venue, not in the book that the real one sends.
         own_in_book=config.bot.mode == "live",
     )

@@ -70,6 +70,10 @@ class ClientIds(Protocol):
         """Return the kind of a request sent by the hot path and the sequences it carried."""
         ...
 
+    def superseded(self, req_id: int, seq: int) -> bool:
+        """Whether a later request of the kind names the order: an answer to this one is old."""
+        ...
+
 
 class Counters(Struct):
     """What happened in the session, for status and report."""
@@ -138,6 +142,9 @@ class Lifecycle:
                 self._move(seqs[0], OrderEvent.EV_ACKED, Source.ACK, now_ns)
         elif event.kind == "amend":
             for one in self._seqs(event.client_id, event.req_id):
+                # The stream may have settled this amend, and another be under way since.
+                if self.ids.superseded(event.req_id, one):
+                    continue
                 self._ack_latency(one, now_ns)
                 self._move(one, OrderEvent.EV_AMENDED, Source.ACK, now_ns)
         # A cancel's reply is not its end: a fill can come first. `canceled` on the stream is.
@@ -157,8 +164,12 @@ class Lifecycle:
             self._incident(f"{event.kind} refused, order not known: {event.text}")
 
     def _refuse(self, seq: int, event: RequestRefused, now_ns: int) -> None:
+        if event.kind == "amend" and self.ids.superseded(event.req_id, seq):
+            # Not of the amend under way.
+            if event.code == "unknown_order":
+                self.doubt(seq, now_ns)
         # A text of no known kind is no proof that the request took no effect.
-        if event.code in UNCERTAIN:
+        elif event.code in UNCERTAIN:
             self._move(seq, OrderEvent.EV_TIMEOUT, Source.ACK, now_ns)
             self.doubts.raise_(seq, now_ns)
         elif event.kind == "add":

@@ -42,7 +42,7 @@ class SimOptions:
     flow: int | None = None
     speed: Decimal = Decimal(1)
     at_end: str = "hold"  # or "loop"
-    restamp: bool = False
+    restamp: bool = True
     tier: str = "pro"
     fee_tier: int = 0
     maker_fee_ppm: int | None = None

@@ -66,12 +66,14 @@ def make_bot(
     requote_uticks: int = REQUOTE_UTICKS,
     rate_threshold_milli: int | None = None,
     inputs_known: bool = True,
+    lag_counts: bool = False,
 ) -> CanonicalBot:
     """Build the canonical bot; every part can be replaced by one of the caller's.
 
     Args:
         requote_uticks: above any move the market makes, no tick re-quotes.
         rate_threshold_milli: threshold of a venue's rate counter at Kraken's prices; None: none.
+        lag_counts: whether late news counts as old; the workload's stamps are its receive times'.
         inputs_known: whether the slow path has told the checks what they need.
     """
     instrument = canonical_instrument()
@@ -112,7 +114,7 @@ def make_bot(
         transport or NullTransport(),
         tape or Tape(None, size_bytes=1 << 22, follow=False),
         StageLatency(),
-        requote_uticks=requote_uticks,
+        requote_uticks=requote_uticks, lag_counts=lag_counts,
     )  # fmt: skip
     if inputs_known:
         pipeline.set_inputs(

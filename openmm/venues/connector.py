@@ -220,3 +220,7 @@ class Connector(Protocol):
     def requested(self, req_id: int) -> tuple[str, Sequence[int]]:
         """Return the kind of a hot-path request and its orders' sequences; ("", ()) if unknown."""
         ...
+
+    def superseded(self, req_id: int, seq: int) -> bool:
+        """Whether a later request of the kind names the order: an answer to this one is old."""
+        ...

@@ -504,7 +504,28 @@ def test_amend_is_no_duplicate_of_itself_and_no_new_order() -> None:
     assert desk.reason(Wanted(AMEND, BUY, 990, 20, seq=seq)) is Reason.APPROVED
     assert desk.reason(Wanted(PLACE, BUY, 980, 10)) is Reason.ORDER_COUNT
     desk.limits["order_count_max"] = 0
-    assert desk.reason(Wanted(AMEND, BUY, 990, 20, seq=seq)) is Reason.ORDER_COUNT
+    assert desk.reason(Wanted(AMEND, BUY, 990, 20, seq=seq)) is Reason.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("limit", "inputs", "reason"),
+    [
+        ({"open_ticklots_max": 5_000}, {}, Reason.OPEN_NOTIONAL),
+        ({"inventory_lots_max": 5}, {}, Reason.INVENTORY_LONG),
+        ({}, {"quote_ticklots": 5_000}, Reason.BALANCE),
+    ],
+    ids=str,
+)
+def test_amend_that_adds_nothing_to_what_a_limit_counts_passes_it(
+    limit: dict[str, int], inputs: dict[str, int], reason: Reason
+) -> None:
+    desk = Desk()
+    seq = desk.rest(BUY, 990, 10)
+    desk.limits.update(limit)
+    desk.inputs.update(inputs)
+    assert desk.reason(Wanted(AMEND, BUY, 980, 10, seq=seq)) is Reason.APPROVED
+    assert desk.reason(Wanted(AMEND, BUY, 980, 5, seq=seq)) is Reason.APPROVED
+    assert desk.reason(Wanted(AMEND, BUY, 980, 12, seq=seq)) is reason
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_place_counts_at_once_in_full() -> None:
     seq = placed(table, SELL, 200, 5)
     assert held(table, seq).state is OrderState.PENDING_NEW
     assert table.totals() == (1, 0, 1, 0, 5, 0, 1000, 0, 200)
-    assert not table.own_lots_at(SELL, 200)  # not acknowledged: may not rest yet
+    assert table.own_lots_at(SELL, 200) == 5  # not acknowledged: the book may show it already
 
 
 def test_sequence_leads_to_its_slot_and_starts_at_generation_one() -> None:
@@ -362,14 +362,17 @@ def test_adopted_order_counts_what_is_left() -> None:
     assert table.own_lots_at(SELL, 300) == 6
 
 
-def test_own_lots_sum_acknowledged_orders_of_one_price() -> None:
+def test_own_lots_sum_what_rests_at_a_price_and_what_may() -> None:
     table = OrderTable()
     rested(table, BUY, 100, 10)
     rested(table, BUY, 100, 7)
     rested(table, BUY, 356, 5)  # the same low byte
     placed(table, BUY, 100, 3)
     rested(table, SELL, 100, 2)
-    assert table.own_lots_at(BUY, 100) == 17
+    moving = rested(table, BUY, 90, 4)
+    table.amend_sent(moving, 100, 6, 2)
+    assert table.own_lots_at(BUY, 100) == 10 + 7 + 3 + 6
+    assert table.own_lots_at(BUY, 90) == 6
     assert table.own_lots_at(BUY, 612) == 0
 
 

@@ -14,9 +14,12 @@ from openmm._fast.orders import OrderEvent, OrderState
 from openmm._fast.pipeline import Decision, Frames
 from openmm._fast.ports import Decoded, MemoryTransport
 from openmm._fast.quotes import QuoteClamp
+from openmm._fast.reference import SourceVerdict
 from openmm._fast.tape import Record, Tape
+from openmm._fast.units import Side
 from openmm.testing.canonical import REQUOTE_UTICKS, CanonicalBot, frames_of, make_bot
 from openmm.testing.workload import WorkloadSpec, make
+from openmm.venues.kraken.encode import KrakenEncoder
 from tests.oracles import quotes as oracle
 
 WORK = make(WorkloadSpec(messages=3_000))
@@ -108,9 +111,9 @@ def test_input_that_refuses_lets_no_order_out(missing: dict[str, object], reason
     bot = warmed(transport=transport)
     bot.pipeline.set_inputs(**missing)  # type: ignore[arg-type]
     bot.pipeline.on_frame(bot.feed, WORK.frames[0], TIMES[0])
-    assert bot.pipeline.last_decision is Decision.DECISION_REFUSED
+    assert bot.pipeline.last_decision is Decision.DECISION_WITHDRAWN
     assert transport.take() == []
-    assert bot.pipeline.checks.refusals()[reason] >= 20
+    assert bot.pipeline.checks.refusals()[reason] == 1
     refusals = [journal.read_refusal(payload) for payload in records(bot, Record.REC_REFUSAL)]
     assert {refusal.reason for refusal in refusals} == {reason}
 
@@ -121,7 +124,88 @@ def test_same_refusal_is_journalled_once_not_every_tick() -> None:
     for at in range(5):
         bot.pipeline.on_frame(bot.feed, WORK.frames[0], TIMES[0] + at * MS)
         bot.pipeline.mark_dirty()
-    assert len(records(bot, Record.REC_REFUSAL)) == 20
+    assert len(records(bot, Record.REC_REFUSAL)) == 1
+
+
+@pytest.mark.parametrize(
+    "brake",
+    [
+        {"fills_last_minute": 1_001}, {"clock_offset_ns": 3_000_000_000},
+        {"drawdown_breached": True}, {"stream_live": False}, {"instrument_online": False},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_brake_takes_away_what_rests(brake: dict[str, object]) -> None:
+    bot, transport = quoting()
+    transport.take()
+    bot.pipeline.set_inputs(**brake)  # type: ignore[arg-type]
+    bot.pipeline.on_frame(bot.feed, WORK.frames[1], TIMES[1])
+    assert bot.pipeline.last_decision is Decision.DECISION_WITHDRAWN
+    assert len(cancels(transport.take())) == 20
+
+
+def test_limit_tightened_cancels_from_the_outside_until_it_holds() -> None:
+    bot, transport = quoting()
+    transport.take()
+    table, checks = bot.pipeline.table, bot.pipeline.checks
+    q_lots = bot.pipeline.inventory.q_lots
+    assert q_lots is not None
+    bids = sorted((o.price_ticks for o in table.live() if o.side == Side.BUY), reverse=True)
+    most = table.totals().buy_lots + q_lots
+    checks.tighten(inventory_lots_max=most // 2)
+    bot.pipeline.mark_dirty()
+    bot.pipeline.on_frame(bot.feed, WORK.frames[1], TIMES[1])
+    encoder = bot.pipeline.encoder
+    assert isinstance(encoder, KrakenEncoder)
+    gone = {encoder.seq_of(one) for one in cancels(transport.take())}
+    left = [o for o in table.live() if o.side == Side.BUY and o.seq not in gone]
+    assert sum(o.qty_lots for o in left) + q_lots <= most // 2
+    assert sorted((o.price_ticks for o in left), reverse=True) == bids[: len(left)]
+    assert len(left) >= 3
+
+
+def test_halt_cancels_orders_in_doubt_and_asks_again_ever_later() -> None:
+    bot, transport = quoting()
+    transport.take()
+    table = bot.pipeline.table
+    for order in table.live()[:10]:
+        table.event(order.seq, OrderEvent.EV_TIMEOUT, TIMES[0])
+    bot.pipeline.quoting = False
+    assert bot.pipeline.withdraw(TIMES[1]) == 20
+    assert bot.pipeline.withdraw(TIMES[1] + MS) == 0
+    for order in table.live():
+        table.event(order.seq, OrderEvent.EV_TIMEOUT, TIMES[1] + 5_000 * MS)
+    assert bot.pipeline.withdraw(TIMES[1] + 5_001 * MS) == 20
+    for order in table.live():
+        table.event(order.seq, OrderEvent.EV_TIMEOUT, TIMES[1] + 6_000 * MS)
+    assert bot.pipeline.withdraw(TIMES[1] + 6_900 * MS) == 0
+    assert bot.pipeline.withdraw(TIMES[1] + 7_001 * MS) == 20
+
+
+def test_late_news_is_old_news() -> None:
+    bot, transport = quoting(lag_counts=True)
+    transport.take()
+    bot.pipeline.on_frame(bot.feed, WORK.frames[1], WORK.recv_ns[1] + 70_000 * MS)
+    assert bot.feed.lag_ns >= 69_000 * MS
+    assert bot.pipeline.reference.source(0)[2] is SourceVerdict.SOURCE_STALE
+    assert bot.pipeline.last_decision is Decision.DECISION_WITHDRAWN
+    assert len(cancels(transport.take())) == 20
+
+
+def test_trade_through_our_best_price_waits_for_news_of_the_book() -> None:
+    bot, _ = quoting()
+    bid = bot.book.best_bid_ticks
+    assert bid is not None
+    price = bot.instrument.price(bid - 100)
+    trade = (
+        b'{"channel":"trade","type":"update","data":[{"symbol":"BTC/USD","side":"sell","price":'
+        + str(price).encode() + b',"qty":0.01,"ord_type":"market","trade_id":1,'
+        b'"timestamp":"2026-08-02T00:00:00.000000Z"}]}'
+    )  # fmt: skip
+    bot.pipeline.on_frame(bot.feed, trade, TIMES[1])
+    assert bot.feed.through_ns == TIMES[1]
+    bot.pipeline.on_frame(bot.feed, WORK.frames[1], TIMES[1])
+    assert bot.feed.through_ns == 0
 
 
 def test_wrong_checksum_cancels_every_quote_in_the_same_step() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -280,7 +281,7 @@ def test_stale_order_is_cancelled_and_its_level_waits() -> None:
     assert short(planner.plan([(99, 10)], [], table, 104)) == [("PLACE", "MISSING", BUY, 99)]
 
 
-def test_cancel_all_leaves_out_cancels_under_way_and_doubt() -> None:
+def test_cancel_all_leaves_out_cancels_under_way_and_repeats_what_failed_ever_later() -> None:
     table = OrderTable()
     resting, pending = rested(table, BUY, 99), table.place(SELL, 0, 101, 10, now_ns=1)
     amending, cancelling = rested(table, BUY, 98), rested(table, BUY, 97)
@@ -291,11 +292,32 @@ def test_cancel_all_leaves_out_cancels_under_way_and_doubt() -> None:
     table.event(doubtful, OrderEvent.EV_CANCEL_REJECTED, 3)
     table.event(silent, OrderEvent.EV_TIMEOUT, 3)
     planner = Planner()
-    plan = planner.plan_cancel_all(table)
+    plan = planner.plan_cancel_all(table, 4)
     assert [a.seq for a in plan] == [resting, pending, amending, silent]
     assert all(a.kind is CANCEL and a.why is ActionWhy.WHY_RISK for a in plan)
     apply(table, plan)
-    assert planner.plan_cancel_all(table) == []
+    second = 10**9
+    assert planner.plan_cancel_all(table, second) == []
+    again = [a.seq for a in planner.plan_cancel_all(table, 5 + second)]
+    assert again == [doubtful, silent]  # the others' cancels are under way
+    table.cancel_sent(doubtful, 5 + second)
+    table.event(doubtful, OrderEvent.EV_CANCEL_REJECTED, 6 + second)
+    assert [a.seq for a in planner.plan_cancel_all(table, 4 + 3 * second)] == [silent]
+    assert [a.seq for a in planner.plan_cancel_all(table, 5 + 3 * second)] == [doubtful, silent]
+
+
+def test_cancel_the_venue_refuses_for_ever_is_asked_for_ever_more_seldom() -> None:
+    table = OrderTable()
+    seq = rested(table, BUY, 99)
+    planner, sent_ns = Planner(), []
+    for now_ns in range(1, 600 * 10**9, 50 * 10**6):  # ten minutes
+        if planner.plan_cancel_all(table, now_ns):
+            sent_ns.append(now_ns)
+            table.cancel_sent(seq, now_ns)
+            table.event(seq, OrderEvent.EV_CANCEL_REJECTED, now_ns)
+    waits = [round((b - a) / 1e9) for a, b in pairwise(sent_ns)]
+    assert waits[:6] == [1, 2, 4, 8, 16, 16]
+    assert set(waits[6:]) == {16}
 
 
 def test_more_actions_than_fit_wait_for_the_next_plan() -> None:

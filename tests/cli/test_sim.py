@@ -28,7 +28,17 @@ def test_venue_tells_where_it_is_and_ends_cleanly() -> None:
 
 def test_recording_is_served_with_added_flow(shared: Path) -> None:
     file = shared / "data" / "kraken" / "v2_btcusd_d25_20260802.cbcap.gz"
-    args = ["--replay", str(file), "--flow", "5", "--speed", "10", "--at-end", "loop", "--restamp"]
+    args = [
+        "--replay",
+        str(file),
+        "--flow",
+        "5",
+        "--speed",
+        "10",
+        "--at-end",
+        "loop",
+        "--keep-stamps",
+    ]
     with venue(*args) as (told, process):
         assert (told["market"], told["flow"], told["speed"]) == ("replay", 5, "10")
         assert told["replay"] == file.name

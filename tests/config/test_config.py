@@ -172,6 +172,7 @@ KEYS: list[tuple[str, object, object]] = [
     ("signal.jump_sigma", "4.5", Decimal("4.5")),
     ("signal.sigma_floor", "1bps", Distance(ppm=100)),
     ("signal.outlier_floor", "40bps", 4_000),
+    ("venue[0].max_book_silence", "1m", 60_000_000_000),
     ("signal.clamp", "20bps", 2_000),
     ("signal.basis", "5m", 300_000_000_000),
     ("signal.basis_cap", "1%", 10_000),

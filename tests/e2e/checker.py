@@ -358,6 +358,7 @@ class Checker:
         q_lots, share = self._off_target(reference)
         x_ppm = max(-PPM, min(PPM, q_lots * PPM // self.set.scale_lots))
         free = max(self.quote - limits["quote_reserve"], 0)
+        free = free * PPM // (PPM + limits["fee_ppm"])
         for name, told, own in (
             ("base", view.base_lots, self.base - limits["base_reserve"]),
             ("free quote", view.quote_lots_max, free * PPM // reference),

@@ -25,6 +25,7 @@ from openmm.events import (
     Fee,
     OrderStatus,
     OrderUpdated,
+    RequestAccepted,
     RequestRefused,
     Source,
     StatusChanged,
@@ -399,6 +400,29 @@ def test_late_report_of_the_amend_before_leaves_the_one_under_way(world: World) 
     world.feed(late)
     assert world.state(seq) is OrderState.PENDING_AMEND
     assert world.order(seq).pending_price_ticks == before.price_ticks - 7
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        RequestAccepted("amend", 8, "", "V1"),
+        RequestRefused("amend", 8, "EOrder:Cannot amend", "no_change", False),
+        RequestRefused("amend", 8, "EOrder:Unknown", "unknown", False),
+    ],
+)
+def test_late_answer_to_the_amend_before_leaves_the_one_under_way(
+    world: World, late: RequestAccepted | RequestRefused
+) -> None:
+    seq = world.seq()
+    before = world.order(seq)
+    world.ids.sent |= {8: ("amend", [seq]), 9: ("amend", [seq])}
+    # The stream settled the first before its answer came, and the second left at once.
+    world.table.amend_sent(seq, before.price_ticks - 7, before.qty_lots - 1, START)
+    world.feed(late)
+    assert world.state(seq) is OrderState.PENDING_AMEND
+    assert world.order(seq).qty_lots == before.qty_lots
+    world.feed(RequestAccepted("amend", 9, "", "V1"))
+    assert world.order(seq).qty_lots == before.qty_lots - 1
 
 
 def test_order_the_venue_calls_filled_ends_once_its_fills_are_booked(world: World) -> None:

@@ -49,6 +49,11 @@ class Ids:
     def requested(self, req_id: int) -> tuple[str, Sequence[int]]:
         return self.sent.get(req_id, ("", ()))
 
+    def superseded(self, req_id: int, seq: int) -> bool:
+        kind, _ = self.requested(req_id)
+        later = (request for number, request in self.sent.items() if number > req_id)
+        return any(seq in seqs for other, seqs in later if other == kind)
+
 
 @dataclass
 class World:

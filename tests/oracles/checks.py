@@ -117,18 +117,22 @@ def judge(
                 return False
         return True
 
+    def adds_no(more: int) -> bool:
+        # An amend that adds nothing to what a limit counts passes it.
+        return order is not None and more <= 0
+
     def inventory() -> bool:
         q_lots = inputs.get("q_lots")
-        return q_lots is not None and at_most(
-            sign * q_lots + lots + more_lots, "inventory_lots_max"
-        )
+        if q_lots is None or limit("inventory_lots_max") is None:
+            return False
+        return adds_no(more_lots) or at_most(sign * q_lots + lots + more_lots, "inventory_lots_max")
 
     def balance() -> bool:
         if side == SELL:
             base, reserve = inputs.get("base_lots"), limit("base_reserve_lots")
             if base is None or base < 0 or reserve is None:
                 return False
-            return lots + more_lots <= base - reserve
+            return adds_no(more_lots) or lots + more_lots <= base - reserve
         quote, reserve, fee = (
             inputs.get("quote_ticklots"),
             limit("quote_reserve_ticklots"),
@@ -136,7 +140,7 @@ def judge(
         )
         if quote is None or reserve is None or fee is None or inputs.get("quote_known") != 1:
             return False
-        return (cost + more_cost) * (PPM + fee) <= (quote - reserve) * PPM
+        return adds_no(more_cost) or (cost + more_cost) * (PPM + fee) <= (quote - reserve) * PPM
 
     def least_size() -> bool:
         assert spec is not None
@@ -173,8 +177,11 @@ def judge(
             lambda: all(sign * price < sign * p for pair in others for p in pair),
         ),
         (Reason.DUPLICATE, duplicate),
-        (Reason.ORDER_COUNT, lambda: at_most(len(live) + is_place, "order_count_max")),
-        (Reason.OPEN_NOTIONAL, lambda: at_most(all_cost + more_cost, "open_ticklots_max")),
+        (Reason.ORDER_COUNT, lambda: at_most((len(live) + 1) * is_place, "order_count_max")),
+        (
+            Reason.OPEN_NOTIONAL,
+            lambda: adds_no(more_cost) or at_most(all_cost + more_cost, "open_ticklots_max"),
+        ),
         (Reason.INVENTORY_LONG if side == BUY else Reason.INVENTORY_SHORT, inventory),
         (Reason.BALANCE, balance),
         (Reason.RATE_BUDGET, lambda: budget_allows),

@@ -129,7 +129,8 @@ class Orders:
                 if state == State.PENDING_CANCEL:
                     return Transition.TR_IGNORED
                 order.in_flight.add(CANCEL)
-                order.state = State.PENDING_CANCEL
+                if state != State.UNKNOWN:
+                    order.state = State.PENDING_CANCEL
                 return Transition.TR_OK
             case Event.EV_CANCELLED | Event.EV_EXPIRED:
                 return order.end(State.CANCELLED)

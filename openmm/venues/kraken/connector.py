@@ -328,6 +328,10 @@ class KrakenConnector:
         """Return the kind and the sequences of a hot-path request; ("", ()) if unknown."""
         return self._ids().requested(req_id)
 
+    def superseded(self, req_id: int, seq: int) -> bool:
+        """Whether a later request of the kind names the order: an answer to this one is old."""
+        return self._ids().superseded(req_id, seq)
+
     # --- inside
 
     def _token(self) -> str:

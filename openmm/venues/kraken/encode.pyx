@@ -348,6 +348,23 @@ cdef class KrakenEncoder(Encoder):
         found = self.requests(req_id)
         return ("", []) if found is None else (KIND_NAMES[<int>found[0]], found[1])
 
+    def superseded(self, int64_t req_id, uint64_t seq):
+        """Whether a later request of the same kind than `req_id` names the order: its answer is the one to wait for."""
+        cdef const Request* request
+        cdef int64_t i
+        cdef int j
+        cdef int kind = self.requests_kept[req_id & (REQUESTS_KEPT - 1)].kind
+        if not 0 < req_id < self.req_id or self.requests_kept[req_id & (REQUESTS_KEPT - 1)].req_id != req_id:
+            return False
+        for i in range(req_id + 1, min(self.req_id, req_id + REQUESTS_KEPT - 1) + 1):
+            request = &self.requests_kept[i & (REQUESTS_KEPT - 1)]
+            if request.req_id != i or request.kind != kind or self.seq_count - request.first > SEQS_KEPT:
+                continue
+            for j in range(request.count):
+                if self.seqs[(request.first + j) & (SEQS_KEPT - 1)] == seq:
+                    return True
+        return False
+
     def is_earlier(self, str client_id not None):
         """Whether an id is this bot's, of an earlier session."""
         parts = parse_client_id(client_id)

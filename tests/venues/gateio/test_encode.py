@@ -136,6 +136,20 @@ def test_cancels_go_first_and_requests_are_remembered() -> None:
     assert encoder.last_req_id == 3
 
 
+def test_request_is_superseded_by_a_later_one_of_its_kind_and_order() -> None:
+    encoder = make()
+    again = (AMEND, 601, Side.BUY, 10, 10, True)
+    for action in (
+        again, (AMEND, 602, Side.BUY, 10, 10, True), (CANCEL, 602, 0, 0, 0, False), again,
+    ):  # fmt: skip
+        encoder.encode([action], NOW_NS)
+    assert encoder.superseded(1, 601)
+    assert not encoder.superseded(2, 602)  # a cancel is no amend
+    assert not encoder.superseded(4, 601)
+    for unknown in (0, 5, -1, 2**40):
+        assert not encoder.superseded(unknown, 601)
+
+
 def test_old_requests_are_forgotten() -> None:
     encoder = make()
     for seq in range(1, 1030):

@@ -171,6 +171,20 @@ def test_cancels_go_first_then_amends_then_places() -> None:
     assert encoder.requested(4) == ("add", [600, 603])
 
 
+def test_request_is_superseded_by_a_later_one_of_its_kind_and_order() -> None:
+    encoder = make()
+    again = (AMEND, 601, BUY, 10, 10, True)
+    for action in (
+        again, (AMEND, 602, BUY, 10, 10, True), (CANCEL, 602, 0, 0, 0, False), again,
+    ):  # fmt: skip
+        encoder.encode([action], NOW_NS)
+    assert encoder.superseded(1, 601)
+    assert not encoder.superseded(2, 602)  # a cancel is no amend
+    assert not encoder.superseded(4, 601)
+    for unknown in (0, 5, -1, 2**40):
+        assert not encoder.superseded(unknown, 601)
+
+
 def test_numbers_are_json_numbers_with_the_pairs_decimals() -> None:
     ((message, _),) = make().encode([(PLACE, 1, BUY, 10, 10, True)], NOW_NS)
     assert b'"limit_price":1.0,' in message
