@@ -203,6 +203,11 @@ class Lifecycle:
             # We took it for ended, the venue has it open: it may not stand uncounted.
             self._incident(f"order {event.venue_order_id} is open though ended here: {seq}")
             self._out.append(CancelStray((event.venue_order_id,)))
+            # The table knows no way back from an end; what still fills of it is booked late. Asked
+            # for until the venue says so too.
+            if order is not None:
+                self.doubts.raise_(seq, now_ns, after_ns=SECOND_NS)
+            return
         if order is None or (seq in self._endings and event.status in LIVE):
             # Its end was told already, and only its fills are missing: this is older.
             return

@@ -177,9 +177,9 @@ def test_answer_older_than_the_orders_end_is_no_contradiction(
     gone = updated(seq, OrderStatus.CANCELLED, Source.STREAM, filled_lots=0)
     world.step.on_events([gone], START + SECOND)
     found = [updated(seq, OrderStatus.OPEN, Source.QUERY, filled_lots=0)]
-    world.step.on_query([seq], found, asked_ns, START + 2 * SECOND)
+    requests = world.step.on_query([seq], found, asked_ns, START + 2 * SECOND)
     assert world.state(seq) is OrderState.CANCELLED
-    assert world.step.counters.illegal == alarms
+    assert requests.count(CancelStray((f"V{seq}",))) == alarms
 
 
 def test_query_that_finds_the_order_open_restores_it(world: World) -> None:
@@ -382,8 +382,10 @@ def test_order_the_venue_has_open_though_ended_here_is_cancelled(world: World) -
     seq = world.seq()
     world.table.cancel_sent(seq, START)
     world.feed(updated(seq, OrderStatus.CANCELLED))
-    requests = world.feed(updated(seq, OrderStatus.OPEN))
-    assert CancelStray((f"V{seq}",)) in requests
+    for source in (Source.STREAM, Source.SNAPSHOT, Source.QUERY):
+        requests = world.feed(updated(seq, OrderStatus.OPEN, source))
+        assert CancelStray((f"V{seq}",)) in requests
+    assert world.step.counters.illegal == 0
     gone = 987_654_321
     assert world.table.get(gone) is None
     assert CancelStray((f"V{gone}",)) in world.feed(updated(gone, OrderStatus.OPEN))
