@@ -97,6 +97,13 @@ class _Resync(Struct):
     next_ns: int = 0
 
 
+class _Unclaimed(Struct, frozen=True):
+    """A fill told by venue id alone, and the orders of ours, without one yet, it may be of."""
+
+    event: OrderFilled
+    seqs: frozenset[int]
+
+
 class StepConfig(Struct, frozen=True):
     """Times and limits of the slow path.
 
@@ -137,6 +144,7 @@ class Step:
     _covered: bool = True
     _token_stale: bool = False
     _foreign_told: set[str] = field(default_factory=set)
+    _unclaimed: dict[str, _Unclaimed] = field(default_factory=dict)
     _out: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -199,6 +207,7 @@ class Step:
         held = self._held()
         for event in events:
             self._on_event(event, now_ns)
+        self._claim(now_ns)
         if held != self._held():
             self._mark(now_ns)
         if before != self.pipeline.table.version or held != self._held():
@@ -280,6 +289,15 @@ class Step:
         return self._take()
 
     def _on_fill(self, event: OrderFilled, now_ns: int) -> None:
+        if not event.client_id and not self.orders.seq("", event.venue_order_id):
+            seqs = self.orders.nameless()
+            if seqs:
+                # The acknowledgement that would tell whose it is may be late or lost.
+                self._unclaimed.setdefault(event.exec_id, _Unclaimed(event, seqs))
+                return
+        self._book(event, now_ns)
+
+    def _book(self, event: OrderFilled, now_ns: int) -> None:
         if not self.orders.first_seen(event.exec_id):
             self.counters.duplicate_fills += 1
             return
@@ -315,6 +333,18 @@ class Step:
             event.side, event.price_ticks, limit_ticks, reference, now_ns
         )
         self._changed([*slipped, *braked], now_ns)
+
+    def _claim(self, now_ns: int) -> None:
+        """Book the fills whose order has got its name since, and those that can be none of ours."""
+        if not self._unclaimed:
+            return
+        nameless = self.orders.nameless()
+        for exec_id, (event, seqs) in [
+            (exec_id, (one.event, one.seqs & nameless)) for exec_id, one in self._unclaimed.items()
+        ]:
+            if self.orders.seq("", event.venue_order_id) or not seqs:
+                del self._unclaimed[exec_id]
+                self._book(event, now_ns)
 
     def _on_foreign_fill(self, event: OrderFilled, now_ns: int) -> None:
         """Count a fill on the account that is not this bot's: it moves what we hold."""
@@ -365,6 +395,7 @@ class Step:
         for feed in self.feeds:
             self._watch_feed(feed, now_ns)
         self.orders.on_timer(now_ns)
+        self._claim(now_ns)
         if self.guard.due(now_ns):
             self._out.append(SetDeadMan(True))
         self._look_at_guard(now_ns)
@@ -474,6 +505,7 @@ class Step:
         for seq in seqs:
             if seq not in seen:
                 self.orders.on_absent(seq, asked_ns, now_ns)
+        self._claim(now_ns)
         self._mark(now_ns)
         self._requote(now_ns)
         return self._take()

@@ -292,6 +292,10 @@ class Lifecycle:
 
     # ------------------------------------------------------------------ fills
 
+    def nameless(self) -> frozenset[int]:
+        """Return the live orders whose venue id has not been told: a fill may be theirs."""
+        return frozenset(order.seq for order in self.pipeline.table.live() if not order.venue_id)
+
     def first_seen(self, exec_id: str) -> bool:
         """Whether an execution comes for the first time; remembers it."""
         if exec_id in self._exec_ids:

@@ -1,4 +1,4 @@
-"""Everything goes wrong for forty minutes: no order doubled or lost, no limit passed, no unit off.
+"""An hour in which everything goes wrong: no order doubled or lost, no limit passed, no unit off.
 
 One seed here; a hundred by `make soak`. `OPENMM_CHAOS_SEEDS=3,4` and `OPENMM_CHAOS_S=600` choose
 others. Two errors are planted in the engine to show that the harness sees them.
@@ -23,8 +23,7 @@ from tests.e2e.chaos import judge, session
 from tests.e2e.checker import check
 from tests.e2e.desk import Desk, options
 
-# The whole hour by `make soak`; seed 1 does not pass it yet: an order ends unproven.
-HOUR_S = int(os.environ.get("OPENMM_CHAOS_S", "3600" if os.environ.get("OPENMM_SOAK") else "2400"))
+HOUR_S = int(os.environ.get("OPENMM_CHAOS_S", "3600"))
 PLANTED_S = 600
 
 
@@ -41,7 +40,7 @@ def seeds() -> list[int]:
 def test_session_in_which_everything_goes_wrong(tmp_path: Path, seed: int) -> None:
     found = session(tmp_path, seed, HOUR_S)
     assert not found.wrong, found.report()
-    if HOUR_S >= 2400:
+    if HOUR_S >= 3600:
         # It was no quiet hour, neither for the faults nor for the bot.
         assert {name.split()[0] for name in found.struck} == KINDS.keys()
         assert found.struck.total() >= 500

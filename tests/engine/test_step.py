@@ -391,6 +391,47 @@ def test_order_the_venue_has_open_though_ended_here_is_cancelled(world: World) -
     assert CancelStray((f"V{gone}",)) in world.feed(updated(gone, OrderStatus.OPEN))
 
 
+def unacknowledged(world: World) -> int:
+    """Place an order whose acknowledgement is lost, so that its venue id is not known."""
+    return int(world.table.place(Side.BUY, 9, 590_000, 100_000, now_ns=START))
+
+
+def test_fill_told_by_venue_id_before_the_acknowledgement_waits_for_it(world: World) -> None:
+    seq = unacknowledged(world)
+    fill = world.fill(seq, "E1", client_id="", venue_order_id="V77")
+    for _ in range(2):
+        world.feed(fill)
+    assert world.step.counters.fills == 0
+    assert world.step.counters.foreign_fills == 0
+    world.feed(RequestAccepted("add", 1, str(seq), "V77"))
+    assert world.state(seq) is OrderState.FILLED
+    world.feed(fill)
+    assert (world.step.counters.fills, world.step.counters.duplicate_fills) == (1, 1)
+    assert world.step.counters.foreign_fills == 0
+
+
+def test_fill_that_no_order_claims_is_anothers(world: World) -> None:
+    seq = unacknowledged(world)
+    world.feed(world.fill(seq, "E1", client_id="", venue_order_id="V78"))
+    assert world.step.counters.foreign_fills == 0
+    world.feed(RequestAccepted("add", 1, str(seq), "V77"))
+    assert world.step.counters.foreign_fills == 1
+    assert world.step.counters.fills == 0
+
+
+def test_fill_waiting_for_its_order_is_claimed_by_a_query(world: World) -> None:
+    seq = unacknowledged(world)
+    world.feed(world.fill(seq, "E1", client_id="", venue_order_id=f"V{seq}"))
+    world.step.on_timer(START + 6 * SECOND)
+    found = [
+        world.fill(seq, "E1"),
+        updated(seq, OrderStatus.FILLED, Source.QUERY, filled_lots=100_000),
+    ]
+    world.step.on_query([seq], found, START + 7 * SECOND, START + 7 * SECOND)
+    assert world.state(seq) is OrderState.FILLED
+    assert (world.step.counters.fills, world.step.counters.foreign_fills) == (1, 0)
+
+
 def test_late_report_of_the_amend_before_leaves_the_one_under_way(world: World) -> None:
     seq = world.seq()
     before = world.order(seq)
