@@ -286,7 +286,7 @@ class Engine:
                 instrument, maker_fee_ppm=fees.maker_ppm, taker_fee_ppm=fees.taker_ppm
             )
             instruments[quoted_index] = instrument
-        check_with_instrument(config, instrument)
+        check_with_instrument(config, instrument, instrument.price(mid_ticks))
         encoder = trading.order_encoder(instrument, bot=config.bot.name, session_s=files.session_s)
         tables = wiring.make_tables(
             config, instruments, self._connectors, trading, mid_ticks=mid_ticks,

@@ -316,7 +316,11 @@ class VirtualBot:
     def start(self) -> None:
         """Start the engine: it connects, and quotes when this returns."""
         self._follower = self.loop.create_task(self._follow())
-        self.loop.run_until_complete(self.engine.start())
+        try:
+            self.loop.run_until_complete(self.engine.start())
+        except BaseException:
+            self._close(self._follower)
+            raise
 
     def run(self, seconds: float) -> None:
         """Let so much virtual time pass."""
@@ -331,11 +335,15 @@ class VirtualBot:
         """Stop the engine and return its exit code: 0 when all is proven, 3 after a halt."""
         self.exit_code = self.loop.run_until_complete(self.engine.stop("virtual end"))
         assert self._follower is not None, "stopped before it started"
-        self._follower.cancel()
-        self._read()
-        self.loop.run_until_complete(asyncio.gather(self._follower, return_exceptions=True))
-        self.loop.close()
+        self._close(self._follower)
         return self.exit_code
+
+    def _close(self, follower: asyncio.Task[None]) -> None:
+        """Read what is left on the tape and end the loop."""
+        follower.cancel()
+        self._read()
+        self.loop.run_until_complete(asyncio.gather(follower, return_exceptions=True))
+        self.loop.close()
 
     async def _sampled(self, seconds: float) -> None:
         end = self.loop.time() + seconds

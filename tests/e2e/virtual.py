@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from openmm.testing.virtual import VirtualBot
 NOWHERE = "127.0.0.1:1"
 
 
-def config(**risk: Any) -> BotConfig:
-    """Make the configuration of a narrow grid that fills often."""
+def config(strategy: Mapping[str, Any] | None = None, **risk: Any) -> BotConfig:
+    """Make the configuration of a narrow grid that fills often, or as `strategy` has it."""
     return parse(
         {
             "bot": {"name": "virtual", "mode": "live"},
@@ -34,7 +34,7 @@ def config(**risk: Any) -> BotConfig:
                 "kind": "grid", "spread": "1.5bps", "level_step": "1bps", "order_amount": "0.01",
                 "num_orders": 3, "rebalance_threshold": "20%", "target_base": "50%",
                 "skew_full": "6bps", "vol_factor": "0.25", "tolerance": "0.3bps",
-                "inventory_widen": "0%", "depth_factor": "0%",
+                "inventory_widen": "0%", "depth_factor": "0%", **(strategy or {}),
             },
             "risk": {
                 "max_order_size": "0.02", "max_open_notional": "50000", "max_inventory": "0.3",

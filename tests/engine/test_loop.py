@@ -1,8 +1,10 @@
-"""The end of a session: what is left armed, and what is told, when nothing could be proven."""
+"""The life of a session: what a start refuses, what its end leaves armed when nothing is proven."""
 
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +13,10 @@ import pytest
 from openmm._fast.checks import RiskState
 from openmm.engine import loop
 from openmm.engine.loop import EXIT_DONE, EXIT_FAILED, Engine
+from openmm.errors import ConfigErrors
+from openmm.sim.options import SimOptions
+from openmm.testing.virtual import VirtualBot
+from tests.e2e.virtual import config
 
 SECOND = 1_000_000_000
 
@@ -84,3 +90,46 @@ def test_step_of_the_machines_clock_past_the_limit_halts(
     assert trips == alerts == told
     # At once after a step, and by the way every third look: anchored, then compared to the venue.
     assert measured == ([1, 2] if halted else [1])
+
+
+# keys to set, a piece of what is told; the venue's price is 1000 USD, its tick 0.1
+IMPOSSIBLE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"order_amount": "0.0004"}, {}, "strategy.order_amount: worth at least the venue's minimum"),
+    ({"spread": "50ppm"}, {}, "strategy.spread: at least a tick"),
+    ({"level_step": "50ppm"}, {}, "strategy.level_step: at least a tick"),
+    ({}, {"max_order_notional": "9"}, "within risk.max_order_notional, 9"),
+    ({}, {"max_open_notional": "50"}, "risk.max_open_notional: at least the whole ladder"),
+]
+
+
+@pytest.mark.parametrize(("strategy", "risk", "told"), IMPOSSIBLE)
+def test_file_impossible_at_the_venues_price_is_refused_at_start(
+    strategy: dict[str, Any], risk: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    bot = priced(tmp_path, strategy, risk)
+    with pytest.raises(ConfigErrors) as refused:
+        bot.start()
+    lines = str(refused.value).splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("virtual: ")
+    assert told in lines[0]
+    assert bot.venue.connections == []
+    assert bot.open_orders() == []
+
+
+def test_file_possible_at_the_venues_price_quotes(tmp_path: Path) -> None:
+    bot = priced(tmp_path, {}, {})
+    bot.start()
+    bot.run(5)
+    assert len(bot.open_orders()) == 6
+    assert bot.stop() == EXIT_DONE
+
+
+def priced(folder: Path, strategy: dict[str, Any], risk: dict[str, Any]) -> VirtualBot:
+    """Make a bot whose venue trades at 1000 USD, the order worth 10."""
+    return VirtualBot(
+        config(strategy={"spread": "10bps", "level_step": "2bps"} | strategy, **risk),
+        SimOptions(start_price=Decimal(1000), maker_fee_ppm=0, taker_fee_ppm=1000,
+                   balances={"BTC": Decimal(1), "USD": Decimal(1000)}),
+        folder,
+    )  # fmt: skip
