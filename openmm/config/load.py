@@ -203,16 +203,20 @@ def _told(detail: ErrorDetails, model: type[Section], base: str) -> ConfigError:
             path, value, f"one of {str(context['expected']).replace(chr(39), chr(34))}"
         )
     if kind == "string_pattern_mismatch":
-        return ConfigError(path, value, _PATTERNS[str(last)])
+        return ConfigError(path, value, PATTERNS[str(last)])
     message = str(detail["msg"]).removeprefix("Input should be ")
     return ConfigError(path, _shown(str(last), value), message)
 
 
-_PATTERNS = {
+_PAIR = 'a pair such as "BTC/USD"'
+# What each key with a pattern allows, in words.
+PATTERNS = {
     "name": "1 to 32 of a-z, 0-9 and -, not starting with -",
     "label": "1 to 16 of a-z, 0-9 and -, starting with a letter",
-    "quote": 'a pair such as "BTC/USD"',
-    "reference": 'a pair such as "BTC/USD"',
+    "quote": _PAIR,
+    "reference": _PAIR,
+    "rate": _PAIR,
+    "convert": "the label of a venue with rate: 1 to 16 of a-z, 0-9 and -, starting with a letter",
     "class": 'a class by its import path, such as "mystrategies.grid:MyGrid"',
     "store": 'a database address such as "sqlite:////var/lib/openmm/store.sqlite"',
 }

@@ -25,6 +25,7 @@ from openmm.config import (
     signal_params,
     source_params,
 )
+from openmm.config.load import PATTERNS
 from openmm.config.schema import (
     Bot,
     Endpoints,
@@ -314,6 +315,9 @@ BAD: list[tuple[str, object, str]] = [
     ("venue[0].name", "mtgox", '"kraken" or "gateio"'),
     ("venue[0].label", "Kraken", "starting with a letter"),
     ("venue[0].quote", "BTCUSD", 'a pair such as "BTC/USD"'),
+    ("venue[1].reference", "BTCUSD", 'a pair such as "BTC/USD"'),
+    ("venue[1].rate", "USDTUSD", 'a pair such as "BTC/USD"'),
+    ("venue[1].convert", "Tether", "the label of a venue with rate"),
     ("venue[0].depth", 11, "10, 25, 100, 500 or 1000"),
     ("venue[0].account", "mine", '"dedicated" or "shared"'),
     ("venue[0].endpoints.ws", "http://x", "such as wss://"),
@@ -370,6 +374,23 @@ def test_bad_value_is_refused_with_path_value_and_allowed(
     assert str(error).startswith(f"{path}: ")
     if value is not REMOVED and not path.endswith(("webhook", "ws")):
         assert error.value == value
+
+
+def sections(model: type[Section] = Section) -> list[type[Section]]:
+    """Return every table of the schema."""
+    own = [one for one in model.__subclasses__() if one.__module__ == Section.__module__]
+    return own + [found for one in own for found in sections(one)]
+
+
+def test_every_key_with_a_pattern_says_in_words_what_it_allows() -> None:
+    found = {
+        key_of(name)
+        for section in sections()
+        for name, field in section.model_fields.items()
+        if "pattern='" in repr((field.annotation, field.metadata))
+    }
+    assert {"name", "label", "quote", "rate", "convert", "class", "store"} <= found
+    assert found == set(PATTERNS)
 
 
 # keys to set, path of the error, a piece of what is allowed
