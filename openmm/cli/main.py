@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Annotated
 
@@ -80,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in args or os.environ.get("OPENMM_DEBUG") == "1"
     args = [arg for arg in args if arg != "--debug"]
     if not debug:
-        sys.excepthook = _one_line
+        sys.excepthook = partial(_one_line, as_json)
     try:
         command = typer.main.get_command(app)
         done = command.main(args=args, prog_name="openmm", standalone_mode=False)
@@ -101,13 +102,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return done if isinstance(done, int) else output.EXIT_DONE
 
 
-def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Report an unforeseen error in one line; the interpreter exits with 1."""
+def _one_line(
+    as_json: bool, kind: type[BaseException], error: BaseException, _: TracebackType | None
+) -> None:
+    """Report an unforeseen error as every other one; the interpreter exits with 1."""
     if issubclass(kind, KeyboardInterrupt):
-        sys.stderr.write("openmm: interrupted\n")
+        output.fail("interrupted", "interrupted", as_json, output.EXIT_FAILED)
         return
-    text = f"openmm: internal error: {kind.__name__}: {error} (--debug shows where)\n"
-    sys.stderr.write(text)
+    text = f"internal error: {kind.__name__}: {error} (--debug shows where)"
+    output.fail("internal", text, as_json, output.EXIT_FAILED)
 
 
 if __name__ == "__main__":

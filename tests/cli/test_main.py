@@ -147,6 +147,23 @@ def test_unforeseen_error_is_one_line_without_debug(args: list[str], shown: bool
     assert "TypeError: a bug" in done.stderr
 
 
+def test_unforeseen_error_is_json_where_asked() -> None:
+    code = (
+        "import sys\n"
+        "from openmm.cli import main as m\n"
+        "def broken(json_: bool = m.typer.Option(False, '--json')):\n"
+        "    raise TypeError('a bug')\n"
+        "m.app.command('broken')(broken)\n"
+        "sys.exit(m.main(['broken', '--json']))\n"
+    )
+    done = run(code=code)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert json.loads(done.stderr)["error"] == {
+        "code": "internal",
+        "message": "internal error: TypeError: a bug (--debug shows where)",
+    }
+
+
 def test_error_as_json_carries_its_data(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise VenueError("down", venue="kraken", code="EService:Unavailable")
