@@ -27,11 +27,11 @@ mode = "{mode}"
 # Keys: OPENMM_{env}_KEY and OPENMM_{env}_SECRET, or the keyring; never in this file.
 name = "{venue}"
 quote = "{pair}"
-{fees}
+{endpoints}{fees}
 # A second book for the reference price, only watched:
 # [[venue]]
-# name = "kraken"
-# label = "kraken-2"
+# name = "{venue}"
+# label = "{venue}-2"
 # reference = "{pair}"
 
 [strategy]
@@ -78,9 +78,12 @@ class Question:
     default: str
 
 
+PAIR = "BTC/USD"
+PAIRS = {"gateio": "BTC/USDT"}  # of a venue whose main quote asset is another
+SIM_PORT = 8100
 QUESTIONS = (
     Question("name", "The bot's name", "btc-grid"),
-    Question("pair", "The pair to trade", "BTC/USD"),
+    Question("pair", "The pair to trade", PAIR),
     Question("spread", "Spread between bid and ask", "0.6%"),
     Question("order_amount", "Quantity of each level", "0.01"),
     Question("num_orders", "Levels a side", "5"),
@@ -96,9 +99,14 @@ QUESTIONS = (
 def init(
     file: Annotated[Path, typer.Argument(help="The file to write.")] = Path("bot.toml"),
     name: Annotated[str | None, typer.Option(help="The bot's name.")] = None,
-    mode: Annotated[str, typer.Option(help="paper or live.")] = "paper",
+    mode: Annotated[
+        str | None,
+        typer.Option(help="paper or live; paper unless told, where the venue has it."),
+    ] = None,
     venue: Annotated[str, typer.Option(help="The venue.")] = "kraken",
-    pair: Annotated[str | None, typer.Option(help="The pair, such as BTC/USD.")] = None,
+    pair: Annotated[
+        str | None, typer.Option(help="The pair; BTC/USD or what the venue has.")
+    ] = None,
     spread: Annotated[str | None, typer.Option(help="Such as 0.6%.")] = None,
     order_amount: Annotated[str | None, typer.Option(help="Such as 0.01.")] = None,
     num_orders: Annotated[str | None, typer.Option(help="Levels a side.")] = None,
@@ -137,18 +145,21 @@ def init(
     if file.exists():
         raise ConfigError("file", str(file), "a file that is not there yet; this one is kept")
     asking = not yes and not json_ and sys.stdin.isatty()
+    mode = _mode(venue) if mode is None else mode
     values: dict[str, Any] = {"file": file, "mode": mode, "venue": venue}
     for question in QUESTIONS:
         value = given[question.key]
+        default = PAIRS.get(venue, PAIR) if question.key == "pair" else question.default
         if value is None:
-            value = typer.prompt(question.text, default=question.default) if asking else None
-        values[question.key] = question.default if value is None else value
+            value = typer.prompt(question.text, default=default) if asking else None
+        values[question.key] = default if value is None else value
     values["env"] = venue.upper().replace("-", "_")
     fees = [("maker_fee", maker_fee), ("taker_fee", taker_fee)]
     told = [f'{key} = "{_plain(key, value)}"' for key, value in fees if value is not None]
     values["fees"] = "".join(f"{line}\n" for line in told) or (
         '# The venue is asked for your fees unless told here:\n# maker_fee = "0.25%"\n'
     )
+    values["endpoints"] = _endpoints(venue) if mode == "live" else ""
     text = TEMPLATE.format(**{key: _plain(key, value) for key, value in values.items()})
     _validate(text, file)
     try:
@@ -164,10 +175,33 @@ def init(
     return EXIT_DONE
 
 
+def _mode(venue: str) -> str:
+    """Return the mode to begin with: paper, where the venue can be pretended."""
+    from openmm.config.schema import PAPER_VENUES, VENUES
+
+    return "live" if venue in VENUES and venue not in PAPER_VENUES else "paper"
+
+
+def _endpoints(venue: str) -> str:
+    """Return the lines that lead to the simulated venue; live trades on no other."""
+    from openmm.sim.dialects import dialect
+
+    speaks = dialect(venue)
+    addresses = {
+        "ws": f"ws://127.0.0.1:{SIM_PORT}{speaks.path}",
+        "ws_auth": f"ws://127.0.0.1:{SIM_PORT + 1}{speaks.path}",
+        "rest": f"http://127.0.0.1:{SIM_PORT + 2}{speaks.rest_path}",
+    }
+    lines = [f'endpoints.{key} = "{url}"' for key, url in addresses.items()]
+    return "\n".join((f"# openmm sim {venue} --port {SIM_PORT}", *lines, ""))
+
+
 def _plain(key: str, value: object) -> str:
     """Refuse what would end a quoted value of the file."""
     text = str(value)
-    if key not in ("fees", "file") and any(ch in '"\\' or not ch.isprintable() for ch in text):
+    if key not in ("endpoints", "fees", "file") and any(
+        ch in '"\\' or not ch.isprintable() for ch in text
+    ):
         raise ConfigError(key, text, "plain text without quotes or control characters")
     return text
 
@@ -181,7 +215,4 @@ def _validate(text: str, file: Path) -> None:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError("num_orders", text.count("\n"), f"plain values ({error})") from None
-    if data["bot"]["mode"] == "live":
-        # Where it will trade is not known yet; everything else is checked as in paper mode.
-        data["bot"]["mode"] = "paper"
     parse(data, source=str(file), folder=file.absolute().parent)

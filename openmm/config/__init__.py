@@ -1,12 +1,13 @@
 """A bot's file: read, validated, and turned into the kernels' integers."""
 
 from openmm.config.check import (
+    check_live,
     check_with_instrument,
     instrument_errors,
     maker_fee_ppm,
     taker_fee_ppm,
 )
-from openmm.config.load import default_run_dir, load, parse
+from openmm.config.load import default_run_dir, load, parse, read_options
 from openmm.config.params import (
     grid_params,
     inventory_params,
@@ -23,6 +24,7 @@ __all__ = [
     "Grid",
     "PythonStrategy",
     "Venue",
+    "check_live",
     "check_with_instrument",
     "default_run_dir",
     "grid_params",
@@ -33,6 +35,7 @@ __all__ = [
     "paper_balances",
     "parse",
     "planner_params",
+    "read_options",
     "reference_params",
     "signal_params",
     "source_params",

@@ -7,8 +7,11 @@ from decimal import Decimal
 from typing import NoReturn
 
 from openmm.config.schema import (
+    ENDPOINT_KEYS,
+    PAPER_VENUES,
     Bot,
     BotConfig,
+    Endpoints,
     Grid,
     PythonStrategy,
     Risk,
@@ -181,11 +184,14 @@ def venue_errors(
     if venue.maker_fee_ppm is not None and isinstance(strategy, Grid):
         found += spread_errors(strategy, venue.maker_fee_ppm)
     if bot is not None and bot.mode == "live":
-        for name in ("ws", "ws_auth", "rest"):
-            url = getattr(venue.endpoints, name)
-            if url is None or not is_loopback(url):
-                allowed = "a loopback address: this version trades live on simulated venues only"
-                found.append(ConfigError(f"{path}.endpoints.{name}", url or "the venue's", allowed))
+        found += live_errors(venue, path)
+    elif bot is not None and venue.name not in PAPER_VENUES:
+        allowed = (
+            f'on {" or ".join(PAPER_VENUES)} only in mode = "paper": {venue.name} is watched '
+            f'(reference, rate), or traded in mode = "live" on a simulated one (openmm sim '
+            f"{venue.name})"
+        )
+        found.append(ConfigError(f"{path}.quote", venue.pair, allowed))
     if risk is not None and risk.dead_man_timeout_ns and venue.account == "shared":
         found.append(
             ConfigError(
@@ -195,6 +201,32 @@ def venue_errors(
             )
         )
     return found
+
+
+def live_errors(venue: Venue, path: str) -> list[ConfigError]:
+    """Check that nothing of the traded venue is reached outside this machine: orders are real."""
+    found: list[ConfigError] = []
+    allowed = "a loopback address: this version trades live on simulated venues only"
+    if venue.name in PAPER_VENUES:
+        allowed += '; use mode = "paper" against the real one'
+    for key in Endpoints.model_fields:
+        url = getattr(venue.endpoints, key)
+        if url is None and key not in ENDPOINT_KEYS.get(venue.name, Endpoints.model_fields):
+            continue
+        if url is None or not is_loopback(url):
+            found.append(ConfigError(f"{path}.endpoints.{key}", url or "the venue's", allowed))
+    return found
+
+
+def check_live(config: BotConfig) -> None:
+    """Refuse live trading anywhere but on this machine, however the configuration was made.
+
+    Raises:
+        ConfigErrors: the addresses that lead elsewhere, or are not told.
+    """
+    venue = config.quoted
+    if config.bot.mode == "live" and (found := live_errors(venue, f"venue.{venue.label}")):
+        _refuse(config, found)
 
 
 def reference_errors(venues: Sequence[Venue], traded: Venue) -> list[ConfigError]:

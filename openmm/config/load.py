@@ -15,11 +15,13 @@ from pydantic_core import ErrorDetails
 
 from openmm.config import check
 from openmm.config.schema import (
+    OPTIONS,
     Bot,
     BotConfig,
     Endpoints,
     Engine,
     Grid,
+    NoOptions,
     Paper,
     PythonStrategy,
     Risk,
@@ -164,7 +166,28 @@ def _venues(raw: object, errors: list[ConfigError]) -> list[Venue | None]:
     if not isinstance(raw, list) or not raw:
         errors.append(ConfigError("venue", raw, "one or more tables [[venue]]"))
         return []
-    return [_section(Venue, item, f"venue[{index}]", errors) for index, item in enumerate(raw)]
+    found = []
+    for index, item in enumerate(raw):
+        found.append(_section(Venue, item, f"venue[{index}]", errors))
+        options = item.get("options") if isinstance(item, Mapping) else None
+        if isinstance(options, Mapping):
+            model = OPTIONS.get(str(item.get("name")), NoOptions)
+            _section(model, options, f"venue[{index}].options", errors)
+    return found
+
+
+def read_options(venue: Venue) -> dict[str, Any]:
+    """Return all options of a venue, defaults included.
+
+    Raises:
+        ConfigErrors: options that the venue does not have, or values it does not take.
+    """
+    errors: list[ConfigError] = []
+    model = OPTIONS.get(venue.name, NoOptions)
+    found = _section(model, venue.options, "options", errors)
+    if found is None:
+        raise ConfigErrors(f"venue.{venue.label}", errors)
+    return found.model_dump()
 
 
 def _section(model: type[S], raw: object, path: str, errors: list[ConfigError]) -> S | None:
@@ -231,7 +254,8 @@ def _unknown(path: str, key: str, value: object, known: list[str]) -> ConfigErro
         )
         return ConfigError(path, "<redacted>", allowed)
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    text = f'did you mean "{near[0]}"?' if near else "known are " + ", ".join(sorted(known))
+    every = "known are " + ", ".join(sorted(known)) if known else "none are known here"
+    text = f'did you mean "{near[0]}"?' if near else every
     return ConfigError(path, _shown(key, value), f"unknown key; {text}")
 
 

@@ -38,6 +38,11 @@ SUFFIXES = ("_ppm", "_ns", "_bytes")
 DEPTHS = {"kraken": (10, 25, 100, 500, 1000), "gateio": (20, 50, 100, 400)}
 DEPTH_DEFAULT = {"kraken": 25, "gateio": 50}
 VENUES = tuple(DEPTHS)
+# Addresses which, left out, are the venue's public ones. Where orders share the stream of market
+# data `ws_auth` is `ws` unless told.
+ENDPOINT_KEYS = {"kraken": ("ws", "ws_auth", "rest"), "gateio": ("ws", "rest")}
+# Venues whose private side can be pretended in the bot's process: `mode = "paper"`.
+PAPER_VENUES = ("kraken",)
 LEVELS_MAX = 32  # of a side: openmm._fast.quotes
 ORDERS_MAX = 512  # slots of the order table: openmm._fast.orders
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
@@ -214,7 +219,7 @@ class Venue(Section):
     max_spread_ppm: Annotated[int, _ratio(1, 500_000)] = 10_000
     verify_checksum: bool = True
     # Of this venue alone: what it leaves to the client or its documents leave open.
-    options: dict[str, str | int | bool] = {}
+    options: dict[str, Any] = {}
 
     @property
     def pair(self) -> str:
@@ -230,6 +235,23 @@ class Venue(Section):
     def weight_ppm(self) -> int:
         """Return the trust weight in millionths."""
         return int(self.weight * 1_000_000)
+
+
+class NoOptions(Section):
+    """`[venue.options]` of a venue that leaves nothing open."""
+
+
+class GateioOptions(Section):
+    """`[venue.options]` of Gate.io; what each means: openmm/venues/gateio/README.md."""
+
+    account: Literal["spot", "margin", "cross_margin", "unified"] = "spot"
+    stp_act: Literal["", "cn", "co", "cb"] = ""
+    action_mode: Literal["", "ACK", "RESULT", "FULL"] = ""
+    deadline_ms: Annotated[int, Field(ge=0, le=60_000)] = 5000
+    login_param: Literal["", "{}", '""'] = ""
+
+
+OPTIONS: dict[str, type[Section]] = {"gateio": GateioOptions}  # of others: NoOptions
 
 
 class Strategy(Section):

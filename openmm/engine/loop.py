@@ -17,7 +17,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, final
-from urllib.parse import urlsplit
 
 from msgspec.structs import asdict, replace
 
@@ -26,7 +25,7 @@ from openmm._fast.book import BookState
 from openmm._fast.checks import RiskState
 from openmm._fast.ports import MemoryTransport, Transport
 from openmm._fast.tape import Record
-from openmm.config import BotConfig, check_with_instrument
+from openmm.config import BotConfig, check_live, check_with_instrument
 from openmm.engine import snapshot, wiring
 from openmm.engine.commands import Halt, Pause, Resume, Status, Stop, Tighten, name_of
 from openmm.engine.commands import Request as Asked
@@ -68,8 +67,6 @@ TICK_S = 0.05  # timer of the slow path
 TOKEN_REFRESH_S = 400.0  # of a life of 900 s
 CLOCK_LOOK_S = 1.0  # for a step of the machine's clock
 CLOCK_LOOKS = 60  # between two comparisons with the venue's
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -199,7 +196,7 @@ class Engine:
 
     async def _start(self) -> None:
         config, clock = self.config, self._clock
-        _refuse_remote(config)
+        check_live(config)
         files = self._files = SessionFiles(config, clock.now_ns())
         # An exception that compiled code can only print means state nobody checked: stop quoting.
         self._previous_hook = sys.unraisablehook
@@ -642,19 +639,3 @@ class Engine:
         if self._previous_hook is not None:
             self._previous_hook(unraisable)
         self._kill(f"unraisable exception in compiled code: {unraisable.exc_value!r}")
-
-
-def _refuse_remote(config: BotConfig) -> None:
-    """Refuse live trading anywhere but on this machine: reconciliation is not complete yet."""
-    if config.bot.mode != "live":
-        return
-    venue = config.quoted
-    for key in ("ws", "ws_auth", "rest"):
-        url = getattr(venue.endpoints, key)
-        host = urlsplit(url).hostname if url else None
-        if host not in LOOPBACK:
-            raise ConfigError(
-                f"venue.{venue.label}.endpoints.{key}", url or "the venue's public address",
-                "an address of this machine: live mode is open for simulated venues only "
-                "until reconciliation has landed; use mode = \"paper\" against the real venue",
-            )  # fmt: skip

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from openmm.clock import Clock, RealClock
-from openmm.config.schema import Venue as VenueConfig
+from openmm.config import Venue as VenueConfig
+from openmm.config import read_options
 from openmm.errors import ConfigError
 from openmm.venues.base import Venue
 from openmm.venues.connector import Capabilities, Connector, Keys
@@ -17,7 +18,7 @@ from openmm.venues.gateio.auth import Key as GateioKey
 from openmm.venues.gateio.connector import GateioConnector
 from openmm.venues.gateio.rest import Rest as GateioRest
 from openmm.venues.gateio.spec import Endpoints as GateioEndpoints
-from openmm.venues.gateio.spec import read_settings
+from openmm.venues.gateio.spec import Settings
 from openmm.venues.gateio.venue import CAPABILITIES as GATEIO_CAPABILITIES
 from openmm.venues.gateio.venue import GateioVenue
 from openmm.venues.http import RoundTrip as RoundTrip
@@ -42,15 +43,10 @@ class Entry(Struct, frozen=True):
     verify: Callable[[Path], Verified]
 
 
-def _no_options(config: VenueConfig) -> None:
-    for name, value in config.options.items():
-        raise ConfigError(f"venue.options.{name}", value, f"no options: {config.name} has none")
-
-
 def _kraken_rest(
     config: VenueConfig, keys: Keys | None, clock: Clock, round_trip: RoundTrip | None = None
 ) -> Rest:
-    _no_options(config)
+    read_options(config)
     known = Endpoints()
     endpoints = Endpoints(
         ws_public=config.endpoints.ws or known.ws_public,
@@ -77,12 +73,12 @@ def _gateio_rest(
 def _gateio_connector(
     config: VenueConfig, keys: Keys | None, clock: Clock, round_trip: RoundTrip | None = None
 ) -> GateioConnector:
-    settings = read_settings(config.options)
+    settings = Settings(**read_options(config))
     return GateioConnector(_gateio_rest(config, keys, clock, round_trip), settings=settings)
 
 
 def _gateio_venue(config: VenueConfig, keys: Keys | None, clock: Clock) -> GateioVenue:
-    return GateioVenue(_gateio_rest(config, keys, clock), read_settings(config.options))
+    return GateioVenue(_gateio_rest(config, keys, clock), Settings(**read_options(config)))
 
 
 def _verify_gateio(path: Path) -> Verified:

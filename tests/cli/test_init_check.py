@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from openmm.cli.main import main
 from openmm.config import load
+from openmm.sim.options import SimOptions
+from openmm.sim.server import SimServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -46,6 +50,41 @@ def test_init_takes_every_option(tmp_path: Path) -> None:
     assert load(file).quoted.maker_fee_ppm == 2_000
 
 
+@pytest.mark.parametrize(
+    ("options", "mode", "pair"),
+    [
+        ([], "paper", "BTC/USD"),
+        (["--venue", "gateio"], "live", "BTC/USDT"),
+        (["--venue", "gateio", "--pair", "ETH/USDT"], "live", "ETH/USDT"),
+        (["--mode", "live"], "live", "BTC/USD"),
+    ],
+)
+def test_init_begins_with_what_the_venue_has(
+    tmp_path: Path, options: list[str], mode: str, pair: str
+) -> None:
+    file = tmp_path / "bot.toml"
+    assert main(["init", str(file), "--yes", *options]) == 0
+    config = load(file)
+    assert (config.bot.mode, config.quoted.pair) == (mode, pair)
+    assert config.quoted.name in options or "--venue" not in options
+    assert f'# name = "{config.quoted.name}"' in file.read_text()
+
+
+@pytest.mark.parametrize("venue", ["kraken", "gateio"])
+def test_init_of_a_live_bot_has_the_addresses_of_its_simulated_venue(
+    tmp_path: Path, venue: str
+) -> None:
+    async def addresses() -> dict[str, str]:
+        async with SimServer(SimOptions(venue=venue, port=0)) as server:
+            told = server.started()
+        return {key: urlsplit(str(told[key])).path for key in ("ws", "ws_auth", "rest")}
+
+    file = tmp_path / "bot.toml"
+    assert main(["init", str(file), "--venue", venue, "--mode", "live"]) == 0
+    endpoints = load(file).quoted.endpoints.model_dump()
+    assert {key: urlsplit(url).path for key, url in endpoints.items()} == asyncio.run(addresses())
+
+
 def test_init_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "bot.toml"
     file.write_text("mine")
@@ -63,6 +102,7 @@ def test_init_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ("--num-orders", "many", "plain values"),
         ("--order-amount", "1", "risk.max_order_size"),
         ("--venue", "mtgox", "venue[0].name"),
+        ("--mode", "test", "bot.mode"),
     ],
 )
 def test_init_writes_nothing_that_would_not_load(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from openmm.config import (
     BotConfig,
+    check_live,
     check_with_instrument,
     default_run_dir,
     grid_params,
@@ -22,11 +23,14 @@ from openmm.config import (
     paper_balances,
     parse,
     planner_params,
+    read_options,
     signal_params,
     source_params,
 )
 from openmm.config.load import PATTERNS
 from openmm.config.schema import (
+    ENDPOINT_KEYS,
+    VENUES,
     Bot,
     Endpoints,
     Engine,
@@ -131,7 +135,6 @@ KEYS: list[tuple[str, object, object]] = [
     ("venue[0].endpoints.ws_auth", "wss://example.com/v2", "wss://example.com/v2"),
     ("venue[0].endpoints.rest", "http://localhost:9", "http://localhost:9"),
     ("venue[0].depth", 100, 100),
-    ("venue[0].options", {"account": "unified"}, {"account": "unified"}),
     ("venue[0].account", "shared", "shared"),
     ("venue[0].maker_fee", "0.1%", 1_000),
     ("venue[0].maker_fee", "-1bps", -100),
@@ -264,7 +267,8 @@ def test_every_key_of_the_schema_is_in_the_table() -> None:
         "paper": Paper,
     }
     wanted = {f"{name}.{key_of(f)}" for name, t in tables.items() for f in t.model_fields}
-    roles = {"endpoints", "rate", "convert"}  # a watched venue has no rate: they have a test
+    # A watched venue has no rate, Kraken no options: they have a test.
+    roles = {"endpoints", "rate", "convert", "options"}
     wanted |= {f"venue.{key_of(f)}" for f in Venue.model_fields if f not in roles}
     wanted |= {f"venue.endpoints.{f}" for f in Endpoints.model_fields}
     seen = {path.replace("[0]", "").replace("[1]", "") for path, _, _ in KEYS}
@@ -425,6 +429,71 @@ IMPOSSIBLE: list[tuple[dict[str, object], str, str]] = [
         'account = "dedicated"',
     ),
 ]
+
+
+GATEIO: dict[str, Any] = {"name": "gateio", "quote": "BTC/USDT", "account": "dedicated"}
+WATCHED: dict[str, Any] = {"name": "gateio", "reference": "BTC/USD"}
+
+
+def test_options_told_stand_beside_the_defaults_of_the_others() -> None:
+    options = {"account": "unified", "deadline_ms": 0}
+    venues = [BASE["venue"][0], WATCHED | {"options": options}]
+    assert read_options(parse(BASE | {"venue": venues}).venue[1]) == {
+        "account": "unified", "stp_act": "", "action_mode": "", "deadline_ms": 0, "login_param": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"acount": "spot"}, {"acount": 'did you mean "account"'}),
+        ({"deadline_ms": "no"}, {"deadline_ms": "valid integer"}),
+        ({"deadline_ms": 60_001}, {"deadline_ms": "60000"}),
+        (
+            {"acount": "x", "stp_act": "zz", "deadline_ms": -1},
+            {"acount": "unknown key", "stp_act": '"cn"', "deadline_ms": "greater than"},
+        ),
+        ({"login_param": []}, {"login_param": "one of"}),
+    ],
+)
+def test_options_of_a_venue_are_checked_with_the_rest_of_the_file(
+    options: dict[str, Any], told: dict[str, str]
+) -> None:
+    venues = [BASE["venue"][0], WATCHED | {"options": options}]
+    errors = {error.path: error.allowed for error in refusal(BASE | {"venue": venues})}
+    assert set(errors) == {f"venue[1].options.{key}" for key in told}
+    for key, allowed in told.items():
+        assert allowed in errors[f"venue[1].options.{key}"]
+
+
+def test_venue_without_options_takes_none() -> None:
+    [error] = refusal(with_key("venue[0].options", {"account": "spot"}))
+    assert (error.path, error.allowed) == (
+        "venue[0].options.account", "unknown key; none are known here",
+    )  # fmt: skip
+
+
+def test_paper_mode_is_refused_where_the_venue_cannot_be_pretended() -> None:
+    [error] = refusal(BASE | {"venue": [GATEIO]})
+    assert error.path == "venue[0].quote"
+    assert "on kraken only" in error.allowed
+    assert "openmm sim gateio" in error.allowed
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_live_mode_wants_the_addresses_a_venue_has(name: str) -> None:
+    needed = {key: LOOPBACK[key] for key in ENDPOINT_KEYS[name]}
+    live = BASE["bot"] | {"mode": "live"}
+    venue = GATEIO | {"name": name, "endpoints": needed}
+    check_live(parse(BASE | {"bot": live, "venue": [venue]}))
+    for key in Endpoints.model_fields:
+        elsewhere = needed | {key: LOOPBACK[key].split(":")[0] + "s://example.com"}
+        errors = refusal(BASE | {"bot": live, "venue": [venue | {"endpoints": elsewhere}]})
+        assert [error.path for error in errors] == [f"venue[0].endpoints.{key}"]
+    for key in needed:
+        absent = {k: v for k, v in needed.items() if k != key}
+        errors = refusal(BASE | {"bot": live, "venue": [venue | {"endpoints": absent}]})
+        assert [error.path for error in errors] == [f"venue[0].endpoints.{key}"]
 
 
 @pytest.mark.parametrize(("keys", "path", "allowed"), IMPOSSIBLE)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import pytest
 
 from openmm.clock import ManualClock
-from openmm.config.schema import Endpoints, Venue
-from openmm.errors import ConfigError
+from openmm.config.schema import ENDPOINT_KEYS, Endpoints, Venue
+from openmm.config.values import is_loopback
+from openmm.errors import ConfigError, TransportError
 from openmm.venues import registry
 from openmm.venues.connector import Keys
 
@@ -53,3 +56,35 @@ def test_options_of_a_venue_are_its_own() -> None:
     for name, options in bad:
         with pytest.raises(ConfigError):
             registry.connector(Venue(name=name, quote="BTC/USD", options=options), None)
+
+
+@pytest.mark.parametrize("name", registry.VENUES)
+def test_addresses_a_live_bot_needs_are_all_that_lead_to_the_venue(name: str) -> None:
+    local = {"ws": "ws://127.0.0.1:1", "ws_auth": "ws://127.0.0.1:2", "rest": "http://127.0.0.1:3"}
+
+    def reached(keys: Iterable[str]) -> set[str]:
+        asked: list[str] = []
+
+        class Nowhere:
+            async def __call__(
+                self, verb: str, base: str, path: str, query: str, body: bytes,
+                headers: Mapping[str, str],
+            ) -> tuple[int, bytes]:  # fmt: skip
+                asked.append(base)
+                raise TransportError("nothing answers")
+
+            async def close(self) -> None:
+                """Nothing is held."""
+
+        config = Venue.model_validate(
+            {"name": name, "quote": "BTC/USD", "endpoints": {key: local[key] for key in keys}}
+        )
+        connector = registry.connector(config, None, clock=ManualClock(), round_trip=Nowhere())
+        with pytest.raises(TransportError):
+            asyncio.run(connector.rest().server_time_ns())
+        return {connector.public_url, connector.private_url, *asked}
+
+    needed = ENDPOINT_KEYS[name]
+    assert all(map(is_loopback, reached(needed)))
+    for key in needed:
+        assert not all(map(is_loopback, reached(set(needed) - {key})))

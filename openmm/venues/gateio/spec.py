@@ -12,7 +12,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from openmm.errors import ConfigError
 from openmm.venues.faults import Code, Fault
 
 VENUE: Final = "gateio"
@@ -60,13 +59,11 @@ PING_EVERY_S: Final = 10
 MAKER_FEE_PPM: Final = 1000
 TAKER_FEE_PPM: Final = 1000
 
-ACCOUNTS: Final = ("spot", "margin", "cross_margin", "unified")
-ACTION_MODES: Final = ("", "ACK", "RESULT", "FULL")  # "": the venue's default, FULL
-STP_ACTS: Final = ("", "cn", "co", "cb")
-
 
 class Settings(Struct, frozen=True):
     """Choices the venue leaves to the client, or its documents leave open.
+
+    What each takes stands in `config.schema.GateioOptions`, which reads them out of a file.
 
     Args:
         account: which account orders are for.
@@ -82,36 +79,6 @@ class Settings(Struct, frozen=True):
     action_mode: str = ""
     deadline_ms: int = 5000
     login_param: str = ""
-
-    def __post_init__(self) -> None:
-        for name, allowed in (
-            ("account", ACCOUNTS),
-            ("stp_act", STP_ACTS),
-            ("action_mode", ACTION_MODES),
-            ("login_param", ("", "{}", '""')),
-        ):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise ConfigError(
-                    f"{VENUE}.{name}", value, f"one of {', '.join(map(repr, allowed))}"
-                )
-        if not 0 <= self.deadline_ms <= 60_000:
-            raise ConfigError(f"{VENUE}.deadline_ms", self.deadline_ms, "0 to 60000")
-
-
-def read_settings(options: Mapping[str, str | int | bool]) -> Settings:
-    """Read `[venue.options]` of a bot's file.
-
-    Raises:
-        ConfigError: naming the option that is unknown or not right.
-    """
-    known = Settings.__struct_fields__
-    for name, value in options.items():
-        if name not in known:
-            raise ConfigError(f"venue.options.{name}", value, f"one of {', '.join(known)}")
-        if type(value) is not type(getattr(Settings(), name)):
-            raise ConfigError(f"venue.options.{name}", value, "a value of the option's kind")
-    return Settings(**options)  # type: ignore[arg-type]
 
 
 def _faults(code: Code, retryable: bool, *labels: str) -> dict[str, Fault]:
