@@ -9,7 +9,6 @@ import typer
 
 from openmm.cli.output import EXIT_DONE, Json, emit
 from openmm.cli.pick import Bot, Folder, pick
-from openmm.errors import CommandError
 
 if TYPE_CHECKING:
     from openmm.settlement.report import Report
@@ -22,7 +21,7 @@ def report(
         str | None, typer.Option("--session", help="The session; the last one unless told.")
     ] = None,
     store: Annotated[
-        str | None, typer.Option("--store", help="Database address of the ledger.")
+        str | None, typer.Option("--store", help="The ledger: a file, or a database address.")
     ] = None,
     bot: Bot = None,
     run_dir: Folder = None,
@@ -31,11 +30,7 @@ def report(
     """Print what a session came to: volume, P&L, fees, spread captured, fill rate, latency."""
     from openmm.settlement.report import load_report
 
-    url = store or store_of(bot, run_dir)
-    path = url.removeprefix("sqlite:///")
-    if path != url and not Path(path).exists():
-        raise CommandError(f"no ledger: {path}", code="no_store")
-    found = load_report(url, session)
+    found = load_report(store or store_of(bot, run_dir), session)
     emit(found.to_json(), json_, lambda: text_of(found))
     return EXIT_DONE
 

@@ -231,9 +231,9 @@ class Report:
 def load_report(store_url: str, session: str | None = None) -> Report:
     """Compute the report of a session; without a name, of the one that started last.
 
-    Raises LedgerError when the store holds no such session.
+    The store is only read. Raises LedgerError when there is none, or it holds no such session.
     """
-    store = Store(store_url)
+    store = Store(store_url, create=False)
     try:
         with store.engine.connect() as connection:
             return _load(connection, session)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from alembic import command
@@ -270,24 +271,38 @@ class Store:
 
     Args:
         url: of SQLAlchemy; a plain path means SQLite.
+        create: make the database and its tables, or bring them to this version; else it is only
+            read, and has to be there.
 
     Raises:
-        LedgerError: the database is of another version, or cannot be opened.
+        LedgerError: the database is of another version, absent (`no_store`), or cannot be opened.
     """
 
-    def __init__(self, url: str) -> None:
-        if "://" not in url:
-            url = f"sqlite:///{url}"
-        self.url = url
-        self.engine = _engine(url)
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        self.url = url if "://" in url else f"sqlite:///{url}"
         try:
-            self._migrate()
-        except sa.exc.DatabaseError as error:
+            place = sa.engine.make_url(self.url)
+            if not create:
+                place = _read_only(place)
+            self.engine = _engine(place, create)
+            self._migrate() if create else self._refuse_other()
+        except (sa.exc.DatabaseError, sa.exc.ArgumentError) as error:
             raise LedgerError(f"cannot open the store {url}: {error}") from error
 
-    def _migrate(self) -> None:
+    def _revision(self) -> str | None:
         with self.engine.connect() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
+            return MigrationContext.configure(connection).get_current_revision()
+
+    def _refuse_other(self) -> None:
+        found = self._revision()
+        if found != SCHEMA_VERSION:
+            self.close()
+            known = f"this build reads {SCHEMA_VERSION}; running the bot brings it up to date"
+            told = "no ledger" if found is None else f"of version {found}"
+            raise LedgerError(f"the store {self.url} is {told}: {known}")
+
+    def _migrate(self) -> None:
+        found = self._revision()
         if found == SCHEMA_VERSION:
             return
         if found is not None and found > SCHEMA_VERSION:
@@ -307,17 +322,27 @@ class Store:
         self.engine.dispose()
 
 
-def _engine(url: str) -> Engine:
+def _read_only(url: sa.engine.URL) -> sa.engine.URL:
+    """Return the address that opens an SQLite file without ever making or changing it."""
+    if url.get_backend_name() != "sqlite":
+        return url
+    if not url.database or not Path(url.database).is_file():
+        raise LedgerError(f"no ledger: {url.database or url}", code="no_store")
+    return url.set(database=f"file:{quote(url.database)}", query={"mode": "ro", "uri": "true"})
+
+
+def _engine(url: sa.engine.URL, create: bool) -> Engine:
     engine = sa.create_engine(url)
     if engine.dialect.name == "sqlite":
 
         @sa.event.listens_for(engine, "connect")
         def _on_connect(connection: Any, _record: object) -> None:
             cursor = connection.cursor()
-            cursor.execute("PRAGMA journal_mode=WAL")
-            # The journal is what must survive a power cut; the store is rebuilt from it.
-            cursor.execute("PRAGMA synchronous=NORMAL")
-            cursor.execute("PRAGMA foreign_keys=ON")
+            if create:
+                cursor.execute("PRAGMA journal_mode=WAL")
+                # The journal is what must survive a power cut; the store is rebuilt from it.
+                cursor.execute("PRAGMA synchronous=NORMAL")
+                cursor.execute("PRAGMA foreign_keys=ON")
             cursor.execute("PRAGMA busy_timeout=5000")
             cursor.close()
 

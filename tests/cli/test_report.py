@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from openmm.cli.main import main
 from openmm.engine.rundir import RunDir, lock_bot
@@ -52,15 +55,57 @@ def test_report_of_a_bot_finds_the_store_its_session_told(
     assert json.loads(capsys.readouterr().out)["session"]["session_id"] == "s-1"
 
 
-def test_unknown_session_and_absent_store_are_one_line(
-    store: str, tmp_path: Path, capsys: Capture
+def test_unknown_session_is_one_line(store: str, capsys: Capture) -> None:
+    assert main(["report", "--store", store, "--session", "s-9"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("form", ["{}", "sqlite:///{}", "sqlite:///none.sqlite", "none.sqlite"])
+def test_absent_store_is_told_and_never_made(
+    form: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for args in (
-        ["--store", store, "--session", "s-9"],
-        ["--store", f"sqlite:///{tmp_path / 'none.sqlite'}"],
-    ):
-        assert main(["report", *args]) == 1
-        captured = capsys.readouterr()
-        assert captured.out == ""
-        assert captured.err.count("\n") == 1
-    assert not (tmp_path / "none.sqlite").exists()
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "--json", "--store", form.format(tmp_path / "none.sqlite")]) == 1
+    told = json.loads(capsys.readouterr().err)["error"]
+    assert told["code"] == "no_store"
+    assert "none.sqlite" in told["message"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_store_may_be_named_by_its_path(store: str, capsys: Capture) -> None:
+    assert main(["report", "--store", store.removeprefix("sqlite:///"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["session"]["session_id"] == "s-1"
+
+
+@pytest.mark.parametrize("version", ["0000", "9999", None])
+def test_report_never_changes_a_store_of_another_version(
+    store: str, version: str | None, capsys: Capture
+) -> None:
+    path = store.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as base:
+        base.execute("PRAGMA journal_mode=DELETE")
+        base.execute("DELETE FROM alembic_version")
+        if version is not None:
+            base.execute("INSERT INTO alembic_version VALUES (?)", (version,))
+        base.commit()
+    before = Path(path).read_bytes()
+    assert main(["report", "--store", store]) == 1
+    assert (version or "no ledger") in capsys.readouterr().err
+    assert Path(path).read_bytes() == before
+
+
+def test_report_reads_while_the_writer_holds_the_store(store: str, capsys: Capture) -> None:
+    made = Store(store)
+    with made.begin() as connection:
+        connection.execute(sa.text("UPDATE session SET state = 'lost'"))
+        assert main(["report", "--store", store, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["session"]["state"] == "ended"
+    made.close()
+
+
+@pytest.mark.parametrize("address", ["mongo://x/y", "sqlite://", "://"])
+def test_address_that_is_no_store_is_one_line(address: str, capsys: Capture) -> None:
+    assert main(["report", "--store", address]) == 1
+    assert capsys.readouterr().err.count("\n") == 1

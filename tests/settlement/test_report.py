@@ -183,6 +183,7 @@ def test_report_of_a_session_without_trades(tmp_path: Path) -> None:
 
 def test_last_session_is_the_default_and_a_missing_one_is_named(tmp_path: Path) -> None:
     url = str(tmp_path / "store.sqlite")
+    Store(url).close()
     with pytest.raises(LedgerError, match="no session"):
         load_report(url)
     book(url, hand_made())
