@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec import Struct
 
 from openmm.clock import Clock, RealClock
 from openmm.config import Venue as VenueConfig
 from openmm.config import read_options
+from openmm.config.secrets import env_names
 from openmm.errors import ConfigError
 from openmm.venues.base import Venue
 from openmm.venues.connector import Capabilities, Connector, Keys
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from openmm.venues.capture import Verified
 
 
+K = TypeVar("K")
+
+
 class Entry(Struct, frozen=True):
     """What the surfaces need of a venue. `verify` checks one recording."""
 
@@ -41,6 +45,15 @@ class Entry(Struct, frozen=True):
     connector: Callable[[VenueConfig, Keys | None, Clock, RoundTrip | None], Connector]
     venue: Callable[[VenueConfig, Keys | None, Clock], Venue]
     verify: Callable[[Path], Verified]
+
+
+def _key(config: VenueConfig, make: Callable[[], K]) -> K:
+    """Make a key; one that is refused is named as the operator gave it."""
+    try:
+        return make()
+    except ConfigError as error:
+        names = dict(zip(("api_key", "secret"), env_names(config.label), strict=True))
+        raise ConfigError(names[error.path], error.value, error.allowed) from None
 
 
 def _kraken_rest(
@@ -53,7 +66,7 @@ def _kraken_rest(
         ws_private=config.endpoints.ws_auth or known.ws_private,
         rest=(config.endpoints.rest or known.rest).rstrip("/"),
     )
-    key = None if keys is None else Key(keys.key, keys.secret, clock)
+    key = _key(config, lambda: None if keys is None else Key(keys.key, keys.secret, clock))
     return Rest(endpoints, key, clock, round_trip=round_trip)
 
 
@@ -66,7 +79,7 @@ def _gateio_rest(
         ws_private=config.endpoints.ws_auth or "",
         rest=(config.endpoints.rest or known.rest).rstrip("/"),
     )
-    key = None if keys is None else GateioKey(keys.key, keys.secret)
+    key = _key(config, lambda: None if keys is None else GateioKey(keys.key, keys.secret))
     return GateioRest(endpoints, key, clock, round_trip=round_trip)
 
 

@@ -12,7 +12,6 @@ from typing import Final, final
 from cryptography.hazmat.primitives import hashes, hmac
 
 from openmm.errors import ConfigError
-from openmm.venues.gateio.spec import VENUE
 
 EMPTY_BODY_SHA512: Final = hashlib.sha512(b"").hexdigest()
 
@@ -23,15 +22,15 @@ class Key:
 
     def __init__(self, api_key: str, secret: str) -> None:
         if not api_key or not api_key.isascii() or not _plain(api_key):
-            raise ConfigError(f"{VENUE}.api_key", "<hidden>", "the public part of an API key")
+            raise ConfigError("api_key", "<redacted>", "the public part of an API key")
         if not secret:
-            raise ConfigError(f"{VENUE}.api_secret", "<hidden>", "the secret of an API key")
+            raise ConfigError("secret", "<redacted>", "the secret of an API key")
         self.public = api_key
         self._keyed = hmac.HMAC(secret.encode(), hashes.SHA512())
 
     def __repr__(self) -> str:
         """Show no part of the key."""
-        return "Key(<hidden>)"
+        return "Key(<redacted>)"
 
     def sign(self, text: bytes) -> str:
         """Return HMAC-SHA512 of a text in lower-case hexadecimal."""

@@ -28,12 +28,12 @@ class Signer:
         except (binascii.Error, ValueError):
             secret = b""
         if not secret:
-            raise ConfigError("kraken.private_key", "<hidden>", "base64 text as the venue gave it")
+            raise ConfigError("secret", "<redacted>", "base64 text as the venue gave it")
         self._keyed = hmac.HMAC(secret, hashes.SHA512())
 
     def __repr__(self) -> str:
         """Show no part of the key."""
-        return "Signer(<hidden>)"
+        return "Signer(<redacted>)"
 
     def sign(self, uri_path: str, nonce: int, body: bytes) -> str:
         """Return `API-Sign` for the exact bytes that will be sent.
@@ -55,7 +55,7 @@ class Key:
 
     def __init__(self, api_key: str, private_key: str, clock: Clock) -> None:
         if not api_key or not api_key.isascii() or not api_key.isprintable():
-            raise ConfigError("kraken.api_key", "<hidden>", "the public part of an API key")
+            raise ConfigError("api_key", "<redacted>", "the public part of an API key")
         self.api_key = api_key
         self.signer = Signer(private_key)
         self.turn = asyncio.Lock()
@@ -64,7 +64,7 @@ class Key:
 
     def __repr__(self) -> str:
         """Show no part of the key."""
-        return "Key(<hidden>)"
+        return "Key(<redacted>)"
 
     def nonce(self) -> int:
         """Return the next nonce: nanoseconds since 1970, and always more than the one before."""

@@ -54,9 +54,9 @@ def test_headers_carry_what_was_signed() -> None:
 def test_an_unusable_key_is_refused_without_repeating_it(key: str, secret: str) -> None:
     with pytest.raises(ConfigError) as error:
         Key(key, secret)
-    assert "hidden" in str(error.value)
+    assert "redacted" in str(error.value)
 
 
 def test_no_part_of_a_key_shows() -> None:
-    assert "key" not in repr(KEY).lower().replace("key(<hidden>)", "")
+    assert "key" not in repr(KEY).lower().replace("key(<redacted>)", "")
     assert "secret" not in repr(KEY)
