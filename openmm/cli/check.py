@@ -34,12 +34,20 @@ def check(
     """
     from openmm.cli.spans import decimal
     from openmm.config import check_with_instrument, load
+    from openmm.errors import TransportError
 
     config = load(file)
     price = None if mid is None else decimal("--mid", mid)
     instrument: Instrument | None = None
     if not offline:
-        instrument, seen = _ask(config)
+        try:
+            instrument, seen = _ask(config)
+        except TransportError as error:
+            raise TransportError(
+                f"{file} is good by itself, but the venue could not be asked; --offline leaves "
+                f"that out: {error}",
+                venue=error.venue, code=error.code, retryable=error.retryable,
+            ) from error  # fmt: skip
         price = price or seen
         check_with_instrument(config, instrument, price)
     payload: dict[str, Any] = {

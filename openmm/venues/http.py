@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Final, Protocol, final
 
@@ -63,9 +64,8 @@ class HttpRoundTrip:
             ) as reply:
                 return reply.status, await self._read_bounded(reply)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            # The library's text may repeat the request; the kind of failure is enough.
             raise TransportError(
-                f"{url}: {type(error).__name__}",
+                f"{url}: {_words(error, self._timeout.total)}",
                 venue=self._venue,
                 code="transport",
                 retryable=True,
@@ -80,3 +80,20 @@ class HttpRoundTrip:
                     f"reply is longer than {REPLY_BYTES_MAX} bytes", venue=self._venue
                 )
         return bytes(raw)
+
+
+def _words(error: Exception, timeout_s: float | None) -> str:
+    """Say what failed; the library's text may repeat the request, so its kind has to do."""
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return "the host's name is not known here (no network, or a wrong address)"
+        case aiohttp.ClientSSLError():
+            return "TLS failed: its certificate or its handshake was not good"
+        case aiohttp.ClientConnectorError():
+            return f"no connection: {os.strerror(error.errno or 0).lower()}"
+        case TimeoutError():
+            return f"no answer within {timeout_s:g} s"
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():
+            return "the connection ended before the answer did"
+        case _:
+            return type(error).__name__

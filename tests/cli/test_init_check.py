@@ -218,3 +218,17 @@ def test_check_hides_where_alerts_go(file: Path, capsys: pytest.CaptureFixture[s
     capsys.readouterr()
     assert main(["check", str(file), "--offline"]) == 0
     assert "hush" not in capsys.readouterr().out
+
+
+def test_check_without_the_venue_says_that_the_file_is_good_and_names_offline(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    venue = 'name = "kraken"\nendpoints.rest = "http://127.0.0.1:1"'
+    file.write_text(file.read_text().replace('name = "kraken"', venue, 1))
+    capsys.readouterr()
+    assert main(["check", str(file)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"openmm: kraken: {file} is good by itself, but the venue could not")
+    assert "--offline" in told
+    assert told.endswith("http://127.0.0.1:1/0/public/AssetPairs: no connection: "
+                         "connection refused\n")  # fmt: skip
