@@ -6,7 +6,6 @@ OpenMMError
 ├── VenueError           a venue misbehaved, refused, or could not be reached
 │   ├── TransportError   socket, HTTP or TLS failed; the outcome of a request is unknown
 │   ├── ProtocolError    bytes that do not follow the venue's protocol
-│   ├── SequenceGap      a stream lost messages
 │   └── VenueRejected    the venue said no
 ├── RiskError            a command or order that risk does not allow
 ├── LedgerError          money that does not add up
@@ -21,7 +20,13 @@ from collections.abc import Sequence
 
 
 class OpenMMError(Exception):
-    """Root of the tree. Carries data besides its text."""
+    """Root of the tree. Carries data besides its text.
+
+    `code` is a word for machines that stays as it is (docs/operating.md): of the class, unless the
+    one who raises says more.
+    """
+
+    code: str = "error"
 
     def __init__(
         self,
@@ -35,15 +40,18 @@ class OpenMMError(Exception):
         super().__init__(message)
         self.venue = venue
         self.instrument = instrument
-        self.code = code
+        if code is not None:
+            self.code = code
         self.retryable = retryable
 
 
 class ConfigError(OpenMMError):
     """Report a configuration value: `path` of the key, `value` seen, `allowed` values."""
 
+    code = "config"
+
     def __init__(self, path: str, value: object, allowed: str) -> None:
-        super().__init__(f"{path}: {allowed}; got {value!r}", code="config")
+        super().__init__(f"{path}: {allowed}; got {value!r}")
         self.path = path
         self.value = value
         self.allowed = allowed
@@ -67,38 +75,52 @@ class ConfigErrors(ConfigError):
 class VenueError(OpenMMError):
     """Root of everything a venue can do to us."""
 
+    code = "venue"
+
 
 class TransportError(VenueError):
     """Report a failed socket, HTTP or TLS exchange; what the venue did with it is unknown."""
+
+    code = "transport"
 
 
 class ProtocolError(VenueError):
     """Report bytes that do not follow the venue's protocol."""
 
-
-class SequenceGap(VenueError):
-    """Report a stream that lost messages."""
+    code = "protocol"
 
 
 class VenueRejected(VenueError):
-    """Report a refusal of the venue; `code` holds its own text."""
+    """Report a refusal of the venue; `code` is its typed reason, a `venues.faults.Code`."""
+
+    code = "venue_rejected"
 
 
 class RiskError(OpenMMError):
     """Refuse a command or order that risk does not allow."""
 
+    code = "risk"
+
 
 class LedgerError(OpenMMError):
     """Report money that does not add up."""
+
+    code = "ledger"
 
 
 class JournalError(OpenMMError):
     """Report a tape or journal that cannot be read or written."""
 
+    code = "journal"
+
 
 class TelemetryError(OpenMMError):
     """Report a telemetry page that cannot be read or written."""
 
+    code = "telemetry"
+
 
 class CommandError(OpenMMError):
     """Refuse a command that cannot be carried out as asked."""
+
+    code = "command"

@@ -110,7 +110,7 @@ def _one_line(
         output.fail("interrupted", "interrupted", as_json, output.EXIT_FAILED)
         return
     text = f"internal error: {kind.__name__}: {error} (--debug shows where)"
-    output.fail("internal", text, as_json, output.EXIT_FAILED)
+    output.fail("internal_error", text, as_json, output.EXIT_FAILED)
 
 
 if __name__ == "__main__":

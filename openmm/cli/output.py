@@ -54,7 +54,7 @@ def fail_with(error: OpenMMError, as_json: bool, exit_code: int) -> int:
         who = f"{error.venue}: " if error.venue and error.venue not in str(error) else ""
         sys.stderr.write("".join(f"openmm: {who}{line}\n" for line in str(error).splitlines()))
         return exit_code
-    body: dict[str, Any] = {"code": error.code or type(error).__name__, "message": str(error)}
+    body: dict[str, Any] = {"code": str(error.code), "message": str(error)}
     if error.venue is not None:
         body["venue"] = error.venue
     found = error.errors if isinstance(error, ConfigErrors) else (error,)

@@ -122,9 +122,7 @@ class Traffic:
         try:
             await ctx.trading.rest().dead_man(timeout_s)
         except VenueError as error:
-            answer = RequestRefused(
-                "dead_man", 0, str(error), error.code or "transport", error.retryable
-            )
+            answer = RequestRefused("dead_man", 0, str(error), error.code, error.retryable)
         now_ns = ctx.clock.now_ns()
         ctx.handle(ctx.step.on_events([answer], now_ns))
 

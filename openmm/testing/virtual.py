@@ -197,7 +197,6 @@ class MemoryVenue:
             raise TransportError(
                 f"{base}{path}: no answer",
                 venue=self._options.venue,
-                code="transport",
                 retryable=True,
             )
         return told.status, told.body

@@ -53,5 +53,3 @@ class Fault(Struct, frozen=True):
 
 # The request was not answered in a way that tells whether it took effect.
 UNCERTAIN_CODES: Final = frozenset({Code.UNAVAILABLE, Code.INTERNAL})
-# No retry will help: an operator must act.
-FATAL_CODES: Final = frozenset({Code.PERMISSION, Code.CREDENTIALS, Code.ACCOUNT, Code.LOCKOUT})

@@ -67,7 +67,6 @@ class HttpRoundTrip:
             raise TransportError(
                 f"{url}: {_words(error, self._timeout.total)}",
                 venue=self._venue,
-                code="transport",
                 retryable=True,
             ) from None
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from openmm.cli.main import app, main
-from openmm.errors import VenueError
+from openmm.errors import VenueRejected
+from openmm.venues.faults import Code
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMANDS = ["check", "demo", "halt", "init", "pause", "report", "resume", "run", "sim kraken",
@@ -159,20 +160,20 @@ def test_unforeseen_error_is_json_where_asked() -> None:
     done = run(code=code)
     assert (done.returncode, done.stdout) == (1, "")
     assert json.loads(done.stderr)["error"] == {
-        "code": "internal",
+        "code": "internal_error",
         "message": "internal error: TypeError: a bug (--debug shows where)",
     }
 
 
 def test_error_as_json_carries_its_data(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
-        raise VenueError("down", venue="kraken", code="EService:Unavailable")
+        raise VenueRejected("EService:Unavailable", venue="kraken", code=Code.UNAVAILABLE)
 
     monkeypatch.setattr("tomllib.loads", refuse)
     assert main(["check", "--offline", "--json", str(ROOT / "pyproject.toml")]) == 1
     assert json.loads(capsys.readouterr().err)["error"] == {
-        "code": "EService:Unavailable",
-        "message": "down",
+        "code": "unavailable",
+        "message": "EService:Unavailable",
         "venue": "kraken",
     }
 

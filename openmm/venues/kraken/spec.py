@@ -11,7 +11,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from openmm.venues.faults import FATAL_CODES as FATAL_CODES
 from openmm.venues.faults import UNCERTAIN_CODES as UNCERTAIN_CODES
 from openmm.venues.faults import Code as Code
 from openmm.venues.faults import Fault as Fault

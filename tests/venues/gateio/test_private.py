@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from openmm._fast.units import Side
 from openmm.events import (
+    FATAL_CODES,
     BalanceUpdated,
     Event,
     Fee,
@@ -27,7 +28,7 @@ from openmm.events import (
     TickerUpdated,
     Unrecognised,
 )
-from openmm.venues.faults import FATAL_CODES, UNCERTAIN_CODES, Code
+from openmm.venues.faults import UNCERTAIN_CODES, Code
 from openmm.venues.gateio.private import ORDERS_KEPT, PrivateDecoder, read_status
 from openmm.venues.gateio.spec import ERRORS, classify
 from tests.venues.gateio.samples import FILES, instrument, load, messages
