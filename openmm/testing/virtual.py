@@ -315,11 +315,13 @@ class VirtualBot:
     def start(self) -> None:
         """Start the engine: it connects, and quotes when this returns."""
         self._follower = self.loop.create_task(self._follow())
+        started = False
         try:
             self.loop.run_until_complete(self.engine.start())
-        except BaseException:
-            self._close(self._follower)
-            raise
+            started = True
+        finally:
+            if not started:
+                self._close(self._follower)
 
     def run(self, seconds: float) -> None:
         """Let so much virtual time pass."""

@@ -130,7 +130,7 @@ async def test_refusal_comes_back_in_the_bots_words(tmp_path: Path) -> None:
     async with serving(tmp_path) as (run_dir, _):
         with pytest.raises(CommandError, match="neither paused nor halted") as caught:
             await send(run_dir, Resume())
-        assert caught.value.code == "RiskError"
+        assert caught.value.code == "risk"
         assert await send(run_dir, Status()) == {"did": "status"}
 
 
