@@ -16,7 +16,8 @@ EXAMPLE = "Example: openmm status --bot btc-grid --json"
 def status(bot: Bot = None, run_dir: Folder = None, json_: Json = False) -> int:
     """Show one bot, or all bots of a folder.
 
-    For one bot the exit code tells: 0 it runs, 1 it does not (or does not answer), 3 halted.
+    The exit code tells: 0 it runs, 3 it is halted, 1 it does not run or does not publish; of
+    several bots the worst counts, 1 before 3.
     """
     import time
 
@@ -29,12 +30,17 @@ def status(bot: Bot = None, run_dir: Folder = None, json_: Json = False) -> int:
         states = [look(one, now_ns) for one in known]
         payload = {"bots": [_payload(state, now_ns) for state in states]}
         emit(payload, json_, lambda: table(_rows(states, now_ns)))
-        return EXIT_DONE
+        return _exit_code(states)
     state = look(pick(bot, run_dir), now_ns)
     emit(_payload(state, now_ns), json_, lambda: _text(state, now_ns))
-    if not state.running or state.page_state != "alive":
+    return _exit_code([state])
+
+
+def _exit_code(states: list[BotState]) -> int:
+    """Return what the worst of the bots is worth."""
+    if any(not state.running or state.page_state != "alive" for state in states):
         return EXIT_FAILED
-    return EXIT_HALTED if _risk(state) == "halted" else EXIT_DONE
+    return EXIT_HALTED if any(_risk(state) == "halted" for state in states) else EXIT_DONE
 
 
 def _payload(state: BotState, now_ns: int) -> dict[str, Any]:
@@ -46,6 +52,7 @@ def _payload(state: BotState, now_ns: int) -> dict[str, Any]:
         "running": state.running,
         "pid": state.pid,
         "page": state.page_state,
+        "page_error": state.page_error,
         "session": {k: v for k, v in state.session.items() if k != "config"},
         "state": page,
     }
@@ -66,7 +73,7 @@ def _rows(states: list[BotState], now_ns: int) -> list[tuple[str, ...]]:
             (
                 state.bot,
                 str(state.pid) if state.running else "-",
-                state.page_state if page is not None else "-",
+                state.page_state,
                 _risk(state) or "-",
                 "-" if page is None else f"{page.money(page.equity_ticklots):.2f} {page.quote}",
                 "-" if page is None else str(page.counters.filled),
@@ -82,7 +89,7 @@ def _text(state: BotState, now_ns: int) -> str:
     process = f"runs as process {state.pid}" if state.running else "does not run"
     head = f"{state.bot}: {process}; page {state.page_state}"
     if state.page is None:
-        return head
+        return f"{head} ({state.page_error})"
     view = page_view(state.page, now_ns)
     stock, pnl = view["inventory"], view["pnl"]
     lines = {

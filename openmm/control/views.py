@@ -19,10 +19,12 @@ from openmm.telemetry import (
     OwnLevel,
     TelemetryReader,
     TelemetrySnapshot,
+    WriterState,
     writer_state,
 )
 
 STALE_NS = 3_000_000_000
+PAGE_STATES = (*(state.value for state in WriterState), "absent", "unreadable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +36,29 @@ class BotState:
     pid: int | None
     session: dict[str, Any]
     page: TelemetrySnapshot | None
-    page_state: str  # alive, stale, dead, ended, or why there is no page
+    page_state: str  # one of PAGE_STATES
+    page_error: str | None = None  # why there is no page
 
 
 def look(run_dir: RunDir, now_ns: int) -> BotState:
     """Return a bot's state by its lock, its session file and its telemetry page."""
     pid = run_dir.holder_pid()
     page: TelemetrySnapshot | None = None
+    why: str | None = None
     try:
         reader = TelemetryReader(run_dir.page)
     except TelemetryError as error:
-        state = str(error)
+        state, why = "unreadable" if run_dir.page.exists() else "absent", str(error)
     else:
         try:
             page = reader.read()
             state = writer_state(page, now_ns, STALE_NS).value
         except TelemetryError as error:
-            state = str(error)
+            state, why = "unreadable", str(error)
         finally:
             reader.close()
-    return BotState(run_dir.bot, pid is not None, pid, run_dir.read_session(), page, state)
+    session = run_dir.read_session()
+    return BotState(run_dir.bot, pid is not None, pid, session, page, state, why)
 
 
 def enum_name(kind: Any, value: int, prefix: str = "") -> str:

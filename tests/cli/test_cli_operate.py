@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from openmm.cli.main import main
+from openmm.control.views import PAGE_STATES
+from openmm.engine.rundir import RunDir, lock_bot
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -57,7 +60,7 @@ def test_status_tells_a_running_bot(start: Start, capsys: Capture) -> None:
     code, body = said(capsys, "status")
     assert code == 0
     assert (body["bot"], body["running"], body["pid"]) == ("btc", True, process.pid)
-    assert body["page"] == "alive"
+    assert (body["page"], body["page_error"]) == ("alive", None)
     assert "config" not in body["session"]
     state = body["state"]
     assert state["risk_state"] == "running"
@@ -87,6 +90,48 @@ def test_status_of_several_bots_is_a_table(start: Start, capsys: Capture) -> Non
     code, body = said(capsys, "status")
     assert code == 0
     assert [one["bot"] for one in body["bots"]] == ["btc", "eth"]
+
+
+def test_status_of_several_bots_exits_as_the_worst(start: Start, capsys: Capture) -> None:
+    start("btc")
+    dead = start("eth")
+    assert main(["halt", "--bot", "btc"]) == 0
+    assert said(capsys, "status")[0] == 3
+    dead.kill()
+    dead.wait()
+    code, body = said(capsys, "status")
+    assert code == 1
+    assert [one["page"] for one in body["bots"]] == ["alive", "dead"]
+
+
+@pytest.mark.parametrize(
+    ("content", "state", "why"),
+    [
+        (None, "absent", "no telemetry page"),
+        (b"nothing of ours", "unreadable", "telemetry page"),
+        (bytes(1 << 16), "unreadable", "telemetry page"),
+    ],
+)
+def test_status_tells_a_page_that_is_not_there_by_a_word(
+    tmp_path: Path, capsys: Capture, content: bytes | None, state: str, why: str
+) -> None:
+    run_dir = RunDir(tmp_path, "btc").make()
+    with lock_bot(run_dir):
+        run_dir.write_session({"session": "s-1"})
+        if content is not None:
+            run_dir.page.write_bytes(content)
+        code, body = said(capsys, "status", "--run-dir", str(tmp_path))
+    assert (code, body["page"], body["state"]) == (1, state, None)
+    assert why in body["page_error"]
+    assert main(["status", "--run-dir", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert f"page {state} (" in out
+    assert why in out
+
+
+def test_states_of_a_page_stand_in_the_manual() -> None:
+    table = (ROOT / "docs" / "operating.md").read_text().split("| `page` |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(PAGE_STATES)
 
 
 def test_status_of_a_killed_bot_is_a_failure(start: Start, capsys: Capture) -> None:
