@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -116,31 +117,36 @@ def _command(venue: str) -> Callable[..., int]:
             raise ConfigError("--chaos", chaos, "--faults or --chaos, not both")
         if chaos is not None and chaos < 0:
             raise ConfigError("--chaos", chaos, "0 or more")
-        script = drawn(chaos) if chaos is not None else load_script(faults) if faults else None
-        latency_ns, jitter_ns = parse_latency(latency)
-        options = SimOptions(
-            venue=venue,
-            host=host,
-            port=port,
-            seed=seed,
-            instrument=pair,
-            start_price=None if price is None else decimal("--price", price),
-            replay=replay,
-            flow=flow,
-            speed=decimal("--speed", speed),
-            at_end=at_end,
-            restamp=restamp,
-            tier=tier,
-            fee_tier=fee_tier,
-            maker_fee_ppm=None if maker_fee is None else parse_fee("--maker-fee", maker_fee),
-            taker_fee_ppm=None if taker_fee is None else parse_fee("--taker-fee", taker_fee),
-            balances=parse_balances(balance or []),
-            latency_ns=latency_ns,
-            jitter_ns=jitter_ns,
-            faults=script,
-            market=dict(_number(text) for text in market or []),
-        )
-        run(options)
+        with _options_named():
+            script = drawn(chaos) if chaos is not None else load_script(faults) if faults else None
+            latency_ns, jitter_ns = parse_latency(latency)
+            options = SimOptions(
+                venue=venue,
+                host=host,
+                port=port,
+                seed=seed,
+                instrument=pair,
+                start_price=None if price is None else decimal("--price", price),
+                replay=replay,
+                flow=flow,
+                speed=decimal("--speed", speed),
+                at_end=at_end,
+                restamp=restamp,
+                tier=tier,
+                fee_tier=fee_tier,
+                maker_fee_ppm=None
+                if maker_fee is None
+                else parse_fee("sim.maker_fee_ppm", maker_fee),
+                taker_fee_ppm=None
+                if taker_fee is None
+                else parse_fee("sim.taker_fee_ppm", taker_fee),
+                balances=parse_balances(balance or []),
+                latency_ns=latency_ns,
+                jitter_ns=jitter_ns,
+                faults=script,
+                market=dict(_number(text) for text in market or []),
+            )
+            run(options)
         return 0
 
     return simulate
@@ -148,6 +154,30 @@ def _command(venue: str) -> Callable[..., int]:
 
 for _venue, _example in VENUES.items():
     app.command(_venue, epilog=_example)(_command(_venue))
+
+
+# Options that are not called after their field of `SimOptions`.
+OPTIONS = {
+    "instrument": "--pair", "start_price": "--price", "balances": "--balance",
+    "maker_fee_ppm": "--maker-fee", "taker_fee_ppm": "--taker-fee",
+    "latency_ns": "--latency", "jitter_ns": "--latency",
+}  # fmt: skip
+
+
+@contextmanager
+def _options_named() -> Iterator[None]:
+    """Name a field of the simulator's that is refused by the option it came from."""
+    from openmm.errors import ConfigError
+
+    try:
+        yield
+    except ConfigError as error:
+        prefix, _, path = error.path.partition(".")
+        if prefix != "sim":
+            raise
+        field, _, rest = path.partition(".")
+        option = OPTIONS.get(field, "--" + field.replace("_", "-"))
+        raise ConfigError(f"{option} {rest}".rstrip(), error.value, error.allowed) from error
 
 
 def _number(text: str) -> tuple[str, float]:

@@ -136,10 +136,12 @@ class VenueCore:
         opening = dict.fromkeys(self._decimals, 0)
         for asset, amount in balances.items():
             if asset not in opening:
-                raise ConfigError("balance", asset, f"one of {sorted(opening)}")
+                raise ConfigError("sim.balances", asset, f"one of {', '.join(sorted(opening))}")
             atoms = amount.scaleb(self._decimals[asset])
             if amount < 0 or atoms != atoms.to_integral_value():
-                raise ConfigError(f"balance.{asset}", amount, "a positive amount in whole atoms")
+                raise ConfigError(
+                    f"sim.balances.{asset}", amount, "a positive amount in whole atoms"
+                )
             opening[asset] = int(atoms)
         number = len(self._accounts) + 1
         self._accounts[number] = Account(

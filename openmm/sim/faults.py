@@ -142,9 +142,9 @@ def load_script(path: Path) -> FaultScript:
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("faults", str(path), f"a file that can be read ({error})") from None
+        raise ConfigError("sim.faults", str(path), f"a file that can be read ({error})") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError("faults", str(path), f"a TOML file ({error})") from None
+        raise ConfigError("sim.faults", str(path), f"a TOML file ({error})") from None
     return parse_script(body)
 
 

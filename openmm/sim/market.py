@@ -57,12 +57,12 @@ class MarketOptions:
 
     def __post_init__(self) -> None:
         if self.start_price <= 0:
-            raise ConfigError("market.start_price", self.start_price, "a positive price")
+            raise ConfigError("sim.start_price", self.start_price, "a positive price")
         if not 0 <= self.excitation < 1:
-            raise ConfigError("market.excitation", self.excitation, "0 up to below 1")
+            raise ConfigError("sim.market.excitation", self.excitation, "0 up to below 1")
         for name in ("step_s", "arrivals_per_s", "memory_s", "calm_s", "volatile_s", "depth_bps"):
             if getattr(self, name) <= 0:
-                raise ConfigError(f"market.{name}", getattr(self, name), "above 0")
+                raise ConfigError(f"sim.market.{name}", getattr(self, name), "above 0")
 
 
 class SyntheticMarket:
@@ -269,7 +269,7 @@ def market_options(price: Decimal, overrides: Mapping[str, float]) -> MarketOpti
     known = set(MarketOptions.__dataclass_fields__) - {"start_price"}
     for name, value in overrides.items():
         if name not in known:
-            raise ConfigError(f"market.{name}", value, f"one of {sorted(known)}")
+            raise ConfigError(f"sim.market.{name}", value, f"one of {', '.join(sorted(known))}")
     whole = {
         name: round(value) if name == "orders_a_side" else value
         for name, value in overrides.items()

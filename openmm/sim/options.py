@@ -65,7 +65,7 @@ class SimOptions:
         self._check("seed", self.seed, self.seed >= 0, "0 or more")
         rows, tiers = len(speaks.fees_ppm), sorted(speaks.tiers)
         self._check("fee_tier", self.fee_tier, 0 <= self.fee_tier < rows, f"0 to {rows - 1}")
-        self._check("tier", self.tier, self.tier in tiers, f"one of {tiers}")
+        self._check("tier", self.tier, self.tier in tiers, f"one of {', '.join(tiers)}")
         self._check("at_end", self.at_end, self.at_end in ("hold", "loop"), "hold or loop")
         self._check("speed", self.speed, 0 < self.speed <= SPEED_MAX, f"above 0 to {SPEED_MAX}")
         for name in ("maker_fee_ppm", "taker_fee_ppm"):
@@ -76,18 +76,23 @@ class SimOptions:
             self._check(name, value, 0 <= value <= LATENCY_NS_MAX, "0 to 10 s")
         if self.replay is None:
             pairs = sorted(speaks.pairs)
-            self._check("instrument", self.instrument, self.instrument in pairs, f"one of {pairs}")
+            self._check(
+                "instrument",
+                self.instrument,
+                self.instrument in pairs,
+                f"one of {', '.join(pairs)}",
+            )
             self._check("flow", self.flow, self.flow is None, "only together with replay")
             self._check("speed", self.speed, self.speed == 1, "1 without replay")
         elif self.venue != "kraken":
             allowed = "a synthetic market: recordings of this venue are not served"
-            raise ConfigError("replay", str(self.replay), allowed)
+            raise ConfigError("sim.replay", str(self.replay), allowed)
         elif not self.replay.is_file():
-            raise ConfigError("replay", str(self.replay), "a capture file")
+            raise ConfigError("sim.replay", str(self.replay), "a capture file")
         try:
             loopback = ip_address(self.host).is_loopback
         except ValueError as error:
-            raise ConfigError("host", self.host, "an address") from error
+            raise ConfigError("sim.host", self.host, "an address") from error
         demo = self.api_secret == DEMO_SECRET
         self._check("host", self.host, loopback or not demo, "loopback with the demo key")
 
@@ -141,7 +146,7 @@ def parse_balances(texts: Sequence[str]) -> dict[str, Decimal]:
         except InvalidOperation:
             value = Decimal(-1)
         if not mark or not asset or not value.is_finite() or value < 0:
-            raise ConfigError("balance", text, "ASSET=AMOUNT")
+            raise ConfigError("sim.balances", text, "ASSET=AMOUNT")
         found[asset] = value
     return found
 
@@ -157,8 +162,10 @@ def parse_latency(text: str) -> tuple[int, int]:
     for part in text.split("+"):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|ms|s)\s*", part)
         if match is None:
-            raise ConfigError("latency", text, "SPAN or SPAN+JITTER with units, such as 2ms+1ms")
+            raise ConfigError(
+                "sim.latency_ns", text, "SPAN or SPAN+JITTER with units, such as 2ms+1ms"
+            )
         spans.append(int(Decimal(match[1]) * units[match[2]]))
     if len(spans) > 2:
-        raise ConfigError("latency", text, "at most one + sign")
+        raise ConfigError("sim.latency_ns", text, "at most one + sign")
     return spans[0], spans[1] if len(spans) == 2 else 0

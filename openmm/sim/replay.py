@@ -48,11 +48,11 @@ def read_capture(path: Path) -> Capture:
     try:
         data = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
     except (OSError, EOFError) as error:
-        raise ConfigError("replay", str(path), "a whole gzip file") from error
+        raise ConfigError("sim.replay", str(path), "a whole gzip file") from error
     head, _, _ = data.partition(b"\n")
     words = head.decode("ascii", "replace").split()
     if len(words) != 4 or words[0] != "CBCAP1":
-        raise ConfigError("replay", str(path), "a CBCAP1 capture")
+        raise ConfigError("sim.replay", str(path), "a CBCAP1 capture")
     at = len(head) + 1
     frames: list[tuple[int, bytes]] = []
     while at < len(data):
@@ -61,7 +61,9 @@ def read_capture(path: Path) -> Capture:
         good = len(parts) == 2 and parts[0].isdigit() and parts[1].isdigit()
         count = int(parts[1]) if good else 0
         if not good or line_end + 1 + count + 1 > len(data):
-            raise ConfigError("replay", str(path), f"a whole capture; cut at record {len(frames)}")
+            raise ConfigError(
+                "sim.replay", str(path), f"a whole capture; cut at record {len(frames)}"
+            )
         start = line_end + 1
         frames.append((int(parts[0]), data[start : start + count]))
         at = start + count + 1
@@ -79,7 +81,7 @@ def _depth(path: Path, frames: Sequence[tuple[int, bytes]]) -> int:
             row = message["data"][0]
             levels = max(len(row["bids"]), len(row["asks"]))
             return next((d for d in (10, 25, 100, 500, 1000) if d >= levels), 1000)
-    raise ConfigError("replay", str(path), "a capture with a book")
+    raise ConfigError("sim.replay", str(path), "a capture with a book")
 
 
 def _loads(frame: bytes) -> dict[str, Any]:
@@ -190,7 +192,7 @@ class ReplayDriver:
             if _loads(frame).get("channel") in ("book", "trade")
         ]
         if not self._frames:
-            raise ConfigError("replay", pair.name, "a capture with book messages")
+            raise ConfigError("sim.replay", pair.name, "a capture with book messages")
         self._num, self._den = speed.as_integer_ratio()
         self._loop = loop
         self._restamp = restamp

@@ -50,7 +50,7 @@ def build_core(options: SimOptions, now_ns: int) -> VenueCore:
     else:
         capture = read_capture(options.replay)
         if capture.venue != options.venue or capture.instrument not in speaks.pairs:
-            wanted = f"a capture of {sorted(speaks.pairs)}"
+            wanted = f"a capture of {', '.join(sorted(speaks.pairs))}"
             raise ConfigError("sim.replay", str(options.replay), wanted)
         pair, _ = speaks.pairs[capture.instrument]
         core = VenueCore([pair], options.seed, [pair.name], options.post_only_accepted)

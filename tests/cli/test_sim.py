@@ -72,11 +72,22 @@ def test_venue_draws_its_faults_from_a_seed() -> None:
         (["--maker-fee", "0.1"], "a fee with its unit"),
         (["--latency", "5"], "with units"),
         (["--balance", "BTC"], "ASSET=AMOUNT"),
-        (["--pair", "DOGE/USD"], "BTC/USD"),
+        (["--balance", "FOO=1"], "one of BTC, USD; got 'FOO'"),
+        (["--balance", "BTC=0.00000000001"], "whole atoms"),
+        (["--pair", "DOGE/USD"], "one of BTC/USD, ETH/USD, XRP/USD"),
+        (["--price", "0"], "--price"),
+        (["--seed", "-1"], "0 or more"),
+        (["--port", "65534"], "0 to 65533"),
+        (["--taker-fee", "20%"], "at most 10%"),
+        (["--fee-tier", "10"], "0 to 9"),
+        (["--at-end", "stop"], "hold or loop"),
+        (["--speed", "2"], "1 without replay"),
+        (["--market", "excitation=2"], "--market excitation: 0 up to below 1"),
+        (["--market", "colour=2"], "--market colour: one of "),
         (["--price", "cheap"], "--price"),
         (["--replay", "none.gz"], "a capture file"),
         (["--flow", "1"], "only together with replay"),
-        (["--tier", "gold"], "pro"),
+        (["--tier", "gold"], "one of intermediate, pro, starter"),
         (["--host", "0.0.0.0"], "loopback"),
         (["--faults", "none.toml"], "a file that can be read"),
         (["--chaos", "-1"], "0 or more"),
@@ -89,7 +100,10 @@ def test_bad_option_is_refused_before_any_port_opens(
     assert main(["sim", "kraken", *args]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
+    assert captured.err.startswith(f"openmm: {args[0]}")
     assert told in captured.err
+    assert "sim." not in captured.err
+    assert "['" not in captured.err
 
 
 def test_port_in_use_is_one_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,4 +114,4 @@ def test_port_in_use_is_one_clear_error(capsys: pytest.CaptureFixture[str]) -> N
         assert main(["sim", "kraken", "--port", str(port)]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert str(port) in err
+    assert err.startswith(f"openmm: --port: ports {port} to ")

@@ -170,7 +170,7 @@ def test_an_armed_switch_fires_when_maintenance_ends() -> None:
 
 @pytest.mark.parametrize(
     ("balances", "path"),
-    [({"EUR": Decimal(1)}, "balance"), ({"USD": Decimal("0.00001")}, "balance.USD")],
+    [({"EUR": Decimal(1)}, "balances"), ({"USD": Decimal("0.00001")}, "balances.USD")],
 )
 def test_an_account_opens_with_traded_assets_in_whole_atoms(
     balances: dict[str, Decimal], path: str
