@@ -325,6 +325,7 @@ class Engine:
                     self._alert(
                         severity, f"risk {change.before.name} -> {change.after.name}: "
                         f"{change.reason}: {change.detail}",
+                        event="halted" if change.after is RiskState.HALTED else "incident",
                     )  # fmt: skip
                 case Resubscribe():
                     traffic.resubscribe(request)
@@ -343,8 +344,9 @@ class Engine:
                     self._renew_token(request.text)
 
     def _alert(
-        self, severity: str, text: str, asset: str = "", amount: Decimal | None = None
-    ) -> None:
+        self, severity: str, text: str, asset: str = "", amount: Decimal | None = None, *,
+        event: str = "incident",
+    ) -> None:  # fmt: skip
         level = {"info": logging.INFO, "warning": logging.WARNING}.get(severity, logging.ERROR)
         log.log(level, "%s", text)
         now_ns = self._clock.now_ns()
@@ -357,18 +359,14 @@ class Engine:
             )
         url = self.config.risk.webhook
         if severity == "critical" and url is not None:
-            self._spawn(self._post(url, severity, text, now_ns), "webhook", vital=False)
-
-    async def _post(self, url: str, severity: str, text: str, now_ns: int) -> None:
-        assert self._files is not None
-        halted = self.tables.monitor.state is RiskState.HALTED
-        event = "halted" if halted else "incident"
-        why = await post_alert(
-            url,
-            AlertMessage(
+            assert self._files is not None, "alerts come from a session"
+            message = AlertMessage(
                 event, severity, self.config.bot.name, self._files.session_id, now_ns, text
-            ),
-        )
+            )
+            self._spawn(self._post(url, message), "webhook", vital=False)
+
+    async def _post(self, url: str, message: AlertMessage) -> None:
+        why = await post_alert(url, message)
         if why:
             log.error("the webhook did not take the alert: %s", why)
 

@@ -18,7 +18,7 @@ BACKOFF_S: Sequence[float] = (1.0, 5.0)
 
 
 class AlertMessage(Struct, frozen=True):
-    """One alert. `event` is a word for machines: halted, resumed, incident, stopped."""
+    """One alert. `event` is a word for machines: `halted`, once a halt, or `incident`."""
 
     event: str
     severity: str  # info, warning, critical
@@ -26,8 +26,6 @@ class AlertMessage(Struct, frozen=True):
     session: str
     ts_ns: int
     text: str
-    limit: int | None = None
-    seen: int | None = None
 
     def body(self) -> Mapping[str, object]:
         """Return what is posted."""
@@ -41,8 +39,6 @@ class AlertMessage(Struct, frozen=True):
             "session": self.session,
             "ts_ns": self.ts_ns,
             "detail": self.text,
-            "limit": self.limit,
-            "seen": self.seen,
         }
 
 

@@ -140,6 +140,7 @@ def test_loss_beyond_the_limit_halts_tells_the_webhook_and_exits_with_3(tmp_path
     alert = posted[0]
     assert (alert["event"], alert["severity"], alert["bot"]) == ("halted", "critical", "desk")
     assert "drawdown" in alert["text"]
+    assert [one["event"] for one in posted].count("halted") == 1
     assert check(desk.journal()).found == []
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +20,6 @@ MESSAGE = AlertMessage(
     session="s1",
     ts_ns=1,
     text="loss of 2.1% passes the limit of 2%",
-    limit=20_000,
-    seen=21_000,
 )
 
 
@@ -51,8 +51,17 @@ async def test_alert_is_posted_once() -> None:
     async with hook(200) as (url, got):
         assert await post_alert(url, MESSAGE) == ""
     [body] = got
-    assert body["text"] == "[critical] btc: loss of 2.1% passes the limit of 2%"
-    assert (body["event"], body["limit"], body["seen"]) == ("halted", 20_000, 21_000)
+    line = "[critical] btc: loss of 2.1% passes the limit of 2%"
+    assert body == {
+        "text": line, "content": line, "event": "halted", "severity": "critical", "bot": "btc",
+        "session": "s1", "ts_ns": 1, "detail": "loss of 2.1% passes the limit of 2%",
+    }  # fmt: skip
+
+
+def test_manual_names_what_is_posted() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+    told = page.split("\n## Alerts\n")[1].split("Delivery")[0]
+    assert set(MESSAGE.body()) == set(re.findall(r"`([a-z_]+)`", told)) - {"halted", "incident"}
 
 
 @pytest.mark.asyncio
