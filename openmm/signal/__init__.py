@@ -1,1 +1,0 @@
-"""What the market is: books, gap recovery, reference price, volatility, flow."""
