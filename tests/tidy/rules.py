@@ -515,7 +515,7 @@ def promise_tests(source: str) -> list[tuple[int, str]]:
 
 
 def promises_kept(path: Path, source: str, collected: frozenset[str]) -> Iterator[str]:
-    """Report rows of the promise table that name no test, or one that does not exist."""
+    """Report promises that name no test, one that does not exist, or another promise's."""
     rows = [
         (number, line)
         for number, line in enumerate(source.splitlines(), 1)
@@ -532,3 +532,7 @@ def promises_kept(path: Path, source: str, collected: frozenset[str]) -> Iterato
             c.startswith((test + "[", test + "::")) for c in collected
         ):
             yield f"{path}:{number}: no such test: {test}"
+    first: dict[str, int] = {}
+    for number, test in tests:
+        if first.setdefault(test, number) != number:
+            yield f"{path}:{number}: stands in line {first[test]} under other words: {test}"

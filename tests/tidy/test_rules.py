@@ -303,6 +303,16 @@ def test_promise_without_a_test_is_caught() -> None:
     )
 
 
+def test_promise_stated_twice_is_caught() -> None:
+    row = "| {} | `tests/a.py::test_{}` |\n"
+    collected = frozenset({"tests/a.py::test_b", "tests/a.py::test_c"})
+    page = Path("docs/promises.md")
+    twice = row.format("it works", "b") + row.format("it does", "b")
+    assert caught(rules.promises_kept(page, twice, collected))
+    both = row.format("it works", "b") + row.format("it works", "c")
+    assert not caught(rules.promises_kept(page, both, collected))
+
+
 def test_code_of_blanks_comments_and_texts() -> None:
     source = 'x = "a // b"  # c // d\ny = """\n//\n""" + z\n'
     assert not any("//" in line for line in tree.code_of(source))
