@@ -328,7 +328,7 @@ class Signal(Section):
 
 
 class Risk(Section):
-    """Hard limits: tightened live at will, loosened only here."""
+    """Hard limits: closer ones at any time by `openmm tighten`, looser ones only here."""
 
     max_order_size: Positive
     min_order_size: NotNegative = Decimal(0)

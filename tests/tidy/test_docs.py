@@ -70,3 +70,18 @@ def test_every_promise_names_a_test_that_exists() -> None:
     collected = frozenset(line.strip() for line in done.stdout.splitlines() if "::" in line)
     offences = list(rules.promises_kept(page, text(page), collected))
     assert not offences, "\n" + "\n".join(offences)
+
+
+def test_every_page_is_linked_from_the_first() -> None:
+    linked = set(re.findall(r"\]\((docs/[^)#]+)", text(Path("README.md"))))
+    assert linked == {str(page) for page in PAGES if page.parts[0] == "docs"}
+
+
+def test_every_file_of_the_engine_stands_in_its_table() -> None:
+    table = (
+        text(Path("docs/architecture.md")).split("## The engine, file by file")[1].split("\n## ")[0]
+    )
+    rows = "\n".join(re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE))
+    named = re.findall(r"`([a-z_]+\.pyx?)`", rows)
+    engine = {p.name for p in files() if p.parts[:2] == ("openmm", "engine")}
+    assert sorted(named) == sorted(n for n in engine if re.fullmatch(r"[a-z]+\.pyx?", n))
