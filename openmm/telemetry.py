@@ -30,6 +30,7 @@ from typing import NamedTuple, final
 
 from msgspec import Struct
 
+from openmm._fast.units import UTICKS_PER_TICK
 from openmm.errors import TelemetryError
 
 VERSION = 2
@@ -179,7 +180,7 @@ class TelemetrySnapshot(Struct, frozen=True):
 
     def mid(self, uticks: int) -> Decimal:
         """Return a price from millionths of a tick."""
-        return uticks * self.tick_size / 1_000_000
+        return uticks * self.tick_size / UTICKS_PER_TICK
 
     def qty(self, lots: int) -> Decimal:
         """Return a quantity from lots."""

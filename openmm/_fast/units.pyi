@@ -11,6 +11,7 @@ class Side(IntEnum):
     SELL = 2
 
 MISSING_VALUE: Final[int]
+UTICKS_PER_TICK: Final[int]
 
 def floor_div(a: int, b: int) -> int: ...
 def ceil_div(a: int, b: int) -> int: ...

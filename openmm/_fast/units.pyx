@@ -252,3 +252,4 @@ def _format_digits(uint64_t value):
 
 
 MISSING_VALUE = MISSING
+UTICKS_PER_TICK = UTICKS

@@ -163,12 +163,13 @@ def _by_kernel(
     config: BotConfig, instrument: Instrument, mid: Decimal
 ) -> dict[str, list[dict[str, Decimal]]]:
     from openmm._fast.quotes import grid_ladder
+    from openmm._fast.units import UTICKS_PER_TICK
     from openmm.config import grid_params
 
     mid_ticks = instrument.floor_ticks(mid)
     view = {
         "now_ns": 1,
-        "reference_uticks": mid_ticks * 1_000_000,
+        "reference_uticks": mid_ticks * UTICKS_PER_TICK,
         "confidence_ppm": 1_000_000,
         "best_bid_ticks": mid_ticks - 1,
         "best_ask_ticks": mid_ticks + 1,

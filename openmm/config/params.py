@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from decimal import ROUND_FLOOR, Decimal
 
+from openmm._fast.units import UTICKS_PER_TICK
 from openmm.config.check import maker_fee_ppm
 from openmm.config.schema import BotConfig, Grid, Signal, Venue
 from openmm.config.values import PPM
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
-
-UTICKS = 1_000_000
 
 
 def grid_params(config: BotConfig, instrument: Instrument) -> dict[str, int]:
@@ -58,7 +57,7 @@ def planner_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
     strategy = config.strategy
     return {
         "tolerance_ticks": strategy.tolerance.to_ticks(price_ticks),
-        "requote_uticks": strategy.requote_threshold.to_uticks(price_ticks * UTICKS),
+        "requote_uticks": strategy.requote_threshold.to_uticks(price_ticks * UTICKS_PER_TICK),
         "qty_tolerance_ppm": strategy.qty_tolerance_ppm,
         "order_age_ns_max": strategy.order_age_max_ns,
     }
@@ -75,7 +74,7 @@ def signal_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
         "depth_ns": signal.depth_ns,
         "depth_distance_ticks": max(1, signal.depth_distance.to_ticks(price_ticks)),
         "jump_sigma_ppm": int(signal.jump_sigma * PPM),
-        "sigma_floor_uticks": signal.sigma_floor.to_uticks(price_ticks * UTICKS),
+        "sigma_floor_uticks": signal.sigma_floor.to_uticks(price_ticks * UTICKS_PER_TICK),
     }
 
 
@@ -96,7 +95,7 @@ def source_params(venue: Venue, price_ticks: int) -> dict[str, int]:
     """Return the settings of one `reference.Source` at a price."""
     return {
         "age_ns_max": venue.max_age_ns,
-        "spread_uticks_max": price_ticks * UTICKS * venue.max_spread_ppm // PPM,
+        "spread_uticks_max": price_ticks * UTICKS_PER_TICK * venue.max_spread_ppm // PPM,
         "trust_ppm": max(1, venue.weight_ppm),
     }
 

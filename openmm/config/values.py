@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import urlsplit
 
+from openmm._fast.units import UTICKS_PER_TICK
+
 _NUMBER = r"[+-]?\d{1,15}(?:\.\d{1,15})?"
 _RATIO = re.compile(rf"({_NUMBER})\s*(%|bps|bp|ppm)")
 _DURATION = re.compile(rf"({_NUMBER})\s*(ns|us|ms|s|min|m|h|d)")
@@ -57,7 +59,7 @@ class Distance:
     def to_uticks(self, price_uticks: int) -> int:
         """Return the distance at a price in uticks, in uticks, rounded down."""
         if self.ticks is not None:
-            return self.ticks * PPM
+            return self.ticks * UTICKS_PER_TICK
         assert self.ppm is not None
         return price_uticks * self.ppm // PPM
 

@@ -14,7 +14,7 @@ from typing import final
 from openmm import journal
 from openmm._fast.pipeline import Pipeline
 from openmm._fast.tape import Record
-from openmm._fast.units import Side
+from openmm._fast.units import UTICKS_PER_TICK, Side
 from openmm.events import BalanceUpdated, Fee, OrderFilled
 from openmm.instrument import Instrument
 from openmm.risk.monitor import RiskMonitor
@@ -132,7 +132,7 @@ class Money:
             price_uticks = self._pipeline.inventory.mark_uticks
         if not price_uticks:
             return None
-        return abs(self.base_lots(one.amount)) * price_uticks // 1_000_000
+        return abs(self.base_lots(one.amount)) * price_uticks // UTICKS_PER_TICK
 
     def too_much(self, found: Sequence[Difference], share_ppm: int) -> list[Difference]:
         """Return the differences worth more than a share of equity, or whose worth is not known."""
@@ -175,7 +175,7 @@ class Money:
             reference = self._pipeline.reference.price_uticks
             if reference is None:
                 reference = self._pipeline.inventory.mark_uticks or 0
-            self._monitor.on_transfer(self.base_lots(change) * reference // 1_000_000)
+            self._monitor.on_transfer(self.base_lots(change) * reference // UTICKS_PER_TICK)
 
     def _settle(self) -> None:
         """Bring the inventory to the exact totals, rounded down."""

@@ -20,6 +20,7 @@ from openmm._fast.ports import Encoder, Strategy, Transport
 from openmm._fast.reference import Reference
 from openmm._fast.signals import Signals
 from openmm._fast.tape import Tape
+from openmm._fast.units import UTICKS_PER_TICK
 from openmm.config import BotConfig, Grid, PythonStrategy
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
@@ -32,7 +33,6 @@ from openmm.strategy.quotes import Quoter
 from openmm.venues.connector import Connector
 
 # Ticks a side of the price that the ladder's window covers; prices outside it still work.
-UTICKS = 1_000_000
 BOOK_WINDOW_TICKS = 1 << 15
 BOOK_OUTSIDE_LEVELS = 2048
 
@@ -126,7 +126,7 @@ def make_tables(
     for index, venue in enumerate(config.venue):
         if venue.convert is not None:
             rate_index = labels.index(venue.convert)
-            unit_uticks = round(UTICKS / instruments[rate_index].tick_size)
+            unit_uticks = round(UTICKS_PER_TICK / instruments[rate_index].tick_size)
             reference.convert(index, rate_index, unit_uticks)
     plan = conf.planner_params(config, mid_ticks)
     budget: RateBudget = trading.rate_budget(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from openmm._fast.units import Side
+from openmm._fast.units import UTICKS_PER_TICK, Side
 
-UTICKS = 1_000_000
 PPM = 1_000_000
 
 
@@ -18,6 +17,6 @@ def slippage_ppm(side: int, fill_ticks: int, reference_uticks: int) -> int:
 
     A buy above the reference loses, a sell below it.
     """
-    apart = fill_ticks * UTICKS - reference_uticks
+    apart = fill_ticks * UTICKS_PER_TICK - reference_uticks
     loss = apart if side == Side.BUY else -apart
     return max(0, -(-loss * PPM // reference_uticks))

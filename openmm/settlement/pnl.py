@@ -13,6 +13,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from openmm._fast.units import UTICKS_PER_TICK
+
 BUY = 1
 SELL = 2
 
@@ -101,5 +103,5 @@ def captured_atoms(
     if reference_uticks is None or reference_uticks <= 0:
         return None
     sign = 1 if side == BUY else -1
-    edge = sign * (reference_uticks - price_ticks * 1_000_000)
+    edge = sign * (reference_uticks - price_ticks * UTICKS_PER_TICK)
     return round(Fraction(quote_atoms * edge, reference_uticks))

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from openmm import journal
 from openmm._fast.book import BookState
 from openmm._fast.orders import OrderState
+from openmm._fast.units import UTICKS_PER_TICK
 from openmm.errors import LedgerError
 from openmm.instrument import Instrument
 from openmm.settlement import store as tables
@@ -450,7 +451,7 @@ def _last_reference(s: _Session) -> Fraction | None:
             .limit(1)
         ).scalar()
         if found is not None:
-            return Fraction(found, 1_000_000) * Fraction(s.pair.tick_size)
+            return Fraction(found, UTICKS_PER_TICK) * Fraction(s.pair.tick_size)
     return None
 
 
