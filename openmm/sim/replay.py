@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -25,7 +26,7 @@ from openmm.venues.kraken.dialect_text import parse_time, time_text
 
 SIDES = {"buy": BUY, "sell": SELL}
 LOOP_GAP_NS = NS
-CAPTURE_BYTES_MAX = 1 << 30
+CAPTURE_BYTES_MAX = 1 << 30  # unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,7 @@ def read_capture(path: Path) -> Capture:
     Raises:
         ConfigError: if it is not one, is cut, or holds no book.
     """
-    raw = path.read_bytes()
-    try:
-        data = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError) as error:
-        raise ConfigError("sim.replay", str(path), "a whole gzip file") from error
+    data = _content(path)
     head, _, _ = data.partition(b"\n")
     words = head.decode("ascii", "replace").split()
     if len(words) != 4 or words[0] != "CBCAP1":
@@ -68,6 +65,21 @@ def read_capture(path: Path) -> Capture:
         frames.append((int(parts[0]), data[start : start + count]))
         at = start + count + 1
     return Capture(words[1], words[2], _depth(path, frames), frames)
+
+
+def _content(path: Path) -> bytes:
+    """Return a file's bytes, unpacked; a small file may unpack to more than memory holds."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        source = gzip.GzipFile(fileobj=file) if packed else file
+        try:
+            data: bytes = source.read(CAPTURE_BYTES_MAX + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ConfigError("sim.replay", str(path), "a whole gzip file") from error
+    if len(data) > CAPTURE_BYTES_MAX:
+        raise ConfigError("sim.replay", str(path), f"at most {CAPTURE_BYTES_MAX >> 20} MiB")
+    return data
 
 
 def _depth(path: Path, frames: Sequence[tuple[int, bytes]]) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from openmm.errors import ConfigError, ProtocolError
+from openmm.sim import replay
 from openmm.sim.dialects import KRAKEN_PAIRS as PAIRS
 from openmm.sim.replay import Flow, RecordedFeed, ReplayDriver, read_capture, restamped
 from openmm.venues.counterpart import PlaceRequest
@@ -203,6 +204,7 @@ def test_cut_and_foreign_files_are_one_clear_error(tmp_path: Path) -> None:
         "header.cbcap": (b"hello\n", "a CBCAP1 capture"),
         "count.cbcap": (whole + b"x y\n", "cut at record 4"),
         "cut.gz": (gzip.compress(whole)[:-30], "whole gzip"),
+        "spoiled.gz": (gzip.compress(whole)[:20] + b"spoiled" * 9, "whole gzip"),
         "empty.cbcap": (whole[: whole.index(b"\n") + 1], "a capture with a book"),
     }
     for name, (data, text) in cases.items():
@@ -210,6 +212,20 @@ def test_cut_and_foreign_files_are_one_clear_error(tmp_path: Path) -> None:
         path.write_bytes(data)
         with pytest.raises(ConfigError, match=text):
             read_capture(path)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_capture_that_unpacks_to_more_than_memory_bears_is_refused(
+    tmp_path: Path, capture_path: Path, packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = capture_path.read_bytes()
+    path = tmp_path / "large"
+    path.write_bytes(gzip.compress(whole) if packed else whole)
+    monkeypatch.setattr(replay, "CAPTURE_BYTES_MAX", len(whole))
+    assert read_capture(path).frames
+    monkeypatch.setattr(replay, "CAPTURE_BYTES_MAX", len(whole) - 1)
+    with pytest.raises(ConfigError, match="at most"):
+        read_capture(path)
 
 
 def test_gzip_and_plain_captures_read_alike(tmp_path: Path, capture_path: Path) -> None:
