@@ -18,7 +18,7 @@ from openmm.venues.gateio.dialect_rest import PREFIX, GateioRest
 from openmm.venues.gateio.spec import MAKER_FEE_PPM, TAKER_FEE_PPM
 from openmm.venues.kraken.dialect import DialectOptions, KrakenGateway
 from openmm.venues.kraken.dialect_rest import KrakenRest
-from openmm.venues.kraken.dialect_text import FEE_TIERS
+from openmm.venues.kraken.spec import FEE_TIERS_PPM
 
 Pair = tuple[Instrument, Decimal]  # and the price a synthetic market starts from
 
@@ -96,7 +96,7 @@ def _gateio(core: Core, seed: int, events_first: bool) -> tuple[Gateway, RestSid
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "kraken": Dialect(
         "kraken", KRAKEN_PAIRS, "/v2", "",
-        tuple((maker, taker) for _, maker, taker in FEE_TIERS), TIERS, base64.b64decode,
+        tuple((maker, taker) for _, maker, taker in FEE_TIERS_PPM), TIERS, base64.b64decode,
         fee_in_received=False, make=_kraken,
     ),
     "gateio": Dialect(

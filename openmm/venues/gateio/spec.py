@@ -25,10 +25,6 @@ class Endpoints(Struct, frozen=True):
     rest: str = "https://api.gateio.ws/api/v4"
 
 
-TESTNET: Final = Endpoints(
-    ws="wss://ws-testnet.gate.com/v4/ws/spot", rest="https://api-testnet.gateapi.io/api/v4"
-)
-
 # Books. Source: "Spot WebSocket v4", chapters order_book_update and obu.
 UPDATE_INTERVALS: Final[Mapping[int, str]] = {20: "20ms", 100: "100ms"}  # by depth; needs REST
 OBU_DEPTHS: Final = (50, 400)  # brings its own full book
@@ -41,7 +37,6 @@ TEXT_BYTES_MAX: Final = 28  # behind the prefix
 BATCH_ORDERS_MAX: Final = 10  # of one pair
 BATCH_PAIRS_MAX: Final = 4
 CANCEL_IDS_MAX: Final = 20
-AMEND_BATCH_MAX: Final = 5
 DEAD_MAN_S_MIN: Final = 5
 FILLS_LIMIT: Final = 1000
 OPEN_ORDERS_LIMIT: Final = 100
@@ -53,7 +48,6 @@ CANCELS_PER_S: Final = 200
 PUBLIC_PER_10_S: Final = 200  # each endpoint, per address
 PRIVATE_PER_10_S: Final = 200
 CLOCK_S_MAX: Final = 60
-PING_EVERY_S: Final = 10
 
 # Base tier, for an account that has not told its own. Source: fee schedule of 2026-04-09.
 MAKER_FEE_PPM: Final = 1000

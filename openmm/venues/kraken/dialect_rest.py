@@ -25,7 +25,6 @@ from openmm.venues.kraken.dialect_reports import cost_decimals
 from openmm.venues.kraken.dialect_text import (
     BUY,
     CL_ORD_ID,
-    FEE_TIERS,
     MODE_TEXT,
     NS,
     REFUSALS,
@@ -39,6 +38,7 @@ from openmm.venues.kraken.dialect_text import (
     rest_pair,
     second_text,
 )
+from openmm.venues.kraken.spec import FEE_TIERS_PPM
 
 PAGE = 50
 CALL_COST = {"TradesHistory": 2, "ClosedOrders": 2, "AddOrder": 0, "CancelOrder": 0}
@@ -202,8 +202,8 @@ class KrakenRest:
             "lot_multiplier": 1,
             "leverage_buy": [],
             "leverage_sell": [],
-            "fees": [[volume, taker / 10_000] for volume, _, taker in FEE_TIERS],
-            "fees_maker": [[volume, maker / 10_000] for volume, maker, _ in FEE_TIERS],
+            "fees": [[volume, taker / 10_000] for volume, _, taker in FEE_TIERS_PPM],
+            "fees_maker": [[volume, maker / 10_000] for volume, maker, _ in FEE_TIERS_PPM],
             "fee_volume_currency": "ZUSD",
             "margin_call": 80,
             "margin_stop": 40,

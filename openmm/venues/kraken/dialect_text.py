@@ -20,20 +20,6 @@ BUY, SELL = 1, 2
 SIDE_TEXT = {BUY: "buy", SELL: "sell"}
 TIF_TEXT = {1: "GTC", 2: "IOC", 3: "FOK"}
 
-# 30-day volume in USD, maker and taker fee in ppm. Source: AssetPairs, November 2025.
-FEE_TIERS = (
-    (0, 2500, 4000),
-    (10_000, 2000, 3500),
-    (50_000, 1400, 2400),
-    (100_000, 1200, 2200),
-    (250_000, 1000, 2000),
-    (500_000, 800, 1800),
-    (1_000_000, 600, 1600),
-    (2_500_000, 400, 1400),
-    (5_000_000, 200, 1200),
-    (10_000_000, 0, 1000),
-)
-
 # Our asset: (altname, REST id). Others have one name everywhere.
 REST_NAMES: Mapping[str, tuple[str, str]] = {
     "BTC": ("XBT", "XXBT"),

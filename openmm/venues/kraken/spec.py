@@ -27,26 +27,9 @@ class Endpoints(Struct, frozen=True):
 
 
 DEPTHS: Final = (10, 25, 100, 500, 1000)
-CHECKSUM_LEVELS: Final = 10
 BATCH_ADD_ORDERS: Final = (2, 15)
 BATCH_CANCEL_IDS: Final = (2, 50)
-DEADLINE_MS: Final = (500, 60_000)  # default of the venue: 5000
 DEAD_MAN_S_MAX: Final = 86_399
-CLIENT_ID_CHARS: Final = 18  # free text; else a UUID
-
-# Connection rules. Source: "Spot Websockets Introduction"; SDK streaming.md, error-handling.md.
-IDLE_CLOSE_S: Final = 60
-HEARTBEAT_S: Final = 1
-CONNECTS_PER_10_MIN: Final = 150
-RECONNECT_AFTER_MAINTENANCE_S: Final = 5
-TERMINAL_CLOSE_CODES: Final = frozenset({1008})
-TERMINAL_HTTP_STATUS: Final = frozenset({400, 401, 403, 404})
-TOKEN_LIFE_S: Final = 900
-
-# Requests a client should not exceed on one socket: the venue names no number.
-# Source: nautechsystems/nautilus_trader, Kraken adapter, 2026.
-SUBSCRIBES_PER_S: Final = 20
-ORDERS_PER_S: Final = 10
 
 
 class Tier(Struct, frozen=True):
@@ -54,24 +37,21 @@ class Tier(Struct, frozen=True):
 
     threshold: int
     decay_milli_per_s: int
-    open_orders_max: int  # per pair
     rest_counter_max: int
     rest_decay_milli_per_s: int
 
 
 # Source: "Spot Trading Limits", "Spot REST Rate Limits".
 TIERS: Final[Mapping[str, Tier]] = {
-    "starter": Tier(60, 1_000, 60, 15, 330),
-    "intermediate": Tier(125, 2_340, 80, 20, 500),
-    "pro": Tier(180, 3_750, 225, 20, 1_000),
+    "starter": Tier(60, 1_000, 15, 330),
+    "intermediate": Tier(125, 2_340, 20, 500),
+    "pro": Tier(180, 3_750, 20, 1_000),
 }
 
 # (age below this many seconds, added to the counter), oldest last; older than all: 0.
 ADD_COST: Final = 1
 AMEND_COST: Final = 1
 AMEND_AGE_COSTS: Final = ((5, 3), (10, 2), (15, 1))
-EDIT_COST: Final = 1
-EDIT_AGE_COSTS: Final = ((5, 6), (10, 5), (15, 4), (45, 2), (90, 1))
 CANCEL_COST: Final = 0
 CANCEL_AGE_COSTS: Final = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))
 
