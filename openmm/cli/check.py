@@ -100,7 +100,7 @@ def resolved(config: BotConfig) -> dict[str, str]:
     from pydantic import BaseModel
 
     from openmm.config.schema import key_of
-    from openmm.config.values import format_duration, format_ppm
+    from openmm.config.values import format_bytes, format_duration, format_ppm
 
     found: dict[str, str] = {}
 
@@ -119,7 +119,7 @@ def resolved(config: BotConfig) -> dict[str, str]:
             elif field.endswith("_ns"):
                 found[path] = format_duration(value)
             elif field.endswith("_bytes"):
-                found[path] = f"{value >> 20}MiB"
+                found[path] = format_bytes(value)
             elif field in ("webhook", "store"):
                 found[path] = "set"
             elif isinstance(value, bool):

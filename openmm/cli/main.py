@@ -35,7 +35,6 @@ app = typer.Typer(
     help="Performance-first market making on spot crypto venues.\n\n"
     "Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 halted by risk.",
     epilog="Example: openmm demo",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -86,7 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = typer.main.get_command(app)
         done = command.main(args=args, prog_name="openmm", standalone_mode=False)
     except TyperException as error:
-        return output.fail("usage", error.format_message(), as_json, output.EXIT_USAGE)
+        told = error.format_message()
+        if told == "Missing command.":
+            path = getattr(getattr(error, "ctx", None), "command_path", "openmm")
+            told = f"a command is missing: {path} --help lists them"
+        return output.fail("usage", told, as_json, output.EXIT_USAGE)
     except typer.Abort:
         return output.fail("aborted", "aborted", as_json, output.EXIT_FAILED)
     except OpenMMError as error:

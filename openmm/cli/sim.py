@@ -19,7 +19,7 @@ VENUES = {"kraken": EXAMPLE, "gateio": EXAMPLE.replace("kraken", "gateio")}
 
 app = typer.Typer(
     help="Run a simulated venue: real sockets, the venue's own protocol, checksums, signatures.",
-    no_args_is_help=True,
+    epilog=EXAMPLE,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

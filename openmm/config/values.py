@@ -187,6 +187,14 @@ def format_ppm(ppm: int) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) + "%"
 
 
+def format_bytes(count: int) -> str:
+    """Format a size with the largest unit that stays whole: 1_572_864 -> "1536KiB"."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if count and count % _BYTES_PER[unit] == 0:
+            return f"{count // _BYTES_PER[unit]}{unit}"
+    return f"{count} bytes"
+
+
 def format_duration(span_ns: int) -> str:
     """Format nanoseconds with the largest unit that stays whole: 30_000_000_000 -> "30s"."""
     for unit in ("d", "h", "m", "s", "ms", "us"):

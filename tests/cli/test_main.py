@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from openmm.cli.main import app, main
+from openmm.config.schema import VENUES
 from openmm.errors import VenueRejected
 from openmm.venues.faults import Code
 
@@ -39,6 +40,21 @@ def test_help_has_an_example_and_json(command: str, capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert f"Example: openmm {command.split()[0]}" in out
     assert "--json" in out
+
+
+def test_help_of_the_simulator_names_its_venues_and_has_an_example(capsys: Capture) -> None:
+    assert main(["sim", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "Example: openmm sim kraken" in out
+    for venue in VENUES:
+        assert re.search(rf"^  {venue} ", out, re.MULTILINE)
+
+
+def test_missing_command_says_where_the_list_is(capsys: Capture) -> None:
+    for args in ([], ["sim"]):
+        assert main(args) == 2
+        told = " ".join(["openmm", *args, "--help"])
+        assert capsys.readouterr().err == f"openmm: a command is missing: {told} lists them\n"
 
 
 def test_every_command_is_covered() -> None:
@@ -73,6 +89,8 @@ def test_version_is_told(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     "args",
     [
+        [],
+        ["sim"],
         ["nonsense"],
         ["run"],
         ["run", "a", "b"],

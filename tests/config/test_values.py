@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from openmm.config.values import (
     Distance,
+    format_bytes,
     format_duration,
     format_ppm,
     is_loopback,
+    parse_bytes,
     parse_decimal,
     parse_distance,
     parse_duration_ns,
@@ -85,3 +87,13 @@ def test_distance_in_uticks_keeps_what_ticks_lose() -> None:
 )
 def test_loopback_is_told_by_the_host_alone(url: str, loopback: bool) -> None:
     assert is_loopback(url) is loopback
+
+
+@given(st.integers(1, 1 << 22))
+def test_size_reads_back_as_it_was_written(kib: int) -> None:
+    assert parse_bytes(format_bytes(kib << 10)) == kib << 10
+
+
+def test_size_of_no_whole_unit_is_told_exactly() -> None:
+    assert format_bytes(1_572_864) == "1536KiB"
+    assert format_bytes(1_500_000) == "1500000 bytes"
