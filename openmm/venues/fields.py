@@ -5,81 +5,105 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn, final
 
 from openmm.errors import ProtocolError
-
-
-def loads(data: bytes | str) -> object:
-    """Parse JSON with exact decimals; raise ProtocolError on anything else.
-
-    The standard library's parser is used because it hands numbers over as text; faster ones go
-    through binary floats.
-    """
-    try:
-        return json.loads(data, parse_float=Decimal, parse_constant=_not_a_number)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"not JSON: {error}") from error
 
 
 def _not_a_number(text: str) -> NoReturn:
     raise ValueError(f"not a JSON number: {text}")
 
 
-def bad(what: str, value: object) -> ProtocolError:
-    """Make the error for a value that is not what it should be."""
-    return ProtocolError(f"{what}; got {value!r}"[:200])
+@final
+class Fields:
+    """The readers of one venue, which its errors name. A venue's `fields.py` picks those it needs.
 
+    Where venues differ there are two readers: one as strict as the venue writes, one that takes
+    what others write as well.
+    """
 
-def as_object(value: object) -> Mapping[str, Any]:
-    """Require a JSON object."""
-    if not isinstance(value, dict):
-        raise bad("object expected", value)
-    return value
+    def __init__(self, venue: str | None) -> None:
+        self._venue = venue
 
+    def loads(self, data: bytes | str) -> object:
+        """Parse JSON with exact decimals; raise ProtocolError on anything else.
 
-def as_list(value: object) -> Sequence[Any]:
-    """Require a JSON array."""
-    if not isinstance(value, list):
-        raise bad("array expected", value)
-    return value
-
-
-def as_decimal(value: object) -> Decimal:
-    """Require a finite number, or its text."""
-    if isinstance(value, str):
+        The standard library's parser is used because it hands numbers over as text; faster ones go
+        through binary floats.
+        """
         try:
-            value = Decimal(value)
-        except ArithmeticError as error:
-            raise bad("number expected", value) from error
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        raise bad("number expected", value)
-    number = Decimal(value)
-    if not number.is_finite():
-        raise bad("finite number expected", value)
-    return number
+            return json.loads(data, parse_float=Decimal, parse_constant=_not_a_number)
+        except (ValueError, RecursionError) as error:
+            raise ProtocolError(f"not JSON: {error}", venue=self._venue) from error
+
+    def bad(self, what: str, value: object) -> ProtocolError:
+        """Make the error for a value that is not what it should be."""
+        return ProtocolError(f"{what}; got {value!r}"[:200], venue=self._venue)
+
+    def as_object(self, value: object) -> Mapping[str, Any]:
+        """Require a JSON object."""
+        if not isinstance(value, dict):
+            raise self.bad("object expected", value)
+        return value
+
+    def as_list(self, value: object) -> Sequence[Any]:
+        """Require a JSON array."""
+        if not isinstance(value, list):
+            raise self.bad("array expected", value)
+        return value
+
+    def as_decimal(self, value: object) -> Decimal:
+        """Require a finite number, or its text."""
+        if isinstance(value, str):
+            try:
+                value = Decimal(value)
+            except ArithmeticError as error:
+                raise self.bad("number expected", value) from error
+        if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+            raise self.bad("number expected", value)
+        number = Decimal(value)
+        if not number.is_finite():
+            raise self.bad("finite number expected", value)
+        return number
+
+    def as_int(self, value: object) -> int:
+        """Require an integer; its text is refused."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.bad("integer expected", value)
+        return value
+
+    def as_int_or_text(self, value: object) -> int:
+        """Require an integer, or its text: some venues write ids and times either way."""
+        if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit():
+            return int(value)
+        return self.as_int(value)
+
+    def text_of(self, fields: Mapping[str, Any], name: str, default: str = "") -> str:
+        """Return a text member; `default` when it is absent or null."""
+        value = fields.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            raise self.bad(f"text expected for {name}", value)
+        return value
+
+    def decimal_of(self, fields: Mapping[str, Any], name: str) -> Decimal | None:
+        """Return a number member; None when it is absent or null."""
+        value = fields.get(name)
+        return None if value is None else self.as_decimal(value)
+
+    def decimal_or_empty_of(self, fields: Mapping[str, Any], name: str) -> Decimal | None:
+        """Return a number member; None when it is absent, null or an empty text."""
+        return None if fields.get(name) == "" else self.decimal_of(fields, name)
 
 
-def as_int(value: object) -> int:
-    """Require an integer, or its text: venues write ids and times either way."""
-    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit():
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise bad("integer expected", value)
-    return value
-
-
-def text_of(fields: Mapping[str, Any], name: str, default: str = "") -> str:
-    """Return a text member; `default` when it is absent or null."""
-    value = fields.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, str):
-        raise bad(f"text expected for {name}", value)
-    return value
-
-
-def decimal_of(fields: Mapping[str, Any], name: str) -> Decimal | None:
-    """Return a number member; None when it is absent, null or an empty text."""
-    value = fields.get(name)
-    return None if value is None or value == "" else as_decimal(value)
+# For a venue without a `fields.py`: its errors name no venue.
+_ANY: Final = Fields(None)
+loads = _ANY.loads
+bad = _ANY.bad
+as_object = _ANY.as_object
+as_list = _ANY.as_list
+as_decimal = _ANY.as_decimal
+as_int = _ANY.as_int_or_text
+text_of = _ANY.text_of
+decimal_of = _ANY.decimal_or_empty_of

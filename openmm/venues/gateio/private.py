@@ -37,7 +37,7 @@ from openmm.events import (
 )
 from openmm.instrument import Instrument
 from openmm.venues.faults import Code
-from openmm.venues.fields import (
+from openmm.venues.gateio.fields import (
     as_decimal,
     as_int,
     as_list,

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from openmm.clock import Clock, RealClock
 from openmm.errors import ProtocolError, TransportError, VenueRejected
 from openmm.venues.faults import UNCERTAIN_CODES, Code
-from openmm.venues.fields import as_object, loads, text_of
 from openmm.venues.gateio.auth import Key
+from openmm.venues.gateio.fields import as_object, loads, text_of
 from openmm.venues.gateio.spec import VENUE, Endpoints, classify
 from openmm.venues.gateio.stream import dumps
 from openmm.venues.http import HttpRoundTrip, RoundTrip

@@ -32,7 +32,7 @@ from openmm.venues.base import (
 )
 from openmm.venues.connector import Capabilities, Fees
 from openmm.venues.faults import Code
-from openmm.venues.fields import as_decimal, as_int, as_list, as_object, decimal_of, text_of
+from openmm.venues.gateio.fields import as_decimal, as_int, as_list, as_object, decimal_of, text_of
 from openmm.venues.gateio.private import (
     SIDES,
     millis_to_ns,

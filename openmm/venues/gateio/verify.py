@@ -19,7 +19,7 @@ from openmm._fast.book import Book, BookState
 from openmm.errors import ProtocolError
 from openmm.events import StreamGapped, Unrecognised
 from openmm.venues.capture import Verified, is_capture, open_bytes, read_frames
-from openmm.venues.fields import as_decimal, as_int, as_list, as_object, loads, text_of
+from openmm.venues.gateio.fields import as_decimal, as_int, as_list, as_object, loads, text_of
 from openmm.venues.gateio.private import PrivateDecoder
 from openmm.venues.gateio.spec import OBU_DEPTHS, UPDATE_INTERVALS
 from openmm.venues.gateio.wire import GateioDecoder

@@ -15,7 +15,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, NoReturn, final
+from typing import Any, Final, final
 
 from msgspec import Struct
 
@@ -41,6 +41,16 @@ from openmm.events import (
     Unrecognised,
 )
 from openmm.instrument import Instrument
+from openmm.venues.kraken.fields import (
+    as_decimal,
+    as_int,
+    as_list,
+    as_object,
+    bad,
+    decimal_of,
+    loads,
+    text_of,
+)
 from openmm.venues.kraken.spec import VENUE, Code, classify
 
 ORDERS_KEPT: Final = 4096
@@ -73,81 +83,6 @@ MODES: Final = {mode.value: mode for mode in SystemMode if mode is not SystemMod
 SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 
 
-def loads(data: bytes | str) -> object:
-    """Parse JSON with exact decimals; raise ProtocolError on anything else.
-
-    The standard library's parser is used because it hands numbers over as text; faster ones go
-    through binary floats.
-    """
-    try:
-        return json.loads(data, parse_float=Decimal, parse_constant=_not_a_number)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"not JSON: {error}", venue=VENUE) from error
-
-
-def _not_a_number(text: str) -> NoReturn:
-    raise ValueError(f"not a JSON number: {text}")
-
-
-# --- reading fields
-
-
-def _bad(what: str, value: object) -> ProtocolError:
-    return ProtocolError(f"{what}; got {value!r}"[:200], venue=VENUE)
-
-
-def as_object(value: object) -> Mapping[str, Any]:
-    """Require a JSON object."""
-    if not isinstance(value, dict):
-        raise _bad("object expected", value)
-    return value
-
-
-def as_list(value: object) -> Sequence[Any]:
-    """Require a JSON array."""
-    if not isinstance(value, list):
-        raise _bad("array expected", value)
-    return value
-
-
-def as_decimal(value: object) -> Decimal:
-    """Require a finite number, or its text."""
-    if isinstance(value, str):
-        try:
-            value = Decimal(value)
-        except ArithmeticError as error:
-            raise _bad("number expected", value) from error
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-        raise _bad("number expected", value)
-    number = Decimal(value)
-    if not number.is_finite():
-        raise _bad("finite number expected", value)
-    return number
-
-
-def as_int(value: object) -> int:
-    """Require an integer."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _bad("integer expected", value)
-    return value
-
-
-def text_of(fields: Mapping[str, Any], name: str, default: str = "") -> str:
-    """Return a text member; `default` when it is absent or null."""
-    value = fields.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, str):
-        raise _bad(f"text expected for {name}", value)
-    return value
-
-
-def decimal_of(fields: Mapping[str, Any], name: str) -> Decimal | None:
-    """Return a number member; None when it is absent or null."""
-    value = fields.get(name)
-    return None if value is None else as_decimal(value)
-
-
 def time_of(fields: Mapping[str, Any], name: str = "timestamp") -> int:
     """Return a time member in nanoseconds since 1970; 0 when it is absent."""
     text = text_of(fields, name)
@@ -156,7 +91,7 @@ def time_of(fields: Mapping[str, Any], name: str = "timestamp") -> int:
     try:
         return parse_rfc3339(text)
     except ValueError as error:
-        raise _bad(f"time expected for {name}", text) from error
+        raise bad(f"time expected for {name}", text) from error
 
 
 # --- the decoder
@@ -307,7 +242,7 @@ class PrivateDecoder:
     def _report(self, report: Mapping[str, Any], snapshot: bool) -> list[Event]:
         order_id = text_of(report, "order_id")
         if not order_id:
-            raise _bad("report without order_id", report)
+            raise bad("report without order_id", report)
         order = self._remembered(order_id)
         order.symbol = text_of(report, "symbol", order.symbol)
         order.client_id = text_of(report, "cl_ord_id", order.client_id)
@@ -350,12 +285,12 @@ class PrivateDecoder:
         instrument = self.instruments.get(order.symbol)
         price, qty = decimal_of(report, "last_price"), decimal_of(report, "last_qty")
         if instrument is None or order.side is None or price is None or qty is None:
-            raise _bad("fill that cannot be booked", report)
+            raise bad("fill that cannot be booked", report)
         cost = decimal_of(report, "cost")
         # `cost` stays exact if a price should ever be finer than the tick.
         ticks, lots = instrument.floor_ticks(price), _lots(instrument, qty)
         if lots is None or ticks <= 0 or lots <= 0:
-            raise _bad("fill without a price or quantity of the pair's steps", report)
+            raise bad("fill without a price or quantity of the pair's steps", report)
         return OrderFilled(
             exec_id=text_of(report, "exec_id"),
             venue_order_id=order_id,
@@ -379,7 +314,7 @@ class PrivateDecoder:
         """Read a fill of a pair that is not loaded: the amounts it moved."""
         price, qty = decimal_of(report, "last_price"), decimal_of(report, "last_qty")
         if order.side is None or price is None or qty is None:
-            raise _bad("fill that cannot be booked", report)
+            raise bad("fill that cannot be booked", report)
         cost = decimal_of(report, "cost")
         return OrderFilled(
             exec_id=text_of(report, "exec_id"),
@@ -403,7 +338,7 @@ class PrivateDecoder:
     def _balance(self, entry: Mapping[str, Any], snapshot: bool) -> list[Event]:
         asset = text_of(entry, "asset")
         if not asset:
-            raise _bad("balance without asset", entry)
+            raise bad("balance without asset", entry)
         if snapshot:
             total = as_decimal(entry.get("balance"))
             wallets = as_list(entry.get("wallets") or [])

@@ -21,7 +21,7 @@ from openmm.clock import Clock, RealClock
 from openmm.errors import ProtocolError, TransportError, VenueRejected
 from openmm.venues.http import HttpRoundTrip, RoundTrip
 from openmm.venues.kraken.auth import Key
-from openmm.venues.kraken.private import as_list, as_object, loads
+from openmm.venues.kraken.fields import as_list, as_object, loads
 from openmm.venues.kraken.spec import (
     TIERS,
     UNCERTAIN_CODES,

@@ -33,9 +33,7 @@ from openmm.venues.base import (
     SystemState,
 )
 from openmm.venues.connector import Capabilities, Fees
-from openmm.venues.kraken.private import (
-    MODES,
-    SIDES,
+from openmm.venues.kraken.fields import (
     as_decimal,
     as_int,
     as_list,
@@ -43,6 +41,7 @@ from openmm.venues.kraken.private import (
     decimal_of,
     text_of,
 )
+from openmm.venues.kraken.private import MODES, SIDES
 from openmm.venues.kraken.rest import Rest, seconds_to_ns
 from openmm.venues.kraken.spec import (
     BATCH_ADD_ORDERS,

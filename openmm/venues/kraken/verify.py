@@ -15,15 +15,8 @@ from openmm._fast.book import Book
 from openmm.errors import ProtocolError
 from openmm.events import StreamGapped, Unrecognised
 from openmm.venues.capture import Frame, Verified, is_capture, open_bytes, read_frames
-from openmm.venues.kraken.private import (
-    PrivateDecoder,
-    as_decimal,
-    as_int,
-    as_list,
-    as_object,
-    loads,
-    text_of,
-)
+from openmm.venues.kraken.fields import as_decimal, as_int, as_list, as_object, loads, text_of
+from openmm.venues.kraken.private import PrivateDecoder
 from openmm.venues.kraken.spec import DEPTHS
 from openmm.venues.kraken.stream import dumps
 from openmm.venues.kraken.wire import KrakenDecoder
