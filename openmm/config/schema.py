@@ -43,6 +43,8 @@ VENUES = tuple(DEPTHS)
 ENDPOINT_KEYS = {"kraken": ("ws", "ws_auth", "rest"), "gateio": ("ws", "rest")}
 # Venues whose private side can be pretended in the bot's process: `mode = "paper"`.
 PAPER_VENUES = ("kraken",)
+# Venues whose book messages carry no checksum; ids are always checked.
+WITHOUT_CHECKSUM = ("gateio",)
 LEVELS_MAX = 32  # of a side: openmm._fast.quotes
 ORDERS_MAX = 512  # slots of the order table: openmm._fast.orders
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
@@ -195,6 +197,13 @@ def _offered(depth: int, info: ValidationInfo) -> int:
     return depth
 
 
+def _verified(verify: bool, info: ValidationInfo) -> bool:
+    """Refuse to leave out what the venue does not have."""
+    if not verify and info.data.get("name") in WITHOUT_CHECKSUM:
+        raise ValueError("left out: this venue's books carry no checksum, ids are always checked")
+    return verify
+
+
 class Venue(Section):
     """One venue: traded (`quote`), only watched (`reference`), or converting others (`rate`)."""
 
@@ -217,7 +226,7 @@ class Venue(Section):
     max_age_ns: Span = 5 * SECOND
     max_book_silence_ns: Annotated[int, _span(SECOND, DAY)] = 30 * SECOND
     max_spread_ppm: Annotated[int, _ratio(1, 500_000)] = 10_000
-    verify_checksum: bool = True
+    verify_checksum: Annotated[bool, AfterValidator(_verified)] = True
     # Of this venue alone: what it leaves to the client or its documents leave open.
     options: dict[str, Any] = {}
 

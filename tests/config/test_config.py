@@ -466,6 +466,14 @@ def test_options_of_a_venue_are_checked_with_the_rest_of_the_file(
         assert allowed in errors[f"venue[1].options.{key}"]
 
 
+def test_checksum_cannot_be_left_out_where_there_is_none() -> None:
+    venues = [BASE["venue"][0], WATCHED | {"verify_checksum": False}]
+    [error] = refusal(BASE | {"venue": venues})
+    assert error.path == "venue[1].verify_checksum"
+    assert "carry no checksum" in error.allowed
+    parse(BASE | {"venue": [BASE["venue"][0], WATCHED | {"verify_checksum": True}]})
+
+
 def test_venue_without_options_takes_none() -> None:
     [error] = refusal(with_key("venue[0].options", {"account": "spot"}))
     assert (error.path, error.allowed) == (
