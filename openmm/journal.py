@@ -172,6 +172,11 @@ class JournalTail(Struct, frozen=True):
     headers: tuple[SegmentHeader, ...]
 
 
+def session_folder(journal_dir: Path, session_id: str) -> Path:
+    """Name the folder of a session's segments."""
+    return journal_dir / (session_id or "session")
+
+
 class Journal:
     """Read one session's journal: a folder of segments, or a single segment.
 

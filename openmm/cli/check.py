@@ -131,6 +131,8 @@ def resolved(config: BotConfig) -> dict[str, str]:
     found["risk.max_orders"] = str(config.max_orders)
     found["strategy.inventory_scale"] = str(config.inventory_scale)
     dead_man_ns = config.dead_man_ns
+    watchdog_ns = config.watchdog_ns
+    found["risk.watchdog_timeout"] = "off" if watchdog_ns is None else format_duration(watchdog_ns)
     found["risk.dead_man_timeout"] = "off" if dead_man_ns is None else format_duration(dead_man_ns)
     return found
 

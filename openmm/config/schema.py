@@ -99,14 +99,19 @@ def _span(low_ns: int, high_ns: int) -> Any:
     return BeforeValidator(check)
 
 
-def _dead_man(value: object) -> int:
-    """Read the dead-man's timeout, or `off`; from 2 s because the venue counts whole seconds."""
-    if value == "off":
-        return 0
-    span_ns = parse_duration_ns(value)
-    if not 2 * SECOND <= span_ns < DAY:
-        raise ValueError('from "2s" to below "1d", or "off"')
-    return span_ns
+def _span_or_off(low_ns: int, high_ns: int) -> Callable[[object], int]:
+    """Make a reader of a duration between two bounds, or `off`, which is 0."""
+
+    def read(value: object) -> int:
+        if value == "off":
+            return 0
+        span_ns = parse_duration_ns(value)
+        if not low_ns <= span_ns <= high_ns:
+            low, high = format_duration(low_ns), format_duration(high_ns)
+            raise ValueError(f'from "{low}" to "{high}", or "off"')
+        return span_ns
+
+    return read
 
 
 def _decimal(*, zero: bool) -> Any:
@@ -362,7 +367,13 @@ class Risk(Section):
     rate_reserve_ppm: Annotated[int, _ratio(0, 900_000)] = 200_000
     ack_timeout_ns: Annotated[int, _span(100 * MS, 300 * SECOND)] = 5 * SECOND
     # None: 60 s; "off": 0, none, by the operator's explicit word.
-    dead_man_timeout_ns: Annotated[int, BeforeValidator(_dead_man)] | None = None
+    dead_man_timeout_ns: (
+        Annotated[int, BeforeValidator(_span_or_off(2 * SECOND, 86_399 * SECOND))] | None
+    ) = None
+    # Where no dead-man switch stands behind the orders. "off": 0, by the operator's own word.
+    watchdog_timeout_ns: Annotated[int, BeforeValidator(_span_or_off(SECOND, 600 * SECOND))] = (
+        10 * SECOND
+    )
     webhook: Annotated[str, _url("http", "https")] | None = None
 
 
@@ -424,6 +435,13 @@ class BotConfig(Section):
     def inventory_scale(self) -> Decimal:
         """Return the inventory off target at which the skew is full, in base."""
         return self.strategy.inventory_scale or self.risk.max_inventory
+
+    @property
+    def watchdog_ns(self) -> int | None:
+        """Return how long a heartbeat may stand still; None where no watchdog is started."""
+        if self.bot.mode != "live" or self.dead_man_ns is not None:
+            return None
+        return self.risk.watchdog_timeout_ns or None
 
     @property
     def dead_man_ns(self) -> int | None:

@@ -58,6 +58,9 @@ class Context(Struct):
     handle: Callable[[Sequence[Request]], None]
     alert: AlertFn
     spawn: SpawnFn
+    # Until when every fill is booked: as the sessions before left it, and how to move it on.
+    settled_ns: int | None
+    settle: Callable[[int], None]
     # Wrap a socket callback: an error in it halts the bot but keeps the connection, which has to
     # carry the cancels and bring their answers.
     safely: Callable[[Handler], Handler]

@@ -48,6 +48,7 @@ from openmm.engine.step import (
     StepConfig,
 )
 from openmm.engine.traffic import Traffic
+from openmm.engine.watchdog import WatchdogProcess
 from openmm.errors import ConfigError, OpenMMError, VenueError
 from openmm.events import BalanceUpdated
 from openmm.instrument import Instrument
@@ -67,6 +68,8 @@ TICK_S = 0.05  # timer of the slow path
 TOKEN_REFRESH_S = 400.0  # of a life of 900 s
 CLOCK_LOOK_S = 1.0  # for a step of the machine's clock
 CLOCK_LOOKS = 60  # between two comparisons with the venue's
+
+FOREIGN_SHOWN = 50
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -114,6 +117,9 @@ class Engine:
         self._previous_hook: Callable[[Any], object] | None = None
         self._restarting_writer = False
         self._renewing = False
+        self._watchdog: WatchdogProcess | None = None
+        self._restarting_watchdog = False
+        self._closed = False
         self._quoting = False
         self._in_force = config  # the file's, but for limits tightened since
 
@@ -203,6 +209,9 @@ class Engine:
         sys.unraisablehook = self._on_unraisable
         if self._keys is not None and self._host.round_trip is None:
             files.lock_account(self._keys)
+        if self._keys is not None and config.watchdog_ns is not None and self._host.writer:
+            self._watchdog = WatchdogProcess(config, self._keys, files.run_dir)
+            self._watchdog.spawn()
         context, paper = await self._connect(files)
         self._context = context
         pipeline = context.tables.pipeline
@@ -219,9 +228,12 @@ class Engine:
         files.note(pid=os.getpid(), state="starting", config=config.model_dump(mode="json"))
         await proof.measure_clock()
         await proof.adopt()
-        await proof.open_balances()
+        await proof.open_account()
         await traffic.open()
         await traffic.wait_ready()
+        if self._watchdog is not None:
+            await asyncio.to_thread(self._watchdog.wait_ready)
+            self._handle(context.step.watchdog_seen(True, clock.now_ns()))
         # All that can fail comes before the first order.
         self._door = CommandServer(files.run_dir.socket, self.on_command)
         await self._door.start()
@@ -297,11 +309,13 @@ class Engine:
                 feed_age_ns_max=config.risk.max_message_age_ns,
                 dead_man_ns=config.dead_man_ns if live else None,
                 book_silence_ns=tuple(venue.max_book_silence_ns for venue in config.venue),
+                watchdog=self._watchdog is not None,
             ),
         )  # fmt: skip
         context = Context(
             config, self._host, self._connectors, trading, instruments, tables, step, mid_ticks,
-            files.session_s * 1_000_000_000, self._handle, self._alert, self._spawn, self._safely,
+            files.session_s * 1_000_000_000, self._handle, self._alert, self._spawn,
+            files.settled_ns if live else None, files.settle, self._safely,
         )  # fmt: skip
         return context, paper
 
@@ -392,6 +406,14 @@ class Engine:
                 # Beside the timer: it watches the feeds and the losses meanwhile.
                 self._restarting_writer = True
                 self._spawn(self._restart_writer(self._files), "writer")
+            if (
+                self._watchdog is not None
+                and not self._restarting_watchdog
+                and not self._watchdog.alive
+            ):
+                self._restarting_watchdog = True
+                self._handle(step.watchdog_seen(False, now_ns))
+                self._spawn(self._restart_watchdog(self._watchdog), "watchdog")
             self._traffic.watch()
             self._traffic.schedule_drain()
             self._handle(step.on_timer(now_ns))
@@ -399,6 +421,11 @@ class Engine:
     async def _restart_writer(self, files: SessionFiles) -> None:
         await asyncio.to_thread(files.restart_writer)
         self._restarting_writer = False
+
+    async def _restart_watchdog(self, watchdog: WatchdogProcess) -> None:
+        await asyncio.to_thread(watchdog.restart)
+        self._restarting_watchdog = False
+        self._handle(self.step.watchdog_seen(True, self._clock.now_ns()))
 
     async def _publish(self) -> None:
         assert self._files is not None
@@ -468,6 +495,7 @@ class Engine:
                 await self._proof.measure_clock()
             except VenueError as error:
                 log.warning("clock: %s", error)
+                self._proof.tell_clock()
 
     async def _reconcile_loop(self) -> None:
         assert self._proof is not None
@@ -512,6 +540,7 @@ class Engine:
             "limits": risk_limits.shown(self._in_force),
             "stopping": self._stopping.is_set(),
             "live_orders": pipeline.table.live_count,
+            "foreign_orders": sorted(step.foreign)[:FOREIGN_SHOWN],
             "unknown_orders": pipeline.table.unknown_count,
             "book_state": BookState(pipeline.feed.book.state).name,
             "last_decision": pipeline.last_decision.name,
@@ -543,7 +572,7 @@ class Engine:
         proof, traffic = self._proof, self._traffic
         assert proof is not None
         assert traffic is not None
-        closed = await proof.close_all()
+        closed = self._closed = await proof.close_all()
         if not closed:
             self.exit_code = EXIT_FAILED
         if self.config.dead_man_ns is not None and closed:
@@ -564,6 +593,12 @@ class Engine:
         await asyncio.gather(*tasks, return_exceptions=True)
         for connector in self._connectors:
             await connector.rest().close()
+        if self._watchdog is not None:
+            # With orders that may be open, or none ever placed: the first is its business.
+            if self._closed or not self._quoting:
+                await asyncio.to_thread(self._watchdog.dismiss)
+            else:
+                self._watchdog.release()
         now_ns = self._clock.now_ns()
         if self._door is not None:
             await self._door.close()

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from openmm import journal
 from openmm._fast.tape import Record
 from openmm.engine.context import SOURCE_REST, Context
+from openmm.engine.offset import ClockOffset
 from openmm.engine.step import CancelStray
 from openmm.errors import TransportError, VenueError
 from openmm.events import FATAL_CODES, Event, OrderFilled, OrderUpdated
@@ -25,6 +26,9 @@ STOP_TIMEOUT_S = 20.0
 # With orders still live after this, the venue is asked and cancelled by request all the same.
 STOP_ASK_S = 5.0
 QUIET_NS = 1_000_000_000
+# Fills are asked for from this long before the money was last proven.
+RECOVER_OVERLAP_NS = 60_000_000_000
+OPENING_TRIES = 5
 FATAL_AGAIN_S = 60.0
 # Fills are asked for from this long before the last message of a lost private stream, or before
 # the balances last agreed.
@@ -41,6 +45,7 @@ class Proof:
         self._ctx = context
         self._strays: set[str] = set()
         self._agreed_ns = 0  # when the balances last were as booked
+        self._offset = ClockOffset()
         # Balances at the last quiet comparison, and open orders of ours by the venue's last word.
         self.closing: dict[str, Decimal] = {}
         self.open_count: int | None = None
@@ -52,16 +57,19 @@ class Proof:
     # ------------------------------------------------------------------ start
 
     async def measure_clock(self) -> None:
-        """Measure how far the venue's clock is from ours, as good as the venue tells it."""
+        """Ask the venue for its time; without a recent answer no order passes."""
         clock = self._ctx.clock
         before_ns = clock.now_ns()
         venue_ns = await self._rest.server_time_ns()
-        after_ns = clock.now_ns()
-        offset_ns = venue_ns - (before_ns + after_ns) // 2
-        # A venue that tells whole seconds cannot say more than half a second's worth.
-        if abs(offset_ns) <= 500_000_000 + (after_ns - before_ns):
-            offset_ns = 0
-        self._ctx.tables.pipeline.set_inputs(clock_offset_ns=offset_ns)
+        self._offset.add(before_ns, venue_ns, clock.now_ns())
+        self.tell_clock()
+
+    def tell_clock(self) -> None:
+        """Tell the checks what is known of the venue's clock by now, be it nothing."""
+        value_ns = self._offset.value_ns(self._ctx.clock.now_ns())
+        self._ctx.tables.pipeline.set_inputs(
+            clock_offset_ns=journal.MISSING if value_ns is None else value_ns
+        )
 
     async def adopt(self) -> None:
         """Cancel what earlier sessions of this bot left open, and prove it; touch nothing foreign.
@@ -70,29 +78,84 @@ class Proof:
             TransportError: some are still open after ten tries.
         """
         ours: list[OrderUpdated] = []
+        pause_s = 0.05
         for _ in range(10):
-            ours = [
-                order for order in await self._rest.open_orders()
-                if order.client_id and self._ctx.trading.is_earlier(order.client_id)
-            ]  # fmt: skip
+            listed = await self._rest.open_orders()
+            ours = [order for order in listed if self._is_ours(order)]
             if not ours:
+                others = [order.venue_order_id for order in listed]
+                if others:
+                    log.warning(
+                        "%d open orders are not this bot's and are left alone: %s",
+                        len(others), ", ".join(others[:20]),
+                    )  # fmt: skip
                 return
             log.warning("cancelling %d orders of an earlier session", len(ours))
             await self._rest.cancel([order.venue_order_id for order in ours])
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(pause_s)
+            pause_s = min(1.0, 2 * pause_s)
         raise TransportError(
             f"{len(ours)} orders of an earlier session are still open",
             venue=self._ctx.trading.name,
         )
 
-    async def open_balances(self) -> None:
-        """Take the account's balances as the session's opening."""
-        balances = await self._rest.balances()
-        instrument = self._ctx.tables.instrument
+    async def open_account(self) -> None:
+        """Take the account's balances as the session's opening, and what leads up to them.
+
+        What orders of earlier sessions filled since the account's money was last proven, less the
+        lag of the venue's lists, goes on record ahead of the opening, which contains it: the ledger
+        books what it lacks. Every fill listed by now is in the opening, whoever made it.
+
+        Raises:
+            VenueError: the venue did not tell.
+        """
+        ctx = self._ctx
+        now_ns = ctx.clock.now_ns()
+        live = ctx.config.bot.mode == "live"
+        settled_ns = now_ns if ctx.settled_ns is None else min(now_ns, ctx.settled_ns)
+        since_ns = settled_ns - RECOVER_OVERLAP_NS
+        fills = await self._rest.fills_since(since_ns) if live else []
+        for _ in range(OPENING_TRIES):
+            asked_ns = ctx.clock.now_ns()
+            balances = await self._rest.balances()
+            if not live or ctx.config.quoted.account == "dedicated":
+                break
+            # Others trade on it: a fill between the two lists may be in the balances, or not.
+            again = await self._rest.fills_since(since_ns)
+            if len(again) == len(fills):
+                break
+            fills = again
+        ours = await self._of_earlier_sessions(fills)
+        if ours:
+            log.warning(
+                "%d fills of earlier sessions since %d go to the ledger, which has them once",
+                len(ours), settled_ns,
+            )  # fmt: skip
+        ctx.handle(ctx.step.recover(ours, [fill.exec_id for fill in fills], asked_ns))
+        instrument = ctx.tables.instrument
         opening = {
             asset: balances.get(asset, Decimal(0)) for asset in (instrument.base, instrument.quote)
         }
-        self._ctx.step.set_opening(opening, self._ctx.clock.now_ns())
+        ctx.step.set_opening(opening, asked_ns)
+        ctx.settle(asked_ns)
+
+    async def _of_earlier_sessions(self, fills: Sequence[OrderFilled]) -> list[OrderFilled]:
+        """Return the fills of this bot's orders; where a list tells no client ids, orders do."""
+        unnamed = sorted({fill.venue_order_id for fill in fills if not fill.client_id})
+        owners: dict[str, str] = {}
+        if unnamed:
+            for one in await self._rest.find_orders((), unnamed):
+                owners[one.venue_order_id] = one.client_id or owners.get(one.venue_order_id, "")
+        named = [
+            fill if fill.client_id
+            else replace(fill, client_id=owners.get(fill.venue_order_id, ""))
+            for fill in fills
+        ]  # fmt: skip
+        return [
+            fill
+            for fill in named
+            if fill.client_id and self._ctx.trading.is_earlier(fill.client_id)
+        ]
 
     # ------------------------------------------------------------------ orders
 
@@ -195,6 +258,7 @@ class Proof:
         ctx, step = self._ctx, self._ctx.step
         fills = step.counters.fills
         expected = step.expected()
+        asked_ns = ctx.clock.now_ns()
         balances = await self._rest.balances()
         now_ns = ctx.clock.now_ns()
         if step.counters.fills != fills or step.quiet_ns(now_ns) < QUIET_NS:
@@ -206,6 +270,7 @@ class Proof:
             return None
         if not found:
             self._agreed_ns = now_ns
+            ctx.settle(asked_ns)
         self.closing = {asset: balances.get(asset, Decimal(0)) for asset in expected}
         for one in found:
             ctx.alert("warning", f"balance differs: {one}", one.asset, one.amount)

@@ -7,6 +7,7 @@
         telemetry.page  the state, for readers
         tape            what happened, as it happens
         journal/        the tape's segments, compressed and chained
+        settled         until when every fill is known to be booked
         store.sqlite    the ledger
         log             JSON lines, rotated
 
@@ -77,6 +78,11 @@ class RunDir(Struct, frozen=True):
     def store(self) -> Path:
         """The ledger, unless `settlement.store` says otherwise."""
         return self.path / "store.sqlite"
+
+    @property
+    def settled(self) -> Path:
+        """Until when the account's money was last proven: a recovery asks for fills from there."""
+        return self.path / "settled"
 
     @property
     def log(self) -> Path:

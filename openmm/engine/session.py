@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Any, final
 
 from openmm import __version__, journal
-from openmm._fast.tape import Tape
+from openmm._fast.tape import Tape, TapeReader
 from openmm.config import BotConfig, default_run_dir
 from openmm.engine.process import unpin
 from openmm.engine.rundir import Lock, RunDir, lock_account, lock_bot
@@ -26,22 +28,70 @@ WRITER_END_S = 30.0
 
 
 @final
+class SettledMark:
+    """Keep one moment on disk: until then, the account's money was proven to the last unit.
+
+    One write of 20 bytes into an open file; what a power cut loses of it only makes the next
+    recovery ask for more.
+    """
+
+    def __init__(self, run_dir: RunDir) -> None:
+        self._fd = os.open(run_dir.settled, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def read(self) -> int | None:
+        """Return the moment; None when none was proven yet."""
+        text = os.pread(self._fd, 32, 0).strip()
+        return int(text) if text.isdigit() else None
+
+    def write(self, ts_ns: int) -> None:
+        """Move the moment on."""
+        os.pwrite(self._fd, f"{ts_ns:019d}\n".encode(), 0)
+
+    def close(self) -> None:
+        """Let the file go."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _session_id(bot: str, session_s: int) -> str:
+    return f"{bot}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(session_s))}"
+
+
+@final
 class SessionFiles:
     """Own what a session leaves on disk; made before anything is connected, closed last."""
 
     def __init__(self, config: BotConfig, started_ns: int) -> None:
         self.config = config
         self.started_ns = started_ns
-        # Client ids carry the start in seconds: a bot starts at most once a second.
-        self.session_s = started_ns // 1_000_000_000
         root = config.bot.run_dir or default_run_dir()
         self.run_dir = RunDir(root, config.bot.name).make()
-        started = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self.session_s))
-        self.session_id = f"{config.bot.name}-{started}"
         self._locks: list[Lock] = [lock_bot(self.run_dir)]
+        # Client ids carry the start in seconds. A bot that is back within the same second, after
+        # a kill, takes the next one: two sessions never share ids.
+        self.session_s = started_ns // 1_000_000_000
+        while self._journalled(self.session_s):
+            self.session_s += 1
+        self.session_id = _session_id(config.bot.name, self.session_s)
+        self._settled = SettledMark(self.run_dir)
         self.tape: Tape | None = None
         self.telemetry: TelemetryWriter | None = None
         self._writer: subprocess.Popen[bytes] | None = None
+
+    def _journalled(self, session_s: int) -> bool:
+        return journal.session_folder(
+            self.run_dir.journal, _session_id(self.config.bot.name, session_s)
+        ).exists()
+
+    @property
+    def settled_ns(self) -> int | None:
+        """Until when every fill is booked, by the sessions before; None: there was none."""
+        return self._settled.read()
+
+    def settle(self, ts_ns: int) -> None:
+        """Note that the money of the account was proven as of a moment."""
+        self._settled.write(ts_ns)
 
     def lock_account(self, keys: Keys) -> None:
         """Keep other bots of this host off the account.
@@ -150,6 +200,12 @@ class SessionFiles:
         """Have the records written out that an engine left which died together with its writer."""
         if not self.run_dir.tape.exists():
             return
+        # A writer that outlived its engine is about to finish: another one would only wait for it.
+        deadline = time.monotonic() + WRITER_END_S
+        while self.run_dir.tape.exists() and self._is_followed() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if not self.run_dir.tape.exists():
+            return
         log.warning("an earlier session left its tape; writing it out: %s", self.run_dir.tape)
         writer = self._spawn_writer()
         try:
@@ -163,6 +219,23 @@ class SessionFiles:
                 f"the tape of an earlier session was not written out: {self.run_dir.tape}; "
                 f"see {self._writer_log}"
             )
+
+    def _is_followed(self) -> bool:
+        """Whether a writer holds the lock of the session whose tape is there."""
+        try:
+            session_id = TapeReader(self.run_dir.tape).session_id
+            fd = os.open(
+                journal.session_folder(self.run_dir.journal, session_id) / "lock", os.O_RDONLY
+            )
+        except (JournalError, OSError):
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
 
     def writer_lost(self) -> bool:
         """Whether the writer process has ended though the session goes on."""
@@ -187,6 +260,7 @@ class SessionFiles:
             except subprocess.TimeoutExpired:
                 drained = False
         self.note(**end)
+        self._settled.close()
         for lock in self._locks:
             lock.close()
         self._locks.clear()

@@ -51,6 +51,9 @@ from openmm.risk.monitor import MonitorLimits, RiskChanged, RiskMonitor
 from openmm.settlement.reconcile import Difference
 from openmm.telemetry import FILLS_MAX, FillPage
 
+# Fills this much older than the opening balances are in them, whatever the clocks say; younger ones
+# were listed when the balances were asked for.
+OPENING_OVERLAP_NS = 30 * SECOND_NS
 # Back-off of a broken book's resync.
 RESYNC_AFTER_NS = (0, SECOND_NS, 2 * SECOND_NS, 5 * SECOND_NS, 15 * SECOND_NS)
 # Orders of one kind of the venue's words that halt: the text is kept for the operator.
@@ -143,6 +146,7 @@ class Step:
     _sampled_ns: int = 0
     _covered: bool = True
     _token_stale: bool = False
+    _opened_ns: int = 0
     _foreign_told: set[str] = field(default_factory=set)
     _unclaimed: dict[str, _Unclaimed] = field(default_factory=dict)
     _out: list[Request] = field(default_factory=list)
@@ -158,6 +162,7 @@ class Step:
 
     def set_opening(self, opening: Mapping[str, Decimal], now_ns: int) -> None:
         """Take the opening balances of base and quote; what we hold follows from here on."""
+        self._opened_ns = now_ns
         self.money.set_opening(opening, now_ns)
 
     def expected(self) -> dict[str, Decimal]:
@@ -302,6 +307,9 @@ class Step:
             self.counters.duplicate_fills += 1
             return
         seq = self.orders.seq(event.client_id, event.venue_order_id)
+        if not seq and event.ts_ns < self._opened_ns - OPENING_OVERLAP_NS:
+            # Told once more by a snapshot of the stream: the opening contains it.
+            return
         earlier = bool(event.client_id) and self.ids.is_earlier(event.client_id)
         if not seq and not earlier:
             self._on_foreign_fill(event, now_ns)
@@ -360,11 +368,17 @@ class Step:
                 f"{' and '.join(moved)} moved"
             )
 
-    def recover(self, fills: Sequence[OrderFilled], now_ns: int) -> list[Request]:
+    def recover(
+        self, fills: Sequence[OrderFilled], listed: Sequence[str], now_ns: int
+    ) -> list[Request]:
         """Put on record what orders of earlier sessions filled; before the opening balances.
 
         The opening contains them already, so nothing moves here; the ledger books each of them
         once, however many sessions told of it.
+
+        Args:
+            fills: of this bot's orders.
+            listed: executions of the whole account that the opening contains.
         """
         for event in fills:
             if self.orders.first_seen(event.exec_id):
@@ -373,6 +387,8 @@ class Step:
                     Record.REC_FILL, self.pipeline.feed.index, now_ns,
                     journal.fill_record(event, 0, None),
                 )  # fmt: skip
+        for exec_id in listed:
+            self.orders.first_seen(exec_id)
         return self._take()
 
     def _on_status(self, event: StatusChanged, now_ns: int) -> None:
@@ -494,6 +510,9 @@ class Step:
             asked_ns: when the question was sent; absence counts only for orders last acted upon
                 well before it, because a venue's query side lags its engine.
         """
+        for event in found:
+            if isinstance(event, OrderUpdated):
+                self.orders.learn(event)
         for event in found:
             if isinstance(event, OrderFilled):
                 self._on_fill(event, now_ns)

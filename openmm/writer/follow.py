@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from openmm._fast.tape import TapeReader
 from openmm.errors import JournalError, LedgerError
-from openmm.journal import SUFFIX, Journal
+from openmm.journal import SUFFIX, Journal, session_folder
 from openmm.settlement.booking import Booker
 from openmm.settlement.store import Store
 from openmm.writer.segments import SEGMENT_BYTES, DiskFull, SegmentWriter
@@ -269,11 +269,6 @@ def catch_up(store: Store, folder: Path, session_id: str) -> Booker:
     booker.apply(batch)
     booker.commit()
     return booker
-
-
-def session_folder(journal_dir: Path, session_id: str) -> Path:
-    """Name the folder of a session's segments."""
-    return journal_dir / (session_id or "session")
 
 
 def write_log(message: str, **values: object) -> None:

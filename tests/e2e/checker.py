@@ -509,6 +509,11 @@ class Checker:
 
     def _on_fill(self, fill: FillRecord, ts_ns: int) -> None:
         assert self.set is not None
+        if not fill.seq:
+            # Of an earlier session; before the opening, which contains it, nothing moves here.
+            if self.held:
+                self._say(f"fill of an earlier session after the opening: {fill}")
+            return
         self._untold.append((fill.seq, fill.price_ticks, fill.qty_lots))
         self._expect(fill.exec_id not in self.fills, f"fill booked twice: {fill.exec_id}")
         self.fills[fill.exec_id] = fill

@@ -9,7 +9,8 @@ import pytest
 
 from openmm._fast.tape import Tape
 from openmm.config import BotConfig, parse
-from openmm.engine.session import SessionFiles
+from openmm.engine.rundir import RunDir
+from openmm.engine.session import SessionFiles, SettledMark
 from openmm.errors import JournalError
 from openmm.journal import read_journal
 from openmm.settlement.report import load_report
@@ -64,3 +65,24 @@ def test_tape_that_cannot_be_written_out_stops_the_start(files: SessionFiles) ->
     with pytest.raises(JournalError, match="was not written out"):
         files.open_tape()
     assert files.run_dir.tape.read_bytes() == b"not a tape" * 1000
+
+
+def test_moment_of_the_last_proof_outlives_the_session(tmp_path: Path) -> None:
+    run_dir = RunDir(tmp_path, "bot").make()
+    mark = SettledMark(run_dir)
+    assert mark.read() is None
+    mark.write(1_795_654_771_000_000_000)
+    mark.write(1_795_654_772_000_000_000)
+    # No close: what a killed engine leaves.
+    assert SettledMark(run_dir).read() == 1_795_654_772_000_000_000
+
+
+def test_bot_that_is_back_within_the_second_takes_ids_of_its_own(config: BotConfig) -> None:
+    started_ns = T0 + 3600 * 10**9
+    first = SessionFiles(config, started_ns)
+    (first.run_dir.journal / first.session_id).mkdir()
+    first.close({})
+    second = SessionFiles(config, started_ns + 1)
+    second.close({})
+    assert second.session_s == first.session_s + 1
+    assert second.session_id != first.session_id

@@ -48,6 +48,7 @@ CLOCK_READERS = frozenset(
         "openmm.engine.loop",
         "openmm.engine.spin",  # bounds its spinning
         "openmm.engine.session",  # waits for the writer process to start and to end
+        "openmm.engine.watchdog",  # waits for the watchdog process to start
     }
 )
 CLOCK_CALLS = frozenset(
