@@ -314,8 +314,8 @@ class Engine:
         )  # fmt: skip
         context = Context(
             config, self._host, self._connectors, trading, instruments, tables, step, mid_ticks,
-            files.session_s * 1_000_000_000, self._handle, self._alert, self._spawn,
-            files.settled_ns if live else None, files.settle, self._safely,
+            files.started_ns // 1_000_000_000 * 1_000_000_000, self._handle, self._alert,
+            self._spawn, files.settled_ns if live else None, files.settle, self._safely,
         )  # fmt: skip
         return context, paper
 

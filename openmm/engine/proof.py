@@ -141,20 +141,14 @@ class Proof:
 
     async def _of_earlier_sessions(self, fills: Sequence[OrderFilled]) -> list[OrderFilled]:
         """Return the fills of this bot's orders; where a list tells no client ids, orders do."""
-        unnamed = sorted({fill.venue_order_id for fill in fills if not fill.client_id})
-        owners: dict[str, str] = {}
-        if unnamed:
-            for one in await self._rest.find_orders((), unnamed):
-                owners[one.venue_order_id] = one.client_id or owners.get(one.venue_order_id, "")
-        named = [
-            fill if fill.client_id
-            else replace(fill, client_id=owners.get(fill.venue_order_id, ""))
-            for fill in fills
-        ]  # fmt: skip
+        nameless = sorted({fill.venue_order_id for fill in fills if not fill.client_id})
+        told = await self._rest.find_orders((), nameless) if nameless else ()
         return [
             fill
-            for fill in named
-            if fill.client_id and self._ctx.trading.is_earlier(fill.client_id)
+            for fill in _with_names(fills, told)
+            if isinstance(fill, OrderFilled)
+            and fill.client_id
+            and self._ctx.trading.is_earlier(fill.client_id)
         ]
 
     # ------------------------------------------------------------------ orders
@@ -347,8 +341,10 @@ class Proof:
 def _with_names(events: Sequence[Event], told: Sequence[Event]) -> list[Event]:
     """Write into fills the client ids that an answer tells of their orders."""
     names = {
-        one.venue_order_id: one.client_id for one in told if isinstance(one, OrderUpdated)
-    }  # fmt: skip
+        one.venue_order_id: one.client_id
+        for one in told
+        if isinstance(one, OrderUpdated) and one.client_id
+    }
     return [
         replace(one, client_id=names.get(one.venue_order_id, ""))
         if isinstance(one, OrderFilled) and not one.client_id

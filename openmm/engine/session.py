@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import fcntl
 import logging
 import os
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 WRITER_START_S = 20.0
 WRITER_END_S = 30.0
+_STARTED = "%Y%m%dT%H%M%S"
 
 
 @final
@@ -55,7 +57,7 @@ class SettledMark:
 
 
 def _session_id(bot: str, session_s: int) -> str:
-    return f"{bot}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(session_s))}"
+    return f"{bot}-{time.strftime(_STARTED, time.gmtime(session_s))}"
 
 
 @final
@@ -68,21 +70,28 @@ class SessionFiles:
         root = config.bot.run_dir or default_run_dir()
         self.run_dir = RunDir(root, config.bot.name).make()
         self._locks: list[Lock] = [lock_bot(self.run_dir)]
-        # Client ids carry the start in seconds. A bot that is back within the same second, after
-        # a kill, takes the next one: two sessions never share ids.
-        self.session_s = started_ns // 1_000_000_000
-        while self._journalled(self.session_s):
-            self.session_s += 1
+        # Client ids carry the start in seconds, and tell earlier sessions by it. A bot that is back
+        # within the same second after a kill, or after its clock was set back, goes on from the
+        # newest: two sessions never share ids, and the later one has the greater.
+        self.session_s = max(started_ns // 1_000_000_000, self._newest_s() + 1)
         self.session_id = _session_id(config.bot.name, self.session_s)
         self._settled = SettledMark(self.run_dir)
         self.tape: Tape | None = None
         self.telemetry: TelemetryWriter | None = None
         self._writer: subprocess.Popen[bytes] | None = None
 
-    def _journalled(self, session_s: int) -> bool:
-        return journal.session_folder(
-            self.run_dir.journal, _session_id(self.config.bot.name, session_s)
-        ).exists()
+    def _newest_s(self) -> int:
+        """Return the newest session this bot has a journal of, in seconds; 0: none."""
+        newest_s = 0
+        for folder in self.run_dir.journal.iterdir():
+            bot, _, started = folder.name.rpartition("-")
+            if bot != self.config.bot.name:
+                continue
+            try:
+                newest_s = max(newest_s, calendar.timegm(time.strptime(started, _STARTED)))
+            except ValueError:
+                log.warning("not a session's journal: %s", folder)
+        return newest_s
 
     @property
     def settled_ns(self) -> int | None:

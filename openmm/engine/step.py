@@ -511,9 +511,6 @@ class Step:
                 well before it, because a venue's query side lags its engine.
         """
         for event in found:
-            if isinstance(event, OrderUpdated):
-                self.orders.learn(event)
-        for event in found:
             if isinstance(event, OrderFilled):
                 self._on_fill(event, now_ns)
         seen = {

@@ -290,11 +290,7 @@ class Lifecycle:
             if len(self.foreign) < 1000:
                 self.foreign[event.venue_order_id] = event
 
-    def learn(self, event: OrderUpdated) -> None:
-        """Take the venue's id of an order from a report, and nothing else."""
-        seq = self.ids.seq_of(event.client_id) if event.client_id else 0
-        if seq:
-            self._name(seq, event.venue_order_id)
+    # ------------------------------------------------------------------ fills
 
     def nameless(self) -> frozenset[int]:
         """Return the live orders whose venue id has not been told: a fill may be theirs."""

@@ -86,3 +86,16 @@ def test_bot_that_is_back_within_the_second_takes_ids_of_its_own(config: BotConf
     second.close({})
     assert second.session_s == first.session_s + 1
     assert second.session_id != first.session_id
+
+
+def test_session_begun_after_the_clock_was_set_back_is_later_than_those_before(
+    config: BotConfig,
+) -> None:
+    started_ns = T0 + 3600 * 10**9
+    first = SessionFiles(config, started_ns)
+    (first.run_dir.journal / first.session_id).mkdir()
+    first.close({})
+    second = SessionFiles(config, T0)
+    second.close({})
+    assert second.session_s == first.session_s + 1
+    assert second.session_id > first.session_id

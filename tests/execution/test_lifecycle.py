@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from msgspec.structs import replace
 
 from openmm._fast.checks import RiskState
 from openmm._fast.orders import OrderEvent, OrderState
@@ -237,23 +236,3 @@ def test_forgotten_stray_is_cancelled_by_the_venues_id(world: World) -> None:
     seq = world.seq()
     world.feed(updated(seq, OrderStatus.CANCELLED, filled_lots=0))
     assert CancelStray((f"V{seq}",)) in world.feed(updated(seq, OrderStatus.OPEN))
-
-
-def test_fill_listed_without_client_id_is_ours_if_an_order_of_ours_has_no_venue_id(
-    world: World,
-) -> None:
-    world.table.event(world.seq(), OrderEvent.EV_CANCELLED, START)
-    world.step.pipeline.requote(START)
-    (seq,) = [o.seq for o in world.table.live() if o.state is OrderState.PENDING_NEW]
-    world.table.event(seq, OrderEvent.EV_TIMEOUT, START)
-    listed = replace(
-        world.fill(seq, "E1", lots=1_000, source=Source.QUERY), client_id="", venue_order_id="VX"
-    )
-    # Alone it might be anybody's: nothing is booked, and nothing is forgotten.
-    world.step.on_query([], [listed], START, START)
-    assert (world.step.counters.fills, world.step.counters.foreign_fills) == (0, 0)
-    # With the order's own state it is known whose it is.
-    state = replace(updated(seq, OrderStatus.OPEN, Source.QUERY), venue_order_id="VX")
-    world.step.on_query([seq], [listed, replace(state, filled_lots=1_000)], START, START)
-    assert (world.step.counters.fills, world.step.counters.foreign_fills) == (1, 0)
-    assert world.order(seq).filled_lots == 1_000
