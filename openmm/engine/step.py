@@ -28,6 +28,7 @@ from openmm.events import (
     FATAL_CODES,
     BalanceUpdated,
     Event,
+    InstrumentUpdated,
     OrderFilled,
     OrderStatus,
     OrderUpdated,
@@ -58,6 +59,8 @@ OPENING_OVERLAP_NS = 30 * SECOND_NS
 RESYNC_AFTER_NS = (0, SECOND_NS, 2 * SECOND_NS, 5 * SECOND_NS, 15 * SECOND_NS)
 # Orders of one kind of the venue's words that halt: the text is kept for the operator.
 ORDER_KINDS = frozenset({"add", "amend", "cancel"})
+# Of a pair: those under which a post-only limit order may be placed.
+OPEN_STATUSES = frozenset({"online", "post_only", "limit_only"})
 # How a race with a fill ends: no sign of a loop.
 RACES = frozenset({"no_change", "unknown_order"})
 # A trade outside our best prices is followed by news of the book, or the book is wrong.
@@ -134,6 +137,7 @@ class Step:
     ids: ClientIds
     config: StepConfig
     mode: SystemMode = SystemMode.UNKNOWN
+    pair_status: str = field(init=False)
     recent_fills: deque[FillPage] = field(default_factory=lambda: deque(maxlen=FILLS_MAX))
     stopping: bool = False
     last_incident: str = ""
@@ -153,6 +157,7 @@ class Step:
 
     def __post_init__(self) -> None:
         """Make the parts that share the tables."""
+        self.pair_status = self.instrument.status
         self.orders = Lifecycle(self.pipeline, self.ids, self.config.ack_timeout_ns)
         self.money = Money(self.pipeline, self.instrument, self.monitor)
         self.guard = Guard(self.config.dead_man_ns, watchdog=self.config.watchdog)
@@ -246,6 +251,8 @@ class Step:
                     self._out.append(Alert("info", text))
             case StatusChanged():
                 self._on_status(event, now_ns)
+            case InstrumentUpdated():
+                self._on_instrument(event.instrument, now_ns)
             case StreamGapped():
                 self.pipeline.set_inputs(stream_live=False)
                 self._incident(
@@ -397,12 +404,45 @@ class Step:
         self.mode = event.mode
         # Unknown modes fail closed, like every other that is not open for orders.
         online = event.mode in (SystemMode.ONLINE, SystemMode.POST_ONLY)
-        self.pipeline.set_inputs(instrument_online=online and self.instrument.status == "online")
+        self.pipeline.set_inputs(instrument_online=self._open_for_orders())
         self._out.append(Alert("info" if online else "warning", f"venue is {event.text}"))
         # An armed switch would cancel everything the moment the venue comes back.
         if self.guard.rest(event.mode is SystemMode.MAINTENANCE):
             self._out.append(SetDeadMan(False))
         self._requote(now_ns)
+
+    def _open_for_orders(self) -> bool:
+        """Whether venue and pair take post-only orders; a mode or status not known does not."""
+        modes = (SystemMode.ONLINE, SystemMode.POST_ONLY)
+        return self.mode in modes and self.pair_status in OPEN_STATUSES
+
+    def _on_instrument(self, now: Instrument, now_ns: int) -> None:
+        """Follow what the venue says of our pair while we quote it."""
+        held = self.instrument
+        if now.name != held.name:
+            return
+        if now.status == "delisted":
+            self._halt("instrument", f"{now.name} is no longer listed", now_ns)
+        elif now.status == "unreadable":
+            # Its steps may have changed with it.
+            self._halt("instrument", f"{now.name}: listing that cannot be read", now_ns)
+        elif (changed := _changed_steps(held, now)) != "":
+            # Books, orders and ledger count in the old steps.
+            self._halt("instrument", f"{now.name}: {changed}; start the bot anew", now_ns)
+        else:
+            # Minimums may change under way: the next order has to meet them.
+            self.pipeline.checks.set_spec(now.spec())
+        if now.status == self.pair_status:
+            return
+        self._out.append(
+            Alert(
+                "info" if now.status in OPEN_STATUSES else "warning",
+                f"{now.name} is {now.status or 'of no status'}, was {self.pair_status}",
+            )
+        )
+        self.pair_status = now.status
+        self.pipeline.set_inputs(instrument_online=self._open_for_orders())
+        self._gate(now_ns)
 
     # ------------------------------------------------------------------ time
 
@@ -635,6 +675,7 @@ class Step:
             and not self.stopping
             and self._covered
             and not self._token_stale
+            and self.pair_status in OPEN_STATUSES
         )
         self.pipeline.quoting = quoting
         self.pipeline.set_inputs(risk_state=state, drawdown_breached=self.monitor.drawdown_breached)
@@ -686,3 +727,12 @@ class Step:
 
 def _known(value: int | None) -> int:
     return journal.MISSING if value is None else value
+
+
+def _changed_steps(held: Instrument, now: Instrument) -> str:
+    """Tell which of the steps that everything is counted in are not what they were."""
+    return ", ".join(
+        f"{name} {getattr(held, name)} -> {getattr(now, name)}"
+        for name in ("tick_size", "lot_size", "price_decimals", "qty_decimals")
+        if getattr(held, name) != getattr(now, name)
+    )

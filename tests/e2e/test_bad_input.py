@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from itertools import pairwise
@@ -18,7 +19,7 @@ from openmm._fast.tape import Record
 from openmm.cli.main import main
 from openmm.errors import CommandError, ConfigError
 from openmm.events import SystemMode
-from openmm.journal import read_intent
+from openmm.journal import read_intent, read_risk
 from openmm.sim.options import DEMO_KEY, DEMO_SECRET
 from tests.e2e.checker import check
 from tests.e2e.desk import Desk, options
@@ -117,7 +118,8 @@ def test_loss_beyond_the_limit_halts_tells_the_webhook_and_exits_with_3(tmp_path
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/alert"
-        risk = {"max_drawdown": "0.0002%", "webhook": url}
+        # From the peak: no market goes on rising.
+        risk = {"max_drawdown_peak": "0.0002%", "webhook": url}
         try:
             async with Desk(tmp_path, risk=risk) as desk:
                 monitor = desk.engine.tables.monitor
@@ -181,3 +183,60 @@ def test_full_tape_stops_quoting_cancels_and_halts(tmp_path: Path) -> None:
         and read_intent(one.payload).action.kind == ActionKind.ACTION_PLACE
     ]
     assert len(placed) == len(desk.server.core.orders(desk.account)) >= 4
+
+
+def listing(**changed: object) -> bytes:
+    """Write what the venue says of its pair, with something changed."""
+    pair = {
+        "symbol": "BTC/USD", "base": "BTC", "quote": "USD", "status": "online",
+        "qty_precision": 8, "qty_increment": 1e-8, "price_precision": 1, "cost_precision": 5,
+        "cost_min": 0.5, "tick_size": 0.1, "price_increment": 0.1, "qty_min": 0.0001,
+    }  # fmt: skip
+    data = {"assets": [], "pairs": [pair | changed]}
+    return json.dumps({"channel": "instrument", "type": "update", "data": data}).encode()
+
+
+def test_pair_closed_while_quoting_is_left_and_quoted_again_when_it_opens(tmp_path: Path) -> None:
+    async def scenario() -> Desk:
+        async with Desk(tmp_path) as desk:
+            await desk.until_quoting()
+            desk.say(listing(status="cancel_only"))
+            await desk.until(lambda: not desk.venue_orders(), "everything cancelled")
+            pipeline = desk.engine.tables.pipeline
+            placed, frames = pipeline.placed_count, pipeline.feed.frame_count
+            await desk.until(lambda: pipeline.feed.frame_count > frames + 50, "market")
+            assert pipeline.placed_count == placed
+            desk.say(listing(status="post_only"))
+            await desk.until_quoting()
+        return desk
+
+    desk = asyncio.run(scenario())
+    assert desk.engine.exit_code == 0
+    assert desk.open_at_end == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"status": "delisted"}, "no longer listed"),
+        ({"tick_size": 0.5, "price_increment": 0.5}, "tick_size 0.1 -> 0.5"),
+        ({"qty_precision": 5, "qty_increment": 0.00001}, "lot_size"),
+        ({"price_increment": "?"}, "cannot be read"),
+    ],
+)
+def test_pair_delisted_or_changed_while_quoting_is_a_safe_stop(
+    tmp_path: Path, changed: dict[str, object], told: str
+) -> None:
+    async def scenario() -> Desk:
+        async with Desk(tmp_path) as desk:
+            await desk.until_quoting()
+            desk.say(listing(**changed))
+            await desk.until(lambda: not desk.venue_orders(), "everything cancelled")
+            assert desk.engine.tables.monitor.state is RiskState.HALTED
+        return desk
+
+    desk = asyncio.run(scenario())
+    assert desk.engine.exit_code == 3
+    assert desk.open_at_end == []
+    halts = [one for one in desk.journal() if one.kind == Record.REC_RISK]
+    assert any(told in read_risk(one.payload).detail for one in halts)

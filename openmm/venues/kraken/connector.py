@@ -19,6 +19,7 @@ from openmm.instrument import Instrument
 from openmm.venues.connector import Capabilities, Fees
 from openmm.venues.kraken import spec
 from openmm.venues.kraken.encode import KrakenEncoder, base32
+from openmm.venues.kraken.listing import CHANNEL, read_listing
 from openmm.venues.kraken.private import PrivateDecoder
 from openmm.venues.kraken.rest import Rest
 from openmm.venues.kraken.spec import VENUE, Endpoints
@@ -254,7 +255,9 @@ class KrakenConnector:
         """Make the messages that start the market data of an instrument, on a new connection."""
         self._public.reset()
         return self._public.subscribe(
-            Subscription("book", instrument.name, depth), Subscription("trade", instrument.name)
+            Subscription("book", instrument.name, depth),
+            Subscription("trade", instrument.name),
+            Subscription(CHANNEL),
         )
 
     def resubscribe_book(self, instrument: Instrument, depth: int) -> list[bytes]:
@@ -291,6 +294,9 @@ class KrakenConnector:
 
     def read_public(self, payload: bytes, recv_ns: int) -> list[Event]:
         """Decode a public message that was not for the hot path."""
+        listed = read_listing(payload, self._requests.known)
+        if listed is not None:
+            return listed
         events = self._reader.decode(payload)
         self._public.on_events(events)
         return events

@@ -105,7 +105,9 @@ def test_market_data_of_the_simulated_venue_verifies() -> None:
             events += connector.read_public(frame, sim.now_ns)
     assert book.state is BookState.BOOK_VERIFIED
     assert (book.best_bid_ticks, book.best_ask_ticks) == (600000, 600100)
-    assert {one.channel for one in events if isinstance(one, Subscribed)} == {"book", "trade"}
+    assert {one.channel for one in events if isinstance(one, Subscribed)} == {
+        "book", "trade", "instrument",
+    }  # fmt: skip
     leave, enter = (json.loads(one) for one in connector.resubscribe_book(BTC, 10))
     assert (leave["method"], enter["method"]) == ("unsubscribe", "subscribe")
 
