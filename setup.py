@@ -5,6 +5,7 @@ initialisation checks and is for modules whose checked build passes the same tes
 
 ``OPENMM_CHECKED=1``          builds everything ``CHECKED``
 ``OPENMM_ONLY=book,scan``     builds just those modules (matched on the end of their names)
+``OPENMM_SANITIZE=address``   builds under AddressSanitizer, for `make fuzz`; never in place
 
 Each build flavour keeps its C files, objects and libraries in ``build/<flavour>-<digest>/``; the
 digest covers directives, flags and compiler versions, so a change of any of them rebuilds, and
@@ -76,6 +77,7 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.pipeline": HOT,
     "openmm._fast.feed": HOT,
     "openmm.engine.spin": HOT,
+    "openmm.testing.fence": HOT,
     "openmm.strategy.grid": HOT,
     "openmm.strategy.python": HOT,
     "openmm.venues.gateio.encode": HOT,
@@ -91,17 +93,22 @@ CFLAGS = ["-O3", "-Wall", "-Wextra", "-ffp-contract=off", "-fno-strict-aliasing"
           "-Wno-missing-field-initializers"]  # fmt: skip
 
 IS_CHECKED = os.environ.get("OPENMM_CHECKED") == "1"
+SANITIZE = os.environ.get("OPENMM_SANITIZE", "")
+# Quick to compile, and with frames that a report can name. Every read behind an allocation ends
+# the process; a leak is none of its business here, the interpreter itself has plenty.
+SANITIZE_CFLAGS = ["-O1", "-g1", "-fsanitize=address", "-fno-omit-frame-pointer"]
 # Lines of Cython's log that fail the build. An unavoidable one may be named here, with its reason.
 OFFENCES = ("warning: ",) if IS_CHECKED else ("warning: ", "performance hint: ")
 ALLOWED: dict[str, str] = {}  # regular expression of a log line -> why it cannot be avoided
 
 
-def flavour_dir() -> Path:
+def flavour_dir(sanitize: str = SANITIZE) -> Path:
     """Name the build folder after everything that decides what the compiler makes."""
-    parts: list[object] = [CHECKED, HOT, CFLAGS]
+    parts: list[object] = [CHECKED, HOT, CFLAGS, *(SANITIZE_CFLAGS if sanitize else ())]
     parts += [importlib.metadata.version(name) for name in ("cython", "picows")]
     digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
-    return Path("build") / f"{'checked' if IS_CHECKED else 'normal'}-{digest}"
+    flavour = "checked" if IS_CHECKED else "normal"
+    return Path("build") / f"{sanitize or flavour}-{digest}"
 
 
 def profile_of(module: str) -> str:
@@ -196,6 +203,8 @@ class BuildExt(build_ext):
 
     def run(self) -> None:
         """Build in the flavour's folder, also for an editable install, which names another."""
+        if SANITIZE and self.inplace:
+            sys.exit("setup.py: a sanitised build never replaces the one in place: use `build`")
         if self.inplace:
             plan = Build(self.distribution)
             plan.ensure_finalized()
@@ -204,10 +213,12 @@ class BuildExt(build_ext):
 
     def build_extensions(self) -> None:
         """Translate, then compile what is out of date."""
-        made = translate(self.extensions, flavour_dir() / "c")
+        # What is sanitised is the C of the other flavour, byte for byte.
+        made = translate(self.extensions, flavour_dir(sanitize="") / "c")
         for ext in self.extensions:
             ext.sources = made[ext.name].sources
             stamp = flavour_dir() / "c" / f"{ext.name}.profile"
+            stamp.parent.mkdir(parents=True, exist_ok=True)
             if not stamp.exists() or stamp.read_text() != profile_of(ext.name):
                 stamp.write_text(profile_of(ext.name))
             ext.depends = [*made[ext.name].depends, str(stamp)]
@@ -236,11 +247,17 @@ def extensions() -> list[Extension]:
         if not source.exists():
             sys.exit(f"setup.py: source of extension {name} is missing: {source}")
         found.append(
-            Extension(name, [str(source)], include_dirs=["openmm"], extra_compile_args=CFLAGS)
-        )
+            Extension(
+                name, [str(source)], include_dirs=["openmm"],
+                extra_compile_args=[*CFLAGS, *(SANITIZE_CFLAGS if SANITIZE else ())],
+                extra_link_args=[f"-fsanitize={SANITIZE}"] if SANITIZE else [],
+            )
+        )  # fmt: skip
     return found
 
 
 if __name__ == "__main__":
+    if SANITIZE not in ("", "address"):
+        sys.exit(f"setup.py: OPENMM_SANITIZE is address or nothing: {SANITIZE}")
     assert_picows()
     setup(ext_modules=extensions(), cmdclass={"build": Build, "build_ext": BuildExt})

@@ -32,7 +32,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from openmm._fast.tape import Record
-from openmm.errors import JournalError
+from openmm.errors import ConfigError, JournalError
 from openmm.events import BalanceUpdated, Fee, OrderFilled, Source
 from openmm.instrument import Instrument
 
@@ -695,7 +695,7 @@ def _object(payload: bytes, name: str) -> dict[str, Any]:
 def _build(cls: type[T], fields: dict[str, Any], name: str) -> T:
     try:
         return cls(**fields)
-    except TypeError as error:
+    except (TypeError, ConfigError) as error:
         raise JournalError(f"{name} record has the wrong fields: {error}") from error
 
 

@@ -81,7 +81,8 @@ def load(path: str | Path) -> BotConfig:
     except UnicodeDecodeError as error:
         allowed = f"UTF-8 text (byte {error.start} is not)"
         raise ConfigError("file", str(path), allowed) from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Besides its own error the parser lets out those of numbers of thousands of digits.
         raise ConfigError("file", str(path), f"valid TOML ({error})") from None
     return parse(data, source=str(path), folder=path.parent)
 

@@ -143,7 +143,7 @@ def load_script(path: Path) -> FaultScript:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("sim.faults", str(path), f"a file that can be read ({error})") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError("sim.faults", str(path), f"a TOML file ({error})") from None
     return parse_script(body)
 

@@ -9,6 +9,39 @@ from typing import Any, Final, NoReturn, final
 
 from openmm.errors import ProtocolError
 
+# Beyond any price, quantity or id of a venue, and far below what makes arithmetic slow: one
+# "1e999999999" would keep whoever turns it into an integer busy for ever.
+NUMBER_CHARS_MAX: Final = 64
+EXPONENT_MAX: Final = 64
+
+
+def exact(text: str) -> Decimal:
+    """Read a JSON number with a point or an exponent.
+
+    Raises:
+        ValueError: no number, or one of a length or size that no venue has.
+    """
+    if len(text) > NUMBER_CHARS_MAX:
+        raise ValueError(f"number of {len(text)} characters")
+    try:
+        number = Decimal(text)
+    except ArithmeticError:
+        raise ValueError(f"not a number: {text}") from None
+    if number.is_finite() and abs(number.adjusted()) > EXPONENT_MAX:
+        raise ValueError(f"number out of range: {text}")
+    return number
+
+
+def whole(text: str) -> int:
+    """Read a JSON number without point and exponent.
+
+    Raises:
+        ValueError: longer than any venue's.
+    """
+    if len(text) > NUMBER_CHARS_MAX:
+        raise ValueError(f"number of {len(text)} characters")
+    return int(text)
+
 
 def _not_a_number(text: str) -> NoReturn:
     raise ValueError(f"not a JSON number: {text}")
@@ -32,7 +65,9 @@ class Fields:
         through binary floats.
         """
         try:
-            return json.loads(data, parse_float=Decimal, parse_constant=_not_a_number)
+            return json.loads(
+                data, parse_float=exact, parse_int=whole, parse_constant=_not_a_number
+            )
         except (ValueError, RecursionError) as error:
             raise ProtocolError(f"not JSON: {error}", venue=self._venue) from error
 
@@ -56,8 +91,8 @@ class Fields:
         """Require a finite number, or its text."""
         if isinstance(value, str):
             try:
-                value = Decimal(value)
-            except ArithmeticError as error:
+                value = exact(value)
+            except ValueError as error:
                 raise self.bad("number expected", value) from error
         if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
             raise self.bad("number expected", value)
@@ -75,6 +110,8 @@ class Fields:
     def as_int_or_text(self, value: object) -> int:
         """Require an integer, or its text: some venues write ids and times either way."""
         if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit():
+            if len(value) > NUMBER_CHARS_MAX:
+                raise self.bad("integer expected", value)
             return int(value)
         return self.as_int(value)
 

@@ -22,7 +22,7 @@ PYX = [p for p in CYTHON if p.suffix == ".pyx"]
 TIDY = Path("tests/tidy")
 
 # Tests of no single module.
-UNMIRRORED = frozenset({"tidy", "oracles", "replay", "e2e", "bench", "examples"})
+UNMIRRORED = frozenset({"tidy", "oracles", "replay", "e2e", "bench", "examples", "fuzz"})
 
 
 def check(rule: Callable[[Path, str], Iterable[str]], paths: Iterable[Path]) -> None:

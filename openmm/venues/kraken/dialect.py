@@ -12,7 +12,6 @@ import json
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -25,6 +24,7 @@ from openmm.venues.counterpart import (
     OrderRecord,
     TradeRecord,
 )
+from openmm.venues.fields import exact, whole
 from openmm.venues.kraken import dialect_faults, dialect_trading
 from openmm.venues.kraken.dialect_book import DEPTHS, BookPublisher
 from openmm.venues.kraken.dialect_reports import (
@@ -300,7 +300,7 @@ class KrakenSession:
 
     def _request(self, frame: bytes, now_ns: int) -> list[bytes]:
         try:
-            message = json.loads(frame, parse_float=Decimal)
+            message = json.loads(frame, parse_float=exact, parse_int=whole)
         except (ValueError, RecursionError):
             message = None
         method = message.get("method") if isinstance(message, dict) else None

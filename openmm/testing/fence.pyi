@@ -1,0 +1,9 @@
+from typing import final
+
+from openmm._fast.ports import Decoded, Decoder
+
+@final
+class Fence:
+    def __new__(cls, capacity_bytes: int, heap: bool = False) -> Fence: ...
+    def view(self, data: bytes) -> memoryview: ...
+    def decode(self, decoder: Decoder, data: bytes, recv_ns: int = 0) -> Decoded: ...

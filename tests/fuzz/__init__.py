@@ -1,0 +1,1 @@
+"""Fuzzing: every decoder, scanner and reader under inputs that nobody meant to send."""
