@@ -49,8 +49,10 @@ docs: build ## check the pages of docs/: links, commands, promises
 soak: build ## property tests over thousands of new inputs each, and end-to-end tests for longer; ten million ticks
 	$(call timed,soak,OPENMM_SOAK=1 $(PY) -m pytest -q --timeout=0 --ignore=tests/tidy $(ARGS) && $(PY) -m bench.soak)
 
-fuzz: build ## arbitrary bytes through every scanner and decoder, for longer than the suite does
-	$(call timed,fuzz,OPENMM_SOAK=1 $(PY) -m pytest -q -k fuzz --timeout=0 $(ARGS))
+COUNT ?= 1000000
+FLAVOURS ?= checked address
+fuzz: $(READY) ## a million inputs through every decoder and reader, on the checked build and under AddressSanitizer
+	$(call timed,fuzz,tools/fuzz.sh $(PY) $(COUNT) $(FLAVOURS))
 
 wheel: $(READY) ## dist/*.whl
 	$(call timed,wheel,$(PY) -m build --wheel --outdir dist .)

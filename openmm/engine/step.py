@@ -153,6 +153,7 @@ class Step:
     _opened_ns: int = 0
     _foreign_told: set[str] = field(default_factory=set)
     _unclaimed: dict[str, _Unclaimed] = field(default_factory=dict)
+    _others_told: bool = False
     _out: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -236,7 +237,10 @@ class Step:
                 if event.status is OrderStatus.CANCELLED and "post only" in event.reason.lower():
                     # The other way to refuse one: taken, then cancelled on arrival.
                     self._changed(self.monitor.on_refused(True, now_ns), now_ns)
+                if event.client_id and self.ids.is_later(event.client_id):
+                    self._on_twin(event, now_ns)
                 self.orders.on_order(event, now_ns)
+                self._look_for_others(event)
             case RequestAccepted():
                 if event.kind == "dead_man":
                     self.guard.on_accepted()
@@ -360,6 +364,33 @@ class Step:
             if self.orders.seq("", event.venue_order_id) or not seqs:
                 del self._unclaimed[exec_id]
                 self._book(event, now_ns)
+
+    def _on_twin(self, event: OrderUpdated, now_ns: int) -> None:
+        """Make way for an engine of this bot that began later, wherever it runs.
+
+        It takes our orders for leftovers and cancels them; both would fight over every level.
+        """
+        self._halt(
+            "account",
+            f"order {event.venue_order_id} ({event.client_id}) is of another engine of this bot, "
+            "started after this one: only one may trade an account",
+            now_ns,
+        )
+
+    def _look_for_others(self, event: OrderUpdated) -> None:
+        """Tell, once, that an account which should be ours alone has another's order."""
+        if (
+            self.config.dead_man_ns is not None
+            and not self._others_told
+            and event.venue_order_id in self.orders.foreign
+        ):
+            self._others_told = True
+            who = f" ({event.client_id})" if event.client_id else ""
+            self._incident(
+                f"order {event.venue_order_id}{who} is not this bot's, but the account is said to "
+                "be dedicated: the dead-man's switch and cancel-all hit it too",
+                "critical",
+            )
 
     def _on_foreign_fill(self, event: OrderFilled, now_ns: int) -> None:
         """Count a fill on the account that is not this bot's: it moves what we hold."""

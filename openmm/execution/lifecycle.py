@@ -62,6 +62,10 @@ class ClientIds(Protocol):
         """Whether the id is this bot's, of an earlier session."""
         ...
 
+    def is_later(self, client_id: str) -> bool:
+        """Whether the id is this bot's, of a session that began after this one."""
+        ...
+
     def tier(self, threshold: int) -> tuple[int, int]:
         """Return threshold and decay a second of the account's rate counter, in thousandths."""
         ...

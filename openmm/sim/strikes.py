@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
+from typing import Final
 
 from openmm._fast.matching import Tif
 from openmm.events import SystemMode
@@ -21,6 +22,9 @@ from openmm.sim.market import SyntheticMarket
 from openmm.venues.counterpart import Gateway, OrderRecord, RestSide
 
 LEVELS_MAX = 1000
+
+# REST calls that tell the venue's clock: a connector may read it from either.
+CLOCK_CALLS: Final = frozenset({"Time", "SystemStatus"})
 
 
 @dataclass(slots=True)
@@ -167,7 +171,7 @@ class Strikes:
         rule = self.strike(f"rest.{name}", now_ns) if name else None
         if rule is not None and not rule.after and rule.kind in ("status", "refused", "timeout"):
             return self._failed(rule)
-        told_ns = now_ns + self.clock_offset_ns if name == "Time" else now_ns
+        told_ns = now_ns + self.clock_offset_ns if name in CLOCK_CALLS else now_ns
         status, reply = rest.answer(method, target, headers, body, told_ns)
         if rule is None:
             return Answered(status, reply)

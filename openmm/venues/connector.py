@@ -217,6 +217,10 @@ class Connector(Protocol):
         """Whether the id is this bot's, of an earlier session."""
         ...
 
+    def is_later(self, client_id: str) -> bool:
+        """Whether the id is this bot's, of a session that began after this one."""
+        ...
+
     def requested(self, req_id: int) -> tuple[str, Sequence[int]]:
         """Return the kind of a hot-path request and its orders' sequences; ("", ()) if unknown."""
         ...

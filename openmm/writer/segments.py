@@ -18,7 +18,8 @@ from openmm.journal import (
 )
 
 SEGMENT_BYTES = 64 * 1024 * 1024
-_FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Beside a full disk: a file that may not grow, a file system that may not be written any more.
+_FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
 class DiskFull(JournalError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import resource
 import signal
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +15,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from openmm._fast.checks import RiskState
+from openmm import Engine, Keys
+from openmm._fast.book import BookBreak
+from openmm._fast.checks import Reason, RiskState
 from openmm._fast.planner import ActionKind
 from openmm._fast.tape import Record
 from openmm.cli.main import main
@@ -240,3 +244,228 @@ def test_pair_delisted_or_changed_while_quoting_is_a_safe_stop(
     assert desk.open_at_end == []
     halts = [one for one in desk.journal() if one.kind == Record.REC_RISK]
     assert any(told in read_risk(one.payload).detail for one in halts)
+
+
+def book_update(price: str) -> bytes:
+    """Write a book message with one level at a price, as text."""
+    return (
+        '{"channel":"book","type":"update","data":[{"symbol":"BTC/USD","bids":'
+        f'[{{"price":{price},"qty":1.00000000}}],"asks":[],"checksum":1,'
+        '"timestamp":"2026-08-01T02:53:53.398143Z"}]}'
+    ).encode()
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
+def test_frame_of_fifty_megabytes_costs_a_connection_and_no_more(
+    tmp_path: Path, private: bool
+) -> None:
+    async def scenario() -> Desk:
+        async with Desk(tmp_path) as desk:
+            await desk.until_quoting()
+            links = desk.engine._traffic.links if desk.engine._traffic is not None else []
+            link = next(one for one in links if ("private" in one.name) is private)
+            before = link.connect_count
+            desk.say(b'{"channel":"status","data":["' + b"x" * 50_000_000 + b'"]}', private=private)
+            await desk.until(lambda: link.connect_count > before, "another connection")
+            await desk.until_quoting()
+        return desk
+
+    desk = asyncio.run(scenario())
+    assert desk.engine.exit_code == 0
+    assert desk.open_at_end == []
+    assert check(desk.journal()).found == []
+
+
+def test_level_finer_than_the_tick_breaks_the_book_until_a_new_snapshot(tmp_path: Path) -> None:
+    async def scenario() -> Desk:
+        async with Desk(tmp_path) as desk:
+            await desk.until_quoting()
+            book = desk.engine.tables.pipeline.feed.book
+            reasons: list[BookBreak] = []
+            for number in range(1, 4):
+                desk.say(book_update(f"{60_000}.{number}5"))
+                await desk.until(lambda n=number: book.break_count >= n, "a broken book")  # type: ignore[misc]
+                reasons.append(book.break_reason)
+                await desk.until_quoting()
+            assert BookBreak.BREAK_OFF_TICK in reasons
+        return desk
+
+    desk = asyncio.run(scenario())
+    assert desk.engine.exit_code == 0
+    assert desk.open_at_end == []
+
+
+def test_frames_out_of_order_and_twice_never_leave_a_wrong_book_quoted(tmp_path: Path) -> None:
+    async def scenario() -> Desk:
+        async with Desk(tmp_path) as desk:
+            await desk.until_quoting()
+            pipeline = desk.engine.tables.pipeline
+            desk.fault(kind="doubled", on="book", chance="30%")
+            desk.fault(kind="reordered", on="book", chance="30%", by="50ms")
+            frames = pipeline.feed.frame_count
+            await desk.until(lambda: pipeline.feed.frame_count > frames + 60, "market")
+            assert pipeline.feed.book.break_count > 0
+            desk.server.strikes.end(desk.server.now_ns())
+            await desk.until_quoting()
+
+            def agrees() -> bool:
+                # Own orders rest in the venue's book and, live, in the one it sends.
+                bids = desk.server.core.depth("BTC/USD", 0, 10)
+                return pipeline.feed.book.levels(0, 10) == [tuple(one) for one in bids]
+
+            await desk.until(agrees, "the venue's book")
+        return desk
+
+    desk = asyncio.run(scenario())
+    assert desk.engine.exit_code == 0
+    assert desk.open_at_end == []
+    assert check(desk.journal()).found == []
+
+
+def test_clock_off_beyond_the_venues_window_places_nothing(tmp_path: Path) -> None:
+    async def scenario() -> Desk:
+        async with Desk(tmp_path, risk={"max_clock_offset": "500ms"}) as desk:
+            await desk.until_quoting()
+            desk.fault(kind="clock", offset="30s", **{"for": "10m"})
+            pipeline, proof = desk.engine.tables.pipeline, desk.engine._proof
+            assert proof is not None
+            async with asyncio.timeout(60):
+                while Reason.CLOCK_SKEW not in pipeline.checks.refusals():
+                    await proof.measure_clock()
+                    pipeline.withdraw(desk.engine._clock.now_ns())
+                    await asyncio.sleep(0.05)
+            await desk.until(lambda: not desk.venue_orders(), "everything cancelled")
+            placed, frames = pipeline.placed_count, pipeline.feed.frame_count
+            await desk.until(lambda: pipeline.feed.frame_count > frames + 30, "market")
+            assert pipeline.placed_count == placed
+            desk.server.strikes.end(desk.server.now_ns())
+            await proof.measure_clock()
+            await desk.until_quoting()
+        return desk
+
+    desk = asyncio.run(scenario())
+    assert desk.open_at_end == []
+
+
+def test_full_disk_under_the_journal_cancels_all_and_halts(tmp_path: Path) -> None:
+    async def scenario() -> Desk:
+        async with Desk(tmp_path) as desk:
+            await desk.until_quoting()
+            writer = desk.engine.tables.pipeline.tape.follower_pid
+            # No file of the writer's may grow any more, as on a disk without a free block.
+            resource.prlimit(writer, resource.RLIMIT_FSIZE, (4096, 4096))
+            monitor = desk.engine.tables.monitor
+            await desk.until(lambda: monitor.state is RiskState.HALTED, "the halt")
+            await desk.until(lambda: not desk.venue_orders(), "everything cancelled")
+        return desk
+
+    desk = asyncio.run(scenario())
+    assert desk.engine.exit_code != 0
+    assert desk.open_at_end == []
+
+
+@pytest.mark.parametrize("folder", ["/proc/openmm-runs", "/sys/openmm-runs"])
+def test_data_folder_that_cannot_be_written_is_one_clear_line(
+    tmp_path: Path,
+    folder: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENMM_KRAKEN_KEY", DEMO_KEY)
+    monkeypatch.setenv("OPENMM_KRAKEN_SECRET", DEMO_SECRET)
+    file = bot_toml(tmp_path, NOWHERE)
+    file.write_text(re.sub(r'run_dir = ".*"', f'run_dir = "{folder}"', file.read_text()))
+    assert folder in file.read_text()
+    assert main(["run", str(file)]) == 2
+    (line,) = [one for one in capsys.readouterr().err.strip().splitlines() if folder in one]
+    assert "bot.run_dir" in line
+
+
+UNKNOWN: list[bytes] = [
+    b'{"channel":"executions","type":"update","data":[{"order_id":"OQ","exec_type":"teleported",'
+    b'"order_status":"new","timestamp":"2026-08-01T02:53:53.398143Z"}],"sequence":%d}',
+    b'{"channel":"executions","type":"update","data":[{"order_id":"OQ","exec_type":"new",'
+    b'"order_status":"dreaming","timestamp":"2026-08-01T02:53:53.398143Z"}],"sequence":%d}',
+    b'{"channel":"executions","type":"update","data":[{"order_id":"OQ","exec_type":"trade",'
+    b'"order_status":"filled","side":"sideways","exec_id":"TQ","symbol":"BTC/USD","last_qty":1,'
+    b'"last_price":1,"liquidity_ind":"z","cost":1,"fees":[{"asset":"MOON","qty":1}],'
+    b'"timestamp":"2026-08-01T02:53:53.398143Z"}],"sequence":%d}',
+    b'{"channel":"executions","type":"hologram","data":[],"sequence":%d}',
+    b'{"channel":"balances","type":"update","data":[{"asset":"MOON","asset_class":"rock",'
+    b'"amount":1,"fee":0,"balance":1,"ledger_id":"L","ref_id":"R","type":"gift","subtype":"?",'
+    b'"category":"?","wallet_type":"spot","wallet_id":"main",'
+    b'"timestamp":"2026-08-01T02:53:53.398143Z"}],"sequence":%d}',
+    b'{"channel":"telepathy","type":"update","data":[{"a":%d}]}',
+    b'{"method":"levitate","req_id":%d,"success":true,"result":{"floor":1}}',
+    b'{"channel":"status","type":"update","data":[{"system":"siesta","connection_id":%d}]}',
+]
+
+
+async def read_after(desk: Desk, index: int) -> None:
+    """Wait until something stands on the tape behind a mark."""
+    tape = desk.engine.tables.pipeline.tape
+    await desk.until(lambda: tape.next_index > index, "the message read")
+
+
+def test_unknown_words_in_private_messages_are_survived_and_book_nothing(tmp_path: Path) -> None:
+    async def scenario() -> Desk:
+        async with Desk(tmp_path) as desk:
+            await desk.until_quoting()
+            for number, text in enumerate(UNKNOWN):
+                desk.mark(str(number))
+                desk.say(text % (1_000_000 + number), private=True)
+                told = desk.marks[str(number)]
+                await read_after(desk, told)
+                # What the venue says next puts an unknown mode right.
+                desk.server.core.set_mode(SystemMode.POST_ONLY, desk.server.now_ns())
+                desk.server.core.set_mode(SystemMode.ONLINE, desk.server.now_ns())
+                desk.server.flush()
+                await desk.until_quoting()
+        return desk
+
+    desk = asyncio.run(scenario())
+    assert desk.engine.exit_code == 0
+    assert desk.open_at_end == []
+    assert check(desk.journal()).found == []
+
+
+def test_second_bot_on_the_account_of_a_running_one_is_refused(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Desk(tmp_path) as desk:
+            await desk.until_quoting()
+            data = desk.config.model_copy(
+                update={"bot": desk.config.bot.model_copy(update={"name": "second"})}
+            )
+            with pytest.raises(CommandError, match="in use by process"):
+                await Engine(data, keys=Keys(DEMO_KEY, DEMO_SECRET)).start()
+            await desk.until_quoting()
+        assert desk.engine.exit_code == 0
+        assert desk.open_at_end == []
+
+    asyncio.run(scenario())
+
+
+def test_engine_of_the_same_bot_on_another_host_makes_the_earlier_one_halt(tmp_path: Path) -> None:
+    async def scenario() -> Desk:
+        async with Desk(tmp_path) as desk:
+            await desk.until_quoting()
+            trading = desk.engine._running.trading
+            ours = trading.client_id(1)
+            bot, session = ours[:-14], ours[-14:-7]
+            later = bot + chr(ord(session[0]) + 1) + session[1:] + ours[-7:]
+            assert trading.is_later(later)
+            assert not trading.is_earlier(later)
+            desk.say(
+                b'{"channel":"executions","type":"update","data":[{"order_id":"OTWIN","cl_ord_id":'
+                b'"%b","exec_type":"new","order_status":"new","symbol":"BTC/USD","side":"buy"}],'
+                b'"sequence":1000000}' % later.encode(), private=True,
+            )  # fmt: skip
+            monitor = desk.engine.tables.monitor
+            await desk.until(lambda: monitor.state is RiskState.HALTED, "the halt")
+            assert monitor.halt_reason == "account"
+            await desk.until(lambda: not desk.venue_orders(), "everything cancelled")
+        return desk
+
+    desk = asyncio.run(scenario())
+    assert desk.engine.exit_code == 3
+    assert desk.open_at_end == []

@@ -33,7 +33,7 @@ START = WORK.recv_ns[0] + SECOND
 
 @dataclass
 class Ids:
-    """Client ids are the sequence's digits; ids that begin with `old` are an earlier session's."""
+    """Client ids are sequence digits; `old`... is an earlier session's, `new`... a later one's."""
 
     sent: dict[int, tuple[str, Sequence[int]]] = field(default_factory=dict)
 
@@ -42,6 +42,9 @@ class Ids:
 
     def is_earlier(self, client_id: str) -> bool:
         return client_id.startswith("old")
+
+    def is_later(self, client_id: str) -> bool:
+        return client_id.startswith("new")
 
     def tier(self, threshold: int) -> tuple[int, int]:
         return threshold * 1000, 2_000

@@ -91,7 +91,7 @@ def _written(folder: Path) -> list[JournalRecord]:
             JournalRecord(block * 10 + n, int(Record.REC_FRAME), n % 3, n, bytes([n]) * n)
             for n in range(10)
         ]
-        out.append([tuple(one) for one in batch], 1)
+        out.append(list(batch), 1)
         records += batch
     out.close()
     return records

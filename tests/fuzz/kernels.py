@@ -20,7 +20,7 @@ from tests.oracles.kraken import digits_crc
 
 BID, ASK = BookSide.BID, BookSide.ASK
 SCANNERS: tuple[Callable[[memoryview], tuple[object, ...]], ...] = (
-    *(lambda data, d=d: scan.scan_decimal(data, d) for d in (0, 1, 8, 18, 19)),  # type: ignore[misc]
+    *(lambda data, d=d: scan.scan_decimal(data, d) for d in (0, 1, 8, 18, 19)),
     scan.scan_uint64,
     scan.scan_int64,
     scan.scan_space,

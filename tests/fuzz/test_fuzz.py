@@ -80,7 +80,7 @@ def test_book_wrongly_believed_is_seen(
 
 
 def test_shares_leave_no_target_out() -> None:
-    many = [Target(str(n), print, [], weight=1 + 50 * n) for n in range(5)]  # type: ignore[arg-type]
+    many = [Target(str(n), print, [], weight=1 + 50 * n) for n in range(5)]
     parts = shares(many, 100)
     assert min(parts.values()) >= 1
     assert sum(parts.values()) >= 100

@@ -26,7 +26,7 @@ from openmm.events import (
 from openmm.instrument import Instrument
 from openmm.venues.connector import Capabilities, Fees
 from openmm.venues.gateio import spec, stream
-from openmm.venues.gateio.encode import GateioEncoder, base32
+from openmm.venues.gateio.encode import GateioEncoder, base32, parse_client_id
 from openmm.venues.gateio.private import PrivateDecoder
 from openmm.venues.gateio.rest import Rest
 from openmm.venues.gateio.spec import VENUE, Endpoints, Settings, venue_symbol
@@ -326,7 +326,14 @@ class GateioConnector:
 
     def is_earlier(self, client_id: str) -> bool:
         """Whether the id is this bot's, of an earlier session."""
-        return self._ids().is_earlier(client_id)
+        return self._ids().is_earlier(client_id) and not self.is_later(client_id)
+
+    def is_later(self, client_id: str) -> bool:
+        """Whether the id is this bot's, of a session that began after this one."""
+        theirs, ours = parse_client_id(client_id), parse_client_id(self.client_id(1))
+        assert ours is not None, "an id of ours reads back"
+        # Sessions are written so that their texts sort by their start.
+        return theirs is not None and theirs[0] == ours[0] and theirs[1] > ours[1]
 
     def requested(self, req_id: int) -> tuple[str, Sequence[int]]:
         """Return the kind and the sequences of a hot-path request; ("", ()) if unknown."""

@@ -18,7 +18,7 @@ from openmm.events import Event, OrderFilled, OrderUpdated, Subscribed
 from openmm.instrument import Instrument
 from openmm.venues.connector import Capabilities, Fees
 from openmm.venues.kraken import spec
-from openmm.venues.kraken.encode import KrakenEncoder, base32
+from openmm.venues.kraken.encode import KrakenEncoder, base32, parse_client_id
 from openmm.venues.kraken.listing import CHANNEL, read_listing
 from openmm.venues.kraken.private import PrivateDecoder
 from openmm.venues.kraken.rest import Rest
@@ -328,7 +328,14 @@ class KrakenConnector:
 
     def is_earlier(self, client_id: str) -> bool:
         """Whether the id is this bot's, of an earlier session."""
-        return self._ids().is_earlier(client_id)
+        return self._ids().is_earlier(client_id) and not self.is_later(client_id)
+
+    def is_later(self, client_id: str) -> bool:
+        """Whether the id is this bot's, of a session that began after this one."""
+        theirs, ours = parse_client_id(client_id), parse_client_id(self.client_id(1))
+        assert ours is not None, "an id of ours reads back"
+        # Sessions are written so that their texts sort by their start.
+        return theirs is not None and theirs[0] == ours[0] and theirs[1] > ours[1]
 
     def requested(self, req_id: int) -> tuple[str, Sequence[int]]:
         """Return the kind and the sequences of a hot-path request; ("", ()) if unknown."""

@@ -60,7 +60,7 @@ def read_listing(payload: bytes, wanted: Mapping[str, Instrument]) -> list[Event
 
 
 def _read(row: Mapping[str, Any], known: Instrument, told: Mapping[str, int]) -> Instrument:
-    decimals = {known.base: known.base_decimals, known.quote: known.quote_decimals} | told
+    decimals = {known.base: known.base_decimals, known.quote: known.quote_decimals, **told}
     try:
         return read_pair(row, decimals)
     except (ProtocolError, ConfigError):
