@@ -12,6 +12,12 @@ from openmm.errors import ConfigError
 # ticks and lots cannot overflow; notional is 128-bit.
 TICKS_MAX = 1 << 40
 LOTS_MAX = 1 << 52
+# Of steps and minimums, beyond any venue's: larger ones are slow or impossible to divide by.
+EXPONENT_MAX = 30
+
+
+def _is_within_reason(value: Decimal) -> bool:
+    return value.is_finite() and abs(value.adjusted()) <= EXPONENT_MAX
 
 
 class Instrument(Struct, frozen=True):
@@ -36,8 +42,12 @@ class Instrument(Struct, frozen=True):
     def __post_init__(self) -> None:
         for field in ("tick_size", "lot_size"):
             value: Decimal = getattr(self, field)
-            if not value.is_finite() or value <= 0:
+            if not _is_within_reason(value) or value <= 0:
                 raise ConfigError(f"{self.venue}.{self.name}.{field}", value, "a positive decimal")
+        for field in ("qty_min", "cost_min"):
+            value = getattr(self, field)
+            if not _is_within_reason(value) or value < 0:
+                raise ConfigError(f"{self.venue}.{self.name}.{field}", value, "a decimal from 0")
         if not 0 <= self.price_decimals <= 15 or not 0 <= self.qty_decimals <= 15:
             raise ConfigError(
                 f"{self.venue}.{self.name}.decimals",

@@ -17,7 +17,7 @@ build() {
         *) echo "fuzz: a flavour is checked or address: $1" >&2; return 2 ;;
     esac
     "$python" setup.py -q build >&2
-    ls -td build/"$1"-*/lib.* | head -1
+    "$python" -c 'import runpy; print(*runpy.run_path("setup.py")["flavour_dir"]().glob("lib.*"))'
 }
 
 for flavour in "$@"; do

@@ -61,9 +61,8 @@ async def watch(asked: dict[str, Any], reader: asyncio.StreamReader) -> bool:
         watched = Watched(
             RunDir(Path(asked["root"]), asked["bot"]), asked["pid"], asked["silent_s"]
         )
-        # An id of this bot is an earlier session's to a session that has not begun.
         watchdog = Watchdog(
-            watched, connector.rest(), connector.is_earlier, gone,
+            watched, connector.rest(), lambda one: is_of_bot(connector, one), gone,
             lambda: BYE in farewell, write_log, on_fire=lambda: os.close(1),
         )  # fmt: skip
         closed = await watchdog.run()
@@ -71,6 +70,11 @@ async def watch(asked: dict[str, Any], reader: asyncio.StreamReader) -> bool:
         return closed
     finally:
         await connector.rest().close()
+
+
+def is_of_bot(connector: Connector, client_id: str) -> bool:
+    """Whether an id is the bot's, of whatever session: the watchdog has none of its own."""
+    return connector.is_earlier(client_id) or connector.is_later(client_id)
 
 
 async def _prepare(connector: Connector, venue: Venue, bot: str) -> None:

@@ -393,7 +393,7 @@ UNKNOWN: list[bytes] = [
     b'{"channel":"executions","type":"hologram","data":[],"sequence":%d}',
     b'{"channel":"balances","type":"update","data":[{"asset":"MOON","asset_class":"rock",'
     b'"amount":1,"fee":0,"balance":1,"ledger_id":"L","ref_id":"R","type":"gift","subtype":"?",'
-    b'"category":"?","wallet_type":"spot","wallet_id":"main",'
+    b'"category":"?","wallet_type":"pocket","wallet_id":"left",'
     b'"timestamp":"2026-08-01T02:53:53.398143Z"}],"sequence":%d}',
     b'{"channel":"telepathy","type":"update","data":[{"a":%d}]}',
     b'{"method":"levitate","req_id":%d,"success":true,"result":{"floor":1}}',
@@ -427,6 +427,27 @@ def test_unknown_words_in_private_messages_are_survived_and_book_nothing(tmp_pat
     assert desk.engine.exit_code == 0
     assert desk.open_at_end == []
     assert check(desk.journal()).found == []
+
+
+def test_money_that_only_the_stream_tells_of_is_a_named_difference(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Whatever its kind is called, a change of our wallet is one; the venue's own list decides.
+    gift = UNKNOWN[4].replace(b"pocket", b"spot").replace(b"left", b"main")
+
+    async def scenario() -> Desk:
+        async with Desk(tmp_path) as desk:
+            await desk.until_quoting()
+            desk.mark("gift")
+            desk.say(gift % 1_000_000, private=True)
+            await read_after(desk, desk.marks["gift"])
+            await desk.until_quoting()
+        return desk
+
+    desk = asyncio.run(scenario())
+    assert desk.engine.exit_code == 1
+    assert desk.open_at_end == []
+    assert "balance differs: MOON: venue has 0, expected 1" in caplog.text
 
 
 def test_second_bot_on_the_account_of_a_running_one_is_refused(tmp_path: Path) -> None:
