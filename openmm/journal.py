@@ -421,8 +421,8 @@ class SampleRecord(NamedTuple):
 
 
 LEVELS_MAX = 32
-STAGES = 12
-STAGES_ONCE = 10  # journals of before the stages `read` and `book`
+STAGES = 13
+STAGES_ONCE = 10  # the fewest any journal has: each format of later added some at the end
 _LADDER = struct.Struct(f"<17q4i2iIi{4 * LEVELS_MAX}q8q2i")
 _INTENT = struct.Struct("<iiQqqiiq")
 _REFUSAL = struct.Struct("<iiQqqiiii16s16s")
@@ -546,9 +546,8 @@ def transition_source(record: TransitionRecord) -> str:
 
 def read_stamps(payload: bytes) -> tuple[int, ...]:
     """Parse REC_STAMPS: nanoseconds by `latency.Stage`; 0 or less was not measured."""
-    missing = STAGES - STAGES_ONCE
-    if len(payload) == _STAMPS.size - 8 * missing:
-        payload += bytes(8 * missing)
+    if 8 * STAGES_ONCE <= len(payload) < _STAMPS.size and len(payload) % 8 == 0:
+        payload += bytes(_STAMPS.size - len(payload))
     return _unpack(_STAMPS, payload, "stamps")
 
 

@@ -33,7 +33,7 @@ from msgspec import Struct
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.errors import TelemetryError
 
-VERSION = 2
+VERSION = 3
 MAGIC = b"OMMPAGE\0"
 MISSING = -(1 << 63)  # "no value", as in the kernels
 
@@ -41,7 +41,7 @@ VENUES_MAX = 8
 LEVELS_MAX = 32
 BOOK_LEVELS_MAX = 10
 FILLS_MAX = 8
-STAGES_MAX = 12
+STAGES_MAX = 13
 REASONS_MAX = 40
 TEXT_BYTES = 160
 

@@ -236,7 +236,7 @@ def test_binary_payloads_round_trip() -> None:
     transition = journal.read_transition(packed)
     assert transition == (9, 10, 2, 3, 2, 55, 66)
     assert journal.transition_source(transition) == "stream"
-    assert journal.read_stamps(journal.stamps_record(list(range(12)))) == tuple(range(12))
+    assert journal.read_stamps(journal.stamps_record(list(range(13)))) == tuple(range(13))
     book = journal.BookRecord(3, 2, 5, 6, 7)
     assert journal.read_book(journal.book_record(book)) == book
     assert journal.read_sample(journal.sample_record(1, 2, 3, 4)) == (1, 2, 3, 4)
@@ -244,7 +244,7 @@ def test_binary_payloads_round_trip() -> None:
 
 def test_stamps_of_a_journal_before_the_stages_read_and_book_are_read() -> None:
     old = struct.pack("<10q", *range(1, 11))
-    assert journal.read_stamps(old) == (*range(1, 11), 0, 0)
+    assert journal.read_stamps(old) == (*range(1, 11), 0, 0, 0)
 
 
 FILL = OrderFilled(
@@ -307,7 +307,7 @@ def test_other_json_payloads_round_trip() -> None:
         (Record.REC_END, b'{"reason":1}', "wrong fields"),
         (Record.REC_BALANCE, b'{"total":"x","fee":"0","change":null}', "malformed"),
         (Record.REC_LADDER, b"short", "5 bytes instead of 1264"),
-        (Record.REC_STAMPS, b"", "0 bytes instead of 96"),
+        (Record.REC_STAMPS, b"", "0 bytes instead of 104"),
     ],
 )
 def test_malformed_payload_is_refused(kind: Record, payload: bytes, text: str) -> None:

@@ -334,11 +334,16 @@ cdef class PrivateListener(WSListener):
     def deliver(self, bytes payload not None):
         """Take a whole message, however it came."""
         cdef bytes kept
+        cdef int64_t stamp = stamp_c()
         cdef int64_t recv_ns = self.clock.now_c()
         self.last_recv_ns = recv_ns
         kept = self.redact(payload)
         self.pipeline.append_c(REC_FRAME, self.source, recv_ns, <const char*>kept, len(kept))
-        self.on_message(payload, recv_ns)
+        self.pipeline.answer_stamp = stamp
+        try:
+            self.on_message(payload, recv_ns)
+        finally:
+            self.pipeline.answer_stamp = 0
 
     cpdef on_ws_disconnected(self, WSTransport transport):
         self.transport = None

@@ -14,7 +14,8 @@ cpdef enum Stage:
     STAGE_ACK = 9           # request written -> venue reply
     STAGE_READ = 10         # socket readable -> listener entry: recv(2) and frame parsing
     STAGE_BOOK = 11         # levels applied -> book cut, its checksum compared, its state known
-    STAGE_COUNT = 12
+    STAGE_ANSWER_TO_ORDER = 12  # private message in hand -> socket write returned
+    STAGE_COUNT = 13
 
 cdef enum:
     BUCKET_COUNT = 1024
@@ -79,4 +80,5 @@ cdef class StageLatency:
     cdef Histogram ack
     cdef Histogram read
     cdef Histogram book
+    cdef Histogram answer_to_order
     cdef void record_c(self, int stage, int64_t ns) noexcept nogil

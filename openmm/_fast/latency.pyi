@@ -17,7 +17,8 @@ class Stage(IntEnum):
     STAGE_ACK = 9
     STAGE_READ = 10
     STAGE_BOOK = 11
-    STAGE_COUNT = 12
+    STAGE_ANSWER_TO_ORDER = 12
+    STAGE_COUNT = 13
 
 def calibrate(span_ns: int = ...) -> int: ...
 def closest_look(looks: Iterable[tuple[int, int, int]]) -> tuple[int, int] | None: ...

@@ -295,6 +295,7 @@ cdef class StageLatency:
         self.ack = Histogram()
         self.read = Histogram()
         self.book = Histogram()
+        self.answer_to_order = Histogram()
 
     cdef void record_c(self, int stage, int64_t ns) noexcept nogil:
         if stage == STAGE_DECODE:
@@ -321,6 +322,8 @@ cdef class StageLatency:
             self.read.record_c(ns)
         elif stage == STAGE_BOOK:
             self.book.record_c(ns)
+        elif stage == STAGE_ANSWER_TO_ORDER:
+            self.answer_to_order.record_c(ns)
 
     # ---------------------------------------------------------------- Python face
 
@@ -351,6 +354,7 @@ cdef class StageLatency:
             Stage.STAGE_ENCODE: self.encode, Stage.STAGE_WRITE: self.write,
             Stage.STAGE_TICK_TO_ORDER: self.tick_to_order, Stage.STAGE_ACK: self.ack,
             Stage.STAGE_READ: self.read, Stage.STAGE_BOOK: self.book,
+            Stage.STAGE_ANSWER_TO_ORDER: self.answer_to_order,
         }
 
 

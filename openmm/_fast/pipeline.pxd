@@ -90,6 +90,7 @@ cdef class Pipeline:
     cdef int64_t stamps[16]
     cdef int64_t read_counts            # of the read that brought the frame; 0: not measured
     cdef bint frame_decides             # the decision under way came of a frame
+    cdef int64_t answer_stamp           # of the private message being acted on; 0: none
     # --- counters
     cdef readonly uint64_t decision_count
     cdef readonly uint64_t skipped_count
@@ -117,6 +118,7 @@ cdef class Pipeline:
     cdef int64_t half_c(self) noexcept nogil
     cdef void tell_frame_c(self, int64_t stamp) noexcept nogil
     cdef int64_t worth_c(self, const Order* order, bint good, int64_t now_ns) noexcept nogil
+    cdef int64_t tell_answer_c(self) noexcept nogil
     cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept
     cdef Decision send_c(self, int64_t now_ns, int64_t stamp) noexcept
     cdef void tell_book_c(self, Feed feed, int64_t now_ns) noexcept nogil

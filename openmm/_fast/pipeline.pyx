@@ -18,6 +18,7 @@ from openmm._fast.checks cimport (
 )
 from openmm._fast.inventory cimport Inventory
 from openmm._fast.latency cimport (
+    STAGE_ANSWER_TO_ORDER,
     STAGE_BOOK, STAGE_CHECK, STAGE_DECODE, STAGE_ENCODE, STAGE_JOURNAL, STAGE_PLAN, STAGE_QUOTE,
     STAGE_READ, STAGE_SIGNAL, STAGE_TICK_TO_ORDER, STAGE_WRITE, StageLatency, stamp_c, stamp_to_ns,
 )
@@ -404,6 +405,15 @@ cdef class Pipeline:
             ) * (UTICKS >> 1)
         return 0
 
+    cdef int64_t tell_answer_c(self) noexcept nogil:
+        """Count how long an order took that a private message caused; returns it, 0 for another's."""
+        cdef int64_t ns
+        if self.frame_decides or self.answer_stamp == 0:
+            return 0
+        ns = between(self.answer_stamp, self.stamps[8])
+        self.latency.record_c(STAGE_ANSWER_TO_ORDER, ns)
+        return ns
+
     cdef int64_t worth_c(self, const Order* order, bint good, int64_t now_ns) noexcept nogil:
         """Return how far an order may stand off its wanted price before moving it pays, in ticks.
 
@@ -619,6 +629,7 @@ cdef class Pipeline:
             # A timer's or an answer's decision began with neither a tick nor this stamp.
             self.latency.record_c(STAGE_TICK_TO_ORDER, out.stage_ns[<int>STAGE_TICK_TO_ORDER])
         self.tell_frame_c(stamp)
+        out.stage_ns[<int>STAGE_ANSWER_TO_ORDER] = self.tell_answer_c()
         self.append_c(REC_STAMPS, self.feed.index, now_ns, &out, sizeof(StampsRecord))
         self.tape.ahead_c(AHEAD_BYTES)
         return DECISION_SENT

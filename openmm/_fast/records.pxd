@@ -6,7 +6,7 @@ from openmm._fast.quotes cimport Ladder, MarketView
 from openmm._fast.units cimport i128
 
 cdef enum:
-    STAGES = 12                 # latency.STAGE_COUNT as of this version of the format
+    STAGES = 13                 # latency.STAGE_COUNT as of this version of the format
 
 # REC_LADDER: what the strategy saw, what it answered, and its one-sided state around the decision.
 cdef struct LadderRecord:

@@ -30,7 +30,7 @@ from openmm.settlement.store import Store
 REPORT_FORMAT = 1
 STAGE_ORDER = (
     "tick_to_order", "read", "decode", "book", "signal", "quote", "plan", "check", "journal",
-    "encode", "write", "ack",
+    "encode", "write", "answer_to_order", "ack",
 )  # fmt: skip
 _EXACT = Context(prec=60)
 

@@ -19,8 +19,12 @@ from picows import (
     ws_create_server,
 )
 
+from openmm import journal
 from openmm._fast.feed import EventClock, MarketListener, PrivateListener, SocketTransport
+from openmm._fast.latency import Stage
+from openmm._fast.orders import OrderEvent
 from openmm._fast.pipeline import Decision
+from openmm._fast.ports import MemoryTransport
 from openmm._fast.tape import Record
 from openmm.testing.canonical import CanonicalBot, make_bot
 from openmm.testing.workload import WorkloadSpec, make
@@ -160,6 +164,43 @@ def test_messages_of_a_decision_leave_in_one_read() -> None:
         assert kept[-1] == b'{"a":"******"}'
 
     run(test)
+
+
+def test_latency_of_an_order_counts_from_what_caused_it() -> None:
+    bot = make_bot(transport=MemoryTransport())
+    pipeline = bot.pipeline
+    clock = EventClock()
+    begin_ns = clock.now_ns()
+    for at in range(3):
+        pipeline.mark_dirty()
+        pipeline.on_frame(bot.feed, WORK.frames[0], begin_ns + at * 300_000_000)
+    now_ns = begin_ns + 700_000_000
+
+    def counted() -> tuple[int, int]:
+        stages = (Stage.STAGE_TICK_TO_ORDER, Stage.STAGE_ANSWER_TO_ORDER)
+        tick, answer = (pipeline.latency.histogram(stage).count for stage in stages)
+        return tick, answer
+
+    def on_message(_data: bytes, _recv_ns: int) -> None:
+        pipeline.withdraw(now_ns)
+
+    assert counted() == (1, 0)
+    answers = PrivateListener(
+        pipeline, 100, clock, None, on_message, lambda _up: None, lambda data: data
+    )
+    answers.deliver(b"{}")
+    assert pipeline.cancel_count == 20
+    assert counted() == (1, 1)
+    last = [row[4] for row in pipeline.tape.records() if row[1] == Record.REC_STAMPS][-1]
+    stamps = journal.read_stamps(last)
+    assert stamps[Stage.STAGE_TICK_TO_ORDER] == 0
+    assert stamps[Stage.STAGE_ANSWER_TO_ORDER] >= stamps[Stage.STAGE_WRITE] > 0
+    # A timer's orders belong to neither.
+    for order in pipeline.table.live():
+        pipeline.table.event(order.seq, OrderEvent.EV_CANCELLED, now_ns)
+    pipeline.requote(now_ns)
+    assert pipeline.last_decision is Decision.DECISION_SENT
+    assert counted() == (1, 1)
 
 
 def test_detached_transport_refuses() -> None:
