@@ -76,41 +76,33 @@ class WatchdogProcess:
         return not select.select([process.stdout], [], [], 0)[0]
 
     def restart(self) -> None:
-        """Start another one in place of one that ended."""
-        log.error("the watchdog ended with %s; starting another",
-                  self._process.returncode if self._process else None)  # fmt: skip
-        self.release()
+        """Put another one in place of one that ended or fired.
+
+        One that fired while this process hung goes on cancelling until the other watches; what is
+        quoted from then on is none of its business.
+
+        Raises:
+            OpenMMError: the other one ended, or is not ready in time.
+        """
+        before = self._process
+        log.error("the watchdog ended or fired (%s); starting another",
+                  "never started" if before is None else before.poll())  # fmt: skip
         self.spawn()
         self.wait_ready()
+        if before is not None:
+            _dismiss(before)
 
     def dismiss(self) -> None:
         """Let it go: it is proven that nothing of ours is open."""
-        process = self._process
-        if process is None or process.stdin is None:
-            return
-        try:
-            process.stdin.write(b"bye\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            log.warning("the watchdog was gone before it was dismissed")
-        self.release()
-        try:
-            process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            log.warning("the watchdog does not end: process %d", process.pid)
+        if self._process is not None:
+            _dismiss(self._process)
+            self._process = None
 
     def release(self) -> None:
         """Close our end of the pipes; a watchdog not dismissed by now fires."""
-        process = self._process
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except BrokenPipeError:
-                    log.warning("the watchdog's pipe was closed at its end")
-        self._process = None
+        if self._process is not None:
+            _close(self._process)
+            self._process = None
 
     def _asked(self) -> dict[str, Any]:
         venue = self._config.quoted
@@ -129,3 +121,26 @@ class WatchdogProcess:
             "bot": self._config.bot.name, "root": str(self._run_dir.root), "pid": os.getpid(),
             "silent_s": timeout_ns / 1e9, "key": self._keys.key, "secret": self._keys.secret,
         }  # fmt: skip
+
+
+def _dismiss(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(b"bye\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        log.warning("the watchdog was gone before it was dismissed")
+    _close(process)
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        log.warning("the watchdog does not end: process %d", process.pid)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                log.warning("the watchdog's pipe was closed at its end")

@@ -142,6 +142,9 @@ class Watchdog:
 
     def _taken_over(self, now_s: float) -> bool:
         """Whether an engine sees to what is open itself: another one, or the same, come back."""
+        if self._dismissed():
+            # It came back, and has another watchdog by now.
+            return True
         pid = self._watched.run_dir.holder_pid()
         if pid is None:
             return False
@@ -162,6 +165,9 @@ class Watchdog:
                 return True
             try:
                 listed = await self._orders.open_orders()
+                if self._taken_over(loop.time()):
+                    # What is listed may be that engine's already.
+                    continue
                 mine = [one for one in listed if one.client_id and self._is_ours(one.client_id)]
                 if mine:
                     empty = 0

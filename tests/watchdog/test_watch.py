@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ class Account:
         self.orders = dict(orders)
         self.late: dict[str, str] = {}  # listed only from the second answer on
         self.asked: list[Sequence[str]] = []
+        self.lists = 0  # answered
         self._fail = fail
 
     async def open_orders(self) -> list[OrderUpdated]:
@@ -36,6 +37,7 @@ class Account:
         ]
         self.orders |= self.late
         self.late = {}
+        self.lists += 1
         return found
 
     async def cancel(self, venue_order_ids: Sequence[str]) -> int:
@@ -49,7 +51,7 @@ def watch(
     folder: Path,
     account: Account,
     *,
-    farewell: bool = False,
+    farewell: Callable[[], bool] = lambda: False,
     pid: int = DEAD_PID,
     gone: bool = True,
 ) -> tuple[bool, list[str], Watchdog]:
@@ -66,7 +68,7 @@ def watch(
             event.set()
         dog = Watchdog(
             Watched(RunDir(folder, "bot").make(), pid, silent_s=0.05), account,
-            lambda client_id: client_id.startswith("ours"), event, lambda: farewell,
+            lambda client_id: client_id.startswith("ours"), event, farewell,
             lambda text, **_values: said.append(text), on_fire=lambda: fired.append("fired"),
             sleep=at_once,
         )  # fmt: skip
@@ -90,7 +92,7 @@ def test_engine_gone_without_farewell_gets_ours_cancelled_and_no_foreign_order(
 
 def test_farewell_dismisses_it(tmp_path: Path) -> None:
     account = Account({"A": "ours1"})
-    closed, said, _ = watch(tmp_path, account, farewell=True)
+    closed, said, _ = watch(tmp_path, account, farewell=lambda: True)
     assert closed
     assert account.orders == {"A": "ours1"}
     assert "fired" not in said
@@ -127,6 +129,16 @@ def test_watchdog_leaves_the_orders_of_an_engine_that_has_taken_over(tmp_path: P
     assert closed
     assert account.orders == {"A": "ours1"}
     assert "an engine has taken over" in said
+
+
+def test_engine_that_came_back_keeps_what_it_quotes(tmp_path: Path) -> None:
+    # It has another watchdog by then, and tells this one so while a list is on its way.
+    account = Account({"A": "ours1"})
+    closed, said, _ = watch(tmp_path, account, gone=False, farewell=lambda: account.lists > 0)
+    assert closed
+    assert "fired" in said
+    assert account.orders == {"A": "ours1"}
+    assert said[-2] == "an engine has taken over"
 
 
 def test_lock_that_outlives_the_pipe_for_a_moment_is_no_engine(tmp_path: Path) -> None:
