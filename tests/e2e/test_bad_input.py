@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -348,20 +349,26 @@ def test_clock_off_beyond_the_venues_window_places_nothing(tmp_path: Path) -> No
 
 
 def test_full_disk_under_the_journal_cancels_all_and_halts(tmp_path: Path) -> None:
-    async def scenario() -> Desk:
+    async def scenario() -> tuple[Desk, int]:
         async with Desk(tmp_path) as desk:
             await desk.until_quoting()
             writer = desk.engine.tables.pipeline.tape.follower_pid
             # No file of the writer's may grow any more, as on a disk without a free block.
-            resource.prlimit(writer, resource.RLIMIT_FSIZE, (4096, 4096))
+            resource.prlimit(writer, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
             monitor = desk.engine.tables.monitor
             await desk.until(lambda: monitor.state is RiskState.HALTED, "the halt")
             await desk.until(lambda: not desk.venue_orders(), "everything cancelled")
-        return desk
+        return desk, writer
 
-    desk = asyncio.run(scenario())
+    desk, writer = asyncio.run(scenario())
     assert desk.engine.exit_code != 0
     assert desk.open_at_end == []
+    # It waits for space, and ends once what the tape still has is written.
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    resource.prlimit(writer, resource.RLIMIT_FSIZE, unlimited)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(writer, 0)
+    assert desk.journal()[-1].kind == Record.REC_END
 
 
 @pytest.mark.parametrize("folder", ["/proc/openmm-runs", "/sys/openmm-runs"])
