@@ -44,7 +44,8 @@ cdef class Fence:
         self.capacity_bytes = capacity_bytes
         if heap:
             return
-        self.area_bytes = (<size_t>capacity_bytes // page + 1) * page
+        # Pages are a power of two long.
+        self.area_bytes = (<size_t>capacity_bytes & ~(page - 1)) + page
         got = mmap(
             NULL, self.area_bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0
         )

@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import signal
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -330,11 +331,15 @@ def test_clock_off_beyond_the_venues_window_places_nothing(tmp_path: Path) -> No
             desk.fault(kind="clock", offset="30s", **{"for": "10m"})
             pipeline, proof = desk.engine.tables.pipeline, desk.engine._proof
             assert proof is not None
+
+            def more_frames(than: int) -> bool:
+                return pipeline.feed.frame_count > than
+
             async with asyncio.timeout(60):
                 while Reason.CLOCK_SKEW not in pipeline.checks.refusals():
                     await proof.measure_clock()
                     pipeline.withdraw(desk.engine._clock.now_ns())
-                    await asyncio.sleep(0.05)
+                    await desk.until(partial(more_frames, pipeline.feed.frame_count), "market")
             await desk.until(lambda: not desk.venue_orders(), "everything cancelled")
             placed, frames = pipeline.placed_count, pipeline.feed.frame_count
             await desk.until(lambda: pipeline.feed.frame_count > frames + 30, "market")
