@@ -36,6 +36,8 @@ EXEC_IDS_MAX = 200_000
 QUERY_LAG_NS = 2 * SECOND_NS
 # An answer that still shows the price from before an unanswered amend proves nothing for so long.
 AMEND_LAG_NS = 10 * SECOND_NS
+# More than a venue's clock is ever from ours while quotes stand.
+CLOCKS_NS = 2 * SECOND_NS
 # The time a restored stream's own questions are given before single orders are asked for.
 RECOVERY_NS = 5 * SECOND_NS
 # Terminal orders keep their slot this long, so that a late fill still finds them.
@@ -125,6 +127,7 @@ class Lifecycle:
         self._terminal: OrderedDict[int, int] = OrderedDict()
         self._endings: dict[int, _Ending] = {}
         self._repriced: dict[int, int] = {}  # when an amend was last settled
+        self._amended_ns: dict[int, int] = {}  # the venue's stamp of the last amend it reported
         self._out: list[OrderRequest] = []
 
     def take(self) -> list[OrderRequest]:
@@ -254,7 +257,11 @@ class Lifecycle:
         if event.amended and _is_earlier_amend(event, order):
             # The report of the amend before the one under way: the reply settles that.
             return
+        if event.amended and self._is_overtaken(seq, order, event):
+            # Of an amend before the last one, which its reply or its own report has settled.
+            return
         if event.amended:
+            self._amended_ns[seq] = event.ts_ns
             # 0 where the report is silent: then what the amend asked for holds.
             self.pipeline.table.amended(seq, event.price_ticks or 0, event.qty_lots or 0, now_ns)
             self._journal(seq, OrderEvent.EV_AMENDED, order.state, event.source, now_ns)
@@ -270,6 +277,18 @@ class Lifecycle:
                 self.doubts.settle(seq)
         else:
             self._move(seq, OrderEvent.EV_ACKED, event.source, now_ns)
+
+    def _is_overtaken(self, seq: int, order: OrderView, event: OrderUpdated) -> bool:
+        """Whether a report of an amend is older than what is known, by the venue's stamps.
+
+        Against our own stamp of the last settled amend it takes more than clocks may be apart.
+        """
+        if event.source is not Source.STREAM or event.ts_ns <= 0:
+            return False
+        newest_ns = self._amended_ns.get(seq, 0)
+        return event.ts_ns < newest_ns or (
+            not order.pending_price_ticks and event.ts_ns < order.amended_ns - CLOCKS_NS
+        )
 
     def _end(
         self, seq: int, order: OrderView, gone: OrderEvent, event: OrderUpdated, now_ns: int
@@ -374,6 +393,7 @@ class Lifecycle:
             self.doubts.forget(seq)
             self._endings.pop(seq, None)
             self._repriced.pop(seq, None)
+            self._amended_ns.pop(seq, None)
             order = self.pipeline.table.get(seq)
             if order is not None:
                 self.venue_ids.pop(order.venue_id, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from openmm._fast.book import BookBreak, BookState
 from openmm._fast.checks import RiskState
@@ -443,6 +444,31 @@ def test_late_report_of_the_amend_before_leaves_the_one_under_way(world: World) 
     world.feed(late)
     assert world.state(seq) is OrderState.PENDING_AMEND
     assert world.order(seq).pending_price_ticks == before.price_ticks - 7
+
+
+@pytest.mark.parametrize("reported", [True, False])
+def test_report_of_an_amend_before_the_last_one_does_not_bring_its_price_back(
+    world: World, reported: bool
+) -> None:
+    seq = world.seq()
+    old, lots = world.order(seq).price_ticks, world.order(seq).qty_lots
+    now_ns = START + 10 * SECOND
+    orders = world.step.orders  # nothing is quoted anew here
+    world.table.amend_sent(seq, old - 7, lots - 1, now_ns)
+    orders.on_accepted(RequestAccepted("amend", 9, str(seq), f"V{seq}"), now_ns)
+    report = OrderUpdated(
+        f"V{seq}", str(seq), OrderStatus.OPEN, Source.STREAM, now_ns,
+        amended=True, price_ticks=old - 7, qty_lots=lots - 1,
+    )  # fmt: skip
+    late = replace(
+        report, price_ticks=old, qty_lots=lots, ts_ns=now_ns - (1 if reported else 5 * SECOND)
+    )
+    for one in [report, late] if reported else [late]:
+        orders.on_order(one, now_ns + 1)
+    assert (world.order(seq).price_ticks, world.order(seq).qty_lots) == (old - 7, lots - 1)
+    # What the venue tells of a later change holds.
+    orders.on_order(replace(late, ts_ns=now_ns + 5), now_ns + 6)
+    assert world.order(seq).price_ticks == old
 
 
 @pytest.mark.parametrize(

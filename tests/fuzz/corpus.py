@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from openmm.venues.capture import read_frames
-from openmm.venues.kraken.private import loads
+from openmm.venues.kraken.fields import loads
 from openmm.venues.kraken.stream import dumps
 
 MESSAGE_KEYS = frozenset(

@@ -18,8 +18,9 @@ from openmm.sim.faults import load_script
 from openmm.venues.gateio.private import PrivateDecoder as GateioPrivate
 from openmm.venues.kraken.auth import Key
 from openmm.venues.kraken.encode import KrakenEncoder, parse_client_id
+from openmm.venues.kraken.fields import loads
 from openmm.venues.kraken.listing import read_listing
-from openmm.venues.kraken.private import PrivateDecoder, loads
+from openmm.venues.kraken.private import PrivateDecoder
 from openmm.venues.kraken.rest import Rest
 from openmm.venues.kraken.venue import KrakenVenue
 from tests.fuzz.corpus import messages

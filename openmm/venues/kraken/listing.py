@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from openmm.errors import ConfigError, ProtocolError
 from openmm.events import Event, InstrumentUpdated
 from openmm.instrument import Instrument
-from openmm.venues.kraken.private import as_int, as_list, as_object, loads, read_pair, text_of
+from openmm.venues.kraken.fields import as_int, as_list, as_object, loads, text_of
+from openmm.venues.kraken.private import read_pair
 
 CHANNEL: Final = "instrument"
 DELISTED: Final = "delisted"
