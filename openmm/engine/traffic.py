@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 30.0
+# Without its snapshot by then, a private stream that came back is made anew.
+SNAPSHOT_S = 10.0
 # Between tries to fetch a book: the first wait, and the longest.
 BOOK_RETRY_S = 0.25
 BOOK_RETRY_S_MAX = 5.0
@@ -157,8 +159,7 @@ class Traffic:
             if book.state is not BookState.BOOK_VERIFIED:
                 missing.append(f"a verified book (it is {book.state.name})")
             # What an ended connection brought says nothing of the next one.
-            connected = self._private is None or self._private.up
-            if not connected or not ctx.trading.private_ready():
+            if not self._is_private_up() or not ctx.trading.private_ready():
                 missing.append("the private stream's snapshot")
             if not missing:
                 break
@@ -329,8 +330,7 @@ class Traffic:
     async def _recover_private(self, loss: int) -> None:
         """After a lost private stream: its snapshot first, then a query of every live order."""
         ctx = self._ctx
-        await self._private_seen.wait()
-        if loss != self._private_losses:
+        if not await self._snapshot_seen(loss):
             return
         lost_ns = ctx.started_ns if self._lost_ns is None else self._lost_ns
         seqs, found, asked_ns = await self._proof.everything_since(
@@ -342,6 +342,29 @@ class Traffic:
         if loss == self._private_losses and self._private_seen.is_set():
             self._lost_ns = None
             ctx.handle(ctx.step.private_restored(now_ns))
+
+    def _is_private_up(self) -> bool:
+        return self._private is None or self._private.up
+
+    async def _snapshot_seen(self, loss: int) -> bool:
+        """Wait for the snapshot after a loss, over another connection if one brings none.
+
+        Returns whether it came; False when the stream was lost once more.
+        """
+        while not self._private_seen.is_set():
+            up = self._is_private_up()
+            try:
+                async with asyncio.timeout(SNAPSHOT_S):
+                    await self._private_seen.wait()
+            except TimeoutError:
+                if loss == self._private_losses and up and self._is_private_up():
+                    log.warning(
+                        "no snapshot of the private stream in %g s: a new connection", SNAPSHOT_S
+                    )
+                    self.drop_private()
+            if loss != self._private_losses:
+                return False
+        return loss == self._private_losses
 
     # ------------------------------------------------------------------ paper
 

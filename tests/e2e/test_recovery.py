@@ -63,6 +63,19 @@ def test_token_that_is_refused_is_replaced_at_once(tmp_path: Path) -> None:
     ended_well(made)
 
 
+def test_private_stream_that_comes_back_without_a_snapshot_is_made_anew(tmp_path: Path) -> None:
+    made = bot(
+        tmp_path,
+        {"kind": "tokens", "at": "20s"},
+        {"kind": "lost", "on": "balances", "at": "20s", "until": "25s", "chance": "100%"},
+    )
+    made.run(60)
+    assert private_connections(made.records) == [b"1", b"0", b"1", b"0", b"1"]
+    assert made.tables.pipeline.stream_live
+    assert made.tables.pipeline.table.live_count >= 2
+    ended_well(made)
+
+
 def test_half_open_private_stream_is_lost_within_ten_seconds_and_made_anew(tmp_path: Path) -> None:
     made = bot(tmp_path, {"kind": "half_open", "on": "executions", "at": "20s"})
     made.run(20)
