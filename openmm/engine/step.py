@@ -383,6 +383,7 @@ class Step:
             self.config.dead_man_ns is not None
             and not self._others_told
             and event.venue_order_id in self.orders.foreign
+            and (event.client_id or not self.orders.nameless())
         ):
             self._others_told = True
             who = f" ({event.client_id})" if event.client_id else ""
