@@ -178,7 +178,7 @@ class Venue:
         self.ticks = ticks
         self.orders = 2 * levels
         self.ready = False
-        self.order_count = 0
+        self.warming = False
         self._clock = clock
         self.next = 1
         self._placed = 0
@@ -210,10 +210,11 @@ class Venue:
         """Answer requests until the client has its orders placed, or says that it is ready."""
         self.private = line
         while not self.ready:
-            # Signals have to see a market before anything is quoted.
+            # Signals have to see a market before an engine quotes. A client by hand says that it is
+            # ready: a tick ahead of that may meet one that has no order connection yet.
             if select.select([line.sock], [], [], WARM_S)[0]:
                 line.feed(line._received())
-            elif self.next < WARM_MAX:
+            elif self.warming and self.next < WARM_MAX:
                 self.public.say(self.ticks.frames[self.next])
                 self.next += 1
             for opcode, payload in line.frames():
@@ -236,6 +237,7 @@ class Venue:
         if method == "ready":
             self.ready = True
         elif method == "subscribe":
+            self.warming = True
             channel = params["channel"]
             if channel == "executions":
                 result: dict[str, Any] = {"channel": channel, "maxratecount": 1_000_000_000}
