@@ -75,6 +75,7 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.records": HOT,
     "openmm._fast.ports": HOT,
     "openmm._fast.pipeline": HOT,
+    "openmm._fast.rehearsal": HOT,
     "openmm._fast.feed": HOT,
     "openmm.engine.spin": HOT,
     "openmm.testing.fence": HOT,

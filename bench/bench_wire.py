@@ -1,8 +1,8 @@
 """Wire to wire on loopback, against C by hand and what a Python program would use instead.
 
-`python -m bench.bench_wire` prints the ratios, `python -m bench.wire` the table. Not gated yet: the
-goals are not reached, and limits would only bless what is.
-Ratios are taken within a round, whose candidates run one after the other. See `docs/latency.md`.
+`python -m bench.bench_wire` prints the ratios, `python -m bench.wire` the table. Ratios are taken
+within a round, whose candidates run one after the other; against C the best of three rounds, as the
+goal is worded, and the median beside it. Gated is what is reached; see `docs/latency.md`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from bench.bench_start import simulated_venue
 from bench.wire.rounds import Built, Candidate, Failed, Setting, Spans, build, run
 
 RAW_SPIN, RAW = Candidate("raw", "raw", "spin"), Candidate("raw", "raw", "sleep")
-OURS_SPIN, OURS = Candidate("ours", "ours", "spin"), Candidate("ours", "ours", "sleep")
+LOCKED = "lock_memory = true\n"
+OURS_SPIN = Candidate("ours", "ours", "spin", LOCKED)
+OURS = Candidate("ours", "ours", "sleep", LOCKED)
 PICOWS, WEBSOCKETS = Candidate("picows", "picows"), Candidate("websockets", "websockets")
 CCXT = Candidate("ccxt", "ccxt")
 TICKS = 500
@@ -62,40 +64,43 @@ def over(
 
 
 def wire(count: int = 3, ticks: int = TICKS) -> dict[str, float]:
-    """Measure the job of a whole ladder: every tick moves twenty orders."""
+    """Measure the wire job: each tick moves both orders; their acks are read before the next."""
     with bench() as (built, sim, folder):
-        chosen = (RAW_SPIN, OURS_SPIN, RAW, OURS)
-        on = Setting(ticks=ticks)
-        found = rounds(count, chosen, on, built, sim, folder)
-        peers = rounds(1, (OURS_SPIN, PICOWS, WEBSOCKETS), on, built, sim, folder / "peers")
-        one = Setting(ticks=ticks, levels=1)
-        single = rounds(1, (OURS_SPIN, CCXT), one, built, sim, folder)
-        silent = rounds(
-            1, (RAW_SPIN, OURS_SPIN, RAW, OURS, WEBSOCKETS), Setting(ticks=ticks, gap_us=500),
-            built, sim, folder,
-        )  # fmt: skip
+        both = (RAW_SPIN, OURS_SPIN, RAW, OURS)
+        on, silence = Setting(ticks=ticks), Setting(ticks=ticks, gap_us=500)
+        found = rounds(count, both, on, built, sim, folder)
+        peers = rounds(1, (OURS_SPIN, PICOWS, WEBSOCKETS, CCXT), on, built, sim, folder / "peers")
+        silent = rounds(count, both, silence, built, sim, folder)
+        still = rounds(1, (OURS_SPIN, WEBSOCKETS), silence, built, sim, folder / "peers")
         values = {
-            "wire/spin/raw": statistics.median(over(found, OURS_SPIN, RAW_SPIN)),
-            "wire/spin/raw/p99": min(over(found, OURS_SPIN, RAW_SPIN, 0.99)),
-            "wire/default/raw": statistics.median(over(found, OURS, RAW)),
-            "wire/spin/picows": over(peers, PICOWS, OURS_SPIN)[0],
-            "wire/spin/websockets": over(peers, WEBSOCKETS, OURS_SPIN)[0],
-            "wire/spin/ccxt": over(single, CCXT, OURS_SPIN)[0],
-            "wire/silence/spin/raw": over(silent, OURS_SPIN, RAW_SPIN)[0],
-            "wire/silence/default/raw": over(silent, OURS, RAW)[0],
-            "wire/silence/spin/websockets": over(silent, WEBSOCKETS, OURS_SPIN)[0],
-            "wire/spin_us": statistics.median(each[OURS_SPIN].at(0.5) for each in found),
-            "wire/default_us": statistics.median(each[OURS].at(0.5) for each in found),
-            "wire/raw_spin_us": statistics.median(each[RAW_SPIN].at(0.5) for each in found),
+            f"wire/{wait}{what}/raw{part}{of}": taken(over(where, ours, raw, share))
+            for what, where in (("", found), ("/silence", silent))
+            for wait, ours, raw in (("spin", OURS_SPIN, RAW_SPIN), ("default", OURS, RAW))
+            for part, share in (("", 0.5), ("/p99", 0.99))
+            for of, taken in (("", min), ("/median", statistics.median))
+        }
+        values |= {
+            f"wire/spin/{one.kind}": over(peers, one, OURS_SPIN)[0]
+            for one in (PICOWS, WEBSOCKETS, CCXT)
+        }
+        values["wire/spin/silence/websockets"] = over(still, WEBSOCKETS, OURS_SPIN)[0]
+        values |= {
+            f"wire/{one.kind}/{one.wait}_us": statistics.median(each[one].at(0.5) for each in found)
+            for one in both
         }
         if built.certificate is not None and built.raw_tls is not None:
             secret = Setting(ticks=ticks, tls=built.certificate)
-            tls = rounds(1, (RAW_SPIN, OURS_SPIN, WEBSOCKETS), secret, built, sim, folder)
-            values |= {
-                "wire/tls/spin/raw": over(tls, OURS_SPIN, RAW_SPIN)[0],
-                "wire/tls/spin/websockets": over(tls, WEBSOCKETS, OURS_SPIN)[0],
-            }
+            tls = rounds(count, (RAW_SPIN, OURS_SPIN), secret, built, sim, folder)
+            values["wire/spin/tls/raw"] = min(over(tls, OURS_SPIN, RAW_SPIN))
+            values["wire/spin/tls/raw/p99"] = min(over(tls, OURS_SPIN, RAW_SPIN, 0.99))
+            peers = rounds(1, (OURS_SPIN, WEBSOCKETS), secret, built, sim, folder / "peers")
+            values["wire/spin/tls/websockets"] = over(peers, WEBSOCKETS, OURS_SPIN)[0]
     return values
+
+
+def gate_wire() -> dict[str, float]:
+    """Measure the wire job against the limits of `gates.toml`."""
+    return wire()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Our side of the wire bench: the real engine, everything on, against the bench's venue.
 
-`python -m bench.wire.ours FILE` runs the bot of FILE as `openmm run` does, on the loop and with the
-process settings the file asks for, until the venue ends, and prints the latency stages it measured.
-REST is a simulated venue's: the engine starts as it always does.
+`python -m bench.wire.ours FILE [thaw]` runs the bot of FILE as `openmm run` does, on the loop and
+with the process settings the file asks for, until the venue ends, and prints the latency stages it
+measured; `thaw` takes back that the collector was frozen. REST is a simulated venue's: the engine starts as it always does.
 """
 
 from __future__ import annotations
@@ -65,17 +65,16 @@ telemetry_interval = "1s"
 log_level = "warning"
 busy_poll = {busy}
 quickack = {quickack}
-lock_memory = true
 """
 
 
-async def trade(config: BotConfig) -> dict[str, object]:
+async def trade(config: BotConfig, frozen: bool) -> dict[str, object]:
     """Run until the venue's market data ends; return the stages and the counts."""
     found = load_keys(config.quoted.label)
     engine = Engine(config, keys=Keys(found.key, found.secret))
     await engine.start()
-    gc.collect()
-    gc.freeze()
+    if not frozen:
+        gc.unfreeze()
     pipeline = engine.tables.pipeline
     while engine.step.pipeline.stream_live and pipeline.feed.book.state is BookState.BOOK_VERIFIED:
         await engine.wait(LOOK_S)
@@ -92,16 +91,16 @@ async def trade(config: BotConfig) -> dict[str, object]:
     }  # fmt: skip
 
 
-def main(file: Path) -> None:
-    """Run the bot of a file."""
+def main(file: Path, frozen: bool) -> None:
+    """Run the bot of a file; `frozen`: the collector as the engine leaves it."""
     config = load(file)
     busy = config.engine.busy_poll
     with prepared(config.engine), asyncio.Runner(loop_factory=lambda: make_loop(busy)) as runner:
-        told = runner.run(trade(config))
+        told = runner.run(trade(config, frozen))
         print(json.dumps(told), flush=True)
         # The venue is gone for good: there is nobody left to prove a clean stop to.
         os._exit(0)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), "thaw" not in sys.argv)

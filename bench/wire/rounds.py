@@ -32,21 +32,32 @@ class Failed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One client. `wait`: spin or sleep, where the client has a choice."""
+    """One client.
+
+    Attributes:
+        wait: spin or sleep, where the client has a choice.
+        engine: lines added to [engine] of our bot's file.
+        quickack: False: market data is acknowledged late.
+        frozen: False: the collector walks the heap of the started engine too.
+        pinned: False: it runs on any core.
+    """
 
     name: str
     kind: str  # ours, raw, picows, websockets, ccxt
     wait: str = ""
+    engine: str = ""
+    quickack: bool = True
+    frozen: bool = True
+    pinned: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What all candidates of a round have in common."""
 
-    levels: int = 10
+    levels: int = 1
     gap_us: int = 0
     tls: Path | None = None
-    quickack: bool = True
     ticks: int = 1000
     warm: int = 200
 
@@ -107,7 +118,7 @@ def build(folder: Path) -> Built:
 
 def _command(one: Candidate, built: Built, ports: Sequence[int], on: Setting) -> list[str]:
     public, private = (str(port) for port in ports)
-    quickack = str(int(on.quickack))
+    quickack = str(int(one.quickack))
     if one.kind == "raw":
         binary = built.raw if on.tls is None else built.raw_tls
         wait = "spin" if one.wait == "spin" else "epoll"
@@ -140,18 +151,20 @@ def run(
             file.write_text(
                 FILE.format(
                     folder=folder, levels=on.levels, busy=str(one.wait == "spin").lower(),
-                    quickack=str(on.quickack).lower(), rest=sim["rest"],
+                    quickack=str(one.quickack).lower(), rest=sim["rest"],
                     ws=f"{scheme}://127.0.0.1:{ports[0]}/v2",
                     ws_auth=f"{scheme}://127.0.0.1:{ports[1]}/v2",
                 )
+                + one.engine
             )  # fmt: skip
             env |= {"OPENMM_KRAKEN_KEY": sim["api_key"], "OPENMM_KRAKEN_SECRET": sim["api_secret"]}
             if on.tls:
                 env["SSL_CERT_FILE"] = str(on.tls)
             command = [sys.executable, "-m", "bench.wire.ours", str(file)]
+            command += [] if one.frozen else ["thaw"]
         else:
             command = _command(one, built, ports, on)
-        with _process(command, CLIENT_CPU, env) as client:
+        with _process(command, CLIENT_CPU if one.pinned else None, env) as client:
             _line(venue, one)
             for process in (client, venue):
                 _undisturbed(process.pid)
@@ -178,14 +191,14 @@ def _line(process: subprocess.Popen[str], one: Candidate) -> Any:
 
 @contextmanager
 def _process(
-    command: Sequence[str], cpu: int, env: Mapping[str, str] | None = None
+    command: Sequence[str], cpu: int | None, env: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a process on its core for a block."""
     process = subprocess.Popen(
         command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    if not ON_ONE_CORE:
+    if not ON_ONE_CORE and cpu is not None:
         with suppress(OSError):
             os.sched_setaffinity(process.pid, {cpu})
     try:

@@ -33,6 +33,7 @@ from openmm.testing.workload import Workload, WorkloadSpec, make_workload
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 QUIET_NS = 100_000
+SETTLE_NS = 100_000
 TIMEOUT_NS = 2_000_000_000
 ANSWER_S = 20.0
 WARM_S = 0.002
@@ -53,6 +54,16 @@ def make_ticks(count: int) -> Workload:
             mid_move_ticks_min=4,
         )
     )  # fmt: skip
+
+
+def own_pair() -> tuple[socket.socket, socket.socket]:
+    """Return two ends of a TCP connection within this process."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        one = socket.create_connection(door.getsockname())
+        other, _ = door.accept()
+    for end in (one, other):
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return one, other
 
 
 def framed(payload: bytes, opcode: int = TEXT) -> bytes:
@@ -184,6 +195,7 @@ class Venue:
         self._placed = 0
         self._sequence = {"executions": 0, "balances": 0}
         self._buffer = ctypes.create_string_buffer(1 << 20)
+        self._own = own_pair()
 
     # ------------------------------------------------------------------ before the ticks
 
@@ -296,8 +308,7 @@ class Venue:
         for number in range(1, warm + count + 1):
             data = self.public.sealed(framed(self.ticks.frames[self.next]))
             self.next += 1
-            if gap_ns:
-                self._clock.wait_ns(gap_ns)
+            self._clock.settle(gap_ns, SETTLE_NS, *(one.fileno() for one in self._own))
             got = self._clock.tick(
                 self.public.sock.fileno(), data, len(data), self.private.sock.fileno(),
                 self._buffer, len(self._buffer), QUIET_NS, TIMEOUT_NS, stamps,
@@ -346,8 +357,8 @@ def load_clock(path: str) -> ctypes.CDLL:
         ctypes.c_int, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int, ctypes.c_char_p,
         ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.POINTER(ctypes.c_int64),
     )  # fmt: skip
-    clock.wait_ns.argtypes = (ctypes.c_int64,)
-    clock.wait_ns.restype = None
+    clock.settle.argtypes = (ctypes.c_int64, ctypes.c_int64, ctypes.c_int, ctypes.c_int)
+    clock.settle.restype = None
     return clock
 
 

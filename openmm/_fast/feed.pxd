@@ -5,6 +5,7 @@ from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport
 
 from openmm._fast.pipeline cimport Feed, Pipeline
 from openmm._fast.ports cimport Encoder, OutBatch, Transport
+from openmm._fast.rehearsal cimport Rehearsal
 
 
 # UTC carried by the monotonic clock: never goes back or stands still within a session.
@@ -22,6 +23,8 @@ cdef class EventClock:
 
 cdef class SocketTransport(Transport):
     cdef WSTransport ws
+    cdef object sock
+    cdef int fd                         # of a rehearsal's own socket, else -1
     cdef char* buffer
     cdef uint64_t mask_state
     cdef readonly uint64_t bytes_sent
@@ -46,6 +49,7 @@ cdef class MarketListener(WSListener):
     cdef object on_connection           # callable(connected: bool)
     cdef object before                  # callable(bytes, recv_ns) ahead of the pipeline, or None
     cdef bint late_ack                  # TCP_QUICKACK 0, again after each order
+    cdef Rehearsal rehearsal            # gets each frame once it is dealt with; None: nobody
     cdef readonly WSTransport transport
     cdef readonly uint64_t oversize_count
 

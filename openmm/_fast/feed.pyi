@@ -1,3 +1,4 @@
+import socket
 from collections.abc import Callable
 from typing import Final, final
 
@@ -5,6 +6,7 @@ from picows import WSFrame, WSListener, WSTransport
 
 from openmm._fast.pipeline import Feed, Pipeline
 from openmm._fast.ports import Transport
+from openmm._fast.rehearsal import Rehearsal
 
 PICOWS_VERSION: Final[str]
 
@@ -33,6 +35,7 @@ class MarketListener(WSListener):
         on_connection: Callable[[bool], None],
         before: Callable[[bytes, int], None] | None = None,
         late_ack: bool = False,
+        rehearsal: Rehearsal | None = None,
     ) -> MarketListener: ...
     def deliver(self, payload: bytes, last: bool = True) -> None: ...
     def on_ws_connected(self, transport: WSTransport | None) -> None: ...
@@ -64,3 +67,4 @@ class SocketTransport(Transport):
     last_error: BaseException | None
     def attach(self, ws: WSTransport) -> None: ...
     def detach(self) -> None: ...
+    def attach_socket(self, sock: socket.socket) -> None: ...

@@ -20,6 +20,7 @@ from openmm._fast.ports cimport (
     DECODED_BROKEN, DECODED_SLOW, DECODED_UNDECIDED, OUT_BYTES, OUT_MESSAGES, Decoded, Encoder,
     OutBatch, Transport,
 )
+from openmm._fast.rehearsal cimport Rehearsal
 from openmm._fast.tape cimport REC_FRAME
 
 import os
@@ -56,6 +57,13 @@ cdef extern from "<netinet/tcp.h>" nogil:
     }
     """
     void ack_late "openmm_ack_late"(int fd)
+
+
+cdef extern from "<sys/socket.h>" nogil:
+    cdef enum:
+        MSG_DONTWAIT
+        MSG_NOSIGNAL
+    ssize_t send(int sockfd, const void* data, size_t n_bytes, int flags)
 
 
 cdef inline int64_t clock_ns(int clock) noexcept nogil:
@@ -189,13 +197,16 @@ cdef class MarketListener(WSListener):
             venue sees the market before we do. None: no Python object is made of market data.
         late_ack: let the kernel acknowledge what it receives late, with its own data or after up
             to 40 ms: one packet less to make before an order leaves.
+        rehearsal: gets every frame when all else is done with it.
     """
 
     def __cinit__(self, Pipeline pipeline not None, Feed feed not None, EventClock clock not None,
-                  on_slow, on_connection, before=None, bint late_ack=False):
+                  on_slow, on_connection, before=None, bint late_ack=False,
+                  Rehearsal rehearsal=None):
         self.pipeline = pipeline
         self.feed = feed
         self.late_ack = late_ack
+        self.rehearsal = rehearsal
         self.clock = clock
         self.parts = Assembler()
         self.on_slow = on_slow
@@ -273,6 +284,8 @@ cdef class MarketListener(WSListener):
         decoded = self.pipeline.on_frame_c(
             self.feed, data, n_bytes, recv_ns, stamp, last
         )
+        if self.rehearsal is not None:
+            self.rehearsal.keep_c(self.feed.index, data, n_bytes, recv_ns)
         if decoded == DECODED_SLOW or decoded == DECODED_BROKEN or decoded == DECODED_UNDECIDED:
             self.on_slow(data[:n_bytes], recv_ns)
 
@@ -364,6 +377,7 @@ cdef class SocketTransport(Transport):
         # secrets, but must not be predictable from outside.
         self.mask_state = int.from_bytes(os.urandom(8), "little") | 1
         self.live = False
+        self.fd = -1
 
     def __dealloc__(self):
         free(self.buffer)
@@ -377,6 +391,12 @@ cdef class SocketTransport(Transport):
         """Refuse every send until attached again."""
         self.ws = None
         self.live = False
+
+    def attach_socket(self, sock not None):
+        """Send over a plain socket from now on; what it does not take at once is lost: rehearsals only."""
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.live = True
 
     cdef uint32_t next_mask(self) noexcept nogil:
         # xorshift64* (Vigna 2016)
@@ -397,7 +417,8 @@ cdef class SocketTransport(Transport):
         cdef uint64_t mask8
         cdef uint64_t word
         cdef uint8_t* mask_bytes = <uint8_t*>&mask
-        if self.ws is None or self.ws.is_disconnected or self.ws.is_close_frame_sent:
+        if self.fd < 0 \
+                and (self.ws is None or self.ws.is_disconnected or self.ws.is_close_frame_sent):
             return -1
         for i in range(batch.count):
             n_bytes = batch.length[i]
@@ -429,6 +450,8 @@ cdef class SocketTransport(Transport):
                 j += 1
             out = body + n_bytes
         n_bytes = out - self.buffer
+        if self.fd >= 0:
+            return send(self.fd, self.buffer, n_bytes, MSG_DONTWAIT | MSG_NOSIGNAL)
         try:
             self.ws._fast_write(self.buffer, n_bytes)
         except Exception as error:  # noqa: BLE001 - a socket that fails is a send that failed

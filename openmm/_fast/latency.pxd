@@ -56,7 +56,7 @@ cdef extern from * nogil:
 
 cdef int64_t stamp_to_ns(int64_t counts) noexcept nogil
 # The loop marks each read of a hot socket; the listener takes the counts since, once a read.
-cdef void mark_read_c() noexcept nogil
+cdef void mark_read_c(int64_t began=*) noexcept nogil    # 0: now
 cdef int64_t take_read_c(int64_t stamp) noexcept nogil      # 0: not marked, or taken already
 
 cdef class Histogram:

@@ -43,9 +43,9 @@ cdef int64_t stamp_to_ns(int64_t counts) noexcept nogil:
 cdef int64_t read_began = 0
 
 
-cdef void mark_read_c() noexcept nogil:
+cdef void mark_read_c(int64_t began=0) noexcept nogil:
     global read_began
-    read_began = stamp_c()
+    read_began = began if began != 0 else stamp_c()
 
 
 cdef int64_t take_read_c(int64_t stamp) noexcept nogil:

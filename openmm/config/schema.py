@@ -395,6 +395,7 @@ class Engine(Section):
     busy_poll: bool = False
     lock_memory: bool = False
     keep_awake: bool = False
+    keep_warm: bool = True
     quickack: bool = True
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 from msgspec import Struct
 
 from openmm._fast.feed import EventClock
+from openmm._fast.rehearsal import Rehearsal
 from openmm._fast.tape import Record
 from openmm.config import BotConfig
 from openmm.engine.host import Host
@@ -64,6 +65,7 @@ class Context(Struct):
     # Wrap a socket callback: an error in it halts the bot but keeps the connection, which has to
     # carry the cancels and bring their answers.
     safely: Callable[[Handler], Handler]
+    rehearsal: Rehearsal | None = None  # keeps the hot path warm; None: nothing does
 
     @property
     def clock(self) -> EventClock:

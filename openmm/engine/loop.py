@@ -25,8 +25,8 @@ from openmm._fast.book import BookState
 from openmm._fast.checks import RiskState
 from openmm._fast.ports import MemoryTransport, Transport
 from openmm._fast.tape import Record
-from openmm.config import BotConfig, check_live, check_with_instrument
-from openmm.engine import snapshot, wiring
+from openmm.config import BotConfig, Grid, check_live, check_with_instrument
+from openmm.engine import snapshot, spin, wiring
 from openmm.engine.commands import Halt, Pause, Resume, Status, Stop, Tighten, name_of
 from openmm.engine.commands import Request as Asked
 from openmm.engine.context import Context, Handler
@@ -296,10 +296,14 @@ class Engine:
             )
             instruments[quoted_index] = instrument
         check_with_instrument(config, instrument, instrument.price(mid_ticks))
-        encoder = trading.order_encoder(instrument, bot=config.bot.name, session_s=files.session_s)
+        # The connector answers for the encoder made last: the one that trades.
+        encoders = [
+            trading.order_encoder(instrument, bot=config.bot.name, session_s=files.session_s)
+            for _ in range(2)
+        ]
         tables = wiring.make_tables(
             config, instruments, self._connectors, trading, mid_ticks=mid_ticks,
-            tape=files.open_tape(), encoder=encoder, transport=transport, custom=self._custom,
+            tape=files.open_tape(), encoder=encoders[1], transport=transport, custom=self._custom,
             seal=files.started_ns,
         )  # fmt: skip
         step = Step(
@@ -312,10 +316,19 @@ class Engine:
                 watchdog=self._watchdog is not None,
             ),
         )  # fmt: skip
+        rehearsal = None
+        if config.engine.keep_warm and isinstance(config.strategy, Grid) and self._custom is None:
+            # A strategy in Python is its owner's: it sees no tick twice.
+            rehearsal = wiring.make_rehearsal(
+                config, instruments, self._connectors, trading, tables, mid_ticks=mid_ticks,
+                encoder=encoders[0],
+            )  # fmt: skip
+            rehearsal = rehearsal if spin.rehearse(rehearsal) else None
         context = Context(
             config, self._host, self._connectors, trading, instruments, tables, step, mid_ticks,
             files.started_ns // 1_000_000_000 * 1_000_000_000, self._handle, self._alert,
             self._spawn, files.settled_ns if live else None, files.settle, self._safely,
+            rehearsal,
         )  # fmt: skip
         return context, paper
 

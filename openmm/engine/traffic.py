@@ -208,7 +208,7 @@ class Traffic:
         def make() -> MarketListener:
             made = self._listeners[index] = MarketListener(
                 ctx.tables.pipeline, feed, ctx.clock, self._ctx.safely(on_slow), on_connection,
-                before, late_ack=not ctx.config.engine.quickack,
+                before, late_ack=not ctx.config.engine.quickack, rehearsal=ctx.rehearsal,
             )  # fmt: skip
             return made
 

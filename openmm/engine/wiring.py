@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import socket
 from collections.abc import Sequence
 from typing import final
 
@@ -11,6 +12,7 @@ from msgspec import Struct
 from openmm import config as conf
 from openmm._fast.book import Book
 from openmm._fast.checks import Checks, RateBudget
+from openmm._fast.feed import SocketTransport
 from openmm._fast.inventory import Inventory
 from openmm._fast.latency import StageLatency
 from openmm._fast.orders import OrderTable
@@ -18,6 +20,7 @@ from openmm._fast.pipeline import Feed, Pipeline
 from openmm._fast.planner import Planner
 from openmm._fast.ports import Encoder, Strategy, Transport
 from openmm._fast.reference import Reference
+from openmm._fast.rehearsal import Rehearsal
 from openmm._fast.signals import Signals
 from openmm._fast.tape import Tape
 from openmm._fast.units import UTICKS_PER_TICK
@@ -35,6 +38,8 @@ from openmm.venues.connector import Connector
 # Ticks a side of the price that the ladder's window covers; prices outside it still work.
 BOOK_WINDOW_TICKS = 1 << 15
 BOOK_OUTSIDE_LEVELS = 2048
+# Of the rehearsal's tape: its oldest records give way.
+STAGE_TAPE_BYTES = 1 << 20
 
 
 @final
@@ -156,3 +161,39 @@ def make_tables(
     )
     monitor = RiskMonitor(risk_limits.monitor_limits(config, instrument))
     return Tables(instrument, pipeline, feeds, monitor)
+
+
+def make_rehearsal(
+    config: BotConfig,
+    instruments: Sequence[Instrument],
+    connectors: Sequence[Connector],
+    trading: Connector,
+    tables: Tables,
+    *,
+    mid_ticks: int,
+    encoder: Encoder,
+) -> Rehearsal:
+    """Build the tables of a bot once more, for its idle moments.
+
+    Args:
+        tables: of the bot that trades.
+        encoder: of its own; what it writes goes nowhere.
+    """
+    inlet, transport = _loopback()
+    stage = make_tables(
+        config, instruments, connectors, trading, mid_ticks=mid_ticks,
+        tape=Tape(None, size_bytes=STAGE_TAPE_BYTES, follow=False), encoder=encoder,
+        transport=transport,
+    )  # fmt: skip
+    return Rehearsal(tables.pipeline, stage.pipeline, stage.feeds, inlet)
+
+
+def _loopback() -> tuple[socket.socket, SocketTransport]:
+    """Return a TCP socket of this process, and a transport whose bytes come out of it."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        outlet = socket.create_connection(door.getsockname())
+        inlet, _ = door.accept()
+    outlet.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    transport = SocketTransport()
+    transport.attach_socket(outlet)
+    return inlet, transport

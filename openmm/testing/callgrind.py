@@ -149,6 +149,7 @@ def run_sections(
     python: str = sys.executable,
     env: Mapping[str, str] | None = None,
     told: list[str] | None = None,
+    inside: str | None = None,
 ) -> dict[str, Section]:
     """Run a script under callgrind and return its sections by name.
 
@@ -157,6 +158,8 @@ def run_sections(
     Args:
         env: added to the environment.
         told: gets the lines that the script printed.
+        inside: the C name of a function, `*` for any text; only what happens between its entry and
+            its return is counted.
 
     Raises:
         OpenMMError: valgrind is missing, the script failed, or it marked no section.
@@ -170,8 +173,8 @@ def run_sections(
         done = subprocess.run(
             [
                 "valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
-                f"--dump-before={_MARK}", "--compress-strings=no", "--compress-pos=no",
-                python, str(script), *args,
+                f"--dump-before={_MARK}", *([f"--toggle-collect={inside}"] if inside else []),
+                "--compress-strings=no", "--compress-pos=no", python, str(script), *args,
             ],
             capture_output=True, text=True, timeout=TIMEOUT_S, env=environment, check=False,
         )  # fmt: skip

@@ -223,26 +223,86 @@ def test_error_of_a_read_callback_goes_to_the_exception_handler(loop: SpinLoop, 
     assert [str(error) for error in told] == ["bad frame"]
 
 
-def test_blind_callback_is_called_on_an_empty_socket_too(ends: Ends) -> None:
+class Taker:
+    """A protocol with a buffer: keeps what came."""
+
+    def __init__(self, loop: SpinLoop, until: int = 1) -> None:
+        self.loop = loop
+        self.until = until
+        self.room = bytearray(100)
+        self.heard: list[bytes] = []
+        self.error: Exception | None = None
+
+    def get_buffer(self, _hint: int) -> memoryview:
+        return memoryview(self.room)
+
+    def buffer_updated(self, n_bytes: int) -> None:
+        self.heard.append(bytes(self.room[:n_bytes]))
+        # The next bytes go elsewhere, as where a message came in part.
+        self.room = bytearray(100 + len(self.heard))
+        if len(self.heard) == self.until:
+            self.loop.call_soon(self.loop.stop)
+        if self.error is not None:
+            raise self.error
+
+
+def test_bytes_go_straight_into_the_buffer_of_a_protocol(loop: SpinLoop, ends: Ends) -> None:
     one, other = ends
-    loop = SpinLoop(busy=True)
-    heard: list[bytes] = []
-    empty: list[bool] = []
+    taker = Taker(loop, until=3)
+    called: list[int] = []
+    loop.add_reader(one, lambda: called.append(1))
+    assert loop.heat(one.fileno(), taker)  # type: ignore[arg-type]
+    for number, text in enumerate((b"a", b"bc", b"def")):
+        loop.call_later(0.005 * number, other.send, text)
+    loop.run_forever()
+    assert (taker.heard, called) == ([b"a", b"bc", b"def"], [])
+
+
+def test_end_of_a_socket_read_for_a_protocol_is_told_to_its_callback(
+    loop: SpinLoop, ends: Ends
+) -> None:
+    one, other = ends
+    taker, heard = Taker(loop), []
 
     def read() -> None:
-        try:
-            heard.append(one.recv(10))
-            loop.stop()
-        except BlockingIOError:
-            empty.append(True)
-            if len(empty) == 3:
-                other.send(b"x")
+        heard.append(one.recv(10))
+        loop.remove_reader(one)
+        loop.stop()
 
     loop.add_reader(one, read)
-    assert loop.heat(one.fileno(), blind=True)
+    loop.heat(one.fileno(), taker)  # type: ignore[arg-type]
+    loop.call_later(0.005, other.close)
     loop.run_forever()
-    assert heard == [b"x"]
-    assert len(empty) >= 3
+    assert (heard, taker.heard, loop.selector.spinner.hot_count) == ([b""], [], 0)
+
+
+def test_error_of_a_protocol_is_told_and_ends_its_connection(loop: SpinLoop, ends: Ends) -> None:
+    one, other = ends
+    taker = Taker(loop)
+    taker.error = ValueError("bad bytes")
+    told: list[object] = []
+    ended: list[str] = []
+    loop.set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+    loop.add_reader(one, print)
+    loop.heat(one.fileno(), taker, lambda: ended.append("aborted"))  # type: ignore[arg-type]
+    other.send(b"x")
+    loop.run_forever()
+    assert ([str(error) for error in told], ended) == (["bad bytes"], ["aborted"])
+
+
+def test_timer_set_by_a_read_ends_the_spin(ends: Ends) -> None:
+    one, other = ends
+    loop = SpinLoop(busy=True, budget_ns=3_600_000_000_000)
+
+    def read() -> None:
+        one.recv(10)
+        loop.call_later(0.001, loop.stop)
+
+    loop.add_reader(one, read)
+    loop.heat(one.fileno())
+    other.send(b"x")
+    loop.run_forever()
+    assert loop.selector.spinner.read_count == 1
     loop.close()
 
 
