@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from typing import final
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect, ws_create_server
@@ -21,6 +22,7 @@ from openmm.testing.workload import WorkloadSpec, make_workload
 
 WARM = 600
 LEVELS = 1
+WAIT_S = 60.0
 
 
 @final
@@ -40,16 +42,21 @@ class Peer(WSListener):
         self.count += 1
 
 
+async def until(check: Callable[[], bool]) -> None:
+    """Wait for something that any callback may bring about."""
+    async with asyncio.timeout(WAIT_S):
+        while not check():  # noqa: ASYNC110 - any observable thing may be waited for
+            await asyncio.sleep(0)
+
+
 async def tick(bot: CanonicalBot, market: Peer, orders: Peer, frame: bytes) -> bool:
     """Send a frame and wait for what the bot does about it; returns whether it sent orders."""
     seen, sent = bot.feed.frame_count, bot.pipeline.message_count
     before = orders.count
     assert market.transport is not None
     market.transport.send(WSMsgType.TEXT, frame)
-    while bot.feed.frame_count == seen:
-        await asyncio.sleep(0)
-    while orders.count - before < bot.pipeline.message_count - sent:
-        await asyncio.sleep(0)
+    await until(lambda: bot.feed.frame_count > seen)
+    await until(lambda: orders.count - before == bot.pipeline.message_count - sent)
     for order in bot.pipeline.table.live():
         event = OrderEvent.EV_AMENDED if order.acked else OrderEvent.EV_ACKED
         bot.pipeline.table.event(order.seq, event, order.acted_ns)
@@ -84,8 +91,7 @@ async def run(ticks: int) -> int:
         ),
         url,
     )
-    while len(peers) < 2 or peers[1].transport is None:
-        await asyncio.sleep(0)
+    await until(lambda: len(peers) == 2 and peers[1].transport is not None)
     for number in range(WARM):
         # Event time moves on as the workload's does: signals warm up in it.
         clock.hold(work.recv_ns[number])

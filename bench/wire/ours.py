@@ -2,7 +2,8 @@
 
 `python -m bench.wire.ours FILE [thaw]` runs the bot of FILE as `openmm run` does, on the loop and
 with the process settings the file asks for, until the venue ends, and prints the latency stages it
-measured; `thaw` takes back that the collector was frozen. REST is a simulated venue's: the engine starts as it always does.
+measured; `thaw` takes back that the collector was frozen. REST is a simulated venue's: the engine
+starts as it always does.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ cdef enum:
     SLACK = 256                         # decoders may look a few bytes past the end
     SCRAP_BYTES = 1 << 16
     LINE_BYTES = 64
+    CELLS_A_LINE = 8
     NEAR_BYTES_MAX = 4096               # of one table, from its beginning: hot members come first
     NEAR_CELLS = 32                     # of the book, each way of either best price
     NEAR_ORDERS = 32
@@ -165,7 +166,7 @@ cdef class Rehearsal:
             cell = (book.best_ask_ticks if side else book.best_bid_ticks) - book.base_ticks
             if NEAR_CELLS <= cell < book.window_cells - NEAR_CELLS:
                 near(book.used[side] + (cell >> 6))
-                for offset in range(-NEAR_CELLS, NEAR_CELLS, LINE_BYTES // <int>sizeof(int64_t)):
+                for offset in range(-NEAR_CELLS, NEAR_CELLS, CELLS_A_LINE):
                     near(book.cells[side] + cell + offset)
         for i in range(min(table.live_count, NEAR_ORDERS)):
             near(&table.orders[table.live_slots[i]])

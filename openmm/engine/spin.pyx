@@ -41,7 +41,7 @@ cdef enum:
     EPOLL_EVERY = 16        # looks at the hot sockets between two at all others
     PASSES = 4              # rehearsals after anything else ran here
     QUIET_LOOKS = 2         # empty looks ahead of one
-    REFRESH_LOOKS = 512     # empty looks between two while nothing happens at all
+    REFRESH_LOOKS = 128     # empty looks between two while nothing happens at all
 
 # Everything that is due ends a spin; this is for what nobody can see coming.
 BUDGET_NS = 20_000_000

@@ -17,7 +17,6 @@ WORKLOAD = make_workload(WorkloadSpec(messages=1_500))
 SIDES = (0, 1)
 
 
-
 def pair(real: CanonicalBot) -> tuple[CanonicalBot, Rehearsal]:
     stage = make_bot()
     return stage, Rehearsal(real.pipeline, stage.pipeline, [stage.feed])
