@@ -220,6 +220,7 @@ KEYS: list[tuple[str, object, object]] = [
     ("engine.busy_poll", True, True),
     ("engine.lock_memory", True, True),
     ("engine.keep_awake", True, True),
+    ("engine.keep_warm", False, False),
     ("engine.quickack", False, False),
     ("paper.base", "2.5", Decimal("2.5")),
     ("paper.quote", 5_000, Decimal(5_000)),
