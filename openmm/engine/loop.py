@@ -317,13 +317,15 @@ class Engine:
             ),
         )  # fmt: skip
         rehearsal = None
-        if config.engine.keep_warm and isinstance(config.strategy, Grid) and self._custom is None:
-            # A strategy in Python is its owner's: it sees no tick twice.
+        # A strategy in Python is its owner's: it sees no tick twice.
+        compiled = isinstance(config.strategy, Grid) and self._custom is None
+        idle = isinstance(asyncio.get_running_loop(), spin.SpinLoop)
+        if compiled and idle and config.engine.keep_warm:
             rehearsal = wiring.make_rehearsal(
                 config, instruments, self._connectors, trading, tables, mid_ticks=mid_ticks,
                 encoder=encoders[0],
             )  # fmt: skip
-            rehearsal = rehearsal if spin.rehearse(rehearsal) else None
+            spin.rehearse(rehearsal)
         context = Context(
             config, self._host, self._connectors, trading, instruments, tables, step, mid_ticks,
             files.started_ns // 1_000_000_000 * 1_000_000_000, self._handle, self._alert,
@@ -597,6 +599,7 @@ class Engine:
             self.exit_code = EXIT_HALTED
 
     async def _tear_down(self) -> None:
+        spin.rehearse(None)
         if self._traffic is not None:
             self._traffic.close()
         current = asyncio.current_task()

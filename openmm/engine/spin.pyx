@@ -428,7 +428,7 @@ def heat(transport):
 
 
 def rehearse(rehearsal):
-    """Give the idle moments of the running loop to a rehearsal; False where the loop gives none."""
+    """Give the running loop's idle moments to a rehearsal, None: to nobody; False if it gives none."""
     loop = asyncio.get_running_loop()
     if not isinstance(loop, SpinLoop):
         return False
