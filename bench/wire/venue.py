@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import base64
 import ctypes
+import datetime
 import hashlib
 import json
 import re
@@ -64,6 +65,13 @@ def own_pair() -> tuple[socket.socket, socket.socket]:
     for end in (one, other):
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return one, other
+
+
+def stamped(frame: bytes) -> bytes:
+    """Return a book frame with the time of now in place of the workload's: a late one is no use."""
+    head, mark, rest = frame.rpartition(b'"timestamp":"')
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
+    return head + mark + now + rest[rest.index(b'"') :]
 
 
 def framed(payload: bytes, opcode: int = TEXT) -> bytes:
@@ -215,7 +223,7 @@ class Venue:
                     result["depth"] = 25
                 self.public.say(self._reply(request, result))
                 if channel == "book":
-                    self.public.say(self.ticks.frames[0])
+                    self.public.say(stamped(self.ticks.frames[0]))
                     told = True
 
     def open_private(self, line: Line) -> None:
@@ -227,7 +235,7 @@ class Venue:
             if select.select([line.sock], [], [], WARM_S)[0]:
                 line.feed(line._received())
             elif self.warming and self.next < WARM_MAX:
-                self.public.say(self.ticks.frames[self.next])
+                self.public.say(stamped(self.ticks.frames[self.next]))
                 self.next += 1
             for opcode, payload in line.frames():
                 if opcode == TEXT:
@@ -306,7 +314,7 @@ class Venue:
         stamps = (ctypes.c_int64 * 3)()
         self._finish()  # what was placed is acknowledged, and the client knows
         for number in range(1, warm + count + 1):
-            data = self.public.sealed(framed(self.ticks.frames[self.next]))
+            data = self.public.sealed(framed(stamped(self.ticks.frames[self.next])))
             self.next += 1
             self._clock.settle(gap_ns, SETTLE_NS, *(one.fileno() for one in self._own))
             got = self._clock.tick(
