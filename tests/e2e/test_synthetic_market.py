@@ -80,7 +80,7 @@ def test_fills_come_on_both_sides() -> None:
 def test_shading_pulls_inventory_back_to_target() -> None:
     worst_shaded = max(abs(sample.q_lots) for sample in shaded().samples)
     worst_unshaded = max(abs(sample.q_lots) for sample in unshaded().samples)
-    # One extreme each of a single path: coarser. Seeds 3 to 6 give 2.6 to 4.5, the means 4.9 to 10.6.
+    # One extreme each of a single path: coarser. Seeds 3 to 6: 2.6 to 4.5, the means 4.9 to 10.6.
     assert worst_unshaded > 2 * worst_shaded
     assert mean(abs(sample.q_lots) for sample in unshaded().samples) > 4 * mean(
         abs(sample.q_lots) for sample in shaded().samples
