@@ -7,6 +7,7 @@ stands in for all of them at once (`openmm.testing.virtual`); the rest of the en
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
@@ -22,6 +23,10 @@ from openmm.venues.registry import RoundTrip
 picows_log = logging.getLogger(f"{__name__}.picows")
 
 MESSAGE_BYTES_MAX = 16 << 20
+# What the kernel may hold of one connection (it takes twice this, for its own part of it). A read
+# brings all of that at once, and until it is dealt with nothing else has its turn: no answer on
+# another connection, no command, no timer.
+UNREAD_BYTES_MAX = 128 << 10
 # A connection without a frame for so long is asked for one, and is lost without an answer in time.
 SILENT_AFTER_S = 5.0
 ANSWER_WITHIN_S = 5.0
@@ -62,8 +67,14 @@ async def dial_socket(url: str, make: Callable[[], WSListener]) -> Connection:
         auto_ping_idle_timeout=SILENT_AFTER_S,
         auto_ping_reply_timeout=ANSWER_WITHIN_S,
     )
+    bound_unread(transport.underlying_transport.get_extra_info("socket"))
     heat(transport)
     return transport
+
+
+def bound_unread(sock: socket.socket) -> None:
+    """Let what we do not keep up with wait at the sender, not in the kernel and the read buffer."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES_MAX)
 
 
 @dataclass(frozen=True, slots=True)

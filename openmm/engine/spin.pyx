@@ -20,7 +20,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint64_t
 
-from openmm._fast.latency cimport mark_read_c, monotonic_ns, stamp_c
+from openmm._fast.latency cimport mark_read_c, monotonic_ns, stamp_c, stamp_to_ns
 from openmm._fast.rehearsal cimport Rehearsal
 
 import asyncio
@@ -42,6 +42,7 @@ cdef enum:
     PASSES = 4              # rehearsals after anything else ran here
     QUIET_LOOKS = 2         # empty looks ahead of one
     REFRESH_LOOKS = 128     # empty looks between two while nothing happens at all
+    LONG_READ_NS = 100_000  # after one such all others have their turn, whatever the count
 
 # Everything that is due ends a spin; this is for what nobody can see coming.
 BUDGET_NS = 20_000_000
@@ -218,6 +219,7 @@ cdef class Spinner:
         cdef int64_t until_ns = monotonic_ns() + budget_ns
         cdef int64_t n = 0
         cdef int64_t quiet = 0
+        cdef int64_t began
         cdef int passes = PASSES
         cdef int count
         cdef char byte
@@ -228,6 +230,7 @@ cdef class Spinner:
         self.fetch_c()
         while True:
             version = self.version
+            began = stamp_c()
             for one in self.hot:
                 if one.updated is None \
                         and recv(one.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 \
@@ -250,7 +253,7 @@ cdef class Spinner:
                     and (passes > 0 or quiet % REFRESH_LOOKS == 0):
                 self.rehearsal.pass_c()
                 passes -= 1
-            if n % EPOLL_EVERY == 0:
+            if n % EPOLL_EVERY == 0 or stamp_to_ns(stamp_c() - began) > LONG_READ_NS:
                 with nogil:
                     count = epoll_wait(self.epoll_fd, self.events, EVENTS_MAX, 0)
                 if count < 0 and errno != EINTR:

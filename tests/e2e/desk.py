@@ -39,7 +39,7 @@ class Desk:
         self, folder: Path, sim: SimOptions | None = None, *, risk: Mapping[str, Any] | None = None,
         strategy: Mapping[str, Any] | None = None, engine: Mapping[str, Any] | None = None,
         mode: str = "live", venue: Mapping[str, Any] | None = None, with_keys: bool = True,
-        ws_auth: str | None = None,
+        ws_auth: str | None = None, ws: str | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.options = sim or options()
@@ -47,6 +47,7 @@ class Desk:
         self.marks: dict[str, int] = {}
         self._changed = (risk or {}, strategy or {}, engine or {}, venue or {})
         self._mode = mode
+        self._ws = ws
         self._ws_auth = ws_auth
         self._keys = Keys(self.options.api_key, self.options.api_secret) if with_keys else None
 
@@ -61,7 +62,7 @@ class Desk:
                         {
                             "name": "kraken", "quote": "BTC/USD", "account": "dedicated",
                             "endpoints": {
-                                "ws": self.server.ws_url,
+                                "ws": self._ws or self.server.ws_url,
                                 "ws_auth": self._ws_auth or self.server.ws_auth_url,
                                 "rest": self.server.rest_url,
                             },
