@@ -15,7 +15,13 @@ EXAMPLE = (
     "with faults of your choice: openmm sim kraken --port 9100 --faults faults.toml"
 )
 
-VENUES = {"kraken": EXAMPLE, "gateio": EXAMPLE.replace("kraken", "gateio")}
+# One each of what a venue's accounts and feeds may be.
+VENUES = {
+    name: EXAMPLE.replace("kraken", name)
+    for name in (
+        "kraken", "gateio", "bitget", "bitget-2026", "bitget-legacy", "bitget-unified",
+    )
+}  # fmt: skip
 
 app = typer.Typer(
     help="Run a simulated venue: real sockets, the venue's own protocol, checksums, signatures.",

@@ -35,12 +35,20 @@ from openmm.config.values import (
 
 SUFFIXES = ("_ppm", "_ns", "_bytes")
 # Levels of a book that each venue offers, and how many are subscribed by default.
-DEPTHS = {"kraken": (10, 25, 100, 500, 1000), "gateio": (20, 50, 100, 400)}
-DEPTH_DEFAULT = {"kraken": 25, "gateio": 50}
+DEPTHS = {
+    "kraken": (10, 25, 100, 500, 1000),
+    "gateio": (20, 50, 100, 400),
+    "bitget": (1, 5, 15, 50, 400),
+}
+DEPTH_DEFAULT = {"kraken": 25, "gateio": 50, "bitget": 400}
 VENUES = tuple(DEPTHS)
 # Addresses which, left out, are the venue's public ones. Where orders share the stream of market
 # data `ws_auth` is `ws` unless told.
-ENDPOINT_KEYS = {"kraken": ("ws", "ws_auth", "rest"), "gateio": ("ws", "rest")}
+ENDPOINT_KEYS = {
+    "kraken": ("ws", "ws_auth", "rest"),
+    "gateio": ("ws", "rest"),
+    "bitget": ("ws", "ws_auth", "rest"),
+}
 # Venues whose private side can be pretended in the bot's process: `mode = "paper"`.
 PAPER_VENUES = ("kraken",)
 # Venues whose book messages carry no checksum; ids are always checked.
@@ -212,7 +220,7 @@ def _verified(verify: bool, info: ValidationInfo) -> bool:
 class Venue(Section):
     """One venue: traded (`quote`), only watched (`reference`), or converting others (`rate`)."""
 
-    name: Literal["kraken", "gateio"]
+    name: Literal["kraken", "gateio", "bitget"]
     label: Annotated[str, StringConstraints(pattern=_LABEL)] = Field(
         default_factory=lambda data: str(data.get("name", "venue"))
     )
@@ -265,7 +273,21 @@ class GateioOptions(Section):
     login_param: Literal["", "{}", '""'] = ""
 
 
-OPTIONS: dict[str, type[Section]] = {"gateio": GateioOptions}  # of others: NoOptions
+class BitgetOptions(Section):
+    """`[venue.options]` of Bitget; what each means: openmm/venues/bitget/README.md."""
+
+    account: Literal["auto", "classic", "unified"] = "auto"
+    stp_mode: Literal["", "none", "cancel_taker", "cancel_maker", "cancel_both"] = ""
+    fills: Literal["orders", "fill"] = "orders"
+    amend: bool = False
+    decoded_query: bool = True
+    demo: bool = False
+
+
+OPTIONS: dict[str, type[Section]] = {  # of others: NoOptions
+    "gateio": GateioOptions,
+    "bitget": BitgetOptions,
+}
 
 
 class Strategy(Section):

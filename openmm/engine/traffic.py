@@ -19,6 +19,7 @@ from openmm.events import Event, RequestAccepted, RequestRefused
 
 if TYPE_CHECKING:
     from openmm.sim.pipe import PaperVenue
+    from openmm.venues.connector import Connector
 
 log = logging.getLogger(__name__)
 
@@ -68,13 +69,24 @@ class Traffic:
         for index in range(len(self._ctx.config.venue)):
             link = self._feed_link(index)
             self._feeds.append(link)
-            self._ctx.spawn(link.keep(), link.name)
+            self._keep(link, self._ctx.connectors[index])
         if self._paper is not None:
             self._ctx.trading.set_token(await self._ctx.trading.rest().token())
             self.deliver_paper(self._ctx.trading.subscribe_private())
             return
         self._private = self._private_link()
-        self._ctx.spawn(self._private.keep(), self._private.name)
+        self._keep(self._private, self._ctx.trading)
+
+    def _keep(self, link: Link, connector: Connector) -> None:
+        """Keep a connection, and alive where the venue wants to hear pings of its own form."""
+        self._ctx.spawn(link.keep(), link.name)
+        if connector.ping_every_s > 0:
+            self._ctx.spawn(self._ping(link, connector), f"{link.name} ping")
+
+    async def _ping(self, link: Link, connector: Connector) -> None:
+        while not self._closing:
+            await asyncio.sleep(connector.ping_every_s)
+            link.send([connector.ping()])
 
     def close(self) -> None:
         """End every connection for good."""
@@ -309,6 +321,11 @@ class Traffic:
         ctx = self._ctx
         self._heard_ns = recv_ns
         events = ctx.trading.read_private(payload, recv_ns)
+        due = ctx.trading.due()
+        if due and self._private is not None:
+            self._private.send(due)
+        elif due:
+            self.deliver_paper(due)
         ctx.handle(ctx.step.on_events(events, recv_ns))
         if any(isinstance(one, RequestRefused) and one.code == "token" for one in events):
             # Neither an order nor a cancel gets through with it: connect anew, with a new one.

@@ -11,6 +11,13 @@ from typing import Final
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
 from openmm.sim.accounts import TIERS
+from openmm.venues.bitget.dialect import BitgetGateway
+from openmm.venues.bitget.dialect import DialectOptions as BitgetOptions
+from openmm.venues.bitget.dialect_rest import BitgetRest
+from openmm.venues.bitget.dialect_text import PASSPHRASE
+from openmm.venues.bitget.spec import MAKER_FEE_PPM as BITGET_MAKER_FEE_PPM
+from openmm.venues.bitget.spec import TAKER_FEE_PPM as BITGET_TAKER_FEE_PPM
+from openmm.venues.bitget.spec import Family
 from openmm.venues.counterpart import Core, Gateway, RestSide, Tier
 from openmm.venues.gateio.dialect import DialectOptions as GateioOptions
 from openmm.venues.gateio.dialect import GateioGateway
@@ -34,6 +41,8 @@ class Dialect:
         tier: by name; what core counts. A dialect that counts by itself has one without bounds.
         secret: from the text a client holds to the key that signatures are checked with.
         fee_in_received: fees are charged in what a fill brings.
+        passphrase: of the account's key, where the venue's keys have one.
+        post_only_accepted: a post-only order that would take is taken and cancelled, not refused.
         make: joins a core: (core, seed, pushes before the answer that caused them).
     """
 
@@ -46,6 +55,8 @@ class Dialect:
     secret: Callable[[str], bytes]
     fee_in_received: bool
     make: Callable[[Core, int, bool], tuple[Gateway, RestSide]]
+    passphrase: str = ""
+    post_only_accepted: bool = False
 
 
 def _pair(
@@ -79,6 +90,11 @@ GATEIO_PAIRS: Final[Mapping[str, Pair]] = {
     "ETH/USDT": _pair("gateio", "ETH/USDT", (2, 5, 11, 7), "0.00001", "3", "3000"),
     "XRP/USDT": _pair("gateio", "XRP/USDT", (4, 3, 9, 7), "0.001", "3", "0.60"),
 }
+BITGET_PAIRS: Final[Mapping[str, Pair]] = {
+    "BTC/USDT": _pair("bitget", "BTC/USDT", (2, 6, 12, 8), "0.000001", "1", "60000"),
+    "ETH/USDT": _pair("bitget", "ETH/USDT", (2, 4, 10, 6), "0.0001", "1", "3000"),
+    "XRP/USDT": _pair("bitget", "XRP/USDT", (4, 4, 10, 8), "0.0001", "1", "0.60"),
+}
 UNCOUNTED: Final = 1 << 60
 
 
@@ -93,6 +109,23 @@ def _gateio(core: Core, seed: int, events_first: bool) -> tuple[Gateway, RestSid
     return gateway, GateioRest(gateway)
 
 
+def _bitget(name: str, family: Family, generation: str) -> Dialect:
+    """Make one of the venue's interfaces with one generation of its books."""
+
+    def make(core: Core, seed: int, events_first: bool) -> tuple[Gateway, RestSide]:
+        options = BitgetOptions(family, generation, events_first)
+        gateway = BitgetGateway(core, seed, options)
+        return gateway, BitgetRest(gateway)
+
+    path = "/v2/ws" if family is Family.CLASSIC else "/v3/ws"
+    return Dialect(
+        name, BITGET_PAIRS, path, "", ((BITGET_MAKER_FEE_PPM, BITGET_TAKER_FEE_PPM),),
+        dict.fromkeys(TIERS, Tier("uncounted", UNCOUNTED, UNCOUNTED, 200, UNCOUNTED, UNCOUNTED)),
+        str.encode, fee_in_received=True, make=make, passphrase=PASSPHRASE,
+        post_only_accepted=True,
+    )  # fmt: skip
+
+
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "kraken": Dialect(
         "kraken", KRAKEN_PAIRS, "/v2", "",
@@ -104,6 +137,10 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         dict.fromkeys(TIERS, Tier("uncounted", UNCOUNTED, UNCOUNTED, 200, UNCOUNTED, UNCOUNTED)),
         str.encode, fee_in_received=True, make=_gateio,
     ),
+    "bitget": _bitget("bitget", Family.CLASSIC, "2026p"),
+    "bitget-2026": _bitget("bitget-2026", Family.CLASSIC, "2026"),
+    "bitget-legacy": _bitget("bitget-legacy", Family.CLASSIC, "legacy"),
+    "bitget-unified": _bitget("bitget-unified", Family.UNIFIED, "2026p"),
 }  # fmt: skip
 
 

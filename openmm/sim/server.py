@@ -43,7 +43,11 @@ def build_core(options: SimOptions, now_ns: int) -> VenueCore:
     if options.replay is None:
         pair, price = speaks.pairs[options.instrument]
         core = VenueCore(
-            [pair], options.seed, (), options.post_only_accepted, speaks.fee_in_received
+            [pair],
+            options.seed,
+            (),
+            options.post_only_accepted != speaks.post_only_accepted,
+            speaks.fee_in_received,
         )
         market = market_options(options.start_price or price, options.market)
         core.drive(SyntheticMarket(pair, options.seed, now_ns, market))
@@ -207,11 +211,13 @@ class SimServer:
 
     def started(self) -> dict[str, object]:
         """Return what a client must know: addresses, credentials, fees."""
+        passphrase = self.options.dialect.passphrase
         return {
             "ws": self.ws_url,
             "ws_auth": self.ws_auth_url,
             "rest": self.rest_url,
             "api_secret": self.options.api_secret,
+            **({"passphrase": passphrase} if passphrase else {}),
         } | described(self.options, next(iter(self.core.instruments)))
 
     async def __aenter__(self) -> Self:

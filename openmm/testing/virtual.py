@@ -281,7 +281,7 @@ class VirtualBot:
         self.account = account
         self.engine = Engine(
             self.config,
-            keys=Keys(sim.api_key, sim.api_secret),
+            keys=Keys(sim.api_key, sim.api_secret, sim.dialect.passphrase),
             host=host.Host(
                 clock=self.clock, dial=self.venue.dial, round_trip=self.venue,
                 transport=lambda: self.venue.orders, writer=False,

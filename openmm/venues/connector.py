@@ -105,7 +105,16 @@ class Connector(Protocol):
     """One venue, seen from the engine."""
 
     name: str
-    capabilities: Capabilities
+
+    @property
+    def ping_every_s(self) -> float:
+        """How often to send `ping` on every connection; 0: the WebSocket protocol's own do."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the account can do."""
+        ...
 
     @property
     def public_url(self) -> str:
@@ -183,6 +192,13 @@ class Connector(Protocol):
 
     def ping(self) -> bytes:
         """Make a liveness request."""
+        ...
+
+    def due(self) -> list[bytes]:
+        """Take the messages that what was read on the private connection calls for.
+
+        Subscriptions behind a login's answer, for one. They are asked for after each message.
+        """
         ...
 
     def cancel_all(self) -> bytes | None:

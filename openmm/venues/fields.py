@@ -55,7 +55,7 @@ class Fields:
     what others write as well.
     """
 
-    def __init__(self, venue: str | None) -> None:
+    def __init__(self, venue: str) -> None:
         self._venue = venue
 
     def loads(self, data: bytes | str) -> object:
@@ -132,15 +132,3 @@ class Fields:
     def decimal_or_empty_of(self, fields: Mapping[str, Any], name: str) -> Decimal | None:
         """Return a number member; None when it is absent, null or an empty text."""
         return None if fields.get(name) == "" else self.decimal_of(fields, name)
-
-
-# For a venue without a `fields.py`: its errors name no venue.
-_ANY: Final = Fields(None)
-loads = _ANY.loads
-bad = _ANY.bad
-as_object = _ANY.as_object
-as_list = _ANY.as_list
-as_decimal = _ANY.as_decimal
-as_int = _ANY.as_int_or_text
-text_of = _ANY.text_of
-decimal_of = _ANY.decimal_or_empty_of

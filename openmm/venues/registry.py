@@ -11,9 +11,16 @@ from msgspec import Struct
 from openmm.clock import Clock, RealClock
 from openmm.config import Venue as VenueConfig
 from openmm.config import read_options
-from openmm.config.secrets import env_names
+from openmm.config.secrets import env_names, passphrase_name
 from openmm.errors import ConfigError
 from openmm.venues.base import Venue
+from openmm.venues.bitget.auth import Key as BitgetKey
+from openmm.venues.bitget.connector import BitgetConnector
+from openmm.venues.bitget.rest import Rest as BitgetRest
+from openmm.venues.bitget.spec import Endpoints as BitgetEndpoints
+from openmm.venues.bitget.spec import Settings as BitgetSettings
+from openmm.venues.bitget.venue import CAPABILITIES as BITGET_CAPABILITIES
+from openmm.venues.bitget.venue import BitgetVenue
 from openmm.venues.connector import Capabilities, Connector, Keys
 from openmm.venues.gateio.auth import Key as GateioKey
 from openmm.venues.gateio.connector import GateioConnector
@@ -52,7 +59,8 @@ def _key(config: VenueConfig, make: Callable[[], K]) -> K:
     try:
         return make()
     except ConfigError as error:
-        names = dict(zip(("api_key", "secret"), env_names(config.label), strict=True))
+        key, secret = env_names(config.label)
+        names = {"api_key": key, "secret": secret, "passphrase": passphrase_name(config.label)}
         raise ConfigError(names[error.path], error.value, error.allowed) from None
 
 
@@ -94,6 +102,29 @@ def _gateio_venue(config: VenueConfig, keys: Keys | None, clock: Clock) -> Gatei
     return GateioVenue(_gateio_rest(config, keys, clock), Settings(**read_options(config)))
 
 
+def _bitget_rest(
+    config: VenueConfig, keys: Keys | None, clock: Clock, round_trip: RoundTrip | None = None
+) -> BitgetRest:
+    known = BitgetEndpoints()
+    endpoints = BitgetEndpoints(
+        ws_public=config.endpoints.ws or known.ws_public,
+        ws_private=config.endpoints.ws_auth or known.ws_private,
+        rest=(config.endpoints.rest or known.rest).rstrip("/"),
+    )
+    key = _key(
+        config,
+        lambda: None if keys is None else BitgetKey(keys.key, keys.secret, keys.passphrase),
+    )
+    settings = BitgetSettings(**read_options(config))
+    return BitgetRest(endpoints, key, clock, settings, round_trip=round_trip)
+
+
+def _verify_bitget(path: Path) -> Verified:
+    from openmm.venues.bitget.verify import verify  # a bot needs no reader of recordings
+
+    return verify(path)
+
+
 def _verify_gateio(path: Path) -> Verified:
     from openmm.venues.gateio.verify import verify  # a bot needs no reader of recordings
 
@@ -122,6 +153,13 @@ VENUES: Final = {
             _gateio_connector,
             _gateio_venue,
             _verify_gateio,
+        ),
+        Entry(
+            "bitget",
+            BITGET_CAPABILITIES,
+            lambda *args: BitgetConnector(_bitget_rest(*args)),
+            lambda *args: BitgetVenue(_bitget_rest(*args)),
+            _verify_bitget,
         ),
     )
 }

@@ -320,7 +320,7 @@ BAD: list[tuple[str, object, str]] = [
     ("bot.name", REMOVED, "required"),
     ("bot.mode", "test", '"paper" or "live"'),
     ("bot.run_dir", "", "folder"),
-    ("venue[0].name", "mtgox", '"kraken" or "gateio"'),
+    ("venue[0].name", "mtgox", '"gateio" or "bitget"'),
     ("venue[0].label", "Kraken", "starting with a letter"),
     ("venue[0].quote", "BTCUSD", 'a pair such as "BTC/USD"'),
     ("venue[1].reference", "BTCUSD", 'a pair such as "BTC/USD"'),

@@ -11,6 +11,7 @@ from openmm._fast import scan, units
 from openmm._fast.book import Book, BookState
 from openmm._fast.ports import Decoded
 from openmm._fast.units import BookSide
+from openmm.venues.bitget.wire import BitgetDecoder
 from openmm.venues.gateio.wire import GateioDecoder
 from openmm.venues.kraken.wire import KrakenDecoder
 from tests.fuzz.corpus import frames, messages
@@ -162,6 +163,22 @@ def gateio_wire() -> Check:
     return check
 
 
+def bitget_wire(verify: bool = True) -> Check:
+    """The same, with a checksum where a push brings one."""
+    place = fence()
+
+    def check(data: bytes) -> None:
+        decoder, held = BitgetDecoder(), Book(window_ticks=4096, outside_levels=256)
+        decoder.bind("BTCUSDT", 0, held, 1, 2, 1, 6, "books", verify)
+        for _ in range(2):
+            result = place.decode(decoder, data, 2)
+            assert isinstance(result, Decoded)
+            assert result is not Decoded.DECODED_UNDECIDED
+            sides(held)
+
+    return check
+
+
 def book_frames(shared: Path) -> list[bytes]:
     """Return the first book messages of a recording, the snapshot first."""
     path = shared / "data" / "kraken" / "v2_btcusd_d25_20260802.cbcap.gz"
@@ -174,6 +191,7 @@ def targets(shared: Path) -> list[Target]:
     btc = frames(kraken / "v2_btcusd_d25_20260802.cbcap.gz")
     public = messages(shared / "venues" / "samples" / "kraken")
     gate = messages(shared / "venues" / "samples" / "gateio")
+    bitget = messages(shared / "venues" / "samples" / "bitget")
     return [
         Target("scan", scanners(), TOKENS, 20, 64),
         Target("units", fixed_point(), (), 8, 16),
@@ -182,4 +200,5 @@ def targets(shared: Path) -> list[Target]:
             "kraken.wire", kraken_wire(book_frames(shared), 1, "BTC/USD"), [*btc, *public], 24, 400
         ),
         Target("gateio.wire", gateio_wire(), gate, 12, 400),
+        Target("bitget.wire", bitget_wire(), bitget, 12, 400),
     ]

@@ -15,6 +15,7 @@ from openmm.engine import commands
 from openmm.errors import CommandError, ConfigError, ProtocolError, VenueError
 from openmm.events import Event
 from openmm.sim.faults import load_script
+from openmm.venues.bitget.private import PrivateDecoder as BitgetPrivate
 from openmm.venues.gateio.private import PrivateDecoder as GateioPrivate
 from openmm.venues.kraken.auth import Key
 from openmm.venues.kraken.encode import KrakenEncoder, parse_client_id
@@ -26,6 +27,7 @@ from openmm.venues.kraken.venue import KrakenVenue
 from tests.fuzz.corpus import messages
 from tests.fuzz.target import Check, Target, must
 from tests.sim.venue import BTC, SECRET, T0, Venue
+from tests.venues.bitget.samples import instrument
 
 EVENTS: tuple[type, ...] = get_args(Event)
 TOML = b"""[bot]
@@ -82,6 +84,17 @@ def kraken_private() -> Check:
 def gateio_private() -> Check:
     """The same of Gate.io."""
     decoder = GateioPrivate([BTC])
+
+    def check(data: bytes) -> None:
+        assert all(isinstance(one, EVENTS) for one in decoder.decode(data))
+        assert decoder.orders_kept <= 4096
+
+    return check
+
+
+def bitget_private() -> Check:
+    """The same of Bitget."""
+    decoder = BitgetPrivate({"BTCUSDT": instrument()})
 
     def check(data: bytes) -> None:
         assert all(isinstance(one, EVENTS) for one in decoder.decode(data))
@@ -238,6 +251,7 @@ def targets(shared: Path, folder: Path) -> list[Target]:
     """Return the targets that read text."""
     kraken = messages(shared / "venues" / "samples" / "kraken")
     gate = messages(shared / "venues" / "samples" / "gateio")
+    bitget = messages(shared / "venues" / "samples" / "bitget")
     line = [
         commands.encode_request(commands.Request(1, one, commands.Caller("cli", "ann")))
         for one in (commands.Halt("x"), commands.Tighten(max_orders="3"), commands.Status())
@@ -249,6 +263,7 @@ def targets(shared: Path, folder: Path) -> list[Target]:
     return [
         Target("kraken.private", kraken_private(), kraken, 10, 400),
         Target("gateio.private", gateio_private(), gate, 8, 400),
+        Target("bitget.private", bitget_private(), bitget, 8, 400),
         Target("kraken.rest", kraken_rest(pairs), [one for one in kraken if b'"error"' in one], 8),
         Target("kraken.auth", kraken_keys(), ids, 3, 128),
         Target("json", exact_json(), kraken, 4),

@@ -217,7 +217,12 @@ def imports_foreign(path: Path, source: str) -> set[str]:
 
 # Imported where they are used: a live bot starts without them, and `bench_start` gates its start.
 LATE = frozenset(
-    {"openmm.engine.paper", "openmm.venues.gateio.verify", "openmm.venues.kraken.verify"}
+    {
+        "openmm.engine.paper",
+        "openmm.venues.bitget.verify",
+        "openmm.venues.gateio.verify",
+        "openmm.venues.kraken.verify",
+    }
 )
 
 

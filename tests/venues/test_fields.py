@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 
 from openmm.errors import ProtocolError
+from openmm.venues.bitget import fields as bitget
 from openmm.venues.gateio import fields as gateio
 from openmm.venues.kraken import fields as kraken
 
-BOTH = [pytest.param(gateio, id="gateio"), pytest.param(kraken, id="kraken")]
+ALL = [
+    pytest.param(bitget, id="bitget"), pytest.param(gateio, id="gateio"),
+    pytest.param(kraken, id="kraken"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("fields", BOTH)
+@pytest.mark.parametrize("fields", ALL)
 @pytest.mark.parametrize(
     ("reader", "arguments"),
     [
@@ -33,7 +37,7 @@ def test_what_does_not_fit_is_refused_in_the_venues_name(
     assert caught.value.venue == fields.__name__.split(".")[-2]
 
 
-@pytest.mark.parametrize("fields", BOTH)
+@pytest.mark.parametrize("fields", ALL)
 def test_what_fits_is_read_exactly(fields: ModuleType) -> None:
     body = fields.as_object(fields.loads(b'{"a":0.10,"b":"0.20","c":7,"d":null,"e":[],"f":"x"}'))
     assert str(fields.as_decimal(body["a"])) == "0.10"
@@ -45,9 +49,10 @@ def test_what_fits_is_read_exactly(fields: ModuleType) -> None:
     assert (fields.text_of(body, "f"), fields.text_of(body, "z", "none")) == ("x", "none")
 
 
-def test_gateio_writes_integers_as_texts_and_absent_numbers_as_empty_ones() -> None:
-    assert gateio.as_int("-12") == -12
-    assert gateio.decimal_of({"a": ""}, "a") is None
+@pytest.mark.parametrize("fields", ALL[:2])
+def test_some_write_integers_as_texts_and_absent_numbers_as_empty_ones(fields: ModuleType) -> None:
+    assert fields.as_int("-12") == -12
+    assert fields.decimal_of({"a": ""}, "a") is None
 
 
 def test_kraken_does_neither() -> None:

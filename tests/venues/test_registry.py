@@ -40,6 +40,9 @@ def test_venue_side_tells_what_it_can_do() -> None:
         ("kraken", Keys("", "czNjcmV0"), "OPENMM_TWO_B_KEY"),
         ("gateio", Keys("public", ""), "OPENMM_TWO_B_SECRET"),
         ("gateio", Keys("s3cret\n", "s3cret"), "OPENMM_TWO_B_KEY"),
+        ("bitget", Keys("s3cret\n", "s3cret", "pass"), "OPENMM_TWO_B_KEY"),
+        ("bitget", Keys("public", "", "pass"), "OPENMM_TWO_B_SECRET"),
+        ("bitget", Keys("public", "s3cret", "s3cret phrase"), "OPENMM_TWO_B_PASSPHRASE"),
     ],
 )
 def test_bad_key_is_named_as_the_operator_gave_it_and_not_shown(

@@ -126,6 +126,7 @@ class GateioConnector:
     """
 
     name = VENUE
+    ping_every_s = 0.0
 
     def __init__(
         self, rest: Rest, endpoints: Endpoints | None = None, settings: Settings | None = None
@@ -282,6 +283,10 @@ class GateioConnector:
     def ping(self) -> bytes:
         """Make a liveness request."""
         return self._messages.ping(self._now_s())
+
+    def due(self) -> list[bytes]:
+        """Take nothing: all is sent at once."""
+        return []
 
     def cancel_all(self) -> bytes | None:
         """Make the request that cancels the traded pair's orders; other pairs are not touched."""

@@ -148,6 +148,7 @@ class KrakenConnector:
     """
 
     name = VENUE
+    ping_every_s = 0.0
 
     def __init__(
         self, rest: Rest, endpoints: Endpoints | None = None, *, tier: str = "starter"
@@ -281,6 +282,10 @@ class KrakenConnector:
     def ping(self) -> bytes:
         """Make a liveness request."""
         return self._messages.ping()[1]
+
+    def due(self) -> list[bytes]:
+        """Take nothing: all is sent at once."""
+        return []
 
     def cancel_all(self) -> bytes | None:
         """Make the request that cancels the whole account's orders."""

@@ -1,0 +1,3 @@
+TEXT_MAX: int
+
+def crc(bids: list[tuple[str, str]], asks: list[tuple[str, str]]) -> int: ...
