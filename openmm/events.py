@@ -61,6 +61,9 @@ class Source(Enum):
 # Typed reasons of a refusal after which no retry helps: the key, its rights, or the account.
 FATAL_CODES = frozenset({"permission", "credentials", "account", "lockout"})
 
+# Those that say "too often": the same request passes later.
+RATES = frozenset({"rate_limit", "call_rate", "throttled"})
+
 
 class Fee(Struct, frozen=True):
     """An amount charged (negative: a rebate) in one asset, as the venue stated it."""

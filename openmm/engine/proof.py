@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar, final
 
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from openmm.engine.context import SOURCE_REST, Context
 from openmm.engine.offset import ClockOffset
 from openmm.engine.step import CancelStray
 from openmm.errors import TransportError, VenueError
-from openmm.events import FATAL_CODES, Event, OrderFilled, OrderUpdated
+from openmm.events import FATAL_CODES, RATES, Event, OrderFilled, OrderUpdated
 from openmm.settlement.reconcile import Difference, reconcile
 from openmm.venues.connector import Rest
 
@@ -30,6 +31,8 @@ QUIET_NS = 1_000_000_000
 RECOVER_OVERLAP_NS = 60_000_000_000
 OPENING_TRIES = 5
 FATAL_AGAIN_S = 60.0
+# A start waits so often, a second each, for a limit that the session before used up.
+LIMIT_WAITS = 90
 # Fills are asked for from this long before the last message of a lost private stream, or before
 # the balances last agreed.
 OVERLAP_NS = 60_000_000_000
@@ -80,7 +83,7 @@ class Proof:
         ours: list[OrderUpdated] = []
         pause_s = 0.05
         for _ in range(10):
-            listed = await self._rest.open_orders()
+            listed = await self._within_limits(self._rest.open_orders)
             ours = [order for order in listed if self._is_ours(order)]
             if not ours:
                 others = [order.venue_order_id for order in listed]
@@ -91,13 +94,30 @@ class Proof:
                     )  # fmt: skip
                 return
             log.warning("cancelling %d orders of an earlier session", len(ours))
-            await self._rest.cancel([order.venue_order_id for order in ours])
+            venue_ids = [order.venue_order_id for order in ours]
+            await self._within_limits(partial(self._rest.cancel, venue_ids))
             await asyncio.sleep(pause_s)
             pause_s = min(1.0, 2 * pause_s)
         raise TransportError(
             f"{len(ours)} orders of an earlier session are still open",
             venue=self._ctx.trading.name,
         )
+
+    async def _within_limits(self, make: Callable[[], Awaitable[T]]) -> T:
+        """Ask again while the venue says "too often": a session just killed may have used it up.
+
+        Raises:
+            VenueError: any other refusal, or that one for a minute and a half.
+        """
+        for _ in range(LIMIT_WAITS):
+            try:
+                return await make()
+            except VenueError as error:
+                if error.code not in RATES:
+                    raise
+                log.warning("at start: %s; asking again in a second", error)
+            await asyncio.sleep(1.0)
+        return await make()
 
     async def open_account(self) -> None:
         """Take the account's balances as the session's opening, and what leads up to them.
@@ -114,14 +134,15 @@ class Proof:
         live = ctx.config.bot.mode == "live"
         settled_ns = now_ns if ctx.settled_ns is None else min(now_ns, ctx.settled_ns)
         since_ns = settled_ns - RECOVER_OVERLAP_NS
-        fills = await self._rest.fills_since(since_ns) if live else []
+        listed = partial(self._rest.fills_since, since_ns)
+        fills = await self._within_limits(listed) if live else []
         for _ in range(OPENING_TRIES):
             asked_ns = ctx.clock.now_ns()
-            balances = await self._rest.balances()
+            balances = await self._within_limits(self._rest.balances)
             if not live or ctx.config.quoted.account == "dedicated":
                 break
             # Others trade on it: a fill between the two lists may be in the balances, or not.
-            again = await self._rest.fills_since(since_ns)
+            again = await self._within_limits(listed)
             if len(again) == len(fills):
                 break
             fills = again

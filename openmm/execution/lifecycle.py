@@ -21,6 +21,7 @@ from openmm._fast.orders import InFlight, OrderEvent, OrderState, OrderView, Tra
 from openmm._fast.pipeline import Pipeline
 from openmm._fast.tape import Record
 from openmm.events import (
+    RATES,
     OrderFilled,
     OrderStatus,
     OrderUpdated,
@@ -46,7 +47,6 @@ LINGER_NS = 60 * SECOND_NS
 # Evidence sources as journalled in REC_TRANSITION; 0 is our own act.
 SOURCE_CODES = {source: code for code, source in enumerate(Source, start=1)}
 UNCERTAIN = frozenset({"unavailable", "internal", "timeout", "unknown"})
-RATES = frozenset({"rate_limit", "call_rate", "throttled"})
 REPRICING = frozenset(
     {OrderEvent.EV_AMENDED, OrderEvent.EV_AMEND_REJECTED, OrderEvent.EV_PROVEN_OPEN}
 )

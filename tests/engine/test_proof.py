@@ -12,7 +12,7 @@ import pytest
 
 from openmm.engine.proof import Proof
 from openmm.engine.step import CancelStray
-from openmm.errors import TransportError
+from openmm.errors import TransportError, VenueRejected
 from openmm.events import Event, OrderFilled, OrderStatus, OrderUpdated, Source
 
 
@@ -35,6 +35,52 @@ def test_stray_order_is_cancelled_though_the_first_request_fails(
     context: Any = SimpleNamespace(trading=SimpleNamespace(rest=lambda: rest))
     asyncio.run(Proof(context).cancel_stray(CancelStray(("OLD",))))
     assert asked == [("OLD",), ("OLD",)]
+
+
+def earlier(venue_order_id: str) -> OrderUpdated:
+    return OrderUpdated(venue_order_id, "old", OrderStatus.OPEN, Source.QUERY, 1)
+
+
+@pytest.mark.parametrize("code", ["rate_limit", "call_rate"])
+def test_start_waits_for_a_limit_the_session_before_used_up(
+    monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    asked: list[str] = []
+    left = ["A"]
+
+    async def open_orders() -> list[OrderUpdated]:
+        asked.append("list")
+        if len(asked) == 1:
+            raise VenueRejected("too often", venue="kraken", code=code)
+        return [earlier(one) for one in left]
+
+    async def cancel(venue_order_ids: Sequence[str]) -> int:
+        asked.append("cancel")
+        if asked.count("cancel") < 5:
+            raise VenueRejected("too often", venue="kraken", code=code)
+        left.clear()
+        return len(venue_order_ids)
+
+    async def at_once(_seconds: float) -> None:
+        return None
+
+    monkeypatch.setattr(asyncio, "sleep", at_once)
+    rest = SimpleNamespace(cancel=cancel, open_orders=open_orders)
+    ids = SimpleNamespace(is_earlier=lambda _: True, seq_of=lambda _: 0)
+    trading = SimpleNamespace(rest=lambda: rest, name="kraken", **vars(ids))
+    context: Any = SimpleNamespace(trading=trading, step=SimpleNamespace(ids=ids))
+    asyncio.run(Proof(context).adopt())
+    assert asked == ["list", "list", *["cancel"] * 5, "list"]
+
+
+def test_start_refused_for_another_reason_fails_at_once() -> None:
+    async def open_orders() -> list[OrderUpdated]:
+        raise VenueRejected("no right", venue="kraken", code="permission")
+
+    rest = SimpleNamespace(open_orders=open_orders)
+    context: Any = SimpleNamespace(trading=SimpleNamespace(rest=lambda: rest, name="kraken"))
+    with pytest.raises(VenueRejected, match="no right"):
+        asyncio.run(Proof(context).adopt())
 
 
 def test_fill_of_an_order_not_known_by_the_venues_id_is_told_by_the_clients() -> None:
