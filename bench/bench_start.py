@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,12 +64,12 @@ print(time.process_time())
 
 
 @contextmanager
-def simulated_venue() -> Iterator[dict[str, Any]]:
+def simulated_venue(*options: str) -> Iterator[dict[str, Any]]:
     """Run a simulated Kraken; give what it told once its ports were open."""
     process = subprocess.Popen(
         [
             sys.executable, "-m", "openmm.cli.main", "sim", "kraken", "--seed", "7",
-            "--maker-fee", "0%", "--taker-fee", "0.1%",
+            "--maker-fee", "0%", "--taker-fee", "0.1%", *options,
         ],
         cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
     )  # fmt: skip
@@ -81,6 +82,43 @@ def simulated_venue() -> Iterator[dict[str, Any]]:
         process.stdout.close()
 
 
+def bot_file(folder: str, venue: dict[str, Any]) -> Path:
+    """Write the file of the bot that is started, for a venue that runs."""
+    file = Path(folder) / "bot.toml"
+    addresses = {name: venue[name] for name in ("ws", "ws_auth", "rest")}
+    file.write_text(FILE.format(folder=folder, **addresses))
+    return file
+
+
+def spawn_engine(file: Path, venue: dict[str, Any], seconds: float) -> subprocess.Popen[bytes]:
+    """Start the engine in a process of its own, which tells on its output how it went."""
+    keys = {
+        f"OPENMM_{LABEL.upper()}_KEY": str(venue["api_key"]),
+        f"OPENMM_{LABEL.upper()}_SECRET": str(venue["api_secret"]),
+    }
+    return subprocess.Popen(
+        [
+            sys.executable, "-m", "bench.start_engine", str(file), str(seconds),
+            str(time.monotonic()),
+        ],
+        cwd=ROOT, env=os.environ | keys, stdout=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def told_by(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Wait for an engine's end; return what it told.
+
+    Raises:
+        subprocess.CalledProcessError: it did not start, quote and stop cleanly.
+    """
+    output, _ = process.communicate(timeout=TIMEOUT_S)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    told: dict[str, Any] = json.loads(output)
+    assert told["orders"] > 0, "the engine sent no order"
+    return told
+
+
 def start_engine(venue: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Start the engine once, in a process and a folder of its own; return what it told.
 
@@ -88,20 +126,7 @@ def start_engine(venue: dict[str, Any], seconds: float) -> dict[str, Any]:
         subprocess.CalledProcessError: it did not start, quote and stop cleanly.
     """
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "bot.toml"
-        addresses = {name: venue[name] for name in ("ws", "ws_auth", "rest")}
-        file.write_text(FILE.format(folder=folder, **addresses))
-        keys = {
-            f"OPENMM_{LABEL.upper()}_KEY": str(venue["api_key"]),
-            f"OPENMM_{LABEL.upper()}_SECRET": str(venue["api_secret"]),
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.start_engine", str(file), str(seconds)],
-            cwd=ROOT, env=os.environ | keys, stdout=subprocess.PIPE, check=True, timeout=TIMEOUT_S,
-        )  # fmt: skip
-    told: dict[str, Any] = json.loads(done.stdout)
-    assert told["orders"] > 0, "the engine sent no order"
-    return told
+        return told_by(spawn_engine(bot_file(folder, venue), venue, seconds))
 
 
 def libraries(modules: Sequence[str]) -> list[str]:

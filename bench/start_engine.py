@@ -1,7 +1,8 @@
-"""One start of the real engine, for `bench_start`: `python -m bench.start_engine FILE SECONDS`.
+"""One start of the real engine, for `bench_start` and `bench_restart`.
 
-Starts the bot of FILE in this process, as `openmm run` does, and prints one JSON object: CPU
-seconds of the process and of those it started until its first orders had left, the modules it had
+`python -m bench.start_engine FILE SECONDS STARTED` starts the bot of FILE in this process, as `openmm run` does, and prints one JSON object: CPU
+seconds of the process and of those it started until its first orders had left, seconds of the
+clock since STARTED (a reading of the monotonic clock, before the process began), the modules it had
 imported by then, its resident bytes after SECONDS of trading, its orders, and its exit code. Keys
 come from the environment.
 """
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from openmm.engine.loop import Engine
 
 FIRST_QUOTE_S = 60.0
-LOOK_S = 0.05
+LOOK_S = 0.005
 
 
 def from_file(name: str, module: Any) -> bool:
@@ -47,18 +48,18 @@ def children_cpu_s() -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-async def trade(engine: Engine, seconds: float) -> dict[str, Any]:
+async def trade(engine: Engine, seconds: float, started_s: float) -> dict[str, Any]:
     """Start, wait for the first orders, trade on, stop."""
     await engine.start()
     gc.enable()
     pipeline = engine.tables.pipeline
     deadline = time.monotonic() + FIRST_QUOTE_S
-    while pipeline.write_count == 0 and time.monotonic() < deadline:
+    while pipeline.placed_count == 0 and time.monotonic() < deadline:
         await engine.wait(LOOK_S)
     told = {
         "cpu_s": time.process_time(),
         "children_cpu_s": children_cpu_s(),
-        "wall_s": time.monotonic() - STARTED_S,
+        "wall_s": time.monotonic() - started_s,
         "modules": [name for name, module in sys.modules.items() if from_file(name, module)],
     }
     await engine.wait(seconds)
@@ -66,7 +67,7 @@ async def trade(engine: Engine, seconds: float) -> dict[str, Any]:
     return told | {"exit_code": await engine.stop("measured")}
 
 
-def main(file: Path, seconds: float) -> int:
+def main(file: Path, seconds: float, started_s: float) -> int:
     """Run one start, its imports and the collector as in `openmm.cli.run`."""
     gc.disable()
     from openmm.config import load
@@ -82,14 +83,14 @@ def main(file: Path, seconds: float) -> int:
     run_dir = RunDir(config.bot.run_dir, config.bot.name).make()
     handler = start_log(run_dir.log, config.engine.log_level, (found.key, found.secret))
     try:
-        told = asyncio.run(trade(Engine(config, keys=Keys(found.key, found.secret)), seconds))
+        told = asyncio.run(
+            trade(Engine(config, keys=Keys(found.key, found.secret)), seconds, started_s)
+        )
     finally:
         stop_log(handler)
     print(json.dumps(told))
     return int(told["exit_code"])
 
 
-STARTED_S = time.monotonic()
-
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), float(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])))

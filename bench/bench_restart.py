@@ -1,0 +1,144 @@
+"""Restart of the real engine after `kill -9`: CPU and time until it quotes again.
+
+`python -m bench --only bench_restart` measures the gate. Each round an engine trades against a
+simulated venue until it has orders open, and is killed together with its writer: its last records
+stand on the tape alone, its orders rest on, and the market fills some of them before anybody is
+back. The second engine has to write out that tape, cancel what rests, find the fills and prove the
+account before it may quote. Both ends are checked: every fill of the venue is in the store once.
+
+Rounds at a venue without latency tell the time beyond its round trips; rounds at one with latency
+tell how many of those come one after another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import statistics
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from bench.bench_start import (
+    as_installed,
+    bot_file,
+    libraries,
+    simulated_venue,
+    spawn_engine,
+    start_bare,
+    told_by,
+)
+
+# Takers come often, so that fills are made while nobody is there.
+MARKET = ("--market", "taker_share=0.3", "--balance", "BTC=1", "--balance", "USD=60000")
+LATENCY_S = 0.02  # one way, of the rounds that count round trips
+OPEN_MIN = 8  # orders at the venue when the first engine is killed
+FILLS_MIN = 1  # made while it is dead
+PATIENCE_S = 90.0
+FOR_EVER_S = 3600.0
+
+
+def ask(venue: dict[str, Any], path: str) -> Any:
+    """Ask the simulated venue's own doors."""
+    with urllib.request.urlopen(venue["rest"] + path, timeout=10) as reply:
+        return json.load(reply)
+
+
+def until(check: Callable[[], object], what: str) -> None:
+    """Wait for something to become true.
+
+    Raises:
+        TimeoutError: it did not.
+    """
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not check():
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(what)
+        time.sleep(0.01)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL an engine and its writer, the writer first: nobody reads the tape to its end."""
+    for path in Path(f"/proc/{process.pid}/task").glob("*/children"):
+        for pid in path.read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+    process.kill()
+    process.communicate(timeout=PATIENCE_S)
+
+
+def restart_engine(venue: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Kill an engine with orders open, let the market fill some, start it again.
+
+    Returns what the second one told, with the orders and fills it found.
+
+    Raises:
+        AssertionError: the store is not what the venue says.
+        subprocess.CalledProcessError: it did not start, quote and stop cleanly.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = bot_file(folder, venue)
+        first = spawn_engine(file, venue, FOR_EVER_S)
+        try:
+            until(lambda: len(ask(venue, "/sim/open-orders")) >= OPEN_MIN, "resting orders")
+        finally:
+            kill(first)
+        before = len(ask(venue, "/sim/statement")["fills"])
+        until(
+            lambda: len(ask(venue, "/sim/statement")["fills"]) >= before + FILLS_MIN,
+            "fills while nobody is there",
+        )
+        found = {
+            "open_orders": len(ask(venue, "/sim/open-orders")),
+            "missed_fills": len(ask(venue, "/sim/statement")["fills"]) - before,
+        }
+        told = told_by(spawn_engine(file, venue, seconds)) | found
+        assert ask(venue, "/sim/open-orders") == {}, "orders are left open"
+        with closing(sqlite3.connect(Path(folder) / "start" / "store.sqlite")) as store:
+            booked = [row[0] for row in store.execute("SELECT exec_id FROM fill")]
+        made = [fill["exec_id"] for fill in ask(venue, "/sim/statement")["fills"]]
+        # Rounds share the venue's account, and each has a store of its own.
+        assert len(booked) == len(set(booked)), "a fill is booked twice"
+        assert set(made[before:]) <= set(booked), "a fill is not booked"
+    return told
+
+
+def restart(rounds: int = 5, seconds: float = 0.5) -> dict[str, float]:
+    """Measure restarts at a venue without latency and at one with it, and bare imports, in turn."""
+    as_installed()
+    near, far, bare, ratios, writer, missed, left = [], [], [], [], [], [], []
+    cpu: list[float] = []
+    slow = ("--latency", f"{LATENCY_S * 1e3:g}ms")
+    with simulated_venue(*MARKET) as venue, simulated_venue(*MARKET, *slow) as distant:
+        for _ in range(rounds):
+            told = restart_engine(venue, seconds)
+            bare.append(start_bare(libraries(told["modules"])))
+            cpu.append(told["cpu_s"])
+            ratios.append(told["cpu_s"] / bare[-1])
+            near.append(told["wall_s"])
+            writer.append(told["children_cpu_s"])
+            missed.append(told["missed_fills"])
+            left.append(told["open_orders"])
+            far.append(restart_engine(distant, seconds)["wall_s"])
+    wall_s = statistics.median(near)
+    return {
+        "restart/cpu_over_bare_imports": statistics.median(ratios),
+        "restart/engine_cpu_s": statistics.median(cpu),
+        "restart/bare_cpu_s": statistics.median(bare),
+        "restart/writer_cpu_s": statistics.median(writer),
+        "restart/wall_less_latency_s": wall_s,
+        "restart/round_trips": (statistics.median(far) - wall_s) / (2 * LATENCY_S),
+        "restart/missed_fills": min(missed),
+        "restart/orders_left_open": min(left),
+    }
+
+
+def gate_restart() -> dict[str, float]:
+    """Measure the gate of the restart."""
+    return restart()
