@@ -1,10 +1,10 @@
 """One start of the real engine, for `bench_start` and `bench_restart`.
 
-`python -m bench.start_engine FILE SECONDS STARTED` starts the bot of FILE in this process, as `openmm run` does, and prints one JSON object: CPU
-seconds of the process and of those it started until its first orders had left, seconds of the
-clock since STARTED (a reading of the monotonic clock, before the process began), the modules it had
-imported by then, its resident bytes after SECONDS of trading, its orders, and its exit code. Keys
-come from the environment.
+`python -m bench.start_engine FILE SECONDS STARTED` starts the bot of FILE in this process, as
+`openmm run` does, and prints one JSON object: CPU seconds of the process and of those it started
+until its first orders had left, seconds of the clock since STARTED (a reading of the monotonic
+clock, before the process began), the modules it had imported by then, its resident bytes after
+SECONDS of trading, its orders, and its exit code. Keys come from the environment.
 """
 
 from __future__ import annotations

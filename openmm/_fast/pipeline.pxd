@@ -65,6 +65,13 @@ cdef class Pipeline:
     cdef bint lag_counts                # the venue's stamps are real: late news is old news
     cdef Reason standing                # what refused every order alike at the last decision
     cdef uint64_t own_version           # of the order table, when the signals were last told
+    # --- what the venue refused as taking, by BookSide: nothing there or better for a while
+    cdef int64_t shut_ticks[2]          # 0: nothing was refused
+    cdef int64_t shut_since_ns[2]
+    cdef int64_t shut_until_ns[2]
+    cdef uint64_t shut_news[2]          # `news_count` when it was refused
+    cdef int32_t shut_times[2]          # in a row
+    cdef uint64_t news_count            # messages that changed the quoted book
     # --- the tables
     cdef readonly Feed feed             # the quoted one
     cdef readonly Reference reference
@@ -97,6 +104,7 @@ cdef class Pipeline:
     cdef readonly uint64_t requote_count
     cdef readonly uint64_t sent_count        # order actions handed to the transport
     cdef readonly uint64_t spared_count      # moves not worth their message
+    cdef readonly uint64_t shut_count        # orders held back where the venue refused one as taking
     cdef readonly uint64_t placed_count
     cdef readonly uint64_t amended_count
     cdef readonly uint64_t cancel_count
@@ -119,6 +127,8 @@ cdef class Pipeline:
     cdef void tell_frame_c(self, int64_t stamp) noexcept nogil
     cdef int64_t worth_c(self, const Order* order, bint good, int64_t now_ns) noexcept nogil
     cdef int64_t tell_answer_c(self) noexcept nogil
+    # Whether the venue refused this price, or a worse one, as taking, a moment ago.
+    cdef bint shut_c(self, int side, int64_t price_ticks, int64_t now_ns) noexcept nogil
     cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept
     cdef Decision send_c(self, int64_t now_ns, int64_t stamp) noexcept
     cdef void tell_book_c(self, Feed feed, int64_t now_ns) noexcept nogil

@@ -56,6 +56,9 @@ cdef enum:
     TIMER_WITHDRAW = 2
     JUMP_SAMPLES = 4        # quotes keep clear of a jump for so many sample times
     AHEAD_BYTES = 8192      # of the tape: a frame and the records of a decision
+    SHUT_NS = 20000000      # a refused price is left for so long, twice that the next time, and so on
+    SHUT_DOUBLINGS = 8
+    SHUT_CALM_NS = 5000000000   # without a refusal: the next one is the first again
 
 
 cdef inline int64_t between(int64_t frm, int64_t to) noexcept nogil:
@@ -199,6 +202,8 @@ cdef class Pipeline:
             feed.dirty = True
             self.dirty = True
             feed.through_ns = 0
+            if feed.quoted:
+                self.news_count += 1
             if self.lag_counts and feed.decoder.ts_ns > 0:
                 # How late the news is: what was in the air, the venue's queue or ours counts as age.
                 feed.lag_ns = recv_ns - feed.decoder.ts_ns
@@ -395,6 +400,16 @@ cdef class Pipeline:
             )
         return self.planner.count
 
+    cdef bint shut_c(self, int side, int64_t price_ticks, int64_t now_ns) noexcept nogil:
+        cdef int at = 0 if side == BUY else 1
+        cdef int64_t refused = self.shut_ticks[at]
+        if refused == 0:
+            return False
+        if now_ns >= self.shut_until_ns[at] and self.news_count != self.shut_news[at]:
+            self.shut_ticks[at] = 0
+            return False
+        return price_ticks >= refused if side == BUY else price_ticks <= refused
+
     cdef int64_t half_c(self) noexcept nogil:
         """Return half the spread that is wanted, in uticks: told by the strategy, or read off its ladder."""
         if self.ladder.half_uticks > 0:
@@ -473,6 +488,11 @@ cdef class Pipeline:
         for i in range(self.planner.count):
             action = self.planner.actions[i]
             approved = &self.approved[self.approved_count]
+            if action.kind != ACTION_CANCEL and self.shut_c(action.side, action.price_ticks, now_ns):
+                # Looked at again with every frame: what lets it go is time and news, not a move.
+                self.shut_count += 1
+                self.forced = True
+                continue
             if action.kind == ACTION_AMEND and action.why == WHY_MOVED:
                 order = self.table.find_c(action.seq)
                 if order != NULL:
@@ -807,6 +827,34 @@ cdef class Pipeline:
         self.stamps[2] = self.stamps[0]
         self.withdraw_c(now_ns, WHY_RISK)
         return self.sent_count - before
+
+    def note_taking(self, int side, int64_t price_ticks, int64_t sent_ns, int64_t now_ns):
+        """Tell that the venue refused a post-only order: at its price it would have taken.
+
+        Nothing is placed or amended to that price or a better one until the book has had news and
+        some time has passed: 20 ms, and twice as long each time it is refused again, to 5 s.
+
+        Args:
+            sent_ns: when the order was sent. What left together, or before a refusal was known, is
+                refused once and not many times.
+        """
+        cdef int at
+        if side not in (<int>BUY, <int>SELL) or price_ticks <= 0:
+            raise ValueError(f"not an order's side and price: {side}, {price_ticks}")
+        at = 0 if side == BUY else 1
+        if sent_ns > self.shut_since_ns[at]:
+            if now_ns - self.shut_until_ns[at] > <int64_t>SHUT_CALM_NS:
+                self.shut_times[at] = 0
+            self.shut_since_ns[at] = now_ns
+            self.shut_until_ns[at] = now_ns + (<int64_t>SHUT_NS << self.shut_times[at])
+            if self.shut_times[at] < SHUT_DOUBLINGS:
+                self.shut_times[at] += 1
+        if self.shut_ticks[at] == 0 or (
+            price_ticks < self.shut_ticks[at] if side == BUY else price_ticks > self.shut_ticks[at]
+        ):
+            self.shut_ticks[at] = price_ticks
+        self.shut_news[at] = self.news_count
+        self.forced = True
 
     def refresh(self, Feed feed not None, int64_t now_ns):
         """Bring signals and reference up to a feed whose book changed outside a frame (broken, stale)."""

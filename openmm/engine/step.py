@@ -236,6 +236,9 @@ class Step:
             case OrderUpdated():
                 if event.status is OrderStatus.CANCELLED and "post only" in event.reason.lower():
                     # The other way to refuse one: taken, then cancelled on arrival.
+                    self.orders.note_taking(
+                        self.orders.seq(event.client_id, event.venue_order_id), now_ns
+                    )
                     self._changed(self.monitor.on_refused(True, now_ns), now_ns)
                 if event.client_id and self.ids.is_later(event.client_id):
                     self._on_twin(event, now_ns)

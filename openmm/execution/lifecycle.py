@@ -161,6 +161,8 @@ class Lifecycle:
         seqs = self._seqs(event.client_id, event.req_id, event.index)
         self.counters.rejected += len(seqs)
         for seq in seqs:
+            if event.code == "post_only":
+                self.note_taking(seq, now_ns)
             self._refuse(seq, event, now_ns)
         if event.code == "rate_limit":
             # Our counter was wrong: believe the venue's, which is over its threshold.
@@ -169,6 +171,13 @@ class Lifecycle:
             self._out.append(RenewToken(event.text))
         if not seqs:
             self._incident(f"{event.kind} refused, order not known: {event.text}")
+
+    def note_taking(self, seq: int, now_ns: int) -> None:
+        """Leave alone the price at which an order would have taken: the venue sees another book."""
+        order = self.pipeline.table.get(seq)
+        if order is not None:
+            price_ticks = order.pending_price_ticks or order.price_ticks
+            self.pipeline.note_taking(order.side, price_ticks, order.acted_ns, now_ns)
 
     def _refuse(self, seq: int, event: RequestRefused, now_ns: int) -> None:
         if event.kind == "amend" and self.ids.superseded(event.req_id, seq):

@@ -481,3 +481,77 @@ def test_quote_that_may_not_move_is_taken_away_when_the_market_leaves_it() -> No
     bot.pipeline.run(bot.feed, later(), 1)
     assert bot.pipeline.amended_count == 0
     assert cancels(transport.take())
+
+
+def bids_of(bot: CanonicalBot) -> list[int]:
+    """The bids that are live, best first."""
+    live = bot.pipeline.table.live()
+    return sorted((one.price_ticks for one in live if one.side == Side.BUY), reverse=True)
+
+
+def refuse_bids(bot: CanonicalBot, now_ns: int) -> None:
+    """Answer every bid as a venue whose book is ahead of ours: it would take."""
+    for order in bot.pipeline.table.live():
+        if order.side == Side.BUY:
+            bot.pipeline.note_taking(Side.BUY, order.price_ticks, order.acted_ns, now_ns)
+            bot.pipeline.table.event(order.seq, OrderEvent.EV_REJECTED, now_ns)
+            bot.pipeline.table.release(order.seq)
+
+
+def test_price_refused_as_taking_is_left_until_time_and_news() -> None:
+    bot = warmed()
+    now_ns = TIMES[0]
+    bot.pipeline.on_frame(bot.feed, WORK.frames[0], now_ns)
+    bids = bids_of(bot)
+    refuse_bids(bot, now_ns)
+    # News alone is not enough, nor is time alone.
+    bot.pipeline.on_frame(bot.feed, WORK.frames[0], now_ns + 19 * MS)
+    assert bids_of(bot) == []
+    bot.pipeline.note_taking(Side.BUY, bids[0], now_ns, now_ns + 19 * MS)
+    bot.pipeline.requote(now_ns + 60 * MS)
+    assert bids_of(bot) == []
+    assert bot.pipeline.shut_count >= 2 * len(bids)
+    assert bot.pipeline.table.live_count == 10, "the asks rest on"
+    bot.pipeline.on_frame(bot.feed, WORK.frames[0], now_ns + 61 * MS)
+    assert bids_of(bot) == bids
+
+
+def test_prices_behind_the_refused_one_are_quoted_on() -> None:
+    bot = warmed()
+    now_ns = TIMES[0]
+    bot.pipeline.on_frame(bot.feed, WORK.frames[0], now_ns)
+    bids = bids_of(bot)
+    for order in bot.pipeline.table.live():
+        if order.side == Side.BUY and order.price_ticks >= bids[1]:
+            bot.pipeline.note_taking(Side.BUY, order.price_ticks, order.acted_ns, now_ns)
+        if order.side == Side.BUY:
+            bot.pipeline.table.event(order.seq, OrderEvent.EV_REJECTED, now_ns)
+            bot.pipeline.table.release(order.seq)
+    bot.pipeline.on_frame(bot.feed, WORK.frames[0], now_ns + MS)
+    assert bids_of(bot) == bids[2:]
+
+
+def test_refused_again_a_price_is_left_twice_as_long_up_to_seconds() -> None:
+    bot = warmed()
+    now_ns = TIMES[0]
+    bot.pipeline.on_frame(bot.feed, WORK.frames[0], now_ns)
+    waits = []
+    for _ in range(11):
+        refuse_bids(bot, now_ns)
+        refused_ns = now_ns
+        while not bids_of(bot):
+            now_ns += 5 * MS
+            bot.pipeline.on_frame(bot.feed, WORK.frames[0], now_ns)
+        waits.append((now_ns - refused_ns) // MS)
+    assert waits == [20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 5120, 5120]
+    # Long without a refusal: the next one is the first again.
+    now_ns += 6_000 * MS
+    refuse_bids(bot, now_ns)
+    bot.pipeline.on_frame(bot.feed, WORK.frames[0], now_ns + 20 * MS)
+    assert bids_of(bot)
+
+
+@pytest.mark.parametrize(("side", "price_ticks"), [(0, 5), (3, 5), (1, 0), (2, -1)])
+def test_note_of_no_orders_side_or_price_is_refused(side: int, price_ticks: int) -> None:
+    with pytest.raises(ValueError, match="not an order's side and price"):
+        make_bot().pipeline.note_taking(side, price_ticks, 1, 1)

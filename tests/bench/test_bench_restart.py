@@ -1,4 +1,4 @@
-"""The bench of the restart with small input: it measures what it says, and checks what it restarts."""
+"""The bench of the restart with small input: it measures, and checks, what it says."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from openmm._fast.checks import Reason
 from openmm._fast.orders import OrderEvent, OrderState
 from openmm._fast.planner import ActionKind
 from openmm._fast.tape import Record
@@ -157,4 +158,51 @@ def test_maintenance_withdraws_and_returns(tmp_path: Path) -> None:
     assert placed == []
     made.run(30)
     assert made.tables.pipeline.table.live_count >= 2
+    ended_well(made)
+
+
+def asked_too_soon(records: list[JournalRecord]) -> list[str]:
+    """Find orders at a price, or a better one, that was refused less than 20 ms before."""
+    placed: dict[int, tuple[int, int]] = {}
+    refused: list[tuple[int, int, int]] = []
+    wrong = []
+    for one in records:
+        if one.kind == Record.REC_INTENT:
+            action = payload(one).action
+            if action.kind != ActionKind.ACTION_PLACE:
+                continue
+            sign = 1 if action.side == 1 else -1
+            placed[action.seq] = (action.side, action.price_ticks)
+            wrong += [
+                f"{action.price_ticks} after {price_ticks} was refused"
+                for side, price_ticks, ts_ns in refused
+                if side == action.side
+                and one.ts_ns - ts_ns < NS // 50
+                and sign * action.price_ticks >= sign * price_ticks
+            ]
+        elif one.kind == Record.REC_TRANSITION:
+            moved = payload(one)
+            if moved.event == OrderEvent.EV_REJECTED:
+                refused.append((*placed[moved.seq], one.ts_ns))
+    assert refused
+    return wrong
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_loop_of_post_only_refusals_is_not_hammered(tmp_path: Path, seed: int) -> None:
+    # The brake is out of the way: what is left alone here is left alone by itself.
+    loud = {"post_only_per_minute": 100_000}
+    refused = {"kind": "refused", "on": ["add", "batch_add"], "text": "EOrder:Post only order"}
+    script = FaultScript((parse_rule({**refused, "at": "1ms", "for": "10s"}),), seed=seed)
+    made = virtual.bot(tmp_path, seed, faults=script, **loud)
+    made.start()
+    made.run(10)
+    # To ask at every tick would take three hundred, and the venue's budget. What is asked beyond
+    # nine times a side (20 ms, 40 ms and so on to 5 s) is further away than all that was refused.
+    assert 6 <= made.step.counters.rejected <= 100
+    assert Reason.RATE_BUDGET not in made.step.pipeline.checks.refusals()
+    assert asked_too_soon(made.records) == []
+    # The venue has come to its senses.
+    made.run(10)
+    assert made.step.pipeline.table.live_count == 6
     ended_well(made)

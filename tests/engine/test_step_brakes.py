@@ -36,7 +36,6 @@ def refuse_all(world: World, code: str, text: str) -> int:
 @pytest.mark.parametrize(
     ("code", "text", "limits"),
     [
-        ("post_only", "EOrder:Post only order", BrakeLimits(post_only_max=5)),
         ("funds", "EOrder:Insufficient funds", BrakeLimits(rejects_max=5)),
         ("unknown", "EGalaxy:Out of reach", BrakeLimits(rejects_max=5)),
     ],
@@ -56,6 +55,15 @@ def test_venue_that_refuses_every_order_is_not_asked_in_a_loop(
     if code != "unknown":
         assert world.risk() is RiskState.PAUSED
         assert sides(world) == set(), "what rests is withdrawn"
+
+
+def test_price_refused_as_taking_is_not_asked_for_again_at_once(world: World) -> None:
+    world.table.event(world.seq(), OrderEvent.EV_CANCELLED, START)
+    world.step.pipeline.requote(START)
+    assert refuse_all(world, "post_only", "EOrder:Post only order") == 1
+    assert refuse_all(world, "post_only", "EOrder:Post only order") == 0
+    assert world.step.pipeline.shut_count > 0
+    assert world.risk() is RiskState.RUNNING
 
 
 def test_post_only_order_cancelled_on_arrival_counts_as_refused(world: World) -> None:
