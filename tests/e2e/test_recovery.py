@@ -191,7 +191,7 @@ def asked_too_soon(records: list[JournalRecord]) -> list[str]:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_loop_of_post_only_refusals_is_not_hammered(tmp_path: Path, seed: int) -> None:
     # The brake is out of the way: what is left alone here is left alone by itself.
-    loud = {"post_only_per_minute": 100_000}
+    loud: dict[str, Any] = {"post_only_per_minute": 100_000}
     refused = {"kind": "refused", "on": ["add", "batch_add"], "text": "EOrder:Post only order"}
     script = FaultScript((parse_rule({**refused, "at": "1ms", "for": "10s"}),), seed=seed)
     made = virtual.bot(tmp_path, seed, faults=script, **loud)
