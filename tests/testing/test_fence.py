@@ -13,11 +13,12 @@ from openmm.venues.kraken.wire import KrakenDecoder
 
 OVER_READ = """
 import ctypes
-import numpy
 from openmm.testing.fence import Fence
 fence = Fence(100)
 view = fence.view(b"abc")
-at = numpy.frombuffer(view, numpy.uint8).ctypes.data
+buffer = (ctypes.c_void_p * 16)()  # a Py_buffer, which begins with the address
+ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(view), buffer, 0)
+at = buffer[0]
 assert ctypes.string_at(at, 3) == b"abc"
 print("read", flush=True)
 ctypes.string_at(at, 4)
