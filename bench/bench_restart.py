@@ -36,8 +36,17 @@ from bench.bench_start import (
     told_by,
 )
 
-# Takers come often, so that fills are made while nobody is there.
-MARKET = ("--market", "taker_share=0.3", "--balance", "BTC=1", "--balance", "USD=60000")
+# Takers come often and the price walks fast: fills are made while nobody is there.
+MARKET = (
+    "--market",
+    "taker_share=0.3",
+    "--market",
+    "calm_volatility=2.5",
+    "--balance",
+    "BTC=1",
+    "--balance",
+    "USD=60000",
+)
 LATENCY_S = 0.02  # one way, of the rounds that count round trips
 OPEN_MIN = 8  # orders at the venue when the first engine is killed
 FILLS_MIN = 1  # made while it is dead
@@ -129,7 +138,7 @@ def come_back(folder: str, venue: dict[str, Any], before: int, seconds: float) -
     return told
 
 
-def restart(rounds: int = 5, seconds: float = 0.5) -> dict[str, float]:
+def restart(rounds: int = 3, seconds: float = 0.5) -> dict[str, float]:
     """Measure restarts at a venue without latency and at one with it, and bare imports, in turn."""
     as_installed()
     near, far, bare, ratios, writer, missed, left = [], [], [], [], [], [], []
