@@ -73,6 +73,7 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.planner": HOT,
     "openmm._fast.checks": HOT,
     "openmm._fast.records": HOT,
+    "openmm._fast.text": HOT,
     "openmm._fast.ports": HOT,
     "openmm._fast.pipeline": HOT,
     "openmm._fast.rehearsal": HOT,

@@ -66,6 +66,31 @@ cdef inline Scan scan_decimal(Cursor* c, int decimals, int64_t* out) noexcept no
     c.p = p
     return SCAN_OK
 
+# The same with digits finer than `decimals` dropped, and `rounded` set where there were any.
+cdef Scan scan_down(Cursor* c, int decimals, int64_t* out) noexcept nogil
+cdef inline Scan scan_rounded(Cursor* c, int decimals, int64_t* out, bint* rounded) noexcept nogil:
+    cdef Scan found = scan_decimal(c, decimals, out)
+    if found == SCAN_PRECISION:
+        rounded[0] = 1
+        found = scan_down(c, decimals, out)
+    return found
+
+# The same, in quotes or bare.
+cdef inline Scan scan_rounded_text(Cursor* c, int decimals, int64_t* out, bint* rounded) noexcept nogil:
+    cdef const char* start = c.p
+    cdef bint quoted = c.p < c.end and c.p[0] == c'"'
+    cdef Scan found
+    c.p += quoted
+    found = scan_rounded(c, decimals, out, rounded)
+    if found == SCAN_OK and quoted:
+        if c.p >= c.end or c.p[0] != c'"':
+            found = SCAN_BAD
+        else:
+            c.p += 1
+    if found != SCAN_OK:
+        c.p = start
+    return found
+
 # Skip JSON white space. SCAN_END when nothing is left behind it.
 cdef inline Scan scan_space(Cursor* c) noexcept nogil:
     while c.p < c.end:
@@ -83,3 +108,45 @@ cdef inline Scan scan_literal(Cursor* c, const char* text, Py_ssize_t n) noexcep
         c.p += n
         return SCAN_OK
     return SCAN_END if memcmp(c.p, text, <size_t> left) == 0 else SCAN_BAD
+
+# --- walking an object whose members stand in any order
+
+cdef inline bint is_text(const char* text, Py_ssize_t n, const char* wanted, Py_ssize_t wanted_n) noexcept nogil:
+    return n == wanted_n and memcmp(text, wanted, <size_t> wanted_n) == 0
+
+# Read the next key and its colon, up to the value; key NULL at the closing brace. 0 on bad text.
+cdef inline bint next_key(Cursor* c, const char** key, Py_ssize_t* n) noexcept nogil:
+    scan_space(c)
+    if c.p < c.end and c.p[0] == c'}':
+        c.p += 1
+        key[0] = NULL
+        return 1
+    if scan_string(c, key, n) != SCAN_OK:
+        return 0
+    scan_space(c)
+    if c.p >= c.end or c.p[0] != c':':
+        return 0
+    c.p += 1
+    scan_space(c)
+    return 1
+
+# Step behind the comma, or stay at the closing brace. 0 on bad text.
+cdef inline bint next_member(Cursor* c) noexcept nogil:
+    scan_space(c)
+    if c.p >= c.end:
+        return 0
+    if c.p[0] == c'}':
+        return 1
+    if c.p[0] != c',':
+        return 0
+    c.p += 1
+    scan_space(c)
+    # A comma before the brace is not JSON.
+    return c.p < c.end and c.p[0] == c'"'
+
+# Tell whether a number ended where JSON lets one end.
+cdef inline bint at_value_end(Cursor* c) noexcept nogil:
+    return c.p < c.end and (
+        c.p[0] == c',' or c.p[0] == c'}' or c.p[0] == c']' or c.p[0] == c' '
+        or c.p[0] == c'\n' or c.p[0] == c'\r' or c.p[0] == c'\t'
+    )

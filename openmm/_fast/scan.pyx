@@ -107,6 +107,27 @@ cdef Scan scan_decimal_slow(Cursor* c, int decimals, int64_t* out) noexcept nogi
     return SCAN_OK
 
 
+cdef Scan scan_down(Cursor* c, int decimals, int64_t* out) noexcept nogil:
+    """Read a plain decimal, digits finer than `decimals` dropped; SCAN_PRECISION when it has another form."""
+    cdef const char* p = c.p
+    cdef const char* dot = NULL
+    cdef Cursor kept
+    while p < c.end and (c"0" <= p[0] <= c"9" or p[0] == c"."):
+        if p[0] == c".":
+            dot = p
+        p += 1
+    if dot == NULL or (p < c.end and (p[0] == c"e" or p[0] == c"E")):
+        return SCAN_PRECISION
+    kept.p = c.p
+    kept.end = dot + 1 + decimals if decimals > 0 else dot
+    if kept.end > p:
+        return SCAN_PRECISION
+    if scan_decimal(&kept, decimals, out) != SCAN_OK or kept.p != kept.end:
+        return SCAN_PRECISION
+    c.p = p
+    return SCAN_OK
+
+
 cdef Scan scan_uint64(Cursor* c, uint64_t* out) noexcept nogil:
     cdef const char* p = c.p
     cdef uint64_t value = 0

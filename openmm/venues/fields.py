@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn, final
 
 from openmm.errors import ProtocolError
+from openmm.instrument import Instrument
 
 # Beyond any price, quantity or id of a venue, and far below what makes arithmetic slow: one
 # "1e999999999" would keep whoever turns it into an integer busy for ever.
@@ -132,3 +133,23 @@ class Fields:
     def decimal_or_empty_of(self, fields: Mapping[str, Any], name: str) -> Decimal | None:
         """Return a number member; None when it is absent, null or an empty text."""
         return None if fields.get(name) == "" else self.decimal_of(fields, name)
+
+
+def ticks_of(instrument: Instrument | None, price: Decimal | None) -> int | None:
+    """Convert a price; None when it is not known or finer than the tick."""
+    if instrument is None or price is None:
+        return None
+    try:
+        return instrument.exact_ticks(price)
+    except ValueError:
+        return None
+
+
+def lots_of(instrument: Instrument | None, qty: Decimal | None) -> int | None:
+    """Convert a quantity; None when it is not known or finer than the lot."""
+    if instrument is None or qty is None:
+        return None
+    try:
+        return instrument.exact_lots(qty)
+    except ValueError:
+        return None

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+from openmm._fast.text import parse_client_id
 from openmm.clock import ManualClock
 from openmm.config import load
 from openmm.engine import commands
@@ -18,7 +19,7 @@ from openmm.sim.faults import load_script
 from openmm.venues.bitget.private import PrivateDecoder as BitgetPrivate
 from openmm.venues.gateio.private import PrivateDecoder as GateioPrivate
 from openmm.venues.kraken.auth import Key
-from openmm.venues.kraken.encode import KrakenEncoder, parse_client_id
+from openmm.venues.kraken.encode import KrakenEncoder
 from openmm.venues.kraken.fields import loads
 from openmm.venues.kraken.listing import read_listing
 from openmm.venues.kraken.private import PrivateDecoder

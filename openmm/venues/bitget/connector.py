@@ -6,9 +6,7 @@ carries bytes through a `RoundTrip`.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Final, final
 
 from openmm._fast.book import Book
@@ -24,7 +22,7 @@ from openmm.events import (
 )
 from openmm.instrument import Instrument
 from openmm.venues.bitget import stream
-from openmm.venues.bitget.encode import BitgetEncoder, base32, parse_client_id
+from openmm.venues.bitget.encode import BitgetEncoder
 from openmm.venues.bitget.private import PrivateDecoder
 from openmm.venues.bitget.rest import Rest
 from openmm.venues.bitget.spec import (
@@ -35,10 +33,13 @@ from openmm.venues.bitget.spec import (
     Settings,
     book_channel,
 )
-from openmm.venues.bitget.stream import PING, Subscriptions, redact
+from openmm.venues.bitget.stream import PING, Subscriptions
 from openmm.venues.bitget.venue import BitgetVenue
 from openmm.venues.bitget.wire import BitgetDecoder
-from openmm.venues.connector import Capabilities, Fees
+from openmm.venues.connector import Capabilities
+from openmm.venues.messages import redact
+from openmm.venues.questions import Questions
+from openmm.venues.session import Session, bot_mark, session_mark
 
 NS: Final = 1_000_000_000
 # The venue counts messages of a connection, pings too, and closes it beyond ten a second. Cancels
@@ -49,16 +50,8 @@ DECAY_PER_S: Final = 3
 
 
 @final
-class BitgetRequests:
+class BitgetRequests(Questions[BitgetVenue]):
     """The engine's questions, asked over REST."""
-
-    def __init__(self, venue: BitgetVenue) -> None:
-        self.venue = venue
-        self.known: dict[str, Instrument] = {}
-
-    async def server_time_ns(self) -> int:
-        """Return the venue's clock."""
-        return (await self.venue.get_server_time()).ts_ns
 
     async def instruments(self, names: Sequence[str]) -> dict[str, Instrument]:
         """Return the named instruments; those the venue does not list are absent.
@@ -68,40 +61,7 @@ class BitgetRequests:
         rest = self.venue.rest
         if rest.key is not None and rest.settings.account == "auto":
             await self.venue.discover()
-        listed = await self.venue.get_instruments()
-        found = {name: listed[name] for name in names if name in listed}
-        self.known.update(found)
-        return found
-
-    async def mid(self, instrument: Instrument) -> Decimal:
-        """Return the middle of the best bid and ask now."""
-        book = await self.venue.get_order_book(instrument.name, 1)
-        if not book.bids or not book.asks:
-            raise VenueRejected(
-                f"{instrument.name} has no two-sided market",
-                venue=VENUE,
-                instrument=instrument.name,
-                code="no_market",
-                retryable=True,
-            )
-        return (book.bids[0][0] + book.asks[0][0]) / 2
-
-    async def token(self) -> str:
-        """Return nothing: a login is signed."""
-        return ""
-
-    async def fees(self, instrument: Instrument) -> Fees:
-        """Return the account's own rates."""
-        return await self.venue.get_fees(instrument.name)
-
-    async def balances(self) -> dict[str, Decimal]:
-        """Return the total held of every asset."""
-        found = await self.venue.get_balance()
-        return {asset: balance.total for asset, balance in found.items()}
-
-    async def open_orders(self) -> list[OrderUpdated]:
-        """Return every open order of the account."""
-        return await self.venue.get_open_orders()
+        return await super().instruments(names)
 
     async def find_orders(
         self, client_ids: Sequence[str], venue_order_ids: Sequence[str], since_ns: int = 0
@@ -110,25 +70,13 @@ class BitgetRequests:
         states = await self.venue.find(client_ids, venue_order_ids, since_ns)
         return [*await self.venue.get_fills_of(states), *states]
 
-    async def fills_since(self, ts_ns: int) -> list[OrderFilled]:
-        """Return the account's fills from a moment on, oldest first."""
-        return await self.venue.get_fills(ts_ns)
-
     async def cancel(self, venue_order_ids: Sequence[str]) -> int:
         """Cancel orders by venue id; returns how many the venue took."""
         return await self.venue.cancel_ids(venue_order_ids)
 
-    async def dead_man(self, timeout_s: int) -> None:
-        """Arm (0: disarm) the countdown that cancels a unified account's orders."""
-        await self.venue.dead_man_switch(timeout_s)
-
-    async def close(self) -> None:
-        """Release the connections."""
-        await self.venue.close()
-
 
 @final
-class BitgetConnector:
+class BitgetConnector(Session[BitgetEncoder]):
     """One Bitget account or feed, seen from the engine.
 
     Args:
@@ -148,7 +96,6 @@ class BitgetConnector:
         self._private = Subscriptions()
         # Only the traded pair is loaded: what happens on others is another bot's.
         self._reader = PrivateDecoder(requested=self._asked, last_request=self._last_request)
-        self._encoder: BitgetEncoder | None = None
         self._logged_in = False
         self._due: list[bytes] = []
 
@@ -214,7 +161,7 @@ class BitgetConnector:
             instrument.lot_points,
             instrument.qty_decimals,
             bot_mark(bot),
-            base32(session_s),
+            session_mark(session_s),
             unified=self.family is Family.UNIFIED,
             amend=self.capabilities.amend,
             stp_mode=self.settings.stp_mode,
@@ -326,54 +273,10 @@ class BitgetConnector:
         key = self._rest.key
         return payload if key is None else redact(payload, key.public, key.passphrase)
 
-    # --- client ids
-
-    def client_id(self, seq: int) -> str:
-        """Return the client id of an order of this session."""
-        return self._ids().client_id(seq)
-
-    def seq_of(self, client_id: str) -> int:
-        """Return the order-table sequence of an id of this session, 0 when it is not."""
-        return self._ids().seq_of(client_id)
-
-    def is_earlier(self, client_id: str) -> bool:
-        """Whether the id is this bot's, of an earlier session."""
-        return self._ids().is_earlier(client_id) and not self.is_later(client_id)
-
-    def is_later(self, client_id: str) -> bool:
-        """Whether the id is this bot's, of a session that began after this one."""
-        theirs, ours = parse_client_id(client_id), parse_client_id(self.client_id(1))
-        assert ours is not None, "an id of ours reads back"
-        # Sessions are written so that their texts sort by their start.
-        return theirs is not None and theirs[0] == ours[0] and theirs[1] > ours[1]
-
-    def requested(self, req_id: int) -> tuple[str, Sequence[int]]:
-        """Return the kind and the sequences of a hot-path request; ("", ()) if unknown."""
-        return self._ids().requested(req_id)
-
-    def superseded(self, req_id: int, seq: int) -> bool:
-        """Whether a later request of the kind names the order: an answer to this one is old."""
-        return self._ids().superseded(req_id, seq)
-
     # --- inside
 
     def _symbol(self, instrument: Instrument) -> str:
         return self._requests.venue.symbol_of(instrument.name)
 
-    def _ids(self) -> BitgetEncoder:
-        assert self._encoder is not None, "order_encoder comes first"
-        return self._encoder
-
     def _last_request(self) -> int:
         return 0 if self._encoder is None else self._encoder.last_req_id
-
-    def _asked(self, req_id: int) -> tuple[str, Sequence[str]]:
-        if self._encoder is None:
-            return "", ()
-        kind, seqs = self._encoder.requested(req_id)
-        return kind, [self._encoder.client_id(seq) for seq in seqs]
-
-
-def bot_mark(name: str) -> str:
-    """Return the 3 characters that tell a bot in client ids, from its name."""
-    return base32(zlib.crc32(name.encode()))[-3:]

@@ -11,7 +11,6 @@ ccxt, hummingbot and go-bitget, 2022 to 2026.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, final
@@ -48,9 +47,13 @@ from openmm.venues.bitget.spec import (
     classify,
 )
 from openmm.venues.faults import Code
-
-ORDERS_KEPT: Final = 4096
-TEXT_KEPT: Final = 2000
+from openmm.venues.messages import (
+    OrderMemory,
+    Requested,
+    nothing_requested,
+    read_rows,
+    unrecognised,
+)
 
 # Words of `events` for the channels of trading messages.
 KINDS: Final = {
@@ -63,8 +66,6 @@ KINDS: Final = {
 # Channels whose pushes are known and tell the engine nothing it asked for.
 UNUSED: Final = ("candle", "kline", "books", "trade", "publicTrade", "orders-algo")
 
-Requested = Callable[[int], tuple[str, Sequence[str]]]
-
 
 class _Order(Struct):
     """What was last told of an order: pushes may repeat and overtake each other."""
@@ -74,16 +75,12 @@ class _Order(Struct):
     terminal: bool = False
 
 
-def _nothing_requested(_req_id: int) -> tuple[str, Sequence[str]]:
-    return "", ()
-
-
 def _nothing_sent() -> int:
     return 0
 
 
 @final
-class PrivateDecoder:
+class PrivateDecoder(OrderMemory[_Order]):
     """Turn frames into events, remembering what the venue repeats.
 
     Args:
@@ -95,22 +92,17 @@ class PrivateDecoder:
     def __init__(
         self,
         instruments: Mapping[str, Instrument] | None = None,
-        requested: Requested = _nothing_requested,
+        requested: Requested = nothing_requested,
         last_request: Callable[[], int] = _nothing_sent,
     ) -> None:
+        super().__init__(_Order)
         self.instruments: dict[str, Instrument] = dict(instruments or {})
         self._requested = requested
         self._last_request = last_request
-        self._orders: OrderedDict[str, _Order] = OrderedDict()
         self._balances_told = False
         # Requests answered: all up to a number, and some beyond it.
         self._answered_to = 0
         self._answered: set[int] = set()
-
-    @property
-    def orders_kept(self) -> int:
-        """Count the orders remembered, never more than `ORDERS_KEPT`."""
-        return len(self._orders)
 
     def begin(self) -> None:
         """Expect a new connection: its first balances are a snapshot, old requests stay open."""
@@ -130,7 +122,7 @@ class PrivateDecoder:
                 return self._push(message, data)
         except ProtocolError:
             pass
-        return [_unrecognised(data)]
+        return [unrecognised(data)]
 
     # --- pushes
 
@@ -154,7 +146,7 @@ class PrivateDecoder:
                 ]
         if channel.startswith(UNUSED):
             return []
-        return [_unrecognised(data)]
+        return [unrecognised(data)]
 
     def _each(
         self,
@@ -164,19 +156,9 @@ class PrivateDecoder:
         read: Callable[[Mapping[str, Any], int], Iterable[Event]],
     ) -> list[Event]:
         """Read the rows of a private channel's push."""
-        events: list[Event] = []
         sent = message.get("ts")
         sent_ms = sent if isinstance(sent, int) and not isinstance(sent, bool) else 0
-        try:
-            rows = as_list(message.get("data"))
-        except ProtocolError:
-            rows = []
-            events.append(_unrecognised(data))
-        for row in rows:
-            try:
-                events += read(as_object(row), sent_ms)
-            except ProtocolError:
-                events.append(_unrecognised(data))
+        events = read_rows(message.get("data"), lambda row: read(row, sent_ms), data)
         if any(isinstance(event, Unrecognised) for event in events):
             # Something was lost on us: have it asked for.
             events.append(StreamGapped(channel, 0, 0))
@@ -216,16 +198,6 @@ class PrivateDecoder:
         fill: OrderFilled | None = read_unified_fill(row, self.instruments, Source.STREAM)
         # A pair that is not loaded is another bot's.
         return [] if fill is None else [fill]
-
-    def _remembered(self, order_id: str) -> _Order:
-        order = self._orders.get(order_id)
-        if order is not None:
-            return order
-        if len(self._orders) >= ORDERS_KEPT:
-            gone = next((key for key, one in self._orders.items() if one.terminal), None)
-            self._orders.pop(next(iter(self._orders)) if gone is None else gone)
-        order = self._orders[order_id] = _Order()
-        return order
 
     def _balance(self, row: Mapping[str, Any], sent_ms: int) -> list[BalanceUpdated]:
         kind = "update" if self._balances_told else "snapshot"
@@ -374,8 +346,3 @@ def _req_id(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else 0
-
-
-def _unrecognised(data: bytes | str) -> Unrecognised:
-    text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
-    return Unrecognised(text[:TEXT_KEPT])

@@ -11,11 +11,11 @@ in ccxt and hummingbot.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, final
 from urllib.parse import quote
 
-from openmm.clock import Clock, RealClock
+from openmm.clock import Clock
 from openmm.errors import ProtocolError, TransportError, VenueRejected
 from openmm.venues.bitget.auth import Key
 from openmm.venues.bitget.fields import as_object, loads, text_of
@@ -30,11 +30,9 @@ from openmm.venues.bitget.spec import (
     classify,
 )
 from openmm.venues.bitget.stream import dumps
-from openmm.venues.faults import UNCERTAIN_CODES, Code
-from openmm.venues.http import HttpRoundTrip, RoundTrip
-
-RETRIES: Final = 2
-BACKOFF_S: Final = 0.5
+from openmm.venues.calls import Calls, Sleep
+from openmm.venues.faults import Code
+from openmm.venues.http import RoundTrip
 
 # What a repeat of the same call could do: place or change twice.
 ONCE_ONLY: Final = ("place-order", "batch-orders", "cancel-replace-order", "place-batch",
@@ -42,7 +40,6 @@ ONCE_ONLY: Final = ("place-order", "batch-orders", "cancel-replace-order", "plac
 
 Params = Mapping[str, str | int]
 Body = Mapping[str, Any] | Sequence[Any]
-Sleep = Callable[[float], Awaitable[None]]
 
 
 class FamilyChanged(VenueRejected):
@@ -50,7 +47,7 @@ class FamilyChanged(VenueRejected):
 
 
 @final
-class Rest:
+class Rest(Calls):
     """Call the REST interface; one object a key.
 
     Args:
@@ -69,60 +66,38 @@ class Rest:
         round_trip: RoundTrip | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        super().__init__(VENUE, clock, round_trip, sleep)
         self.endpoints = endpoints or Endpoints()
-        self.clock = clock or RealClock()
         self.key = key
         self.settings = settings or Settings()
         self.family = self.settings.family
-        self._carry = round_trip or HttpRoundTrip(VENUE)
-        self._sleep = sleep
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._carry.close()
 
     # --- calls
 
     async def public(self, path: str, params: Params | None = None) -> Any:
         """GET a public endpoint; returns `data`."""
-        return await self._repeated("GET", path, params or {}, b"", signed=False)
+        return await self._call("GET", path, params or {}, b"", signed=False)
 
     async def get(self, path: str, params: Params | None = None) -> Any:
         """GET a signed endpoint; returns `data`."""
-        return await self._repeated("GET", path, params or {}, b"", signed=True)
+        return await self._call("GET", path, params or {}, b"", signed=True)
 
     async def post(self, path: str, body: Body) -> Any:
         """POST to a signed endpoint; returns `data`."""
-        return await self._repeated("POST", path, {}, dumps(body).encode(), signed=True)
+        return await self._call("POST", path, {}, dumps(body).encode(), signed=True)
 
-    # --- one round trip and its repeats
+    # --- one round trip
 
-    async def _repeated(
+    async def _call(
         self, verb: str, path: str, params: Params, body: bytes, *, signed: bool
     ) -> Any:
         if signed and self.key is None:
             raise VenueRejected(f"{path} needs an API key", venue=VENUE, code=Code.CREDENTIALS)
-        once_only = path.rpartition("/")[2] in ONCE_ONLY
-        tries = 0 if once_only else RETRIES
-        while True:
-            try:
-                return await self._send(verb, path, params, body, signed=signed)
-            except TransportError as error:
-                if once_only:
-                    raise TransportError(
-                        f"{path}: outcome unknown: {error}", venue=VENUE, code="outcome_unknown"
-                    ) from None
-                if tries == 0 or not error.retryable:
-                    raise
-            except FamilyChanged:
-                raise
-            except VenueRejected as error:
-                # What leaves the outcome of an order open may be asked again here.
-                again = error.retryable or error.code in UNCERTAIN_CODES
-                if tries == 0 or not again:
-                    raise
-            await self._sleep(BACKOFF_S * 2 ** (RETRIES - tries))
-            tries -= 1
+        return await self._repeated(
+            path,
+            lambda: self._send(verb, path, params, body, signed=signed),
+            once_only=path.rpartition("/")[2] in ONCE_ONLY,
+        )
 
     async def _send(
         self, verb: str, path: str, params: Params, body: bytes, *, signed: bool

@@ -37,6 +37,7 @@ from openmm.venues.bitget.fields import (
     text_of,
 )
 from openmm.venues.bitget.spec import MAKER_FEE_PPM, TAKER_FEE_PPM, VENUE
+from openmm.venues.fields import lots_of, ticks_of
 
 SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 STATUSES: Final = {
@@ -102,9 +103,9 @@ def read_order(row: Mapping[str, Any], instruments: Instruments, source: Source)
         status=state.status,
         source=source,
         ts_ns=state.update_ms * 1_000_000,
-        price_ticks=_ticks(instrument, _price_of(row)),
-        qty_lots=_lots(instrument, _qty_of(row)),
-        filled_lots=_lots(instrument, state.filled),
+        price_ticks=ticks_of(instrument, _price_of(row)),
+        qty_lots=lots_of(instrument, _qty_of(row)),
+        filled_lots=lots_of(instrument, state.filled),
         side=SIDES.get(text_of(row, "side").lower()),
         reason=text_of(row, "cancelReason"),
         instrument=symbol if instrument is None else instrument.name,
@@ -229,7 +230,7 @@ def _fill(
     side = SIDES.get(text_of(row, "side").lower())
     order_id = text_of(row, "orderId")
     try:
-        lots, ticks = _lots(instrument, qty), instrument.floor_ticks(price)
+        lots, ticks = lots_of(instrument, qty), instrument.floor_ticks(price)
     except ArithmeticError as error:
         raise bad("price out of all bounds", row) from error
     if side is None or not order_id or not trade_id or lots is None or lots <= 0 or ticks <= 0:
@@ -251,7 +252,7 @@ def _fill(
         ts_ns=ts_ms * 1_000_000,
         source=source,
         trade_id=as_int(trade_id) if trade_id.isdigit() else 0,
-        filled_lots=_lots(instrument, filled),
+        filled_lots=lots_of(instrument, filled),
     )
 
 
@@ -378,23 +379,3 @@ def _millis(row: Mapping[str, Any], *names: str) -> int:
 def millis_to_ns(value: object) -> int:
     """Convert milliseconds, a number or its text, to nanoseconds."""
     return as_int(value) * 1_000_000
-
-
-def _ticks(instrument: Instrument | None, price: Decimal | None) -> int | None:
-    """Convert a price; None when it is not known or finer than the tick."""
-    if instrument is None or price is None:
-        return None
-    try:
-        return instrument.exact_ticks(price)
-    except (ValueError, ArithmeticError):
-        return None
-
-
-def _lots(instrument: Instrument | None, qty: Decimal | None) -> int | None:
-    """Convert a quantity; None when it is not known or finer than the lot."""
-    if instrument is None or qty is None:
-        return None
-    try:
-        return instrument.exact_lots(qty)
-    except (ValueError, ArithmeticError):
-        return None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from enum import Enum
 from typing import Final, final
 
 from msgspec import Struct
@@ -18,6 +17,7 @@ from msgspec import Struct
 from openmm.events import Event, RequestRefused, Subscribed
 from openmm.venues.bitget.auth import Key
 from openmm.venues.bitget.spec import SUBSCRIBE_BYTES_MAX, Family, Settings, book_channel
+from openmm.venues.messages import Standing, State
 
 PING: Final = b"ping"  # text, not JSON, not a frame of the WebSocket protocol
 
@@ -101,24 +101,9 @@ def _message(op: str, args: list[dict[str, str]]) -> bytes:
     return dumps({"op": op, "args": args}).encode()
 
 
-class State(Enum):
-    """Where a subscription stands."""
-
-    ASKED = "asked"
-    ACTIVE = "active"
-    REFUSED = "refused"
-
-
 @final
-class Subscriptions:
+class Subscriptions(Standing[Subscription]):
     """Know what one connection has asked for and what the venue took."""
-
-    def __init__(self) -> None:
-        self._states: dict[Subscription, State] = {}
-
-    def reset(self) -> None:
-        """Forget everything: the connection is a new one."""
-        self._states.clear()
 
     def subscribe(self, family: Family, *subscriptions: Subscription) -> list[bytes]:
         """Write the messages that start subscriptions."""
@@ -130,20 +115,6 @@ class Subscriptions:
         """Write the messages for a subscription anew: only so does a new snapshot come."""
         left = messages("unsubscribe", family, [one]) if one in self._states else []
         return [*left, *self.subscribe(family, one)]
-
-    def state(self, one: Subscription) -> State | None:
-        """Tell where a subscription stands; None when it is not held."""
-        return self._states.get(one)
-
-    @property
-    def settled(self) -> bool:
-        """Whether everything asked for is active, and something was."""
-        return bool(self._states) and all(state is State.ACTIVE for state in self._states.values())
-
-    @property
-    def refused(self) -> list[Subscription]:
-        """List what the venue refused and has not taken since."""
-        return [one for one, state in self._states.items() if state is State.REFUSED]
 
     def on_events(self, events: Iterable[Event]) -> None:
         """Learn from answers. An error names nothing: what has no answer yet was refused."""
@@ -158,11 +129,3 @@ class Subscriptions:
                 for one, state in self._states.items():
                     if state is State.ASKED:
                         self._states[one] = State.REFUSED
-
-
-def redact(message: bytes, *secrets: str) -> bytes:
-    """Replace secrets by asterisks of the same length, for logs and the journal."""
-    for secret in secrets:
-        if secret:
-            message = message.replace(secret.encode(), b"*" * len(secret))
-    return message

@@ -37,14 +37,37 @@ from openmm._fast.book cimport (
 )
 from openmm._fast.latency cimport stamp_c
 from openmm._fast.ports cimport (
+    BINDS_MAX,
+    BOOK_UPDATES,
+    CHECKSUMS_OK,
+    CROSSED,
     DECODED_BOOK,
     DECODED_BROKEN,
     DECODED_IGNORED,
     DECODED_SLOW,
     DECODED_TRADE,
+    DROPPED,
+    HEARTBEATS,
+    LOTS_MAX,
+    MESSAGES,
+    MS_MAX,
+    NOT_READY,
+    SLOW,
+    SNAPSHOTS,
+    TICKS_MAX,
+    TRADES,
+    TRADES_REPEATED,
+    UNBOUND,
     Decoded,
     Decoder,
+    Steps,
     Trade,
+    break_all_c,
+    break_book_c,
+    set_steps,
+    set_trade_c,
+    tally,
+    trades_bad_c,
 )
 from openmm._fast.scan cimport (
     SCAN_OK,
@@ -52,8 +75,13 @@ from openmm._fast.scan cimport (
     SCAN_RANGE,
     Cursor,
     Scan,
+    at_value_end,
+    is_text,
+    next_key,
+    next_member,
     scan_decimal,
     scan_int64,
+    scan_rounded_text,
     scan_skip_value,
     scan_space,
     scan_string,
@@ -66,17 +94,6 @@ from openmm.venues.bitget.checksum cimport (
     texts_clear_c,
     texts_crc_c,
 )
-
-cdef extern from *:
-    """
-    /* Bounds of `instrument.py`: ticks and lots beyond them never reach a book. */
-    #define OPENMM_TICKS_MAX ((int64_t)1 << 40)
-    #define OPENMM_LOTS_MAX ((int64_t)1 << 52)
-    #define OPENMM_MS_MAX ((uint64_t)4102444800000)
-    """
-    const int64_t TICKS_MAX "OPENMM_TICKS_MAX"
-    const int64_t LOTS_MAX "OPENMM_LOTS_MAX"
-    const uint64_t MS_MAX "OPENMM_MS_MAX"       # year 2100
 
 cdef enum:
     DROPS_MAX = 3               # older pushes in a row: then the venue has begun to count anew
@@ -117,54 +134,6 @@ cdef struct Frame:
     uint64_t seq
     uint64_t pseq
     int64_t checksum            # 0: not sent
-
-COUNT_NAMES = tuple(item.name.lower() for item in <object>Count if item != COUNTS)
-
-
-# --- walking an object in any order
-
-cdef inline bint next_key(Cursor* c, const char** key, Py_ssize_t* n) noexcept nogil:
-    """Read the next key and its colon, up to the value; key NULL at the closing brace. 0 on bad text."""
-    scan_space(c)
-    if c.p < c.end and c.p[0] == c"}":
-        c.p += 1
-        key[0] = NULL
-        return 1
-    if scan_string(c, key, n) != SCAN_OK:
-        return 0
-    scan_space(c)
-    if c.p >= c.end or c.p[0] != c":":
-        return 0
-    c.p += 1
-    scan_space(c)
-    return 1
-
-
-cdef inline bint next_member(Cursor* c) noexcept nogil:
-    """Step behind the comma, or stay at the closing brace. 0 on bad text."""
-    scan_space(c)
-    if c.p >= c.end:
-        return 0
-    if c.p[0] == c"}":
-        return 1
-    if c.p[0] != c",":
-        return 0
-    c.p += 1
-    scan_space(c)
-    # A comma before the brace is not JSON.
-    return c.p < c.end and c.p[0] == c'"'
-
-
-cdef inline bint is_text(const char* text, Py_ssize_t n, const char* wanted, Py_ssize_t wanted_n) noexcept nogil:
-    return n == wanted_n and memcmp(text, wanted, <size_t>wanted_n) == 0
-
-
-cdef inline bint at_value_end(Cursor* c) noexcept nogil:
-    """Tell whether a number ended where JSON lets one end."""
-    return c.p < c.end and (
-        c.p[0] == c"," or c.p[0] == c"}" or c.p[0] == c"]" or c.p[0] == c" "
-        or c.p[0] == c"\n" or c.p[0] == c"\r" or c.p[0] == c"\t"
-    )
 
 
 # --- numbers
@@ -221,46 +190,6 @@ cdef inline bint signed_number(Cursor* c, int64_t* out) noexcept nogil:
     return at_value_end(c)
 
 
-cdef bint decimal_down(Cursor* c, int decimals, int64_t* out) noexcept nogil:
-    """Read a plain decimal with digits finer than `decimals`, those dropped."""
-    cdef const char* p = c.p
-    cdef const char* dot = NULL
-    cdef Cursor whole
-    while p < c.end and (c"0" <= p[0] <= c"9" or p[0] == c"."):
-        if p[0] == c".":
-            dot = p
-        p += 1
-    if dot == NULL or (p < c.end and (p[0] == c"e" or p[0] == c"E")):
-        return 0
-    whole.p = c.p
-    whole.end = dot + 1 + decimals if decimals > 0 else dot
-    if whole.end > p:
-        return 0
-    if scan_decimal(&whole, decimals, out) != SCAN_OK or whole.p != whole.end:
-        return 0
-    c.p = p
-    return 1
-
-
-cdef bint rounded_number(Cursor* c, int decimals, int64_t* out, bint* rounded) noexcept nogil:
-    """Read a decimal, in quotes or bare; digits too fine are dropped, and `rounded` set."""
-    cdef Scan found
-    cdef bint quoted = c.p < c.end and c.p[0] == c'"'
-    c.p += quoted
-    found = scan_decimal(c, decimals, out)
-    if found == SCAN_PRECISION:
-        rounded[0] = 1
-        if not decimal_down(c, decimals, out):
-            return 0
-    elif found != SCAN_OK:
-        return 0
-    if quoted:
-        if c.p >= c.end or c.p[0] != c'"':
-            return 0
-        c.p += 1
-    return 1
-
-
 # --- levels
 
 cdef inline int level_number(
@@ -311,7 +240,7 @@ cdef int read_levels(BitgetDecoder self, Bound* bound, int side, Cursor* c) noex
         level = self.levels + self.level_count
         scan_space(c)
         fault = level_number(
-            c, bound.price_decimals, bound.tick_points, &level.price_ticks, &level.price, &level.price_bytes
+            c, bound.steps.price_decimals, bound.steps.tick_points, &level.price_ticks, &level.price, &level.price_bytes
         )
         if fault != BREAK_NONE:
             return fault
@@ -321,7 +250,7 @@ cdef int read_levels(BitgetDecoder self, Bound* bound, int side, Cursor* c) noex
         c.p += 1
         scan_space(c)
         fault = level_number(
-            c, bound.qty_decimals, bound.lot_points, &level.qty_lots, &level.qty, &level.qty_bytes
+            c, bound.steps.qty_decimals, bound.steps.lot_points, &level.qty_lots, &level.qty, &level.qty_bytes
         )
         if fault != BREAK_NONE:
             return fault
@@ -538,10 +467,7 @@ cdef class BitgetDecoder(Decoder):
         self.trades = calloc(TRADES_KEPT, sizeof(Trade))
         if self.bound == NULL or self.levels == NULL or self.trades == NULL:
             raise MemoryError("decoder")
-        self.bound_count = 0
-        self.last = 0
         self.rows = rows
-        self.books = []
 
     def __dealloc__(self):
         cdef int i
@@ -571,7 +497,7 @@ cdef class BitgetDecoder(Decoder):
         cdef bint good
         tally(self, MESSAGES)
         if is_text(data, n_bytes, b"pong", 4):
-            tally(self, PONGS)
+            tally(self, HEARTBEATS)
             return DECODED_IGNORED
         memset(&f, 0, sizeof(Frame))
         f.end = data + n_bytes
@@ -583,7 +509,7 @@ cdef class BitgetDecoder(Decoder):
         if f.kind == KIND_TRADES and good and not f.event and f.data != NULL:
             return trade_frame(self, &f)
         if not good and f.kind == KIND_NONE and looks_like_book(data, n_bytes):
-            return break_all(self)
+            return break_all_c(self)
         tally(self, SLOW)
         return DECODED_SLOW
 
@@ -616,34 +542,22 @@ cdef class BitgetDecoder(Decoder):
         cdef bytes name = venue_symbol.encode("utf-8")
         cdef bytes where = channel.encode("utf-8")
         cdef Bound* bound
+        cdef Steps steps
+        cdef int32_t index
         if not 0 < len(name) <= NAME_BYTES or b'"' in name or b"\\" in name:
             raise ValueError(f"symbol must be plain and have 1 to {NAME_BYTES} bytes: {venue_symbol!r}")
         if channel not in ("books", "books1", "books5", "books15", "books50"):
             raise ValueError(f"no channel of books: {channel!r}")
-        if tick_points < 1 or lot_points < 1:
-            raise ValueError(f"steps must be positive: {tick_points}, {lot_points}")
-        if not 0 <= price_decimals <= 15 or not 0 <= qty_decimals <= 15:
-            raise ValueError(f"decimals must be 0 to 15: {price_decimals}, {qty_decimals}")
-        if instrument_index < 0:
-            raise ValueError(f"instrument index must not be negative: {instrument_index}")
         bound = self.find_bound(name, len(name))
-        if bound == NULL:
-            if self.bound_count == BINDS_MAX:
-                raise ValueError(f"a decoder serves at most {BINDS_MAX} instruments")
-            bound = &self.bound[self.bound_count]
-            self.bound_count += 1
-            self.books.append(book)
-        else:
-            self.books[bound - self.bound] = book
+        set_steps(&steps, tick_points, price_decimals, lot_points, qty_decimals)
+        index = self.take_book(-1 if bound == NULL else <int32_t>(bound - self.bound), book, instrument_index)
+        bound = &self.bound[index]
+        bound.book = <void*>book
+        bound.steps = steps
         if not texts_alloc_c(&bound.texts[0]) or not texts_alloc_c(&bound.texts[1]):
             raise MemoryError("levels")
-        bound.book = <void*>book
         bound.seq = 0
         bound.trade_id = 0
-        bound.tick_points = tick_points
-        bound.lot_points = lot_points
-        bound.price_decimals = price_decimals
-        bound.qty_decimals = qty_decimals
         bound.verify = verify
         bound.texted = TEXTS_NONE
         bound.chained = 0
@@ -655,35 +569,6 @@ cdef class BitgetDecoder(Decoder):
         memcpy(bound.name, <const char*>name, len(name))
         memcpy(bound.channel, <const char*>where, len(where))
 
-    def decode(self, bytes data not None, int64_t recv_ns=0):
-        """Apply one frame; returns a `Decoded`."""
-        return self.decode_c(data, len(data), recv_ns)
-
-    def decode_many(self, list frames not None, int64_t recv_ns=0):
-        """Apply frames in order, all in compiled code; returns how many touched or broke a book."""
-        cdef bytes data
-        cdef Decoded got
-        cdef int64_t count = 0
-        for data in frames:
-            got = self.decode_c(data, len(data), recv_ns)
-            count += got == DECODED_BOOK or got == DECODED_BROKEN
-        return count
-
-    @property
-    def last_touched(self):
-        """Instrument index of the last book touched or broken; -1: unknown, all."""
-        return self.touched
-
-    @property
-    def last_ts_ns(self):
-        """Venue time of the last book or trade message, 0 when it told none."""
-        return self.ts_ns
-
-    @property
-    def counters(self):
-        """What was counted since the start, by name; see `Count`."""
-        return {name: self.counts[i] for i, name in enumerate(COUNT_NAMES)}
-
     def state(self, str venue_symbol not None):
         """Tell one instrument's (seq of its book, checksums ok, checksums failed, snapshots)."""
         cdef bytes name = venue_symbol.encode("utf-8")
@@ -691,10 +576,6 @@ cdef class BitgetDecoder(Decoder):
         if bound == NULL:
             raise KeyError(venue_symbol)
         return bound.seq, bound.checksums_ok, bound.checksums_failed, bound.snapshots
-
-
-cdef inline void tally(BitgetDecoder self, Count what) noexcept nogil:
-    self.counts[<int>what] += 1
 
 
 cdef bint looks_like_book(const char* data, Py_ssize_t n) noexcept nogil:
@@ -710,32 +591,8 @@ cdef bint looks_like_book(const char* data, Py_ssize_t n) noexcept nogil:
 
 cdef Decoded break_book(BitgetDecoder self, Bound* bound, BookBreak reason) noexcept nogil:
     """Break one book and count why."""
-    (<Book>bound.book).break_c(reason)
-    self.touched = bound.instrument_index
-    if reason == BREAK_CHECKSUM:
-        tally(self, CHECKSUMS_FAILED)
-        bound.checksums_failed += 1
-    elif reason == BREAK_GAP:
-        tally(self, GAPS)
-    elif reason == BREAK_OFF_TICK:
-        tally(self, OFF_TICK)
-    elif reason == BREAK_BOUNDS:
-        tally(self, BOUNDS)
-    elif reason == BREAK_CAPACITY:
-        tally(self, CAPACITY)
-    elif reason == BREAK_PARSE:
-        tally(self, PARSE_ERRORS)
-    return DECODED_BROKEN
-
-
-cdef Decoded break_all(BitgetDecoder self) noexcept nogil:
-    """Break every bound book: a frame of a book channel that names none could not be read."""
-    cdef int32_t i
-    tally(self, PARSE_ERRORS)
-    for i in range(self.bound_count):
-        (<Book>self.bound[i].book).break_c(BREAK_PARSE)
-    self.touched = -1
-    return DECODED_BROKEN
+    bound.checksums_failed += reason == BREAK_CHECKSUM
+    return break_book_c(self, <Book>bound.book, bound.instrument_index, reason)
 
 
 cdef Decoded book_frame(BitgetDecoder self, Frame* f, bint good, int64_t recv_ns) noexcept nogil:
@@ -743,7 +600,7 @@ cdef Decoded book_frame(BitgetDecoder self, Frame* f, bint good, int64_t recv_ns
     cdef Bound* bound = f.bound
     cdef Cursor c
     if f.symbol == NULL:
-        return break_all(self)
+        return break_all_c(self)
     if bound == NULL:
         tally(self, UNBOUND)
         return DECODED_IGNORED
@@ -887,21 +744,13 @@ cdef bint set_amounts(
         return 0
     c.end = end
     c.p = price
-    if not rounded_number(&c, bound.price_decimals, &price_points, &rounded):
+    if scan_rounded_text(&c, bound.steps.price_decimals, &price_points, &rounded) != SCAN_OK:
         return 0
     c.p = qty
-    if not rounded_number(&c, bound.qty_decimals, &qty_points, &rounded):
+    if scan_rounded_text(&c, bound.steps.qty_decimals, &qty_points, &rounded) != SCAN_OK:
         return 0
-    trade.price_ticks = floor_div(price_points, bound.tick_points)
-    trade.qty_lots = floor_div(qty_points, bound.lot_points)
-    rounded |= trade.price_ticks * bound.tick_points != price_points
-    rounded |= trade.qty_lots * bound.lot_points != qty_points
-    if (
-        trade.price_ticks <= 0 or trade.price_ticks > TICKS_MAX
-        or trade.qty_lots < 0 or trade.qty_lots > LOTS_MAX
-    ):
+    if not set_trade_c(self, &bound.steps, price_points, qty_points, rounded, trade):
         return 0
-    self.counts[<int>TRADES_ROUNDED] += rounded
     return 1
 
 
@@ -995,7 +844,7 @@ cdef Decoded trade_frame(BitgetDecoder self, Frame* f) noexcept nogil:
     c.p = f.data
     c.end = f.end
     if c.p[0] != c"[" or (f.action != ACTION_SNAPSHOT and f.action != ACTION_UPDATE):
-        return trades_bad(self)
+        return trades_bad_c(self)
     c.p += 1
     scan_space(&c)
     if c.p < c.end and c.p[0] == c"]":
@@ -1007,7 +856,7 @@ cdef Decoded trade_frame(BitgetDecoder self, Frame* f) noexcept nogil:
         trade.instrument_index = bound.instrument_index
         good = read_row(self, bound, &c, &trade) if self.rows else read_trade(self, bound, &c, &trade)
         if not good:
-            return trades_bad(self)
+            return trades_bad_c(self)
         if count < TRADES_KEPT:
             kept[count] = trade
             count += 1
@@ -1017,7 +866,7 @@ cdef Decoded trade_frame(BitgetDecoder self, Frame* f) noexcept nogil:
         c.p += 1
         scan_space(&c)
     if c.p >= c.end or c.p[0] != c"]":
-        return trades_bad(self)
+        return trades_bad_c(self)
     self.touched = bound.instrument_index
     if kept[0].trade_id < kept[count - 1].trade_id or kept[0].ts_ns < kept[count - 1].ts_ns:
         for i in range(count):
@@ -1039,10 +888,3 @@ cdef inline void hand_on(BitgetDecoder self, Bound* bound, const Trade* trade) n
     self.ts_ns = trade.ts_ns
     if self.sink is not None:
         self.sink.on_trade_c(trade)
-
-
-cdef Decoded trades_bad(BitgetDecoder self) noexcept nogil:
-    """Count a trade message that could not be read and let the slow path log it."""
-    tally(self, PARSE_ERRORS)
-    tally(self, SLOW)
-    return DECODED_SLOW

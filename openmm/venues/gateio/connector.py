@@ -7,14 +7,12 @@ carries bytes through a `RoundTrip`.
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Final, final
 
 from openmm._fast.book import Book
 from openmm._fast.checks import RateBudget
-from openmm.errors import TransportError, VenueRejected
+from openmm.errors import TransportError
 from openmm.events import (
     Event,
     OrderFilled,
@@ -24,15 +22,18 @@ from openmm.events import (
     SystemMode,
 )
 from openmm.instrument import Instrument
-from openmm.venues.connector import Capabilities, Fees
+from openmm.venues.connector import Capabilities
 from openmm.venues.gateio import spec, stream
-from openmm.venues.gateio.encode import GateioEncoder, base32, parse_client_id
+from openmm.venues.gateio.encode import GateioEncoder
 from openmm.venues.gateio.private import PrivateDecoder
 from openmm.venues.gateio.rest import Rest
 from openmm.venues.gateio.spec import VENUE, Endpoints, Settings, venue_symbol
-from openmm.venues.gateio.stream import PRIVATE, Requests, State, Subscriptions, redact
+from openmm.venues.gateio.stream import PRIVATE, Requests, Subscriptions
 from openmm.venues.gateio.venue import CAPABILITIES, GateioVenue
 from openmm.venues.gateio.wire import GateioDecoder
+from openmm.venues.messages import State, redact
+from openmm.venues.questions import Questions
+from openmm.venues.session import Session, bot_mark, session_mark
 
 NS: Final = 1_000_000_000
 ACK_WAIT_S: Final = 5.0
@@ -42,54 +43,12 @@ BURST_ORDERS: Final = spec.ORDERS_PER_S // 2
 
 
 @final
-class GateioRequests:
+class GateioRequests(Questions[GateioVenue]):
     """The engine's questions, asked over REST."""
 
     def __init__(self, venue: GateioVenue) -> None:
-        self.venue = venue
-        self.known: dict[str, Instrument] = {}
+        super().__init__(venue)
         self.traded = ""
-
-    async def server_time_ns(self) -> int:
-        """Return the venue's clock."""
-        return (await self.venue.get_server_time()).ts_ns
-
-    async def instruments(self, names: Sequence[str]) -> dict[str, Instrument]:
-        """Return the named instruments; those the venue does not list are absent."""
-        listed = await self.venue.get_instruments()
-        found = {name: listed[name] for name in names if name in listed}
-        self.known.update(found)
-        return found
-
-    async def mid(self, instrument: Instrument) -> Decimal:
-        """Return the middle of the best bid and ask now."""
-        book = await self.venue.get_order_book(instrument.name, 1)
-        if not book.bids or not book.asks:
-            raise VenueRejected(
-                f"{instrument.name} has no two-sided market",
-                venue=VENUE,
-                instrument=instrument.name,
-                code="no_market",
-                retryable=True,
-            )
-        return (book.bids[0][0] + book.asks[0][0]) / 2
-
-    async def token(self) -> str:
-        """Return nothing: messages are signed, or follow a login."""
-        return ""
-
-    async def fees(self, instrument: Instrument) -> Fees:
-        """Return the account's own rates."""
-        return await self.venue.get_fees(instrument.name)
-
-    async def balances(self) -> dict[str, Decimal]:
-        """Return the total held of every asset."""
-        found = await self.venue.get_balance()
-        return {asset: balance.total for asset, balance in found.items()}
-
-    async def open_orders(self) -> list[OrderUpdated]:
-        """Return every open order of the account."""
-        return await self.venue.get_open_orders()
 
     async def find_orders(
         self, client_ids: Sequence[str], venue_order_ids: Sequence[str], since_ns: int = 0
@@ -98,25 +57,13 @@ class GateioRequests:
         states = await self.venue.find(self.traded, client_ids, venue_order_ids)
         return [*await self.venue.get_fills_of(states), *states]
 
-    async def fills_since(self, ts_ns: int) -> list[OrderFilled]:
-        """Return the account's fills from a moment on, oldest first."""
-        return await self.venue.get_fills(ts_ns)
-
     async def cancel(self, venue_order_ids: Sequence[str]) -> int:
         """Cancel orders by venue id; returns how many the venue took."""
         return await self.venue.cancel_ids(venue_order_ids)
 
-    async def dead_man(self, timeout_s: int) -> None:
-        """Arm (0: disarm) the countdown that cancels the account's orders."""
-        await self.venue.dead_man_switch(timeout_s)
-
-    async def close(self) -> None:
-        """Release the connections."""
-        await self.venue.close()
-
 
 @final
-class GateioConnector:
+class GateioConnector(Session[GateioEncoder]):
     """One Gate.io account or feed, seen from the engine.
 
     Args:
@@ -141,7 +88,6 @@ class GateioConnector:
         self._public = Subscriptions(self._messages)
         self._private = Subscriptions(self._messages)
         self._reader = PrivateDecoder(requested=self._asked)
-        self._encoder: GateioEncoder | None = None
         self._logged_in = False
 
     def __repr__(self) -> str:
@@ -196,7 +142,7 @@ class GateioConnector:
             instrument.lot_points,
             instrument.qty_decimals,
             bot_mark(bot),
-            base32(session_s),
+            session_mark(session_s),
             account=self.settings.account,
             deadline_ms=self.settings.deadline_ms,
             stp_act=self.settings.stp_act,
@@ -319,51 +265,7 @@ class GateioConnector:
         """Blank the key, which the venue repeats, for the journal."""
         return payload if self._key is None else redact(payload, self._key.public)
 
-    # --- client ids
-
-    def client_id(self, seq: int) -> str:
-        """Return the client id of an order of this session."""
-        return self._ids().client_id(seq)
-
-    def seq_of(self, client_id: str) -> int:
-        """Return the order-table sequence of an id of this session, 0 when it is not."""
-        return self._ids().seq_of(client_id)
-
-    def is_earlier(self, client_id: str) -> bool:
-        """Whether the id is this bot's, of an earlier session."""
-        return self._ids().is_earlier(client_id) and not self.is_later(client_id)
-
-    def is_later(self, client_id: str) -> bool:
-        """Whether the id is this bot's, of a session that began after this one."""
-        theirs, ours = parse_client_id(client_id), parse_client_id(self.client_id(1))
-        assert ours is not None, "an id of ours reads back"
-        # Sessions are written so that their texts sort by their start.
-        return theirs is not None and theirs[0] == ours[0] and theirs[1] > ours[1]
-
-    def requested(self, req_id: int) -> tuple[str, Sequence[int]]:
-        """Return the kind and the sequences of a hot-path request; ("", ()) if unknown."""
-        return self._ids().requested(req_id)
-
-    def superseded(self, req_id: int, seq: int) -> bool:
-        """Whether a later request of the kind names the order: an answer to this one is old."""
-        return self._ids().superseded(req_id, seq)
-
     # --- inside
 
     def _now_s(self) -> int:
         return self._clock.now_ns() // NS
-
-    def _ids(self) -> GateioEncoder:
-        assert self._encoder is not None, "order_encoder comes first"
-        return self._encoder
-
-    def _asked(self, req_id: int) -> tuple[str, Sequence[str]]:
-        if self._encoder is None:
-            return "", ()
-        kind, seqs = self._encoder.requested(req_id)
-        return kind, [self._encoder.client_id(seq) for seq in seqs]
-
-
-def bot_mark(name: str) -> str:
-    """Return the 3 characters that tell a bot in client ids, from its name."""
-    return base32(zlib.crc32(name.encode()))[-3:]

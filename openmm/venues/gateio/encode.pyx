@@ -14,107 +14,35 @@ captures of 2024-07 (gocryptotrader).
 from cython cimport final
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from openmm._fast.checks cimport Approved
 from openmm._fast.orders cimport Order, OrderTable
-from openmm._fast.planner cimport ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, ACTIONS_MAX
-from openmm._fast.ports cimport OUT_BYTES, OUT_MESSAGES, Encoder, OutBatch, out_alloc, out_free, out_reset
+from openmm._fast.planner cimport ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE
+from openmm._fast.ports cimport (
+    OUT_BYTES,
+    OUT_MESSAGES,
+    REQUEST_ADD,
+    REQUEST_AMEND,
+    REQUEST_BATCH_ADD,
+    REQUEST_BATCH_CANCEL,
+    REQUEST_CANCEL,
+    Encoder,
+    OutBatch,
+    Wanted,
+    close_message_c,
+    count_actions_c,
+    note_seq_c,
+    open_request_c,
+)
+from openmm._fast.text cimport put, put_base32, put_digits_c, put_points, set_piece
 from openmm._fast.units cimport BUY, SELL
 
 cdef enum:
-    BLOCK_BYTES = 32            # divides PIECE_BYTES
     MESSAGE_BYTES = 512         # of a call without what it lists
     ENTRY_BYTES = 320           # of one order or id in it
 
-cdef const char* BASE32 = b"0123456789abcdefghijklmnopqrstuv"
-
-SEQ_MAX = (1 << 35) - 1
-KIND_NAMES = ("", "add", "add", "amend", "cancel", "cancel")  # by RequestKind, in the words of `events`
 CHANNELS = ("", "order_place", "order_place", "order_amend", "order_cancel", "order_cancel_ids")
-
-
-cdef inline char* put(char* out, const Piece* piece) noexcept nogil:
-    # Whole blocks need no call; what runs over is overwritten by what follows.
-    cdef int i = 0
-    while i < piece.n:
-        memcpy(out + i, piece.text + i, BLOCK_BYTES)
-        i += BLOCK_BYTES
-    return out + piece.n
-
-
-cdef inline int put_digits(char* out, uint64_t value) noexcept nogil:
-    cdef char digits[20]
-    cdef int i = 20
-    cdef uint64_t rest
-    while True:
-        rest = value // 10
-        i -= 1
-        digits[i] = <char>(48 + (value - rest * 10))
-        value = rest
-        if value == 0:
-            break
-    memcpy(out, digits + i, 20 - i)
-    return 20 - i
-
-
-cdef inline char* put_points(char* out, int64_t points, int decimals) noexcept nogil:
-    """Write a positive fixed-point number with exactly `decimals` decimals."""
-    cdef char digits[24]
-    cdef int n = put_digits(digits, <uint64_t>points)
-    cdef int whole = n - decimals
-    if decimals == 0:
-        memcpy(out, digits, n)
-        return out + n
-    if whole > 0:
-        memcpy(out, digits, whole)
-        out[whole] = c"."
-        memcpy(out + whole + 1, digits + whole, decimals)
-        return out + n + 1
-    out[0] = c"0"
-    out[1] = c"."
-    memset(out + 2, c"0", -whole)
-    memcpy(out + 2 - whole, digits, n)
-    return out + 2 + decimals
-
-
-cdef inline void put_base32(char* out, uint64_t value) noexcept nogil:
-    cdef int i
-    for i in range(7):
-        out[i] = BASE32[(value >> (5 * (6 - i))) & 31]
-
-
-cdef int set_piece(Piece* piece, str text) except -1:
-    cdef bytes raw = text.encode("ascii")
-    if len(raw) > PIECE_BYTES:
-        raise ValueError(f"text of a request is too long: {text}")
-    piece.n = <int32_t>len(raw)
-    memcpy(piece.text, <const char*>raw, len(raw))
-    return 0
-
-
-def base32(uint64_t value):
-    """Write the low 35 bits of `value` as 7 characters, order kept."""
-    cdef char out[7]
-    put_base32(out, value)
-    return out[:7].decode("ascii")
-
-
-def parse_client_id(str text not None):
-    """Split a client order id into (bot, session, sequence); None when it is not of our making."""
-    cdef int64_t seq = 0
-    if len(text) != TEXT_BYTES or text[:3] != "t-m" or not text.isascii():
-        return None
-    bot, session = text[3:6], text[6:13]
-    if not bot.isalnum() or bot != bot.lower():
-        return None
-    for char in text[6:]:
-        if not ("0" <= char <= "9" or "a" <= char <= "v"):
-            return None
-    for char in text[13:]:
-        seq = seq * 32 + (ord(char) - 48 if char <= "9" else ord(char) - 87)
-    return bot, session, seq
 
 
 @final
@@ -148,38 +76,20 @@ cdef class GateioEncoder(Encoder):
         str stp_act not None="",
         str action_mode not None="",
     ):
-        if not 0 < len(venue_symbol) <= 32 or not venue_symbol.isascii() or '"' in venue_symbol \
-                or "\\" in venue_symbol:
-            raise ValueError(f"symbol must be 1 to 32 plain characters: {venue_symbol!r}")
-        if tick_points < 1 or lot_points < 1:
-            raise ValueError(f"steps must be positive: {tick_points}, {lot_points}")
-        if not 0 <= price_decimals <= 15 or not 0 <= qty_decimals <= 15:
-            raise ValueError(f"decimals must be 0 to 15: {price_decimals}, {qty_decimals}")
-        if parse_client_id(f"t-m{bot}{session}0000000") is None:
-            raise ValueError(f"bot needs 3 and session 7 characters of an id: {bot!r}, {session!r}")
+        self.begin(
+            venue_symbol, tick_points, price_decimals, lot_points, qty_decimals, "t-m", bot, session
+        )
         if not 0 <= deadline_ms <= 60_000:
             raise ValueError(f"deadline must be 0 to 60000 ms: {deadline_ms}")
         if account not in ("spot", "margin", "cross_margin", "unified"):
             raise ValueError(f"no such account: {account}")
         if stp_act not in ("", "cn", "co", "cb") or action_mode not in ("", "ACK", "RESULT", "FULL"):
             raise ValueError(f"no such stp_act or action_mode: {stp_act!r}, {action_mode!r}")
-        self.requests_kept = <Request*>calloc(REQUESTS_KEPT, sizeof(Request))
-        self.seqs = <uint64_t*>calloc(SEQS_KEPT, sizeof(uint64_t))
-        if self.requests_kept == NULL or self.seqs == NULL:
-            raise MemoryError("encoder")
-        self.tick_points = tick_points
-        self.lot_points = lot_points
-        self.price_decimals = price_decimals
-        self.qty_decimals = qty_decimals
         self.deadline_ms = deadline_ms
-        self.bot = bot
-        self.session = session
         self.second = 0
-        self.second_bytes = put_digits(self.second_text, 0)
+        self.second_bytes = put_digits_c(self.second_text, 0)
         self.ms = 0
-        self.deadline_bytes = put_digits(self.deadline, <uint64_t>deadline_ms)
-        cdef bytes prefix = f"t-m{bot}{session}".encode("ascii")
-        memcpy(self.id_prefix, <const char*>prefix, 13)
+        self.deadline_bytes = put_digits_c(self.deadline, <uint64_t>deadline_ms)
         for kind, channel in enumerate(CHANNELS):
             set_piece(
                 &self.call[<int>kind],
@@ -201,174 +111,29 @@ cdef class GateioEncoder(Encoder):
         set_piece(&self.symbol_id, f'{{"currency_pair":"{venue_symbol}"{where},"id":"')
         set_piece(&self.header, ',"req_header":{"x-gate-exptime":"')
 
-    def __dealloc__(self):
-        free(self.requests_kept)
-        free(self.seqs)
-
     # --- C face
 
     cdef int encode_c(
         self, const Approved* actions, int count, OrderTable table, int64_t now_ns, OutBatch* out
     ) noexcept nogil:
-        cdef int i, cancels, amends, places
+        cdef Wanted wanted
+        cdef int i
         cdef int messages
         if now_ns < 0:
             return -1
-        cancels = amends = places = 0
-        for i in range(count):
-            if actions[i].seal == 0 or actions[i].action.seq == 0:
-                return -1
-            if actions[i].action.kind == ACTION_CANCEL:
-                cancels += 1
-                continue
-            if actions[i].action.price_ticks <= 0 or actions[i].action.qty_lots <= 0:
-                return -1
-            if actions[i].action.kind == ACTION_AMEND:
-                amends += 1
-            elif actions[i].action.kind == ACTION_PLACE and (
-                actions[i].action.side == BUY or actions[i].action.side == SELL
-            ):
-                places += 1
-            else:
-                return -1
+        if not count_actions_c(actions, count, 1, &wanted):
+            return -1
         # Either everything fits or nothing is written. Counts are never negative.
-        messages = amends + cancels // CANCELS_MAX + 1 + places // ADDS_MAX + 1
+        messages = wanted.amends + wanted.cancels // CANCELS_MAX + 1 + wanted.places // ADDS_MAX + 1
         if out.count + messages > OUT_MESSAGES:
             return -1
-        if out.size + MESSAGE_BYTES * messages + ENTRY_BYTES * (cancels + places) > OUT_BYTES:
+        if out.size + MESSAGE_BYTES * messages + ENTRY_BYTES * (wanted.cancels + wanted.places) > OUT_BYTES:
             return -1
         make_times(self, <uint64_t>now_ns // 1_000_000)
-        i = put_cancels(self, actions, count, cancels, table, out)
+        i = put_cancels(self, actions, count, wanted.cancels, table, out)
         i += put_amends(self, actions, count, table, out)
-        i += put_places(self, actions, count, places, out)
+        i += put_places(self, actions, count, wanted.places, out)
         return i
-
-    cdef void fill_secret_c(self, char* message, int length, int hole) noexcept nogil:
-        # No message has a hole.
-        return
-
-    # --- Python face
-
-    def client_id(self, uint64_t seq):
-        """Write the client order id of a sequence of this session."""
-        cdef char out[TEXT_BYTES]
-        if seq > <uint64_t>SEQ_MAX:
-            raise ValueError(f"sequence must be at most {SEQ_MAX}: {seq}")
-        put_text(self, out, seq)
-        return out[:TEXT_BYTES].decode("ascii")
-
-    def seq_of(self, str client_id not None):
-        """Return the sequence of a client order id of this session, 0 when it is not one."""
-        parts = parse_client_id(client_id)
-        if parts is None or parts[0] != self.bot or parts[1] != self.session:
-            return 0
-        return parts[2]
-
-    def is_earlier(self, str client_id not None):
-        """Whether an id is this bot's, of an earlier session."""
-        parts = parse_client_id(client_id)
-        return parts is not None and parts[0] == self.bot and parts[1] != self.session
-
-    def requests(self, int64_t req_id):
-        """Tell what a request id stood for: (RequestKind, sequences in request order); None when forgotten."""
-        cdef Request* request
-        cdef int i
-        if not 0 < req_id <= REQ_ID_MAX:
-            return None
-        request = &self.requests_kept[req_id & (REQUESTS_KEPT - 1)]
-        if request.req_id != req_id or self.seq_count - request.first > SEQS_KEPT:
-            return None
-        return RequestKind(request.kind), [
-            self.seqs[(request.first + i) & (SEQS_KEPT - 1)] for i in range(request.count)
-        ]
-
-    def requested(self, int64_t req_id):
-        """Tell what a request id stood for: (add, amend or cancel; sequences); ("", []) when forgotten."""
-        found = self.requests(req_id)
-        return ("", []) if found is None else (KIND_NAMES[<int>found[0]], found[1])
-
-    def superseded(self, int64_t req_id, uint64_t seq):
-        """Whether a later request of the same kind than `req_id` names the order: its answer is the one to wait for."""
-        cdef const Request* request
-        cdef int64_t i
-        cdef int j
-        cdef int kind = self.requests_kept[req_id & (REQUESTS_KEPT - 1)].kind
-        if not 0 < req_id < self.req_id or self.requests_kept[req_id & (REQUESTS_KEPT - 1)].req_id != req_id:
-            return False
-        for i in range(req_id + 1, min(self.req_id, req_id + REQUESTS_KEPT - 1) + 1):
-            request = &self.requests_kept[i & (REQUESTS_KEPT - 1)]
-            if request.req_id != i or request.kind != kind or self.seq_count - request.first > SEQS_KEPT:
-                continue
-            for j in range(request.count):
-                if self.seqs[(request.first + j) & (SEQS_KEPT - 1)] == seq:
-                    return True
-        return False
-
-    @property
-    def last_req_id(self):
-        """Id of the last request written, 0 before the first."""
-        return self.req_id
-
-    def encode(self, list actions not None, int64_t now_ns, OrderTable table=None):
-        """Write the messages of `actions` without sending them: [(message, -1)].
-
-        For tests and replay. `actions`: tuples (ActionKind, seq, side, price_ticks, qty_lots, post_only).
-
-        Raises:
-            ValueError: when the encoder refuses.
-        """
-        cdef Approved approved[ACTIONS_MAX]
-        cdef OutBatch batch
-        cdef int i, written
-        if len(actions) > ACTIONS_MAX:
-            raise ValueError(f"at most {ACTIONS_MAX} actions: {len(actions)}")
-        memset(approved, 0, sizeof(approved))
-        for i, (kind, seq, side, price_ticks, qty_lots, post_only) in enumerate(actions):
-            approved[i].seal = 1
-            approved[i].action.kind = kind
-            approved[i].action.seq = seq
-            approved[i].action.side = side
-            approved[i].action.price_ticks = price_ticks
-            approved[i].action.qty_lots = qty_lots
-            approved[i].post_only = post_only
-        out_alloc(&batch)
-        try:
-            written = self.encode_c(approved, <int>len(actions), table, now_ns, &batch)
-            if written < 0:
-                raise ValueError("refused")
-            return [
-                (batch.data[batch.start[i] : batch.start[i] + batch.length[i]], batch.hole[i])
-                for i in range(written)
-            ]
-        finally:
-            out_free(&batch)
-
-    def encode_many(self, list actions not None, int64_t now_ns, int64_t rounds):
-        """Encode the same actions `rounds` times in compiled code; returns bytes written. For benches."""
-        cdef Approved approved[ACTIONS_MAX]
-        cdef OutBatch batch
-        cdef int64_t r, total = 0
-        cdef int i
-        cdef int n = <int>len(actions)
-        if n > ACTIONS_MAX:
-            raise ValueError(f"at most {ACTIONS_MAX} actions: {n}")
-        memset(approved, 0, sizeof(approved))
-        for i, (kind, seq, side, price_ticks, qty_lots, post_only) in enumerate(actions):
-            approved[i].seal = 1
-            approved[i].action.kind = kind
-            approved[i].action.seq = seq
-            approved[i].action.side = side
-            approved[i].action.price_ticks = price_ticks
-            approved[i].action.qty_lots = qty_lots
-            approved[i].post_only = post_only
-        out_alloc(&batch)
-        with nogil:
-            for r in range(rounds):
-                out_reset(&batch)
-                self.encode_c(approved, n, None, now_ns + r * 1_000_000, &batch)
-                total += batch.size
-        out_free(&batch)
-        return total
 
 
 # --- writing one request
@@ -396,38 +161,24 @@ cdef inline void make_times(GateioEncoder self, uint64_t now_ms) noexcept nogil:
     cdef uint64_t second = now_ms // 1000
     if second != self.second:
         self.second = second
-        self.second_bytes = put_digits(self.second_text, second)
+        self.second_bytes = put_digits_c(self.second_text, second)
     if self.deadline_ms != 0 and now_ms != self.ms:
         self.ms = now_ms
-        self.deadline_bytes = put_digits(self.deadline, now_ms + <uint64_t>self.deadline_ms)
+        self.deadline_bytes = put_digits_c(self.deadline, now_ms + <uint64_t>self.deadline_ms)
 
 
 cdef inline char* open_request(GateioEncoder self, char* p, int kind) noexcept nogil:
-    cdef Request* request
-    self.req_id = 1 if self.req_id >= REQ_ID_MAX else self.req_id + 1
-    request = &self.requests_kept[self.req_id & (REQUESTS_KEPT - 1)]
-    request.req_id = self.req_id
-    request.kind = kind
-    request.count = 0
-    request.first = self.seq_count
+    open_request_c(self, kind)
     memcpy(p, b'{"time":', 8)
     memcpy(p + 8, self.second_text, 24)
     p = put(p + 8 + self.second_bytes, &self.call[kind])
-    p += put_digits(p, <uint64_t>self.req_id)
+    p += put_digits_c(p, <uint64_t>self.req_id)
     memcpy(p, b'","req_param":', 14)
     return p + 14
 
 
-cdef inline void note_seq(GateioEncoder self, uint64_t seq) noexcept nogil:
-    self.seqs[self.seq_count & (SEQS_KEPT - 1)] = seq
-    self.seq_count += 1
-    self.requests_kept[self.req_id & (REQUESTS_KEPT - 1)].count += 1
-
-
 cdef inline void close_request(GateioEncoder self, char* p, bint dated, OutBatch* out) noexcept nogil:
     """End the message and enter it into the batch."""
-    cdef int index = out.count
-    cdef char* start = out.data + out.size
     if dated and self.deadline_ms != 0:
         p = put(p, &self.header)
         memcpy(p, self.deadline, 24)
@@ -437,11 +188,7 @@ cdef inline void close_request(GateioEncoder self, char* p, bint dated, OutBatch
         p += 2
     p[0] = c"}"
     p[1] = c"}"
-    out.start[index] = out.size
-    out.hole[index] = -1
-    out.length[index] = <int32_t>(p + 2 - start)
-    out.size += out.length[index]
-    out.count = index + 1
+    close_message_c(p + 2, -1, out)
 
 
 cdef int put_cancels(
@@ -461,7 +208,7 @@ cdef int put_cancels(
                 i += 1
             memcpy(p, b'{"order_id":"', 13)
             p = put_order_id(self, p + 13, table, actions[i].action.seq)
-            note_seq(self, actions[i].action.seq)
+            note_seq_c(self, actions[i].action.seq)
             i += 1
             p = put(p, &self.symbol)
             p[0] = c"}"
@@ -476,7 +223,7 @@ cdef int put_cancels(
                     p = put_order_id(self, p, table, actions[i].action.seq)
                     memcpy(p, b'"},', 3)
                     p += 3
-                    note_seq(self, actions[i].action.seq)
+                    note_seq_c(self, actions[i].action.seq)
                     n -= 1
                 i += 1
             (p - 1)[0] = c"]"
@@ -495,14 +242,14 @@ cdef int put_amends(
         if actions[i].action.kind != ACTION_AMEND:
             continue
         p = open_request(self, out.data + out.size, REQUEST_AMEND)
-        note_seq(self, actions[i].action.seq)
+        note_seq_c(self, actions[i].action.seq)
         memcpy(p, b'{"order_id":"', 13)
         p = put_order_id(self, p + 13, table, actions[i].action.seq)
         p = put(p, &self.symbol)
         memcpy(p, b',"amount":"', 11)
-        p = put_points(p + 11, actions[i].action.qty_lots * self.lot_points, self.qty_decimals)
+        p = put_points(p + 11, actions[i].action.qty_lots * self.steps.lot_points, self.steps.qty_decimals)
         memcpy(p, b'","price":"', 11)
-        p = put_points(p + 11, actions[i].action.price_ticks * self.tick_points, self.price_decimals)
+        p = put_points(p + 11, actions[i].action.price_ticks * self.steps.tick_points, self.steps.price_decimals)
         p[0] = c'"'
         p[1] = c"}"
         close_request(self, p + 2, 1, out)
@@ -516,11 +263,11 @@ cdef inline char* put_order(GateioEncoder self, char* p, const Approved* approve
     put_text(self, p + 9, approved.action.seq)
     p = put(p + 9 + TEXT_BYTES, &self.order_open)
     p = put(p, &self.order_side[approved.action.side])
-    p = put_points(p, approved.action.qty_lots * self.lot_points, self.qty_decimals)
+    p = put_points(p, approved.action.qty_lots * self.steps.lot_points, self.steps.qty_decimals)
     memcpy(p, b'","price":"', 11)
-    p = put_points(p + 11, approved.action.price_ticks * self.tick_points, self.price_decimals)
+    p = put_points(p + 11, approved.action.price_ticks * self.steps.tick_points, self.steps.price_decimals)
     p = put(p, &self.order_close[approved.post_only != 0])
-    note_seq(self, approved.action.seq)
+    note_seq_c(self, approved.action.seq)
     return p
 
 

@@ -11,7 +11,6 @@ Source: Gate documentation, "Spot WebSocket v4", private channels and trading ca
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, final
@@ -37,6 +36,7 @@ from openmm.events import (
 )
 from openmm.instrument import Instrument
 from openmm.venues.faults import Code
+from openmm.venues.fields import lots_of, ticks_of
 from openmm.venues.gateio.fields import (
     as_decimal,
     as_int,
@@ -48,9 +48,13 @@ from openmm.venues.gateio.fields import (
     text_of,
 )
 from openmm.venues.gateio.spec import TEXT_PREFIX, classify, classify_subscription, our_name
-
-ORDERS_KEPT: Final = 4096
-TEXT_KEPT: Final = 2000
+from openmm.venues.messages import (
+    OrderMemory,
+    Requested,
+    nothing_requested,
+    read_rows,
+    unrecognised,
+)
 
 # Words of `events` for the channels of trading calls.
 KINDS: Final = {
@@ -94,15 +98,8 @@ class _Order(Struct):
     terminal: bool = False
 
 
-Requested = Callable[[int], tuple[str, Sequence[str]]]
-
-
-def _nothing_requested(_req_id: int) -> tuple[str, Sequence[str]]:
-    return "", ()
-
-
 @final
-class PrivateDecoder:
+class PrivateDecoder(OrderMemory[_Order]):
     """Turn frames into events, remembering what the venue repeats.
 
     Args:
@@ -113,16 +110,11 @@ class PrivateDecoder:
     def __init__(
         self,
         instruments: Iterable[Instrument] = (),
-        requested: Requested = _nothing_requested,
+        requested: Requested = nothing_requested,
     ) -> None:
+        super().__init__(_Order)
         self.instruments: dict[str, Instrument] = {one.name: one for one in instruments}
         self._requested = requested
-        self._orders: OrderedDict[str, _Order] = OrderedDict()
-
-    @property
-    def orders_kept(self) -> int:
-        """Count the orders remembered, never more than `ORDERS_KEPT`."""
-        return len(self._orders)
 
     def decode(self, data: bytes | str) -> list[Event]:
         """Turn one frame into events, in the order the venue tells them."""
@@ -137,7 +129,7 @@ class PrivateDecoder:
                 return []
         except ProtocolError:
             pass
-        return [_unrecognised(data)]
+        return [unrecognised(data)]
 
     # --- channels
 
@@ -158,7 +150,7 @@ class PrivateDecoder:
                 return [RequestAccepted("ping", 0)]
         if channel in UNUSED or event == "upgrade":
             return []
-        return [_unrecognised(data)]
+        return [unrecognised(data)]
 
     def _each(
         self,
@@ -168,17 +160,7 @@ class PrivateDecoder:
         read: Callable[[Mapping[str, Any]], list[Event]],
     ) -> list[Event]:
         """Read the elements of a private channel's update."""
-        events: list[Event] = []
-        try:
-            elements = as_list(message.get("result"))
-        except ProtocolError:
-            elements = []
-            events.append(_unrecognised(data))
-        for element in elements:
-            try:
-                events += read(as_object(element))
-            except ProtocolError:
-                events.append(_unrecognised(data))
+        events = read_rows(message.get("result"), read, data)
         if any(isinstance(event, Unrecognised) for event in events):
             # Something was lost on us: have it asked for.
             events.append(StreamGapped(channel, 0, 0))
@@ -245,16 +227,6 @@ class PrivateDecoder:
         fill = read_fill(fields, self.instruments, Source.STREAM)
         # A pair that is not loaded is another bot's.
         return [] if fill is None else [fill]
-
-    def _remembered(self, order_id: str) -> _Order:
-        order = self._orders.get(order_id)
-        if order is not None:
-            return order
-        if len(self._orders) >= ORDERS_KEPT:
-            gone = next((key for key, one in self._orders.items() if one.terminal), None)
-            self._orders.pop(next(iter(self._orders)) if gone is None else gone)
-        order = self._orders[order_id] = _Order()
-        return order
 
     # --- balances
 
@@ -467,9 +439,9 @@ def read_order(
         status=status,
         source=source,
         ts_ns=_update_ms(fields) * 1_000_000,
-        price_ticks=_ticks(instrument, _price_of(fields)),
-        qty_lots=_lots(instrument, amount),
-        filled_lots=_lots(instrument, read_filled(fields)),
+        price_ticks=ticks_of(instrument, _price_of(fields)),
+        qty_lots=lots_of(instrument, amount),
+        filled_lots=lots_of(instrument, read_filled(fields)),
         side=SIDES.get(text_of(fields, "side")),
         reason="" if finish_as in ("", "-", "open", "filled") else finish_as,
         amended=amended,
@@ -497,7 +469,7 @@ def read_fill(
     side = SIDES.get(text_of(fields, "side"))
     price, amount = as_decimal(fields.get("price")), as_decimal(fields.get("amount"))
     trade_id, order_id = as_int(fields.get("id")), text_of(fields, "order_id")
-    lots, ticks = _lots(instrument, amount), instrument.floor_ticks(price)
+    lots, ticks = lots_of(instrument, amount), instrument.floor_ticks(price)
     if side is None or not order_id or lots is None or lots <= 0 or ticks <= 0:
         raise bad("fill that cannot be booked", fields)
     return OrderFilled(
@@ -560,26 +532,6 @@ def _price_of(fields: Mapping[str, Any]) -> Decimal | None:
     return price if price else None  # "0" of a market order
 
 
-def _ticks(instrument: Instrument | None, price: Decimal | None) -> int | None:
-    """Convert a price; None when it is not known or finer than the tick."""
-    if instrument is None or price is None:
-        return None
-    try:
-        return instrument.exact_ticks(price)
-    except ValueError:
-        return None
-
-
-def _lots(instrument: Instrument | None, qty: Decimal | None) -> int | None:
-    """Convert a quantity; None when it is not known or finer than the lot."""
-    if instrument is None or qty is None:
-        return None
-    try:
-        return instrument.exact_lots(qty)
-    except ValueError:
-        return None
-
-
 def _ticker(fields: Mapping[str, Any], message: Mapping[str, Any]) -> TickerUpdated:
     return TickerUpdated(
         instrument=our_name(text_of(fields, "currency_pair")),
@@ -602,8 +554,3 @@ def _id_of(message: Mapping[str, Any]) -> int:
 def _req_id(value: object) -> int:
     """Return a request id of ours; 0 for another's."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else 0
-
-
-def _unrecognised(data: bytes | str) -> Unrecognised:
-    text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
-    return Unrecognised(text[:TEXT_KEPT])

@@ -10,21 +10,19 @@ Source: Gate documentation, "Gate API v4.106.88", read 2026-05-27.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, final
 from urllib.parse import urlsplit
 
-from openmm.clock import Clock, RealClock
+from openmm.clock import Clock
 from openmm.errors import ProtocolError, TransportError, VenueRejected
-from openmm.venues.faults import UNCERTAIN_CODES, Code
+from openmm.venues.calls import Calls, Sleep
+from openmm.venues.faults import Code
 from openmm.venues.gateio.auth import Key
 from openmm.venues.gateio.fields import as_object, loads, text_of
 from openmm.venues.gateio.spec import VENUE, Endpoints, classify
 from openmm.venues.gateio.stream import dumps
-from openmm.venues.http import HttpRoundTrip, RoundTrip
-
-RETRIES: Final = 2
-BACKOFF_S: Final = 0.5
+from openmm.venues.http import RoundTrip
 
 # What a repeat of the same call could do: place or amend twice.
 ONCE_ONLY: Final = frozenset(
@@ -35,11 +33,10 @@ ONCE_ONLY: Final = frozenset(
 )  # fmt: skip
 
 Params = Mapping[str, str | int | bool]
-Sleep = Callable[[float], Awaitable[None]]
 
 
 @final
-class Rest:
+class Rest(Calls):
     """Call the REST interface; one object a key.
 
     Args:
@@ -57,18 +54,12 @@ class Rest:
         round_trip: RoundTrip | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        super().__init__(VENUE, clock, round_trip, sleep)
         self.endpoints = endpoints or Endpoints()
-        self.clock = clock or RealClock()
         self.key = key
         parts = urlsplit(self.endpoints.rest)
         self._base = f"{parts.scheme}://{parts.netloc}"
         self._prefix = parts.path.rstrip("/") or "/api/v4"
-        self._carry = round_trip or HttpRoundTrip(VENUE)
-        self._sleep = sleep
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._carry.close()
 
     # --- calls
 
@@ -82,7 +73,7 @@ class Rest:
         async def once() -> bytes:
             return await self._send("GET", path, _query(params or {}), b"", signed=False)
 
-        return await self._repeated(once, once_only=False, what=path)
+        return await self._repeated(path, once, once_only=False)
 
     async def private(
         self,
@@ -100,31 +91,9 @@ class Rest:
             return await self._send(verb, path, _query(params or {}), raw, signed=True)
 
         once_only = (verb, path) in ONCE_ONLY or verb == "PATCH"
-        return parse(await self._repeated(once, once_only, f"{verb} {path}"), path)
+        return parse(await self._repeated(f"{verb} {path}", once, once_only=once_only), path)
 
-    # --- one round trip and its repeats
-
-    async def _repeated(
-        self, once: Callable[[], Awaitable[bytes]], once_only: bool, what: str
-    ) -> bytes:
-        tries = 0 if once_only else RETRIES
-        while True:
-            try:
-                return await once()
-            except TransportError as error:
-                if once_only:
-                    raise TransportError(
-                        f"{what}: outcome unknown: {error}", venue=VENUE, code="outcome_unknown"
-                    ) from None
-                if tries == 0 or not error.retryable:
-                    raise
-            except VenueRejected as error:
-                # What leaves the outcome of an order open may be asked again here.
-                again = error.retryable or error.code in UNCERTAIN_CODES
-                if tries == 0 or not again:
-                    raise
-            await self._sleep(BACKOFF_S * 2 ** (RETRIES - tries))
-            tries -= 1
+    # --- one round trip
 
     async def _send(self, verb: str, path: str, query: str, body: bytes, *, signed: bool) -> bytes:
         whole = self._prefix + path

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from enum import Enum
 from typing import Any, Final, final
 
 from msgspec import Struct
@@ -20,6 +19,7 @@ from openmm.events import Event, RequestRefused, Subscribed
 from openmm.venues.faults import Code
 from openmm.venues.gateio.auth import Key
 from openmm.venues.gateio.spec import DEPTHS, UPDATE_INTERVALS, VENUE, stream_name
+from openmm.venues.messages import Standing, State
 
 REQ_ID_FIRST: Final = 1 << 30
 REQ_ID_LAST: Final = (1 << 31) - 1
@@ -157,27 +157,13 @@ def _call(time_s: int, channel: str, payload: Mapping[str, Any]) -> bytes:
     return dumps({"time": time_s, "channel": channel, "event": "api", "payload": payload}).encode()
 
 
-class State(Enum):
-    """Where a subscription stands."""
-
-    ASKED = "asked"
-    ACTIVE = "active"
-    REFUSED = "refused"
-
-
 @final
-class Subscriptions:
+class Subscriptions(Standing[Subscription]):
     """Know what one connection has asked for and what the venue took."""
 
     def __init__(self, requests: Requests) -> None:
+        super().__init__()
         self._requests = requests
-        self._states: dict[Subscription, State] = {}
-        self._asked: dict[int, Subscription] = {}
-
-    def reset(self) -> None:
-        """Forget everything: the connection is a new one."""
-        self._states.clear()
-        self._asked.clear()
 
     def subscribe(self, *subscriptions: Subscription, time_s: int) -> list[bytes]:
         """Write the requests that start subscriptions, one each: a bad pair fails all of one."""
@@ -199,20 +185,6 @@ class Subscriptions:
         left = [self.unsubscribe(one, time_s)] if one in self._states else []
         return [*left, *self.subscribe(one, time_s=time_s)]
 
-    def state(self, one: Subscription) -> State | None:
-        """Tell where a subscription stands; None when it is not held."""
-        return self._states.get(one)
-
-    @property
-    def settled(self) -> bool:
-        """Whether everything asked for is active, and something was."""
-        return bool(self._states) and all(state is State.ACTIVE for state in self._states.values())
-
-    @property
-    def refused(self) -> list[Subscription]:
-        """List what the venue refused and has not taken since."""
-        return [one for one, state in self._states.items() if state is State.REFUSED]
-
     def on_events(self, events: Iterable[Event]) -> None:
         """Learn from answers: an acknowledgement names its channel, a refusal its request."""
         for event in events:
@@ -226,11 +198,3 @@ class Subscriptions:
                 refused = self._asked.pop(event.req_id, None)
                 if refused is not None and self._states.get(refused) is State.ASKED:
                     self._states[refused] = State.REFUSED
-
-
-def redact(message: bytes, *secrets: str) -> bytes:
-    """Replace secrets by asterisks of the same length, for logs and the journal."""
-    for secret in secrets:
-        if secret:
-            message = message.replace(secret.encode(), b"*" * len(secret))
-    return message

@@ -38,39 +38,57 @@ from openmm._fast.book cimport (
 )
 from openmm._fast.latency cimport stamp_c
 from openmm._fast.ports cimport (
+    AGAIN,
+    BINDS_MAX,
+    BOOK_UPDATES,
+    CROSSED,
     DECODED_BOOK,
     DECODED_BROKEN,
     DECODED_IGNORED,
     DECODED_SLOW,
     DECODED_TRADE,
+    DROPPED,
+    HEARTBEATS,
+    HELD,
+    LEVELS_ROUNDED,
+    LOTS_MAX,
+    MESSAGES,
+    MS_MAX,
+    NOT_READY,
+    OLD_SNAPSHOTS,
+    OVERFLOWS,
+    SLOW,
+    SNAPSHOTS,
+    TICKS_MAX,
+    TRADES,
+    UNBOUND,
     Decoded,
     Decoder,
+    Steps,
     Trade,
+    break_all_c,
+    break_book_c,
+    set_steps,
+    set_trade_c,
+    tally,
+    trades_bad_c,
 )
 from openmm._fast.scan cimport (
     SCAN_OK,
-    SCAN_PRECISION,
     SCAN_RANGE,
     Cursor,
     Scan,
-    scan_decimal,
+    at_value_end,
+    is_text,
+    next_key,
+    next_member,
+    scan_rounded_text,
     scan_skip_value,
     scan_space,
     scan_string,
     scan_uint64,
 )
 from openmm._fast.units cimport ASK, BID, BUY, SELL, UNKNOWN_SIDE, floor_div
-
-cdef extern from *:
-    """
-    /* Bounds of `instrument.py`: ticks and lots beyond them never reach a book. */
-    #define OPENMM_TICKS_MAX ((int64_t)1 << 40)
-    #define OPENMM_LOTS_MAX ((int64_t)1 << 52)
-    #define OPENMM_MS_MAX ((uint64_t)4102444800000)
-    """
-    const int64_t TICKS_MAX "OPENMM_TICKS_MAX"
-    const int64_t LOTS_MAX "OPENMM_LOTS_MAX"
-    const uint64_t MS_MAX "OPENMM_MS_MAX"       # year 2100
 
 cdef enum:
     HEADER_BYTES = 8            # of a held frame: its length
@@ -133,86 +151,10 @@ cdef struct Frame:
     const char* sides[2]
     Bound* bound
 
-COUNT_NAMES = tuple(item.name.lower() for item in <object>Count if item != COUNTS)
-
 
 # --- walking an object in any order
 
-cdef inline bint next_key(Cursor* c, const char** key, Py_ssize_t* n) noexcept nogil:
-    """Read the next key and its colon, up to the value; key NULL at the closing brace. 0 on bad text."""
-    scan_space(c)
-    if c.p < c.end and c.p[0] == c"}":
-        c.p += 1
-        key[0] = NULL
-        return 1
-    if scan_string(c, key, n) != SCAN_OK:
-        return 0
-    scan_space(c)
-    if c.p >= c.end or c.p[0] != c":":
-        return 0
-    c.p += 1
-    scan_space(c)
-    return 1
-
-
-cdef inline bint next_member(Cursor* c) noexcept nogil:
-    """Step behind the comma, or stay at the closing brace. 0 on bad text."""
-    scan_space(c)
-    if c.p >= c.end:
-        return 0
-    if c.p[0] == c"}":
-        return 1
-    if c.p[0] != c",":
-        return 0
-    c.p += 1
-    scan_space(c)
-    # A comma before the brace is not JSON.
-    return c.p < c.end and c.p[0] == c'"'
-
-
-cdef inline bint is_text(const char* text, Py_ssize_t n, const char* wanted, Py_ssize_t wanted_n) noexcept nogil:
-    return n == wanted_n and memcmp(text, wanted, wanted_n) == 0
-
-
 # --- numbers and levels
-
-cdef bint decimal_down(Cursor* c, int decimals, int64_t* out) noexcept nogil:
-    """Read a plain decimal with digits finer than `decimals`, those dropped."""
-    cdef const char* p = c.p
-    cdef const char* dot = NULL
-    cdef Cursor whole
-    while p < c.end and (c"0" <= p[0] <= c"9" or p[0] == c"."):
-        if p[0] == c".":
-            dot = p
-        p += 1
-    if dot == NULL or (p < c.end and (p[0] == c"e" or p[0] == c"E")):
-        return 0
-    whole.p = c.p
-    whole.end = dot + 1 + decimals if decimals > 0 else dot
-    if whole.end > p:
-        return 0
-    if scan_decimal(&whole, decimals, out) != SCAN_OK or whole.p != whole.end:
-        return 0
-    c.p = p
-    return 1
-
-
-cdef inline Scan number(Cursor* c, int decimals, int64_t* out, bint* rounded) noexcept nogil:
-    """Read a decimal, in quotes or bare; digits too fine are dropped, and `rounded` set."""
-    cdef Scan found
-    cdef bint quoted = c.p < c.end and c.p[0] == c'"'
-    c.p += quoted
-    found = scan_decimal(c, decimals, out)
-    if found == SCAN_PRECISION:
-        rounded[0] = 1
-        if decimal_down(c, decimals, out):
-            found = SCAN_OK
-    if found == SCAN_OK and quoted:
-        if c.p >= c.end or c.p[0] != c'"':
-            return <Scan>0
-        c.p += 1
-    return found
-
 
 cdef inline int apply_level(
     GateioDecoder self, Bound* bound, Book book, int side, int64_t price_points, int64_t qty_points,
@@ -222,13 +164,13 @@ cdef inline int apply_level(
     cdef int64_t price_ticks = price_points
     cdef int64_t qty_lots = qty_points
     cdef Apply applied
-    if bound.tick_points != 1:
-        price_ticks = floor_div(price_points, bound.tick_points)
-        if price_ticks * bound.tick_points != price_points:
+    if bound.steps.tick_points != 1:
+        price_ticks = floor_div(price_points, bound.steps.tick_points)
+        if price_ticks * bound.steps.tick_points != price_points:
             return BREAK_OFF_TICK
-    if bound.lot_points != 1:
-        qty_lots = floor_div(qty_points, bound.lot_points)
-        rounded |= qty_lots * bound.lot_points != qty_points
+    if bound.steps.lot_points != 1:
+        qty_lots = floor_div(qty_points, bound.steps.lot_points)
+        rounded |= qty_lots * bound.steps.lot_points != qty_points
     if price_ticks <= 0 or qty_lots < 0:
         return BREAK_PARSE
     if price_ticks > TICKS_MAX or qty_lots > LOTS_MAX:
@@ -267,14 +209,14 @@ cdef Read apply_levels(GateioDecoder self, Frame* f, Book book, int side, Cursor
         c.p += 1
         scan_space(c)
         price_rounded = rounded = 0
-        found = number(c, bound.price_decimals, &price_points, &price_rounded)
+        found = scan_rounded_text(c, bound.steps.price_decimals, &price_points, &price_rounded)
         if found == SCAN_OK:
             scan_space(c)
             if c.p >= c.end or c.p[0] != c",":
                 return READ_BROKEN
             c.p += 1
             scan_space(c)
-            found = number(c, bound.qty_decimals, &qty_points, &rounded)
+            found = scan_rounded_text(c, bound.steps.qty_decimals, &qty_points, &rounded)
         if price_rounded:
             f.fault = BREAK_OFF_TICK
             return READ_BROKEN
@@ -460,14 +402,6 @@ cdef inline int side_of(const char* key, Py_ssize_t n) noexcept nogil:
     return -1
 
 
-cdef inline bint at_value_end(Cursor* c) noexcept nogil:
-    """Tell whether a number ended where JSON lets one end."""
-    return c.p < c.end and (
-        c.p[0] == c"," or c.p[0] == c"}" or c.p[0] == c"]" or c.p[0] == c" "
-        or c.p[0] == c"\n" or c.p[0] == c"\r" or c.p[0] == c"\t"
-    )
-
-
 cdef inline bint known(const Frame* f) noexcept nogil:
     """Whether a book frame's name and ids have been read."""
     return f.stream != NULL and f.has_last and (f.has_first or f.full)
@@ -511,9 +445,6 @@ cdef class GateioDecoder(Decoder):
         self.bound = <Bound*>calloc(BINDS_MAX, sizeof(Bound))
         if self.bound == NULL:
             raise MemoryError("decoder")
-        self.bound_count = 0
-        self.last = 0
-        self.books = []
 
     def __dealloc__(self):
         cdef int32_t i
@@ -560,7 +491,7 @@ cdef class GateioDecoder(Decoder):
         if f.kind == KIND_REST:
             return rest_frame(self, &f, got)
         if f.whole and f.kind == KIND_PONG:
-            tally(self, PONGS)
+            tally(self, HEARTBEATS)
             return DECODED_IGNORED
         tally(self, SLOW)
         return DECODED_SLOW
@@ -592,37 +523,24 @@ cdef class GateioDecoder(Decoder):
         cdef bytes name = venue_symbol.encode("ascii")
         cdef bytes stream
         cdef Bound* bound
-        cdef char* held = NULL
+        cdef Steps steps
+        cdef int32_t index
         if depth not in (20, 50, 100, 400):
             raise ValueError(f"depth must be 20, 50, 100 or 400: {depth}")
         stream = name if depth in (20, 100) else f"ob.{venue_symbol}.{depth}".encode("ascii")
         if not name or len(stream) > NAME_BYTES or b'"' in name or b"\\" in name:
             raise ValueError(f"symbol must be plain and have 1 to {NAME_BYTES - 7} characters: {venue_symbol!r}")
-        if tick_points < 1 or lot_points < 1:
-            raise ValueError(f"steps must be positive: {tick_points}, {lot_points}")
-        if not 0 <= price_decimals <= 15 or not 0 <= qty_decimals <= 15:
-            raise ValueError(f"decimals must be 0 to 15: {price_decimals}, {qty_decimals}")
-        if instrument_index < 0:
-            raise ValueError(f"instrument index must not be negative: {instrument_index}")
         bound = self.find_name(name, len(name))
-        if bound == NULL:
-            if self.bound_count == BINDS_MAX:
-                raise ValueError(f"a decoder serves at most {BINDS_MAX} instruments")
-            bound = &self.bound[self.bound_count]
-            held = <char*>calloc(1, HELD_BYTES)
-            if held == NULL:
-                raise MemoryError("held increments")
-            bound.held = held
-            self.bound_count += 1
-            self.books.append(book)
-        else:
-            self.books[bound - self.bound] = book
+        set_steps(&steps, tick_points, price_decimals, lot_points, qty_decimals)
+        index = self.take_book(-1 if bound == NULL else <int32_t>(bound - self.bound), book, instrument_index)
+        bound = &self.bound[index]
+        if bound.held == NULL:
+            bound.held = <char*>calloc(1, HELD_BYTES)
+        if bound.held == NULL:
+            raise MemoryError("held increments")
         bound.book = <void*>book
+        bound.steps = steps
         bound.last_id = 0
-        bound.tick_points = tick_points
-        bound.lot_points = lot_points
-        bound.price_decimals = price_decimals
-        bound.qty_decimals = qty_decimals
         bound.depth = depth
         bound.channel = CHANNEL_UPDATE if depth in (20, 100) else CHANNEL_OBU
         bound.instrument_index = instrument_index
@@ -632,35 +550,6 @@ cdef class GateioDecoder(Decoder):
         memcpy(bound.stream, <const char*>stream, len(stream))
         release_held(bound)
 
-    def decode(self, bytes data not None, int64_t recv_ns=0):
-        """Apply one frame; returns a `Decoded`."""
-        return self.decode_c(data, len(data), recv_ns)
-
-    def decode_many(self, list frames not None, int64_t recv_ns=0):
-        """Apply frames in order, all in compiled code; returns how many touched or broke a book."""
-        cdef bytes data
-        cdef Decoded got
-        cdef int64_t count = 0
-        for data in frames:
-            got = self.decode_c(data, len(data), recv_ns)
-            count += got == DECODED_BOOK or got == DECODED_BROKEN
-        return count
-
-    @property
-    def last_touched(self):
-        """Instrument index of the last book touched or broken; -1: unknown, all."""
-        return self.touched
-
-    @property
-    def last_ts_ns(self):
-        """Venue time of the last book or trade message, 0 when it told none."""
-        return self.ts_ns
-
-    @property
-    def counters(self):
-        """What was counted since the start, by name; see `Count`."""
-        return {name: self.counts[i] for i, name in enumerate(COUNT_NAMES)}
-
     def state(self, str venue_symbol not None):
         """Tell one instrument's (id of its book, increments held, snapshots taken)."""
         cdef bytes name = venue_symbol.encode("ascii")
@@ -668,10 +557,6 @@ cdef class GateioDecoder(Decoder):
         if bound == NULL:
             raise KeyError(venue_symbol)
         return bound.last_id, bound.held_count, bound.snapshots
-
-
-cdef inline void tally(GateioDecoder self, Count what) noexcept nogil:
-    self.counts[<int>what] += 1
 
 
 cdef inline bint needs_again(const Frame* f) noexcept nogil:
@@ -703,30 +588,15 @@ cdef Read read_last(GateioDecoder self, Frame* f) noexcept nogil:
 
 cdef Decoded break_book(GateioDecoder self, Bound* bound, BookBreak reason) noexcept nogil:
     """Break one book and count why."""
-    (<Book>bound.book).break_c(reason)
-    self.touched = bound.instrument_index
-    if reason == BREAK_GAP:
-        tally(self, GAPS)
-    elif reason == BREAK_OFF_TICK:
-        tally(self, OFF_TICK)
-    elif reason == BREAK_BOUNDS:
-        tally(self, BOUNDS)
-    elif reason == BREAK_CAPACITY:
-        tally(self, CAPACITY)
-    elif reason == BREAK_PARSE:
-        tally(self, PARSE_ERRORS)
-    return DECODED_BROKEN
+    return break_book_c(self, <Book>bound.book, bound.instrument_index, reason)
 
 
 cdef Decoded break_all(GateioDecoder self) noexcept nogil:
-    """Break every bound book: a frame of a book channel that names none could not be read."""
+    """Break every bound book, and forget what was put aside for them."""
     cdef int32_t i
-    tally(self, PARSE_ERRORS)
     for i in range(self.bound_count):
         release_held(&self.bound[i])
-        (<Book>self.bound[i].book).break_c(BREAK_PARSE)
-    self.touched = -1
-    return DECODED_BROKEN
+    return break_all_c(self)
 
 
 cdef Decoded book_frame(GateioDecoder self, Frame* f, Read got) noexcept nogil:
@@ -983,7 +853,7 @@ cdef bint read_trade(GateioDecoder self, Cursor* c, Trade* trade, Bound** owner)
         elif is_text(key, n, b"create_time", 11):
             found = scan_uint64(c, &second)
         elif is_text(key, n, b"create_time_ms", 14):
-            found = number(c, 6, &trade.ts_ns, &fraction)
+            found = scan_rounded_text(c, 6, &trade.ts_ns, &fraction)
         else:
             if is_text(key, n, b"price", 5):
                 price = c.p
@@ -1003,22 +873,14 @@ cdef bint read_trade(GateioDecoder self, Cursor* c, Trade* trade, Bound** owner)
         return 1
     at.end = c.end
     at.p = price
-    if number(&at, owner[0].price_decimals, &price_points, &rounded) != SCAN_OK:
+    if scan_rounded_text(&at, owner[0].steps.price_decimals, &price_points, &rounded) != SCAN_OK:
         return 0
     at.p = qty
-    if number(&at, owner[0].qty_decimals, &qty_points, &rounded) != SCAN_OK:
+    if scan_rounded_text(&at, owner[0].steps.qty_decimals, &qty_points, &rounded) != SCAN_OK:
         return 0
-    trade.price_ticks = floor_div(price_points, owner[0].tick_points)
-    trade.qty_lots = floor_div(qty_points, owner[0].lot_points)
-    rounded |= trade.price_ticks * owner[0].tick_points != price_points
-    rounded |= trade.qty_lots * owner[0].lot_points != qty_points
-    if (
-        trade.price_ticks <= 0 or trade.price_ticks > TICKS_MAX
-        or trade.qty_lots < 0 or trade.qty_lots > LOTS_MAX
-    ):
+    if not set_trade_c(self, &owner[0].steps, price_points, qty_points, rounded, trade):
         return 0
     trade.instrument_index = owner[0].instrument_index
-    self.counts[<int>TRADES_ROUNDED] += rounded
     return 1
 
 
@@ -1032,7 +894,7 @@ cdef Decoded trades(GateioDecoder self, const Frame* f) noexcept nogil:
     c.p = f.result
     c.end = f.end
     if f.result == NULL or c.p >= c.end:
-        return trades_bad(self)
+        return trades_bad_c(self)
     many = c.p[0] == c"["
     if many:
         c.p += 1
@@ -1041,7 +903,7 @@ cdef Decoded trades(GateioDecoder self, const Frame* f) noexcept nogil:
             return DECODED_IGNORED
     while True:
         if not read_trade(self, &c, &trade, &owner):
-            return trades_bad(self)
+            return trades_bad_c(self)
         if owner == NULL:
             tally(self, UNBOUND)
         else:
@@ -1057,10 +919,3 @@ cdef Decoded trades(GateioDecoder self, const Frame* f) noexcept nogil:
         c.p += 1
         scan_space(&c)
     return DECODED_TRADE if delivered else DECODED_IGNORED
-
-
-cdef Decoded trades_bad(GateioDecoder self) noexcept nogil:
-    """Count a trade message that could not be read and let the slow path log it."""
-    tally(self, PARSE_ERRORS)
-    tally(self, SLOW)
-    return DECODED_SLOW

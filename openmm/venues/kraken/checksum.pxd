@@ -26,4 +26,3 @@ cdef void top_apply_c(TopSide* top, int side, int64_t price_ticks, int64_t qty_l
 cdef void top_finish_c(TopSide* top, Book book, int side, int64_t tick_points, int64_t lot_points) noexcept nogil
 # CRC32 of the asks' text followed by the bids'; both sides finished.
 cdef uint32_t top_crc_c(const TopSide* bids, const TopSide* asks) noexcept nogil
-cdef int put_digits_c(char* out, uint64_t value) noexcept nogil     # plain digits; returns the length, <= 20

@@ -9,13 +9,11 @@ for the combination of two CRCs.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memmove
+from libc.string cimport memmove
 
 from openmm._fast.book cimport NO_ASK_TICKS, NO_BID_TICKS
+from openmm._fast.text cimport put_digits_c
 from openmm._fast.units cimport ASK
-
-cdef extern from * nogil:
-    int clz64 "__builtin_clzll" (unsigned long long value)
 
 cdef enum:
     TEXT_BYTES = 40         # of one level: two int64
@@ -29,8 +27,6 @@ cdef uint32_t SHIFT_LONG[STRIDES][4 * 256]          # over STRIDE * n bytes
 cdef uint32_t ONE_DIGIT[TEXT_BYTES + 1][10]
 cdef uint32_t TWO_DIGITS[TEXT_BYTES + 1][100]
 cdef uint32_t LENGTH[TEXT_BYTES + 2]
-cdef uint64_t POW10[20]
-cdef char PAIRS[200]
 
 
 cdef int make_tables() noexcept:
@@ -61,12 +57,6 @@ cdef int make_tables() noexcept:
     for n in range(TEXT_BYTES + 2):
         LENGTH[n] = ~crc
         crc = (crc >> 8) ^ BYTE[crc & 0xFF]
-    POW10[0] = 1
-    for i in range(1, 20):
-        POW10[i] = POW10[i - 1] * 10
-    for i in range(100):
-        PAIRS[2 * i] = 48 + i // 10
-        PAIRS[2 * i + 1] = 48 + i % 10
     return 1
 
 
@@ -77,27 +67,6 @@ cdef inline uint32_t shift_by(const uint32_t* table, uint32_t crc) noexcept nogi
         ^ table[512 + ((crc >> 16) & 0xFF)]
         ^ table[768 + (crc >> 24)]
     )
-
-
-cdef inline int put_digits(char* out, uint64_t value) noexcept nogil:
-    cdef int bits = 64 - clz64(value | 1)
-    cdef int n = (bits * 1233) >> 12
-    cdef uint64_t rest
-    cdef int at
-    n += value >= POW10[n]
-    if n == 0:
-        n = 1
-    at = n
-    while value >= 100:
-        rest = value // 100
-        at -= 2
-        memcpy(out + at, PAIRS + 2 * (value - rest * 100), 2)
-        value = rest
-    if value >= 10:
-        memcpy(out, PAIRS + 2 * value, 2)
-    else:
-        out[0] = <char>(48 + value)
-    return n
 
 
 cdef inline uint32_t digits_crc(uint64_t value, int* n) noexcept nogil:
@@ -120,10 +89,6 @@ cdef inline uint32_t digits_crc(uint64_t value, int* n) noexcept nogil:
         crc ^= ONE_DIGIT[at][value]
         n[0] = at + 1
     return crc
-
-
-cdef int put_digits_c(char* out, uint64_t value) noexcept nogil:
-    return put_digits(out, value)
 
 
 cdef void top_clear_c(TopSide* top) noexcept nogil:
@@ -260,7 +225,7 @@ def crc_concat(uint32_t first, uint32_t second, int second_bytes):
 def digits(uint64_t value):
     """Write the plain digits of `value`."""
     cdef char out[20]
-    return out[: put_digits(out, value)]
+    return out[: put_digits_c(out, value)]
 
 
 make_tables()

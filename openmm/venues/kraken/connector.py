@@ -6,26 +6,26 @@ carries bytes through a `RoundTrip`.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Final, final
 
 from openmm._fast.book import Book
 from openmm._fast.checks import RateBudget
-from openmm.errors import VenueRejected
 from openmm.events import Event, OrderFilled, OrderUpdated, Subscribed
 from openmm.instrument import Instrument
-from openmm.venues.connector import Capabilities, Fees
+from openmm.venues.connector import Capabilities
 from openmm.venues.kraken import spec
-from openmm.venues.kraken.encode import KrakenEncoder, base32, parse_client_id
+from openmm.venues.kraken.encode import KrakenEncoder
 from openmm.venues.kraken.listing import CHANNEL, read_listing
 from openmm.venues.kraken.private import PrivateDecoder
 from openmm.venues.kraken.rest import Rest
 from openmm.venues.kraken.spec import VENUE, Endpoints
-from openmm.venues.kraken.stream import Requests, Subscription, Subscriptions, redact
+from openmm.venues.kraken.stream import Requests, Subscription, Subscriptions
 from openmm.venues.kraken.venue import CAPABILITIES, KrakenVenue
 from openmm.venues.kraken.wire import KrakenDecoder
+from openmm.venues.messages import redact
+from openmm.venues.questions import Questions
+from openmm.venues.session import Session, bot_mark, session_mark
 
 PRIVATE: Final = (Subscription("executions"), Subscription("balances"))
 TOKENS_KEPT: Final = 4
@@ -35,110 +35,55 @@ FIAT: Final = frozenset({"USD", "EUR", "GBP", "CAD", "AUD", "JPY", "CHF"})
 
 
 @final
-class KrakenRequests:
+class KrakenRequests(Questions[KrakenVenue]):
     """The engine's questions, asked over REST."""
-
-    def __init__(self, venue: KrakenVenue) -> None:
-        self._venue = venue
-        self.known: dict[str, Instrument] = {}
 
     def learn(self, threshold: int) -> None:
         """Learn the account's tier from its engine counter's threshold."""
         for tier in spec.TIERS.values():
             if tier.threshold == threshold:
-                self._venue.rest.budget.set_tier(tier)
-
-    async def server_time_ns(self) -> int:
-        """Return the venue's clock, good to half a second."""
-        return (await self._venue.get_server_time()).ts_ns
-
-    async def instruments(self, names: Sequence[str]) -> dict[str, Instrument]:
-        """Return the named instruments; those the venue does not list are absent."""
-        listed = await self._venue.get_instruments()
-        found = {name: listed[name] for name in names if name in listed}
-        self.known.update(found)
-        return found
-
-    async def mid(self, instrument: Instrument) -> Decimal:
-        """Return the middle of the best bid and ask now."""
-        book = await self._venue.get_order_book(instrument.name, 1)
-        if not book.bids or not book.asks:
-            raise VenueRejected(
-                f"{instrument.name} has no two-sided market",
-                venue=VENUE,
-                instrument=instrument.name,
-                code="no_market",
-                retryable=True,
-            )
-        return (book.bids[0][0] + book.asks[0][0]) / 2
+                self.venue.rest.budget.set_tier(tier)
 
     async def token(self) -> str:
         """Return a fresh token for private streams and orders."""
-        return (await self._venue.rest.websocket_token()).text
-
-    async def fees(self, instrument: Instrument) -> Fees:
-        """Return the account's own rates."""
-        return await self._venue.get_fees(instrument.name)
-
-    async def balances(self) -> dict[str, Decimal]:
-        """Return the total held of every asset."""
-        found = await self._venue.get_balance()
-        return {asset: balance.total for asset, balance in found.items()}
-
-    async def open_orders(self) -> list[OrderUpdated]:
-        """Return every open order of the account."""
-        return await self._venue.get_open_orders()
+        return (await self.venue.rest.websocket_token()).text
 
     async def find_orders(
         self, client_ids: Sequence[str], venue_order_ids: Sequence[str], since_ns: int = 0
     ) -> list[OrderUpdated | OrderFilled]:
         """Return states and fills of orders: by the venue's ids, then open ones, then done ones."""
         wanted = set(client_ids)
-        orders = {
-            one.venue_order_id: one for one in await self._venue.query_orders(venue_order_ids)
-        }
+        orders = {one.venue_order_id: one for one in await self.venue.query_orders(venue_order_ids)}
         wanted -= {one.client_id for one in orders.values()}
         # An order known by its id need not be told by its client id, if the venue keeps none.
         if len(wanted) > 0 and len(orders) < len(client_ids):
-            for one in await self._venue.get_open_orders():
+            for one in await self.venue.get_open_orders():
                 if one.client_id in wanted:
                     orders[one.venue_order_id] = one
                     wanted.discard(one.client_id)
             if since_ns and len(wanted) > CLOSED_SINGLY_MAX:
                 # A call for each would use up the call counter: one list of all since then.
-                done = await self._venue.get_closed_orders(since_ns=since_ns)
+                done = await self.venue.get_closed_orders(since_ns=since_ns)
             else:
                 done = [
                     one
                     for client_id in sorted(wanted)
-                    for one in await self._venue.get_closed_orders(client_id=client_id)
+                    for one in await self.venue.get_closed_orders(client_id=client_id)
                 ]
             orders |= {one.venue_order_id: one for one in done if one.client_id in wanted}
         states = list(orders.values())
-        return [*await self._venue.get_fills_of(states), *states]
-
-    async def fills_since(self, ts_ns: int) -> list[OrderFilled]:
-        """Return the account's fills from a moment on, oldest first."""
-        return await self._venue.get_fills(ts_ns)
+        return [*await self.venue.get_fills_of(states), *states]
 
     async def cancel(self, venue_order_ids: Sequence[str]) -> int:
         """Cancel orders by venue id; returns how many the venue took."""
         count = 0
         for venue_order_id in venue_order_ids:
-            count += await self._venue.cancel_order(venue_order_id=venue_order_id)
+            count += await self.venue.cancel_order(venue_order_id=venue_order_id)
         return count
-
-    async def dead_man(self, timeout_s: int) -> None:
-        """Arm (0: disarm) the dead man's switch of the account."""
-        await self._venue.dead_man_switch(timeout_s)
-
-    async def close(self) -> None:
-        """Release the connections."""
-        await self._venue.close()
 
 
 @final
-class KrakenConnector:
+class KrakenConnector(Session[KrakenEncoder]):
     """One Kraken account or feed, seen from the engine.
 
     Args:
@@ -161,7 +106,6 @@ class KrakenConnector:
         self._public = Subscriptions(self._messages)
         self._private = Subscriptions(self._messages)
         self._reader = PrivateDecoder(requested=self._asked)
-        self._encoder: KrakenEncoder | None = None
         self._tokens: list[str] = []
 
     def __repr__(self) -> str:
@@ -216,7 +160,7 @@ class KrakenConnector:
             instrument.lot_points,
             instrument.qty_decimals,
             bot_mark(bot),
-            base32(session_s),
+            session_mark(session_s),
             amend_symbol=instrument.base in FIAT and instrument.quote in FIAT,
         )
         if self._tokens:
@@ -321,54 +265,10 @@ class KrakenConnector:
             payload = redact(payload, token)
         return payload
 
-    # --- client ids
-
-    def client_id(self, seq: int) -> str:
-        """Return the client id of an order of this session."""
-        return self._ids().client_id(seq)
-
-    def seq_of(self, client_id: str) -> int:
-        """Return the order-table sequence of an id of this session, 0 when it is not."""
-        return self._ids().seq_of(client_id)
-
-    def is_earlier(self, client_id: str) -> bool:
-        """Whether the id is this bot's, of an earlier session."""
-        return self._ids().is_earlier(client_id) and not self.is_later(client_id)
-
-    def is_later(self, client_id: str) -> bool:
-        """Whether the id is this bot's, of a session that began after this one."""
-        theirs, ours = parse_client_id(client_id), parse_client_id(self.client_id(1))
-        assert ours is not None, "an id of ours reads back"
-        # Sessions are written so that their texts sort by their start.
-        return theirs is not None and theirs[0] == ours[0] and theirs[1] > ours[1]
-
-    def requested(self, req_id: int) -> tuple[str, Sequence[int]]:
-        """Return the kind and the sequences of a hot-path request; ("", ()) if unknown."""
-        return self._ids().requested(req_id)
-
-    def superseded(self, req_id: int, seq: int) -> bool:
-        """Whether a later request of the kind names the order: an answer to this one is old."""
-        return self._ids().superseded(req_id, seq)
-
     # --- inside
 
     def _token(self) -> str:
         return self._tokens[-1] if self._tokens else ""
-
-    def _ids(self) -> KrakenEncoder:
-        assert self._encoder is not None, "order_encoder comes first"
-        return self._encoder
-
-    def _asked(self, req_id: int) -> tuple[str, Sequence[str]]:
-        if self._encoder is None:
-            return "", ()
-        kind, seqs = self._encoder.requested(req_id)
-        return kind, [self._encoder.client_id(seq) for seq in seqs]
-
-
-def bot_mark(name: str) -> str:
-    """Return the 3 characters that tell a bot in client ids, from its name."""
-    return base32(zlib.crc32(name.encode()))[-3:]
 
 
 def _ages(costs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

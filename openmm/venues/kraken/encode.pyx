@@ -14,64 +14,31 @@ Source: Kraken API documentation, pages "Batch Add", "Amend Order", "Cancel Orde
 from cython cimport final
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
 from openmm._fast.checks cimport Approved
-from openmm._fast.orders cimport ORDERS_MAX, OrderTable
-from openmm._fast.planner cimport ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, ACTIONS_MAX
-from openmm._fast.ports cimport OUT_BYTES, OUT_MESSAGES, Encoder, OutBatch, out_alloc, out_free, out_reset
+from openmm._fast.orders cimport OrderTable
+from openmm._fast.planner cimport ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE
+from openmm._fast.ports cimport (
+    OUT_BYTES,
+    OUT_MESSAGES,
+    REQUEST_ADD,
+    REQUEST_AMEND,
+    REQUEST_BATCH_ADD,
+    REQUEST_BATCH_CANCEL,
+    REQUEST_CANCEL,
+    Encoder,
+    OutBatch,
+    Wanted,
+    close_message_c,
+    count_actions_c,
+    note_seq_c,
+    open_request_c,
+)
+from openmm._fast.text cimport put, put_base32, put_digits_c, put_points, set_piece
 from openmm._fast.units cimport BUY, SELL
-from openmm.venues.kraken.checksum cimport put_digits_c
 
-cdef enum:
-    BLOCK_BYTES = 32            # divides PIECE_BYTES
-
-cdef const char* BASE32 = b"0123456789abcdefghijklmnopqrstuv"
-cdef int64_t POINTS[19]
-cdef int _i
-POINTS[0] = 1
-for _i in range(1, 19):
-    POINTS[_i] = POINTS[_i - 1] * 10
-
-SEQ_MAX = (1 << 35) - 1
-KIND_NAMES = ("", "add", "add", "amend", "cancel", "cancel")  # by RequestKind, in the words of `events`
 STP_TYPES = ("cancel_newest", "cancel_oldest", "cancel_both")
-
-
-cdef inline char* put(char* out, const Piece* piece) noexcept nogil:
-    # Whole blocks need no call; what runs over is overwritten by what follows.
-    cdef int i = 0
-    while i < piece.n:
-        memcpy(out + i, piece.text + i, BLOCK_BYTES)
-        i += BLOCK_BYTES
-    return out + piece.n
-
-
-cdef inline char* put_points(char* out, int64_t points, int decimals) noexcept nogil:
-    """Write a positive fixed-point number with exactly `decimals` decimals."""
-    cdef char digits[24]
-    cdef int n = put_digits_c(digits, <uint64_t>points)
-    cdef int whole = n - decimals
-    if decimals == 0:
-        memcpy(out, digits, 20)
-        return out + n
-    if whole > 0:
-        memcpy(out, digits, 20)
-        out[whole] = c"."
-        memcpy(out + whole + 1, digits + whole, decimals)
-        return out + n + 1
-    out[0] = c"0"
-    out[1] = c"."
-    memset(out + 2, c"0", -whole)
-    memcpy(out + 2 - whole, digits, n)
-    return out + 2 + decimals
-
-
-cdef inline void put_base32(char* out, uint64_t value) noexcept nogil:
-    cdef int i
-    for i in range(7):
-        out[i] = BASE32[(value >> (5 * (6 - i))) & 31]
 
 
 cdef inline void put_pair(char* out, unsigned int value) noexcept nogil:
@@ -98,38 +65,6 @@ cdef void put_date(char* out, uint64_t day) noexcept nogil:
     put_pair(out + 2, <unsigned int>(year % 100))
     out[4] = out[7] = c"-"
     put_pair(out + 5, <unsigned int>month)
-
-
-cdef int set_piece(Piece* piece, str text) except -1:
-    cdef bytes raw = text.encode("ascii")
-    if len(raw) > PIECE_BYTES:
-        raise ValueError(f"text of a request is too long: {text}")
-    piece.n = <int32_t>len(raw)
-    memcpy(piece.text, <const char*>raw, len(raw))
-    return 0
-
-
-def base32(uint64_t value):
-    """Write the low 35 bits of `value` as 7 characters, order kept."""
-    cdef char out[7]
-    put_base32(out, value)
-    return out[:7].decode("ascii")
-
-
-def parse_client_id(str text not None):
-    """Split a client order id into (bot, session, sequence); None when it is not of our making."""
-    cdef int64_t seq = 0
-    if len(text) != CLIENT_ID_BYTES or text[0] != "m" or not text.isascii():
-        return None
-    bot, session = text[1:4], text[4:11]
-    if not bot.isalnum() or bot != bot.lower():
-        return None
-    for char in text[4:]:
-        if not ("0" <= char <= "9" or "a" <= char <= "v"):
-            return None
-    for char in text[11:]:
-        seq = seq * 32 + (ord(char) - 48 if char <= "9" else ord(char) - 87)
-    return bot, session, seq
 
 
 @final
@@ -161,35 +96,16 @@ cdef class KrakenEncoder(Encoder):
         str stp_type not None="cancel_newest",
         bint amend_symbol=False,
     ):
-        if not 0 < len(venue_symbol) <= 32 or not venue_symbol.isascii() or '"' in venue_symbol \
-                or "\\" in venue_symbol:
-            raise ValueError(f"symbol must be 1 to 32 plain characters: {venue_symbol!r}")
-        if tick_points < 1 or lot_points < 1:
-            raise ValueError(f"steps must be positive: {tick_points}, {lot_points}")
-        if not 0 <= price_decimals <= 15 or not 0 <= qty_decimals <= 15:
-            raise ValueError(f"decimals must be 0 to 15: {price_decimals}, {qty_decimals}")
-        if parse_client_id(f"m{bot}{session}0000000") is None:
-            raise ValueError(f"bot needs 3 and session 7 characters of an id: {bot!r}, {session!r}")
+        self.begin(
+            venue_symbol, tick_points, price_decimals, lot_points, qty_decimals, "m", bot, session
+        )
         if deadline_ms != 0 and not 500 <= deadline_ms <= 60_000:
             raise ValueError(f"deadline must be 500 to 60000 ms, or 0: {deadline_ms}")
         if stp_type not in STP_TYPES:
             raise ValueError(f"stp_type must be one of {', '.join(STP_TYPES)}: {stp_type}")
-        self.requests_kept = <Request*>calloc(REQUESTS_KEPT, sizeof(Request))
-        self.seqs = <uint64_t*>calloc(SEQS_KEPT, sizeof(uint64_t))
-        self.aliases = <Alias*>calloc(ORDERS_MAX, sizeof(Alias))
-        if self.requests_kept == NULL or self.seqs == NULL or self.aliases == NULL:
-            raise MemoryError("encoder")
-        self.tick_points = tick_points
-        self.lot_points = lot_points
-        self.price_decimals = price_decimals
-        self.qty_decimals = qty_decimals
         self.deadline_ms = deadline_ms
-        self.bot = bot
-        self.session = session
         self.second_ms = 0
         self.day = 0
-        cdef bytes prefix = f"m{bot}{session}".encode("ascii")
-        memcpy(self.id_prefix, <const char*>prefix, 11)
         memcpy(self.stamp, b"1970-01-01T00:00:00.000Z", 24)
         memset(self.secret, c"*", TOKEN_BYTES)
         self.secret[TOKEN_BYTES] = c'"'
@@ -217,48 +133,29 @@ cdef class KrakenEncoder(Encoder):
         )
         set_piece(&self.hole, ',"token":"' + "*" * TOKEN_BYTES + '"},"req_id":')
 
-    def __dealloc__(self):
-        free(self.requests_kept)
-        free(self.seqs)
-        free(self.aliases)
-
     # --- C face
 
     cdef int encode_c(
         self, const Approved* actions, int count, OrderTable table, int64_t now_ns, OutBatch* out
     ) noexcept nogil:
-        cdef int i, cancels, amends, places
-        cancels = amends = places = 0
-        for i in range(count):
-            if actions[i].seal == 0 or actions[i].action.seq == 0:
-                return -1
-            if actions[i].action.kind == ACTION_CANCEL:
-                cancels += 1
-                continue
-            if actions[i].action.price_ticks <= 0 or actions[i].action.qty_lots <= 0:
-                return -1
-            if actions[i].action.kind == ACTION_AMEND:
-                amends += 1
-            elif actions[i].action.kind == ACTION_PLACE and (
-                actions[i].action.side == BUY or actions[i].action.side == SELL
-            ):
-                places += 1
-            else:
-                return -1
-        # Either everything fits or nothing is written. Counts are never negative.
-        if out.count + amends + cancels // CANCELS_MAX + 1 + places // ADDS_MAX + 1 > OUT_MESSAGES:
+        cdef Wanted wanted
+        cdef int i
+        if not count_actions_c(actions, count, 1, &wanted):
             return -1
-        if out.size + 32 * cancels + 384 * amends + 256 * places + 2 * 512 * (
-            cancels // CANCELS_MAX + places // ADDS_MAX + 2
+        # Either everything fits or nothing is written. Counts are never negative.
+        if out.count + wanted.amends + wanted.cancels // CANCELS_MAX + 1 + wanted.places // ADDS_MAX + 1 > OUT_MESSAGES:
+            return -1
+        if out.size + 32 * wanted.cancels + 384 * wanted.amends + 256 * wanted.places + 2 * 512 * (
+            wanted.cancels // CANCELS_MAX + wanted.places // ADDS_MAX + 2
         ) > OUT_BYTES:
             return -1
-        if self.deadline_ms != 0 and amends + places > 0:
+        if self.deadline_ms != 0 and wanted.amends + wanted.places > 0:
             if now_ns < 0:
                 return -1
             make_stamp(self, now_ns)
-        i = put_cancels(self, actions, count, cancels, out)
+        i = put_cancels(self, actions, count, wanted.cancels, out)
         i += put_amends(self, actions, count, out)
-        i += put_places(self, actions, count, places, out)
+        i += put_places(self, actions, count, wanted.places, out)
         return i
 
     cdef void fill_secret_c(self, char* message, int length, int hole) noexcept nogil:
@@ -293,159 +190,12 @@ cdef class KrakenEncoder(Encoder):
         self.fill_secret_c(data, <int>len(wire), hole)
         return bytes(wire)
 
-    def client_id(self, uint64_t seq):
-        """Write the client order id of a sequence, of this session or adopted."""
-        cdef char out[CLIENT_ID_BYTES]
-        if seq > <uint64_t>SEQ_MAX:
-            raise ValueError(f"sequence must be at most {SEQ_MAX}: {seq}")
-        put_client_id(self, out, seq)
-        return out[:CLIENT_ID_BYTES].decode("ascii")
-
-    def seq_of(self, str client_id not None):
-        """Return the sequence behind a client order id; 0 when it is not of this session nor adopted."""
-        cdef bytes raw
-        cdef int i
-        parts = parse_client_id(client_id)
-        if parts is None:
-            return 0
-        if parts[0] == self.bot and parts[1] == self.session:
-            return parts[2]
-        raw = client_id.encode("ascii")
-        for i in range(ORDERS_MAX):
-            if self.aliases[i].seq and memcmp(self.aliases[i].text, <const char*>raw, CLIENT_ID_BYTES) == 0:
-                return self.aliases[i].seq
-        return 0
-
-    def adopt(self, uint64_t seq, str client_id not None):
-        """Let an order of an earlier session keep its id under a sequence of this one.
-
-        The alias ends when its slot is used by another sequence.
-        """
-        cdef Alias* alias
-        parts = parse_client_id(client_id)
-        if parts is None or seq == 0:
-            raise ValueError(f"not a client order id of ours: {client_id!r}")
-        cdef bytes raw = client_id.encode("ascii")
-        alias = &self.aliases[seq & (ORDERS_MAX - 1)]
-        alias.seq = seq
-        memcpy(alias.text, <const char*>raw, CLIENT_ID_BYTES)
-
-    def requests(self, int64_t req_id):
-        """Tell what a request id stood for: (RequestKind, sequences in request order); None when forgotten."""
-        cdef Request* request
-        cdef int i
-        if not 0 < req_id <= REQ_ID_MAX:
-            return None
-        request = &self.requests_kept[req_id & (REQUESTS_KEPT - 1)]
-        if request.req_id != req_id or self.seq_count - request.first > SEQS_KEPT:
-            return None
-        return RequestKind(request.kind), [
-            self.seqs[(request.first + i) & (SEQS_KEPT - 1)] for i in range(request.count)
-        ]
-
-    def requested(self, int64_t req_id):
-        """Tell what a request id stood for: (add, amend or cancel; sequences); ("", []) when forgotten."""
-        found = self.requests(req_id)
-        return ("", []) if found is None else (KIND_NAMES[<int>found[0]], found[1])
-
-    def superseded(self, int64_t req_id, uint64_t seq):
-        """Whether a later request of the same kind than `req_id` names the order: its answer is the one to wait for."""
-        cdef const Request* request
-        cdef int64_t i
-        cdef int j
-        cdef int kind = self.requests_kept[req_id & (REQUESTS_KEPT - 1)].kind
-        if not 0 < req_id < self.req_id or self.requests_kept[req_id & (REQUESTS_KEPT - 1)].req_id != req_id:
-            return False
-        for i in range(req_id + 1, min(self.req_id, req_id + REQUESTS_KEPT - 1) + 1):
-            request = &self.requests_kept[i & (REQUESTS_KEPT - 1)]
-            if request.req_id != i or request.kind != kind or self.seq_count - request.first > SEQS_KEPT:
-                continue
-            for j in range(request.count):
-                if self.seqs[(request.first + j) & (SEQS_KEPT - 1)] == seq:
-                    return True
-        return False
-
-    def is_earlier(self, str client_id not None):
-        """Whether an id is this bot's, of an earlier session."""
-        parts = parse_client_id(client_id)
-        return parts is not None and parts[0] == self.bot and parts[1] != self.session
-
-    @property
-    def last_req_id(self):
-        """Id of the last request written, 0 before the first."""
-        return self.req_id
-
-    def encode(self, list actions not None, int64_t now_ns):
-        """Write the messages of `actions` without sending them: [(message, hole)].
-
-        For tests and replay. `actions`: tuples (ActionKind, seq, side, price_ticks, qty_lots, post_only).
-
-        Raises:
-            ValueError: when the encoder refuses.
-        """
-        cdef Approved approved[ACTIONS_MAX]
-        cdef OutBatch batch
-        cdef int i, written
-        if len(actions) > ACTIONS_MAX:
-            raise ValueError(f"at most {ACTIONS_MAX} actions: {len(actions)}")
-        memset(approved, 0, sizeof(approved))
-        for i, (kind, seq, side, price_ticks, qty_lots, post_only) in enumerate(actions):
-            approved[i].seal = 1
-            approved[i].action.kind = kind
-            approved[i].action.seq = seq
-            approved[i].action.side = side
-            approved[i].action.price_ticks = price_ticks
-            approved[i].action.qty_lots = qty_lots
-            approved[i].post_only = post_only
-        out_alloc(&batch)
-        try:
-            written = self.encode_c(approved, <int>len(actions), None, now_ns, &batch)
-            if written < 0:
-                raise ValueError("refused")
-            return [
-                (batch.data[batch.start[i] : batch.start[i] + batch.length[i]], batch.hole[i])
-                for i in range(written)
-            ]
-        finally:
-            out_free(&batch)
-
-    def encode_many(self, list actions not None, int64_t now_ns, int64_t rounds):
-        """Encode the same actions `rounds` times in compiled code; returns bytes written. For benches."""
-        cdef Approved approved[ACTIONS_MAX]
-        cdef OutBatch batch
-        cdef int64_t r, total = 0
-        cdef int i
-        cdef int n = <int>len(actions)
-        if n > ACTIONS_MAX:
-            raise ValueError(f"at most {ACTIONS_MAX} actions: {n}")
-        memset(approved, 0, sizeof(approved))
-        for i, (kind, seq, side, price_ticks, qty_lots, post_only) in enumerate(actions):
-            approved[i].seal = 1
-            approved[i].action.kind = kind
-            approved[i].action.seq = seq
-            approved[i].action.side = side
-            approved[i].action.price_ticks = price_ticks
-            approved[i].action.qty_lots = qty_lots
-            approved[i].post_only = post_only
-        out_alloc(&batch)
-        with nogil:
-            for r in range(rounds):
-                out_reset(&batch)
-                self.encode_c(approved, n, None, now_ns + r * 1_000_000, &batch)
-                total += batch.size
-        out_free(&batch)
-        return total
-
 
 # --- writing one request
 
 cdef inline void put_client_id(KrakenEncoder self, char* out, uint64_t seq) noexcept nogil:
-    cdef Alias* alias = &self.aliases[seq & (ORDERS_MAX - 1)]
-    if alias.seq == seq and seq != 0:
-        memcpy(out, alias.text, CLIENT_ID_BYTES)
-    else:
-        memcpy(out, self.id_prefix, 11)
-        put_base32(out + 11, seq)
+    memcpy(out, self.id_prefix, 11)
+    put_base32(out + 11, seq)
 
 
 cdef void make_stamp(KrakenEncoder self, int64_t now_ns) noexcept nogil:
@@ -478,34 +228,13 @@ cdef inline char* put_deadline(KrakenEncoder self, char* p) noexcept nogil:
     return p + 38
 
 
-cdef inline void open_request(KrakenEncoder self, int kind) noexcept nogil:
-    cdef Request* request
-    self.req_id = 1 if self.req_id >= REQ_ID_MAX else self.req_id + 1
-    request = &self.requests_kept[self.req_id & (REQUESTS_KEPT - 1)]
-    request.req_id = self.req_id
-    request.kind = kind
-    request.count = 0
-    request.first = self.seq_count
-
-
-cdef inline void note_seq(KrakenEncoder self, uint64_t seq) noexcept nogil:
-    self.seqs[self.seq_count & (SEQS_KEPT - 1)] = seq
-    self.seq_count += 1
-    self.requests_kept[self.req_id & (REQUESTS_KEPT - 1)].count += 1
-
-
 cdef inline void close_request(KrakenEncoder self, char* p, OutBatch* out) noexcept nogil:
     """Write the token's hole and the request id, and enter the message into the batch."""
-    cdef int index = out.count
-    cdef char* start = out.data + out.size
-    out.start[index] = out.size
-    out.hole[index] = <int32_t>(p - start) + 10
+    cdef int32_t hole = <int32_t>(p - (out.data + out.size)) + 10
     p = put(p, &self.hole)
     p += put_digits_c(p, <uint64_t>self.req_id)
     p[0] = c"}"
-    out.length[index] = <int32_t>(p + 1 - start)
-    out.size += out.length[index]
-    out.count = index + 1
+    close_message_c(p + 1, hole, out)
 
 
 cdef int put_cancels(
@@ -522,11 +251,11 @@ cdef int put_cancels(
         if left - n == 1:
             n -= 1
         if n == 1:
-            open_request(self, REQUEST_CANCEL)
+            open_request_c(self, REQUEST_CANCEL)
             memcpy(p, b'{"method":"cancel_order","params":{"cl_ord_id":[', 48)
             p += 48
         else:
-            open_request(self, REQUEST_BATCH_CANCEL)
+            open_request_c(self, REQUEST_BATCH_CANCEL)
             memcpy(p, b'{"method":"batch_cancel","params":{"cl_ord_id":[', 48)
             p += 48
         left -= n
@@ -537,7 +266,7 @@ cdef int put_cancels(
                 p[19] = c'"'
                 p[20] = c","
                 p += 21
-                note_seq(self, actions[i].action.seq)
+                note_seq_c(self, actions[i].action.seq)
                 n -= 1
             i += 1
         (p - 1)[0] = c"]"
@@ -555,16 +284,16 @@ cdef int put_amends(
     for i in range(count):
         if actions[i].action.kind != ACTION_AMEND:
             continue
-        open_request(self, REQUEST_AMEND)
-        note_seq(self, actions[i].action.seq)
+        open_request_c(self, REQUEST_AMEND)
+        note_seq_c(self, actions[i].action.seq)
         p = out.data + out.size
         memcpy(p, b'{"method":"amend_order","params":{"cl_ord_id":"', 47)
         put_client_id(self, p + 47, actions[i].action.seq)
         p += 47 + CLIENT_ID_BYTES
         memcpy(p, b'","limit_price":', 16)
-        p = put_points(p + 16, actions[i].action.price_ticks * self.tick_points, self.price_decimals)
+        p = put_points(p + 16, actions[i].action.price_ticks * self.steps.tick_points, self.steps.price_decimals)
         memcpy(p, b',"order_qty":', 13)
-        p = put_points(p + 13, actions[i].action.qty_lots * self.lot_points, self.qty_decimals)
+        p = put_points(p + 13, actions[i].action.qty_lots * self.steps.lot_points, self.steps.qty_decimals)
         p = put(p, &self.amend_post[actions[i].post_only != 0])
         p = put_deadline(self, p)
         close_request(self, p, out)
@@ -575,13 +304,13 @@ cdef int put_amends(
 cdef inline char* put_order(KrakenEncoder self, char* p, const Approved* approved) noexcept nogil:
     """Write the members of one order, from its type to its client id."""
     p = put(p, &self.head[approved.action.side])
-    p = put_points(p, approved.action.price_ticks * self.tick_points, self.price_decimals)
+    p = put_points(p, approved.action.price_ticks * self.steps.tick_points, self.steps.price_decimals)
     memcpy(p, b',"order_qty":', 13)
-    p = put_points(p + 13, approved.action.qty_lots * self.lot_points, self.qty_decimals)
+    p = put_points(p + 13, approved.action.qty_lots * self.steps.lot_points, self.steps.qty_decimals)
     p = put(p, &self.mid[approved.post_only != 0])
     put_base32(p, approved.action.seq)
     p[7] = c'"'
-    note_seq(self, approved.action.seq)
+    note_seq_c(self, approved.action.seq)
     return p + 8
 
 
@@ -599,7 +328,7 @@ cdef int put_places(
             n -= 1
         left -= n
         if n == 1:
-            open_request(self, REQUEST_ADD)
+            open_request_c(self, REQUEST_ADD)
             p = put(p, &self.add_open)
             while actions[i].action.kind != ACTION_PLACE:
                 i += 1
@@ -607,7 +336,7 @@ cdef int put_places(
             i += 1
             p = put(p, &self.add_symbol)
         else:
-            open_request(self, REQUEST_BATCH_ADD)
+            open_request_c(self, REQUEST_BATCH_ADD)
             p = put(p, &self.batch_open)
             while n > 0:
                 if actions[i].action.kind == ACTION_PLACE:

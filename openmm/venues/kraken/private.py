@@ -12,8 +12,7 @@ Source: Kraken API documentation, pages "Executions", "Balances", "Instruments",
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final, final
 
@@ -41,6 +40,7 @@ from openmm.events import (
     Unrecognised,
 )
 from openmm.instrument import Instrument
+from openmm.venues.fields import lots_of, ticks_of
 from openmm.venues.kraken.fields import (
     as_decimal,
     as_int,
@@ -52,9 +52,13 @@ from openmm.venues.kraken.fields import (
     text_of,
 )
 from openmm.venues.kraken.spec import VENUE, Code, classify
-
-ORDERS_KEPT: Final = 4096
-TEXT_KEPT: Final = 2000
+from openmm.venues.messages import (
+    OrderMemory,
+    Requested,
+    nothing_requested,
+    read_rows,
+    unrecognised,
+)
 
 # Words of `events` for the methods of the venue.
 KINDS: Final = {
@@ -109,15 +113,8 @@ class _Order(Struct):
     terminal: bool = False
 
 
-Requested = Callable[[int], tuple[str, Sequence[str]]]
-
-
-def _nothing_requested(_req_id: int) -> tuple[str, Sequence[str]]:
-    return "", ()
-
-
 @final
-class PrivateDecoder:
+class PrivateDecoder(OrderMemory[_Order]):
     """Turn frames into events, remembering what sparse reports leave out.
 
     Args:
@@ -129,14 +126,14 @@ class PrivateDecoder:
     def __init__(
         self,
         instruments: Iterable[Instrument] = (),
-        requested: Requested = _nothing_requested,
+        requested: Requested = nothing_requested,
         wallet: tuple[str, str] = ("spot", "main"),
     ) -> None:
+        super().__init__(_Order)
         self.instruments: dict[str, Instrument] = {one.name: one for one in instruments}
         self._requested = requested
         self._wallet = wallet
         self._asset_decimals: dict[str, int] = {}
-        self._orders: OrderedDict[str, _Order] = OrderedDict()
         self._sequences: dict[str, int] = {}
         self._snapshots: set[str] = set()
 
@@ -149,17 +146,12 @@ class PrivateDecoder:
         """Whether a private channel's snapshot was read since the last reset."""
         return channel in self._snapshots
 
-    @property
-    def orders_kept(self) -> int:
-        """Count the orders remembered, never more than `ORDERS_KEPT`."""
-        return len(self._orders)
-
     def decode(self, data: bytes | str) -> list[Event]:
         """Turn one frame into events, in the order the venue tells them."""
         try:
             message = as_object(loads(data))
         except ProtocolError:
-            return [_unrecognised(data)]
+            return [unrecognised(data)]
         try:
             if isinstance(message.get("channel"), str):
                 return self._channel(message, data)
@@ -169,7 +161,7 @@ class PrivateDecoder:
                 return [self._refusal(message, "")]
         except ProtocolError:
             pass
-        return [_unrecognised(data)]
+        return [unrecognised(data)]
 
     # --- channels
 
@@ -187,7 +179,7 @@ class PrivateDecoder:
                 return [self._ticker(as_object(one)) for one in as_list(message.get("data"))]
             case "heartbeat":
                 return []
-        return [_unrecognised(data)]
+        return [unrecognised(data)]
 
     def _numbered(
         self,
@@ -210,16 +202,7 @@ class PrivateDecoder:
             events.append(StreamGapped(channel, expected, seen))
         self._sequences[channel] = seen if seen >= 0 else expected
         gapped = bool(events)
-        try:
-            reports = as_list(message.get("data"))
-        except ProtocolError:
-            reports = []
-            events.append(_unrecognised(data))
-        for report in reports:
-            try:
-                events += read(as_object(report), snapshot)
-            except ProtocolError:
-                events.append(_unrecognised(data))
+        events += read_rows(message.get("data"), lambda row: read(row, snapshot), data)
         if not gapped and any(isinstance(event, Unrecognised) for event in events):
             # Something was lost on us: have it asked for.
             events.append(StreamGapped(channel, expected, seen))
@@ -228,16 +211,6 @@ class PrivateDecoder:
         return events
 
     # --- executions
-
-    def _remembered(self, order_id: str) -> _Order:
-        order = self._orders.get(order_id)
-        if order is not None:
-            return order
-        if len(self._orders) >= ORDERS_KEPT:
-            gone = next((key for key, one in self._orders.items() if one.terminal), None)
-            self._orders.pop(next(iter(self._orders)) if gone is None else gone)
-        order = self._orders[order_id] = _Order()
-        return order
 
     def _report(self, report: Mapping[str, Any], snapshot: bool) -> list[Event]:
         order_id = text_of(report, "order_id")
@@ -269,9 +242,9 @@ class PrivateDecoder:
                 status=status,
                 source=source,
                 ts_ns=time_of(report),
-                price_ticks=_ticks(instrument, order.price),
-                qty_lots=_lots(instrument, order.qty),
-                filled_lots=_lots(instrument, order.filled),
+                price_ticks=ticks_of(instrument, order.price),
+                qty_lots=lots_of(instrument, order.qty),
+                filled_lots=lots_of(instrument, order.filled),
                 side=order.side,
                 reason=text_of(report, "reason") or text_of(report, "cancel_reason"),
                 amended=report.get("exec_type") in ("amended", "restated"),
@@ -288,7 +261,7 @@ class PrivateDecoder:
             raise bad("fill that cannot be booked", report)
         cost = decimal_of(report, "cost")
         # `cost` stays exact if a price should ever be finer than the tick.
-        ticks, lots = instrument.floor_ticks(price), _lots(instrument, qty)
+        ticks, lots = instrument.floor_ticks(price), lots_of(instrument, qty)
         if lots is None or ticks <= 0 or lots <= 0:
             raise bad("fill without a price or quantity of the pair's steps", report)
         return OrderFilled(
@@ -305,7 +278,7 @@ class PrivateDecoder:
             ts_ns=time_of(report),
             source=source,
             trade_id=as_int(report.get("trade_id", 0)),
-            filled_lots=_lots(instrument, decimal_of(report, "cum_qty")),
+            filled_lots=lots_of(instrument, decimal_of(report, "cum_qty")),
         )
 
     def _other_fill(
@@ -394,7 +367,7 @@ class PrivateDecoder:
                 instrument = read_pair(pair, self._asset_decimals)
             except (ProtocolError, ConfigError):
                 # One odd pair must not hide the others.
-                events.append(_unrecognised(json.dumps(pair, default=str)))
+                events.append(unrecognised(json.dumps(pair, default=str)))
                 continue
             self.instruments[instrument.name] = instrument
             events.append(InstrumentUpdated(instrument))
@@ -406,7 +379,7 @@ class PrivateDecoder:
         method = message["method"]
         kind = KINDS.get(method)
         if kind is None:
-            return [_unrecognised(data)]
+            return [unrecognised(data)]
         if method == "pong":
             return [RequestAccepted(kind, _req_id(message))]
         # Missing or not boolean: a failure.
@@ -534,26 +507,6 @@ def _fees(report: Mapping[str, Any]) -> tuple[Fee, ...]:
     )
 
 
-def _ticks(instrument: Instrument | None, price: Decimal | None) -> int | None:
-    """Convert a price; None when it is not known or finer than the tick (a trigger's, say)."""
-    if instrument is None or price is None:
-        return None
-    try:
-        return instrument.exact_ticks(price)
-    except ValueError:
-        return None
-
-
-def _lots(instrument: Instrument | None, qty: Decimal | None) -> int | None:
-    """Convert a quantity; None when it is not known or finer than the lot."""
-    if instrument is None or qty is None:
-        return None
-    try:
-        return instrument.exact_lots(qty)
-    except ValueError:
-        return None
-
-
 def _subscribed(result: Mapping[str, Any]) -> Subscribed:
     threshold = result.get("maxratecount")
     return Subscribed(
@@ -566,8 +519,3 @@ def _subscribed(result: Mapping[str, Any]) -> Subscribed:
 def _req_id(message: Mapping[str, Any]) -> int:
     value = message.get("req_id", 0)
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def _unrecognised(data: bytes | str) -> Unrecognised:
-    text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
-    return Unrecognised(text[:TEXT_KEPT])

@@ -11,29 +11,26 @@ krakenfx/api-go.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, final
 from urllib.parse import urlencode
 
-from openmm.clock import Clock, RealClock
+from openmm.clock import Clock
 from openmm.errors import ProtocolError, TransportError, VenueRejected
-from openmm.venues.http import HttpRoundTrip, RoundTrip
+from openmm.venues.calls import Calls, Sleep
+from openmm.venues.http import RoundTrip
 from openmm.venues.kraken.auth import Key
 from openmm.venues.kraken.fields import as_list, as_object, loads
 from openmm.venues.kraken.spec import (
     TIERS,
-    UNCERTAIN_CODES,
     VENUE,
     Code,
     Endpoints,
     Tier,
     classify,
 )
-
-RETRIES: Final = 2
-BACKOFF_S: Final = 0.5
 
 # What a repeat of the same call could do: nothing, or place and amend twice.
 ONCE_ONLY: Final = frozenset({"AddOrder", "AddOrderBatch", "AmendOrder", "EditOrder"})
@@ -49,7 +46,6 @@ CALL_COSTS: Final[Mapping[str, int]] = {
 TURN_WAIT_S_MAX: Final = 30.0
 
 Params = Mapping[str, str | int | bool]
-Sleep = Callable[[float], Awaitable[None]]
 
 
 @final
@@ -108,7 +104,7 @@ class Token:
 
 
 @final
-class Rest:
+class Rest(Calls):
     """Call the REST interface; one object a key.
 
     Args:
@@ -126,17 +122,11 @@ class Rest:
         round_trip: RoundTrip | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        super().__init__(VENUE, clock, round_trip, sleep)
         self.endpoints = endpoints or Endpoints()
-        self.clock = clock or RealClock()
         self._key = key
-        self._carry = round_trip or HttpRoundTrip(VENUE)
-        self._sleep = sleep
         # The smallest, until the venue tells.
         self.budget = CallBudget(TIERS["starter"])
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._carry.close()
 
     # --- calls
 
@@ -144,7 +134,11 @@ class Rest:
         """Call `/0/public/<method>`; returns `result`."""
         query = urlencode(_form(params or {}))
         path = f"/0/public/{method}"
-        return await self._repeated(method, lambda: self._round_trip("GET", path, query, b"", {}))
+        return await self._repeated(
+            method,
+            lambda: self._round_trip("GET", path, query, b"", {}),
+            once_only=False,
+        )
 
     async def private(self, method: str, params: Params | None = None) -> Any:
         """Call `/0/private/<method>`, signed; returns `result`."""
@@ -155,8 +149,20 @@ class Rest:
         path = f"/0/private/{method}"
 
         cost = CALL_COSTS.get(method, 1)
+        once_only = method in ONCE_ONLY
+        nonce_tries = 0 if once_only else 1
 
         async def once() -> Any:
+            nonlocal nonce_tries
+            try:
+                return await signed()
+            except VenueRejected as error:
+                if error.code != Code.NONCE or not nonce_tries:
+                    raise
+                nonce_tries -= 1
+                return await signed()
+
+        async def signed() -> Any:
             wait_s = self.budget.book(cost, self.clock.now_ns())
             if wait_s > 0:
                 await self._sleep(wait_s)
@@ -167,7 +173,7 @@ class Rest:
                 headers["Content-Type"] = "application/x-www-form-urlencoded"
                 return await self._round_trip("POST", path, "", body, headers)
 
-        return await self._repeated(method, once)
+        return await self._repeated(method, once, once_only=once_only)
 
     async def websocket_token(self) -> Token:
         """Get a token for private subscriptions and trading requests."""
@@ -180,36 +186,13 @@ class Rest:
             )
         return Token(text, life_s, made_ns)
 
-    # --- one round trip and its repeats
+    # --- one round trip
 
-    async def _repeated(self, method: str, once: Callable[[], Awaitable[Any]]) -> Any:
-        once_only = method in ONCE_ONLY
-        tries = 0 if once_only else RETRIES
-        nonce_tries = 0 if once_only else 1
-        while True:
-            try:
-                return await once()
-            except TransportError as error:
-                if once_only:
-                    raise TransportError(
-                        f"{method}: outcome unknown: {error}",
-                        venue=VENUE,
-                        code="outcome_unknown",
-                    ) from None
-                if tries == 0 or not error.retryable:
-                    raise
-            except VenueRejected as error:
-                if error.code == Code.NONCE and nonce_tries:
-                    nonce_tries -= 1
-                    continue
-                if error.code == Code.CALL_RATE:
-                    self.budget.exhaust(self.clock.now_ns())
-                # What leaves the outcome of an order open may be asked again here.
-                again = error.retryable or error.code in UNCERTAIN_CODES
-                if tries == 0 or not again or error.code == Code.NONCE:
-                    raise
-            await self._sleep(BACKOFF_S * 2 ** (RETRIES - tries))
-            tries -= 1
+    def _refused(self, error: VenueRejected) -> bool:
+        """Believe the venue about its call counter; a nonce has been tried anew already."""
+        if error.code == Code.CALL_RATE:
+            self.budget.exhaust(self.clock.now_ns())
+        return error.code != Code.NONCE
 
     async def _round_trip(
         self, verb: str, path: str, query: str, body: bytes, headers: Mapping[str, str]

@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from enum import Enum
 from typing import Final, final
 
 from msgspec import Struct
 
 from openmm.events import Event, RequestRefused, Subscribed
 from openmm.venues.kraken.spec import DEAD_MAN_S_MAX, DEPTHS, Code
+from openmm.venues.messages import Standing, State
 
 REQ_ID_FIRST: Final = 1 << 30
 REQ_ID_LAST: Final = (1 << 31) - 1
@@ -56,11 +56,6 @@ def request(
     if req_id is not None:
         message["req_id"] = req_id
     return dumps(message).encode()
-
-
-def redact(message: bytes, token: str) -> bytes:
-    """Replace the token by asterisks of the same length, for logs and the journal."""
-    return message.replace(token.encode(), b"*" * len(token)) if token else message
 
 
 @final
@@ -111,14 +106,6 @@ class Requests:
 # --- subscriptions
 
 
-class State(Enum):
-    """Where a subscription stands."""
-
-    ASKED = "asked"
-    ACTIVE = "active"
-    REFUSED = "refused"
-
-
 class Subscription(Struct, frozen=True):
     """What makes a subscription the same one to the venue."""
 
@@ -146,18 +133,12 @@ class Subscription(Struct, frozen=True):
 
 
 @final
-class Subscriptions:
+class Subscriptions(Standing[Subscription]):
     """Keep one connection's subscriptions and what the venue said to them."""
 
     def __init__(self, requests: Requests) -> None:
+        super().__init__()
         self._requests = requests
-        self._states: dict[Subscription, State] = {}
-        self._asked: dict[int, Subscription] = {}
-
-    def reset(self) -> None:
-        """Forget everything: the connection is a new one."""
-        self._states.clear()
-        self._asked.clear()
 
     def subscribe(self, *subscriptions: Subscription, token: str = "") -> list[bytes]:
         """Write the requests that start subscriptions.
@@ -185,20 +166,6 @@ class Subscriptions:
         """Write the requests for a new snapshot: unsubscribe, then subscribe the same key."""
         left = [self.unsubscribe(subscription, token)] if subscription in self._states else []
         return [*left, *self.subscribe(subscription, token=token)]
-
-    def state(self, subscription: Subscription) -> State | None:
-        """Tell where a subscription stands; None when it is not held."""
-        return self._states.get(subscription)
-
-    @property
-    def settled(self) -> bool:
-        """Whether everything asked for is active."""
-        return all(state is State.ACTIVE for state in self._states.values())
-
-    @property
-    def refused(self) -> list[Subscription]:
-        """List what the venue refused and has not taken since."""
-        return [one for one, state in self._states.items() if state is State.REFUSED]
 
     def on_events(self, events: Iterable[Event]) -> None:
         """Learn from replies."""

@@ -35,14 +35,36 @@ from openmm._fast.book cimport (
 )
 from openmm._fast.latency cimport stamp_c
 from openmm._fast.ports cimport (
+    AGAIN,
+    BINDS_MAX,
+    BOOK_UPDATES,
+    CHECKSUMS_OK,
+    CROSSED,
     DECODED_BOOK,
     DECODED_BROKEN,
     DECODED_IGNORED,
     DECODED_SLOW,
     DECODED_TRADE,
+    HEARTBEATS,
+    LOTS_MAX,
+    MESSAGES,
+    NOT_READY,
+    SLOW,
+    SNAPSHOTS,
+    TICKS_MAX,
+    TRADES,
+    TRADE_GAPS,
+    UNBOUND,
     Decoded,
     Decoder,
+    Steps,
     Trade,
+    break_all_c,
+    break_book_c,
+    set_steps,
+    set_trade_c,
+    tally,
+    trades_bad_c,
 )
 from openmm._fast.scan cimport (
     SCAN_OK,
@@ -50,8 +72,12 @@ from openmm._fast.scan cimport (
     SCAN_RANGE,
     Cursor,
     Scan,
+    at_value_end,
+    next_key,
+    next_member,
     scan_decimal,
     scan_rfc3339,
+    scan_rounded,
     scan_skip_value,
     scan_space,
     scan_string,
@@ -72,13 +98,8 @@ cdef enum:
 
 cdef extern from *:
     """
-    /* Bounds of `instrument.py`: ticks and lots beyond them never reach a book. */
-    #define OPENMM_TICKS_MAX ((int64_t)1 << 40)
-    #define OPENMM_LOTS_MAX ((int64_t)1 << 52)
     #define OPENMM_NS_PER_MINUTE ((int64_t)60000000000)
     """
-    const int64_t TICKS_MAX "OPENMM_TICKS_MAX"
-    const int64_t LOTS_MAX "OPENMM_LOTS_MAX"
     const int64_t NS_PER_MINUTE "OPENMM_NS_PER_MINUTE"
 
 # What one reader of a part of a frame says.
@@ -100,8 +121,6 @@ cdef int _i
 POINTS[0] = 1
 for _i in range(1, 19):
     POINTS[_i] = POINTS[_i - 1] * 10
-
-COUNT_NAMES = tuple(item.name.lower() for item in <object>Count if item != COUNTS)
 
 
 # --- numbers and levels
@@ -153,13 +172,13 @@ cdef inline int apply_level(
     cdef int64_t price_ticks = price_points
     cdef int64_t qty_lots = qty_points
     cdef Apply applied
-    if bound.tick_points != 1:
-        price_ticks = floor_div(price_points, bound.tick_points)
-        if price_ticks * bound.tick_points != price_points:
+    if bound.steps.tick_points != 1:
+        price_ticks = floor_div(price_points, bound.steps.tick_points)
+        if price_ticks * bound.steps.tick_points != price_points:
             return BREAK_OFF_TICK
-    if bound.lot_points != 1:
-        qty_lots = floor_div(qty_points, bound.lot_points)
-        if qty_lots * bound.lot_points != qty_points:
+    if bound.steps.lot_points != 1:
+        qty_lots = floor_div(qty_points, bound.steps.lot_points)
+        if qty_lots * bound.steps.lot_points != qty_points:
             return BREAK_OFF_TICK
     if price_ticks <= 0 or qty_lots < 0:
         return BREAK_PARSE
@@ -187,12 +206,12 @@ cdef inline Read levels_fast(
         if end - p < 10 or memcmp(p, b'{"price":', 9) != 0:
             return READ_OTHER
         p += 9
-        if not number_fast(&p, bound.price_decimals, &price_points):
+        if not number_fast(&p, bound.steps.price_decimals, &price_points):
             return READ_OTHER
         if end - p < 8 or memcmp(p, b',"qty":', 7) != 0:
             return READ_OTHER
         p += 7
-        if not number_fast(&p, bound.qty_decimals, &qty_points):
+        if not number_fast(&p, bound.steps.qty_decimals, &qty_points):
             return READ_OTHER
         if end - p < 2 or p[0] != c"}":
             return READ_OTHER
@@ -243,7 +262,7 @@ cdef Read level_tolerant(Bound* bound, Book book, int side, Cursor* c, Frame* fr
             if quoted:
                 c.p += 1
             found = scan_decimal(
-                c, bound.price_decimals if bit == 1 else bound.qty_decimals, &points[bit - 1]
+                c, bound.steps.price_decimals if bit == 1 else bound.steps.qty_decimals, &points[bit - 1]
             )
             if found != SCAN_OK:
                 if found == SCAN_PRECISION:
@@ -290,38 +309,6 @@ cdef Read levels_tolerant(
 
 
 # --- walking an object in any order
-
-cdef bint next_key(Cursor* c, const char** key, Py_ssize_t* n) noexcept nogil:
-    """Read the next key and its colon, up to the value; key NULL at the closing brace. 0 on bad text."""
-    scan_space(c)
-    if c.p < c.end and c.p[0] == c"}":
-        c.p += 1
-        key[0] = NULL
-        return 1
-    if scan_string(c, key, n) != SCAN_OK:
-        return 0
-    scan_space(c)
-    if c.p >= c.end or c.p[0] != c":":
-        return 0
-    c.p += 1
-    scan_space(c)
-    return 1
-
-
-cdef bint next_member(Cursor* c) noexcept nogil:
-    """Step behind the comma, or stay at the closing brace. 0 on bad text."""
-    scan_space(c)
-    if c.p >= c.end:
-        return 0
-    if c.p[0] == c"}":
-        return 1
-    if c.p[0] != c",":
-        return 0
-    c.p += 1
-    scan_space(c)
-    # A comma before the brace is not JSON.
-    return c.p < c.end and c.p[0] == c'"'
-
 
 cdef struct Members:        # of the frame, found by the tolerant path
     const char* channel
@@ -466,10 +453,7 @@ cdef class KrakenDecoder(Decoder):
         self.bound = <Bound*>calloc(BINDS_MAX, sizeof(Bound))
         if self.bound == NULL:
             raise MemoryError("decoder")
-        self.bound_count = 0
-        self.last = 0
         self.minute_ns = 0
-        self.books = []
 
     def __dealloc__(self):
         free(self.bound)
@@ -537,31 +521,19 @@ cdef class KrakenDecoder(Decoder):
         """
         cdef bytes name = venue_symbol.encode("ascii")
         cdef Bound* bound
+        cdef Steps steps
+        cdef int32_t index
         if not 0 < len(name) <= SYMBOL_BYTES:
             raise ValueError(f"symbol must have 1 to {SYMBOL_BYTES} characters: {venue_symbol!r}")
         if depth not in (10, 25, 100, 500, 1000):
             raise ValueError(f"depth must be 10, 25, 100, 500 or 1000: {depth}")
-        if tick_points < 1 or lot_points < 1:
-            raise ValueError(f"steps must be positive: {tick_points}, {lot_points}")
-        if not 0 <= price_decimals <= 15 or not 0 <= qty_decimals <= 15:
-            raise ValueError(f"decimals must be 0 to 15: {price_decimals}, {qty_decimals}")
-        if instrument_index < 0:
-            raise ValueError(f"instrument index must not be negative: {instrument_index}")
         bound = self.find_bound(name, len(name))
-        if bound == NULL:
-            if self.bound_count == BINDS_MAX:
-                raise ValueError(f"a decoder serves at most {BINDS_MAX} instruments")
-            bound = &self.bound[self.bound_count]
-            self.bound_count += 1
-            self.books.append(book)
-        else:
-            self.books[bound - self.bound] = book
+        set_steps(&steps, tick_points, price_decimals, lot_points, qty_decimals)
+        index = self.take_book(-1 if bound == NULL else <int32_t>(bound - self.bound), book, instrument_index)
+        bound = &self.bound[index]
         bound.book = <void*>book
+        bound.steps = steps
         bound.version = 0
-        bound.tick_points = tick_points
-        bound.lot_points = lot_points
-        bound.price_decimals = price_decimals
-        bound.qty_decimals = qty_decimals
         bound.depth = depth
         bound.verify = verify
         bound.instrument_index = instrument_index
@@ -571,40 +543,11 @@ cdef class KrakenDecoder(Decoder):
         top_clear_c(&bound.top[<int>BID])
         top_clear_c(&bound.top[<int>ASK])
 
-    def decode(self, bytes data not None, int64_t recv_ns=0):
-        """Apply one frame; returns a `Decoded`."""
-        return self.decode_c(data, len(data), recv_ns)
-
-    def decode_many(self, list frames not None, int64_t recv_ns=0):
-        """Apply frames in order, all in compiled code; returns how many touched or broke a book."""
-        cdef bytes data
-        cdef Decoded got
-        cdef int64_t count = 0
-        for data in frames:
-            got = self.decode_c(data, len(data), recv_ns)
-            count += got == DECODED_BOOK or got == DECODED_BROKEN
-        return count
-
     def reset_trades(self):
         """Forget the last trade ids: after a reconnect a jump is no gap of this stream."""
         cdef int32_t i
         for i in range(self.bound_count):
             self.bound[i].trade_id = 0
-
-    @property
-    def last_touched(self):
-        """Instrument index of the last book touched or broken; -1: unknown, all."""
-        return self.touched
-
-    @property
-    def last_ts_ns(self):
-        """Venue time of the last book or trade message, 0 when it told none."""
-        return self.ts_ns
-
-    @property
-    def counters(self):
-        """What was counted since the start, by name; see `Count`."""
-        return {name: self.counts[i] for i, name in enumerate(COUNT_NAMES)}
 
     def checksums(self, str venue_symbol not None):
         """Count one instrument's messages: (checksums ok, checksums failed, snapshots)."""
@@ -613,10 +556,6 @@ cdef class KrakenDecoder(Decoder):
         if bound == NULL:
             raise KeyError(venue_symbol)
         return bound.checksums_ok, bound.checksums_failed, bound.snapshots
-
-
-cdef inline void tally(KrakenDecoder self, Count what) noexcept nogil:
-    self.counts[<int>what] += 1
 
 
 # --- books
@@ -655,30 +594,8 @@ cdef Decoded break_book(
     KrakenDecoder self, Bound* bound, Book book, BookBreak reason
 ) noexcept nogil:
     """Break one book and count why."""
-    book.break_c(reason)
-    self.touched = bound.instrument_index
-    if reason == BREAK_CHECKSUM:
-        tally(self, CHECKSUMS_FAILED)
-        bound.checksums_failed += 1
-    elif reason == BREAK_OFF_TICK:
-        tally(self, OFF_TICK)
-    elif reason == BREAK_BOUNDS:
-        tally(self, BOUNDS)
-    elif reason == BREAK_CAPACITY:
-        tally(self, CAPACITY)
-    elif reason == BREAK_PARSE:
-        tally(self, PARSE_ERRORS)
-    return DECODED_BROKEN
-
-
-cdef Decoded break_all(KrakenDecoder self) noexcept nogil:
-    """Break every bound book: a frame of the book channel that names none could not be read."""
-    cdef int32_t i
-    tally(self, PARSE_ERRORS)
-    for i in range(self.bound_count):
-        (<Book>self.bound[i].book).break_c(BREAK_PARSE)
-    self.touched = -1
-    return DECODED_BROKEN
+    bound.checksums_failed += reason == BREAK_CHECKSUM
+    return break_book_c(self, book, bound.instrument_index, reason)
 
 
 cdef inline bint begin_book(KrakenDecoder self, Bound* bound, Book book, bint snapshot) noexcept nogil:
@@ -719,8 +636,8 @@ cdef inline Decoded finish_book(
     if bound.verify:
         if not frame.has_checksum:
             return break_book(self, bound, book, BREAK_PARSE)
-        top_finish_c(&bound.top[<int>BID], book, BID, bound.tick_points, bound.lot_points)
-        top_finish_c(&bound.top[<int>ASK], book, ASK, bound.tick_points, bound.lot_points)
+        top_finish_c(&bound.top[<int>BID], book, BID, bound.steps.tick_points, bound.steps.lot_points)
+        top_finish_c(&bound.top[<int>ASK], book, ASK, bound.steps.tick_points, bound.steps.lot_points)
         bound.version = book.version
         if top_crc_c(&bound.top[<int>BID], &bound.top[<int>ASK]) != frame.checksum:
             return break_book(self, bound, book, BREAK_CHECKSUM)
@@ -824,7 +741,7 @@ cdef Decoded book_tolerant(
         c.end = end
         find_book_members(&c, &b)
     if b.symbol == NULL:
-        return break_all(self)
+        return break_all_c(self)
     bound = self.find_bound(b.symbol, b.symbol_n)
     if bound == NULL:
         tally(self, UNBOUND)
@@ -869,14 +786,6 @@ cdef Decoded book_tolerant_levels(
     return finish_book(self, bound, book, &frame, recv_ns)
 
 
-cdef bint at_value_end(Cursor* c) noexcept nogil:
-    """Tell whether a number ended where JSON lets one end."""
-    return c.p < c.end and (
-        c.p[0] == c"," or c.p[0] == c"}" or c.p[0] == c"]" or c.p[0] == c" "
-        or c.p[0] == c"\n" or c.p[0] == c"\r" or c.p[0] == c"\t"
-    )
-
-
 cdef Decoded decode_tolerant(
     KrakenDecoder self, const char* data, Py_ssize_t n_bytes, int64_t recv_ns
 ) noexcept nogil:
@@ -888,7 +797,7 @@ cdef Decoded decode_tolerant(
     find_members(&c, &m)
     if m.channel != NULL:
         if m.channel_n == 4 and memcmp(m.channel, b"book", 4) == 0:
-            tally(self, TOLERANT)
+            tally(self, AGAIN)
             return book_tolerant(self, &m, c.end, recv_ns)
         if m.whole and m.channel_n == 5 and memcmp(m.channel, b"trade", 5) == 0:
             return trades(self, &m, c.end)
@@ -900,36 +809,6 @@ cdef Decoded decode_tolerant(
 
 
 # --- trades
-
-cdef bint decimal_down(Cursor* c, int decimals, int64_t* out, bint* rounded) noexcept nogil:
-    """Read a decimal, digits finer than `decimals` dropped: a trade's price may be an average."""
-    cdef const char* start = c.p
-    cdef const char* p
-    cdef const char* dot = NULL
-    cdef Cursor whole
-    cdef Scan found = scan_decimal(c, decimals, out)
-    if found == SCAN_OK:
-        return 1
-    if found != SCAN_PRECISION:
-        return 0
-    p = start
-    while p < c.end and (c"0" <= p[0] <= c"9" or p[0] == c"."):
-        if p[0] == c".":
-            dot = p
-        p += 1
-    if dot == NULL or (p < c.end and (p[0] == c"e" or p[0] == c"E")):
-        return 0
-    whole.p = start
-    whole.end = dot + 1 + decimals if decimals > 0 else dot
-    if whole.end > p:
-        return 0
-    found = scan_decimal(&whole, decimals, out)
-    if found != SCAN_OK or whole.p != whole.end:
-        return 0
-    rounded[0] = 1
-    c.p = p
-    return 1
-
 
 cdef bint read_trade(KrakenDecoder self, Cursor* c, bint snapshot, Trade* trade, Bound** owner) noexcept nogil:
     """Read one trade object; `owner` is NULL for an instrument not bound. 0 on bad text."""
@@ -984,22 +863,14 @@ cdef bint read_trade(KrakenDecoder self, Cursor* c, bint snapshot, Trade* trade,
         return 1
     number.end = c.end
     number.p = price
-    if not decimal_down(&number, owner[0].price_decimals, &price_points, &rounded):
+    if scan_rounded(&number, owner[0].steps.price_decimals, &price_points, &rounded) != SCAN_OK:
         return 0
     number.p = qty
-    if not decimal_down(&number, owner[0].qty_decimals, &qty_points, &rounded):
+    if scan_rounded(&number, owner[0].steps.qty_decimals, &qty_points, &rounded) != SCAN_OK:
         return 0
-    trade.price_ticks = floor_div(price_points, owner[0].tick_points)
-    trade.qty_lots = floor_div(qty_points, owner[0].lot_points)
-    rounded |= trade.price_ticks * owner[0].tick_points != price_points
-    rounded |= trade.qty_lots * owner[0].lot_points != qty_points
-    if (
-        trade.price_ticks <= 0 or trade.price_ticks > TICKS_MAX
-        or trade.qty_lots < 0 or trade.qty_lots > LOTS_MAX
-    ):
+    if not set_trade_c(self, &owner[0].steps, price_points, qty_points, rounded, trade):
         return 0
     trade.instrument_index = owner[0].instrument_index
-    self.counts[<int>TRADES_ROUNDED] += rounded
     return 1
 
 
@@ -1013,7 +884,7 @@ cdef Decoded trades(KrakenDecoder self, const Members* m, const char* end) noexc
     c.p = m.data
     c.end = end
     if m.data == NULL or c.p[0] != c"[":
-        return trades_bad(self)
+        return trades_bad_c(self)
     c.p += 1
     scan_space(&c)
     if c.p < end and c.p[0] == c"]":
@@ -1021,7 +892,7 @@ cdef Decoded trades(KrakenDecoder self, const Members* m, const char* end) noexc
     while True:
         scan_space(&c)
         if not read_trade(self, &c, snapshot, &trade, &owner):
-            return trades_bad(self)
+            return trades_bad_c(self)
         if owner == NULL:
             tally(self, UNBOUND)
         else:
@@ -1041,10 +912,3 @@ cdef Decoded trades(KrakenDecoder self, const Members* m, const char* end) noexc
             continue
         break
     return DECODED_TRADE if delivered else DECODED_IGNORED
-
-
-cdef Decoded trades_bad(KrakenDecoder self) noexcept nogil:
-    """Count a trade message that could not be read and let the slow path log it."""
-    tally(self, PARSE_ERRORS)
-    tally(self, SLOW)
-    return DECODED_SLOW

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openmm._fast.planner import ActionKind
+from openmm._fast.ports import RequestKind
+from openmm._fast.text import base32, parse_client_id
 from openmm._fast.units import Side
-from openmm.venues.bitget.encode import BitgetEncoder, RequestKind, base32, parse_client_id
+from openmm.venues.bitget.encode import BitgetEncoder
 from tests.venues.bitget.samples import cases
 
 PLACE, AMEND, CANCEL = ActionKind.ACTION_PLACE, ActionKind.ACTION_AMEND, ActionKind.ACTION_CANCEL

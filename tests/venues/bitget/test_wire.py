@@ -140,7 +140,7 @@ def test_documented_session_messages_go_the_slow_way(shared: Path, name: str) ->
 def test_pong_is_life_and_nothing_else() -> None:
     decoder, _ = make()
     assert decoder.decode(b"pong") is Decoded.DECODED_IGNORED
-    assert decoder.counters["pongs"] == 1
+    assert decoder.counters["heartbeats"] == 1
 
 
 # --- sequences

@@ -29,8 +29,9 @@ from openmm.events import (
     Unrecognised,
 )
 from openmm.venues.faults import UNCERTAIN_CODES, Code
-from openmm.venues.gateio.private import ORDERS_KEPT, PrivateDecoder, read_status
+from openmm.venues.gateio.private import PrivateDecoder, read_status
 from openmm.venues.gateio.spec import ERRORS, classify
+from openmm.venues.messages import ORDERS_KEPT
 from tests.venues.gateio.samples import FILES, instrument, load, messages
 
 ASKED: dict[int, tuple[str, list[str]]] = {

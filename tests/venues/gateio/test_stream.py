@@ -16,13 +16,12 @@ from openmm.venues.gateio.stream import (
     PRIVATE,
     REQ_ID_FIRST,
     Requests,
-    State,
     Subscription,
     Subscriptions,
     book,
-    redact,
     trades,
 )
+from openmm.venues.messages import State, redact
 from tests.venues.gateio.samples import load
 
 KEY = Key("key", "secret")

@@ -11,15 +11,17 @@ import pytest
 from openmm._fast.book import Book, BookState
 from openmm._fast.planner import ActionKind
 from openmm._fast.ports import Decoded
+from openmm._fast.text import parse_client_id
 from openmm._fast.units import Side
 from openmm.clock import ManualClock
 from openmm.events import Event, OrderStatus, OrderUpdated, RequestAccepted, Subscribed
 from openmm.venues.connector import Connector
 from openmm.venues.kraken.auth import Key
-from openmm.venues.kraken.connector import KrakenConnector, bot_mark
-from openmm.venues.kraken.encode import KrakenEncoder, parse_client_id
+from openmm.venues.kraken.connector import KrakenConnector
+from openmm.venues.kraken.encode import KrakenEncoder
 from openmm.venues.kraken.rest import Rest
 from openmm.venues.kraken.spec import Endpoints
+from openmm.venues.session import bot_mark
 from tests.sim.venue import BTC, SECRET, SELL, T0, Venue
 from tests.venues.kraken.test_venue import InProcess
 

@@ -12,13 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openmm._fast.planner import ActionKind
+from openmm._fast.ports import RequestKind
+from openmm._fast.text import SEQ_MAX, base32, parse_client_id
 from openmm._fast.units import Side
 from openmm.venues.kraken.encode import (
-    SEQ_MAX,
     KrakenEncoder,
-    RequestKind,
-    base32,
-    parse_client_id,
 )
 
 CANCEL = int(ActionKind.ACTION_CANCEL)
@@ -332,19 +330,6 @@ def test_earlier_session_is_told_from_this_one_and_from_other_bots() -> None:
     assert not encoder.is_earlier(encoder.client_id(5))
     assert not encoder.is_earlier(make(bot="xyz", session=base32(1)).client_id(5))
     assert encoder.seq_of(make(session=base32(1)).client_id(5)) == 0
-
-
-def test_adopted_order_keeps_its_id_until_its_slot_is_reused() -> None:
-    encoder = make()
-    old = make(session=base32(1)).client_id(77)
-    encoder.adopt(600, old)
-    assert encoder.client_id(600) == old
-    assert encoder.seq_of(old) == 600
-    (message,) = sent(encoder, (CANCEL, 600, 0, 0, 0, False))
-    assert message["params"]["cl_ord_id"] == [old]
-    assert encoder.client_id(600 + 512) != old
-    with pytest.raises(ValueError, match="not a client order id"):
-        encoder.adopt(1, "foreign")
 
 
 def test_request_ids_count_up_and_old_ones_are_forgotten() -> None:

@@ -32,7 +32,8 @@ from openmm.events import (
     Unrecognised,
 )
 from openmm.instrument import Instrument
-from openmm.venues.kraken.private import ORDERS_KEPT, PrivateDecoder
+from openmm.venues.kraken.private import PrivateDecoder
+from openmm.venues.messages import ORDERS_KEPT
 
 BTC = Instrument(
     venue="kraken", name="BTC/USD", base="BTC", quote="USD", price_decimals=1, qty_decimals=8,

@@ -14,13 +14,12 @@ from openmm.venues.kraken.stream import (
     REQ_ID_FIRST,
     REQ_ID_LAST,
     Requests,
-    State,
     Subscription,
     Subscriptions,
     dumps,
-    redact,
     request,
 )
+from openmm.venues.messages import State, redact
 
 BOOK = Subscription("book", "BTC/USD", 10)
 TRADES = Subscription("trade", "BTC/USD")
