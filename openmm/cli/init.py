@@ -24,7 +24,7 @@ name = "{name}"
 mode = "{mode}"
 
 [[venue]]
-# Keys: OPENMM_{env}_KEY and OPENMM_{env}_SECRET, or the keyring; never in this file.
+# Keys: OPENMM_{env}_KEY and OPENMM_{env}_SECRET{passphrase}, or the keyring; never in this file.
 name = "{venue}"
 quote = "{pair}"
 {endpoints}{fees}
@@ -154,6 +154,7 @@ def init(
             value = typer.prompt(question.text, default=default) if asking else None
         values[question.key] = default if value is None else value
     values["env"] = venue.upper().replace("-", "_")
+    values["passphrase"] = _passphrase(venue, values["env"])
     fees = [("maker_fee", maker_fee), ("taker_fee", taker_fee)]
     told = [f'{key} = "{_plain(key, value)}"' for key, value in fees if value is not None]
     values["fees"] = "".join(f"{line}\n" for line in told) or (
@@ -173,6 +174,13 @@ def init(
         lambda: f"wrote {file}\nnext: openmm check {file}, then openmm run {file}",
     )
     return EXIT_DONE
+
+
+def _passphrase(venue: str, env: str) -> str:
+    """Return what is said of a venue's passphrase; nothing where its keys have none."""
+    from openmm.config.schema import WITH_PASSPHRASE
+
+    return f" and OPENMM_{env}_PASSPHRASE" if venue in WITH_PASSPHRASE else ""
 
 
 def _mode(venue: str) -> str:

@@ -53,6 +53,8 @@ ENDPOINT_KEYS = {
 PAPER_VENUES = ("kraken",)
 # Venues whose book messages carry no checksum; ids are always checked.
 WITHOUT_CHECKSUM = ("gateio",)
+# Venues whose keys have a passphrase beside the secret.
+WITH_PASSPHRASE = ("bitget",)
 LEVELS_MAX = 32  # of a side: openmm._fast.quotes
 ORDERS_MAX = 512  # slots of the order table: openmm._fast.orders
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"

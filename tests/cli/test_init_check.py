@@ -15,6 +15,7 @@ import pytest
 
 from openmm.cli.main import main
 from openmm.config import load
+from openmm.sim.dialects import dialect
 from openmm.sim.options import SimOptions
 from openmm.sim.server import SimServer
 
@@ -56,6 +57,7 @@ def test_init_takes_every_option(tmp_path: Path) -> None:
         ([], "paper", "BTC/USD"),
         (["--venue", "gateio"], "live", "BTC/USDT"),
         (["--venue", "gateio", "--pair", "ETH/USDT"], "live", "ETH/USDT"),
+        (["--venue", "bitget"], "live", "BTC/USDT"),
         (["--mode", "live"], "live", "BTC/USD"),
     ],
 )
@@ -70,7 +72,7 @@ def test_init_begins_with_what_the_venue_has(
     assert f'# name = "{config.quoted.name}"' in file.read_text()
 
 
-@pytest.mark.parametrize("venue", ["kraken", "gateio"])
+@pytest.mark.parametrize("venue", ["kraken", "gateio", "bitget"])
 def test_init_of_a_live_bot_has_the_addresses_of_its_simulated_venue(
     tmp_path: Path, venue: str
 ) -> None:
@@ -83,6 +85,7 @@ def test_init_of_a_live_bot_has_the_addresses_of_its_simulated_venue(
     assert main(["init", str(file), "--venue", venue, "--mode", "live"]) == 0
     endpoints = load(file).quoted.endpoints.model_dump()
     assert {key: urlsplit(url).path for key, url in endpoints.items()} == asyncio.run(addresses())
+    assert ("_PASSPHRASE" in file.read_text()) is bool(dialect(venue).passphrase)
 
 
 def test_init_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
