@@ -19,6 +19,7 @@ from openmm.engine.step import (
     Resubscribe,
     ResyncPrivate,
     RiskMoved,
+    StepConfig,
 )
 from openmm.errors import RiskError
 from openmm.events import (
@@ -418,6 +419,25 @@ def test_fill_that_no_order_claims_is_anothers(world: World) -> None:
     world.feed(RequestAccepted("add", 1, str(seq), "V77"))
     assert world.step.counters.foreign_fills == 1
     assert world.step.counters.fills == 0
+
+
+def test_another_bots_order_on_a_dedicated_account_is_one_critical_alert() -> None:
+    world = quoting(StepConfig(dead_man_ns=60 * SECOND))
+
+    def told(number: int) -> list[Alert]:
+        seen = OrderUpdated(
+            f"OTHER-{number}", f"x-{number}", OrderStatus.OPEN, Source.STREAM, START
+        )
+        out = world.feed(seen)
+        assert not any(isinstance(one, CancelStray) for one in out), "it is not ours to cancel"
+        return [one for one in out if isinstance(one, Alert)]
+
+    (alert,) = told(1)
+    assert alert.severity == "critical"
+    assert "OTHER-1 (x-1) is not this bot's" in alert.text
+    assert "the account is said to be dedicated" in alert.text
+    assert told(2) == [], "said once"
+    assert set(world.step.foreign) == {"OTHER-1", "OTHER-2"}
 
 
 def test_fill_waiting_for_its_order_is_claimed_by_a_query(world: World) -> None:
