@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from openmm.engine.loop import Engine
 
 FIRST_QUOTE_S = 60.0
-LOOK_S = 0.005
+LOOK_S = 0.02
 
 
 def from_file(name: str, module: Any) -> bool:

@@ -73,6 +73,13 @@ cdef enum:
 
 cdef extern from * nogil:
     """
+    /* An order left in peace for so long has its cancels counted anew. */
+    #define OPENMM_CANCEL_FORGIVE_NS INT64_C(60000000000)
+    """
+    const int64_t CANCEL_FORGIVE_NS "OPENMM_CANCEL_FORGIVE_NS"
+
+cdef extern from * nogil:
+    """
     #define OPENMM_FILLED_LOTS_MAX (INT64_MAX / 2)
     """
     const int64_t FILLED_LOTS_MAX "OPENMM_FILLED_LOTS_MAX"  # a sum beyond it is no quantity
@@ -352,6 +359,8 @@ cdef class OrderTable:
             order.amended_ns = now_ns
         elif event == EV_CANCEL_SENT:
             order.in_flight |= FLIGHT_CANCEL
+            if now_ns - order.cancel_ns > CANCEL_FORGIVE_NS:
+                order.cancel_count = 0
             order.cancel_ns = now_ns
             order.cancel_count += 1
             if outcome != UNKNOWN:

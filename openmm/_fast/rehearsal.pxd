@@ -33,6 +33,7 @@ cdef class Rehearsal:
     cdef void pass_c(self) noexcept
     # (private)
     cdef void follow_c(self) noexcept
+    cdef void catch_up_c(self) noexcept
     cdef void near_c(self) noexcept
     cdef void stand_c(self) noexcept
     cdef void displace_c(self) noexcept

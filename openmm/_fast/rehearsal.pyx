@@ -13,7 +13,7 @@ from cython cimport final
 
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memmove
 
 from openmm._fast.book cimport Book
 from openmm._fast.latency cimport stamp_c
@@ -24,6 +24,7 @@ from openmm._fast.units cimport BUY
 
 cdef enum:
     KEPT_BYTES = 1 << 18
+    FOLLOWED_AT_ONCE = 32
     FRAME_BYTES_MAX = 1 << 14           # longer ones are snapshots or bursts: not what a tick looks like
     ALIGN = 8
     SLACK = 256                         # decoders may look a few bytes past the end
@@ -105,8 +106,9 @@ cdef class Rehearsal:
             self.dropped_count += 1
             return
         while self.used + room > KEPT_BYTES:
-            # No idle moment for long: the stage's books have to keep up all the same.
-            self.follow_c()
+            # No idle moment for long: the stage's books have to keep up all the same, a few frames
+            # at a time, as this is the real path's time.
+            self.catch_up_c()
         head.index = index
         head.n_bytes = <int32_t>n_bytes
         head.recv_ns = recv_ns
@@ -129,6 +131,17 @@ cdef class Rehearsal:
         if self.at == self.used:
             self.at = 0
             self.used = 0
+
+    cdef void catch_up_c(self) noexcept:
+        """Follow a few of the frames that were kept, and make room for as many."""
+        cdef int i
+        for i in range(FOLLOWED_AT_ONCE):
+            if self.used:
+                self.follow_c()
+        if self.at:
+            memmove(self.kept, self.kept + self.at, self.used - self.at)
+            self.used -= self.at
+            self.at = 0
 
     cdef void pass_c(self) noexcept:
         self.pass_count += 1

@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, final
 
@@ -32,7 +33,7 @@ from openmm.engine.commands import Request as Asked
 from openmm.engine.context import Context, Handler
 from openmm.engine.door import CommandServer
 from openmm.engine.host import Host
-from openmm.engine.proof import Proof
+from openmm.engine.proof import Proof, within_limits
 from openmm.engine.session import SessionFiles
 from openmm.engine.step import (
     Alert,
@@ -226,13 +227,18 @@ class Engine:
         if self._host.writer:
             await asyncio.to_thread(files.start_writer)
         files.note(pid=os.getpid(), state="starting", config=config.model_dump(mode="json"))
-        await proof.measure_clock()
+        # From here on, as a watchdog takes a silent engine for a dead one.
+        self._spawn(self._publish(), "telemetry")
+        await within_limits(proof.measure_clock)
         await proof.adopt()
         await proof.open_account()
         await traffic.open()
         await traffic.wait_ready()
         if self._watchdog is not None:
             await asyncio.to_thread(self._watchdog.wait_ready)
+            if not self._watchdog.alive:
+                # It was ready, and has fired since: this start took longer than it waits.
+                await asyncio.to_thread(self._watchdog.restart)
             self._handle(context.step.watchdog_seen(True, clock.now_ns()))
         # All that can fail comes before the first order.
         self._door = CommandServer(files.run_dir.socket, self.on_command)
@@ -247,7 +253,6 @@ class Engine:
         if not self._stopping.is_set():
             self._handle(context.step.start(clock.now_ns()))
         self._spawn(self._tick(), "timer")
-        self._spawn(self._publish(), "telemetry")
         if paper is None:
             self._spawn(self._refresh_token(), "token")
             self._spawn(self._watch_clock(), "clock")
@@ -271,13 +276,15 @@ class Engine:
                 venue, keys, clock=self._clock, round_trip=self._host.round_trip
             )
             self._connectors.append(connector)
-            found = await connector.rest().instruments([venue.pair])
+            found = await within_limits(partial(connector.rest().instruments, [venue.pair]))
             if venue.pair not in found:
                 raise ConfigError(f"venue.{venue.label}", venue.pair, f"a pair of {venue.name}")
             instruments.append(found[venue.pair])
         trading = self._connectors[quoted_index]
         instrument = instruments[quoted_index]
-        mid_ticks = instrument.floor_ticks(await trading.rest().mid(instrument))
+        mid_ticks = instrument.floor_ticks(
+            await within_limits(partial(trading.rest().mid, instrument))
+        )
         paper = None
         transport: Transport = self._host.transport()
         if not live:
@@ -287,10 +294,10 @@ class Engine:
 
             paper = paper_venue(config, instrument, self._clock)
             trading = paper_connector(config, paper, self._clock)
-            await trading.rest().instruments([instrument.name])
+            await within_limits(partial(trading.rest().instruments, [instrument.name]))
             transport = MemoryTransport(self._on_paper_orders)
         elif config.quoted.maker_fee_ppm is None or config.quoted.taker_fee_ppm is None:
-            fees = await trading.rest().fees(instrument)
+            fees = await within_limits(partial(trading.rest().fees, instrument))
             instrument = replace(
                 instrument, maker_fee_ppm=fees.maker_ppm, taker_fee_ppm=fees.taker_ppm
             )

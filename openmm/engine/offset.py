@@ -10,6 +10,7 @@ trips differ. Without a recent answer nothing is known.
 from __future__ import annotations
 
 from collections import deque
+from statistics import median_low
 from typing import final
 
 from msgspec import Struct
@@ -73,9 +74,12 @@ class ClockOffset:
 
     @property
     def jitter_ns(self) -> int:
-        """Half of how much the round trips differ: what they can hide of a one-sided delay."""
+        """Half of how much the usual round trip differs from the shortest one.
+
+        That is what trips can hide of a one-sided delay. One slow answer is no usual one.
+        """
         trips = [one.trip_ns for one in self._samples]
-        return (max(trips) - min(trips)) // 2 if trips else 0
+        return (median_low(trips) - min(trips)) // 2 if trips else 0
 
     @staticmethod
     def _drift_ns(one: _Sample, now_ns: int) -> int:

@@ -40,6 +40,23 @@ OVERLAP_NS = 60_000_000_000
 T = TypeVar("T")
 
 
+async def within_limits(make: Callable[[], Awaitable[T]]) -> T:
+    """Ask again while the venue says "too often": a session just killed may have used it up.
+
+    Raises:
+        VenueError: any other refusal, or that one for a minute and a half.
+    """
+    for _ in range(LIMIT_WAITS):
+        try:
+            return await make()
+        except VenueError as error:
+            if error.code not in RATES:
+                raise
+            log.warning("at start: %s; asking again in a second", error)
+        await asyncio.sleep(1.0)
+    return await make()
+
+
 @final
 class Proof:
     """The engine's questions to the venue's request side."""
@@ -83,7 +100,7 @@ class Proof:
         ours: list[OrderUpdated] = []
         pause_s = 0.05
         for _ in range(10):
-            listed = await self._within_limits(self._rest.open_orders)
+            listed = await within_limits(self._rest.open_orders)
             ours = [order for order in listed if self._is_ours(order)]
             if not ours:
                 others = [order.venue_order_id for order in listed]
@@ -95,29 +112,13 @@ class Proof:
                 return
             log.warning("cancelling %d orders of an earlier session", len(ours))
             venue_ids = [order.venue_order_id for order in ours]
-            await self._within_limits(partial(self._rest.cancel, venue_ids))
+            await within_limits(partial(self._rest.cancel, venue_ids))
             await asyncio.sleep(pause_s)
             pause_s = min(1.0, 2 * pause_s)
         raise TransportError(
             f"{len(ours)} orders of an earlier session are still open",
             venue=self._ctx.trading.name,
         )
-
-    async def _within_limits(self, make: Callable[[], Awaitable[T]]) -> T:
-        """Ask again while the venue says "too often": a session just killed may have used it up.
-
-        Raises:
-            VenueError: any other refusal, or that one for a minute and a half.
-        """
-        for _ in range(LIMIT_WAITS):
-            try:
-                return await make()
-            except VenueError as error:
-                if error.code not in RATES:
-                    raise
-                log.warning("at start: %s; asking again in a second", error)
-            await asyncio.sleep(1.0)
-        return await make()
 
     async def open_account(self) -> None:
         """Take the account's balances as the session's opening, and what leads up to them.
@@ -135,14 +136,14 @@ class Proof:
         settled_ns = now_ns if ctx.settled_ns is None else min(now_ns, ctx.settled_ns)
         since_ns = settled_ns - RECOVER_OVERLAP_NS
         listed = partial(self._rest.fills_since, since_ns)
-        fills = await self._within_limits(listed) if live else []
+        fills = await within_limits(listed) if live else []
         for _ in range(OPENING_TRIES):
             asked_ns = ctx.clock.now_ns()
-            balances = await self._within_limits(self._rest.balances)
+            balances = await within_limits(self._rest.balances)
             if not live or ctx.config.quoted.account == "dedicated":
                 break
             # Others trade on it: a fill between the two lists may be in the balances, or not.
-            again = await self._within_limits(listed)
+            again = await within_limits(listed)
             if len(again) == len(fills):
                 break
             fills = again
@@ -163,7 +164,8 @@ class Proof:
     async def _of_earlier_sessions(self, fills: Sequence[OrderFilled]) -> list[OrderFilled]:
         """Return the fills of this bot's orders; where a list tells no client ids, orders do."""
         nameless = sorted({fill.venue_order_id for fill in fills if not fill.client_id})
-        told = await self._rest.find_orders((), nameless) if nameless else ()
+        asked = partial(self._rest.find_orders, (), nameless)
+        told = await within_limits(asked) if nameless else ()
         return [
             fill
             for fill in _with_names(fills, told)
@@ -243,8 +245,12 @@ class Proof:
         if not new:
             return
         self._strays.update(new)
-        # Nobody may tell of them a second time.
-        await self.retry(lambda: self._rest.cancel(new), "cancelling stray orders")
+        # Told of again while the venue is asked, they need no second request; afterwards they do:
+        # a venue whose request side lags answers that there is no such order.
+        try:
+            await self.retry(lambda: self._rest.cancel(new), "cancelling stray orders")
+        finally:
+            self._strays.difference_update(new)
 
     async def retry(self, make: Callable[[], Awaitable[T]], what: str) -> T:
         """Ask until there is an answer: nothing can be placed before it."""

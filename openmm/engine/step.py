@@ -176,8 +176,8 @@ class Step:
         return dict(self.money.expected)
 
     def quiet_ns(self, now_ns: int) -> int:
-        """Return how long ago money last moved."""
-        return self.money.quiet_ns(now_ns)
+        """Return how long ago money last moved; 0 while a fill waits to be claimed."""
+        return 0 if self._unclaimed else self.money.quiet_ns(now_ns)
 
     @property
     def counters(self) -> Counters:
@@ -234,11 +234,13 @@ class Step:
             case OrderFilled():
                 self._on_fill(event, now_ns)
             case OrderUpdated():
-                if event.status is OrderStatus.CANCELLED and "post only" in event.reason.lower():
+                seq = self.orders.seq(event.client_id, event.venue_order_id)
+                refused = (
+                    event.status is OrderStatus.CANCELLED and "post only" in event.reason.lower()
+                )
+                if seq and refused:
                     # The other way to refuse one: taken, then cancelled on arrival.
-                    self.orders.note_taking(
-                        self.orders.seq(event.client_id, event.venue_order_id), now_ns
-                    )
+                    self.orders.note_taking(seq, now_ns)
                     self._changed(self.monitor.on_refused(True, now_ns), now_ns)
                 if event.client_id and self.ids.is_later(event.client_id):
                     self._on_twin(event, now_ns)

@@ -215,6 +215,10 @@ class Lifecycle:
             self._name(seq, event.venue_order_id)
         order = self.pipeline.table.get(seq)
         ended = order is None or order.state >= OrderState.FILLED
+        filled = event.filled_lots
+        if ended and order is not None and filled is not None and filled < order.filled_lots:
+            # Told of a moment before its last fills.
+            return
         if ended and event.venue_order_id and event.status in LIVE:
             # We took it for ended, the venue has it open: it may not stand uncounted.
             self._incident(f"order {event.venue_order_id} is open though ended here: {seq}")
@@ -394,10 +398,13 @@ class Lifecycle:
         self._release(now_ns)
 
     def _release(self, now_ns: int) -> None:
-        while self._terminal:
-            seq, ended_ns = next(iter(self._terminal.items()))
+        over = []
+        for seq, ended_ns in self._terminal.items():
             if now_ns - ended_ns < LINGER_NS:
-                return
+                break
+            if seq not in self.doubts:
+                over.append(seq)
+        for seq in over:
             del self._terminal[seq]
             self.doubts.forget(seq)
             self._endings.pop(seq, None)
@@ -436,6 +443,8 @@ class Lifecycle:
         if (
             order is not None
             and order.state is not OrderState.UNKNOWN
+            # Open at the venue though ended here: asked for until both say the same.
+            and not (order.state >= OrderState.FILLED and state.status in LIVE)
             and (state.filled_lots is None or state.filled_lots <= order.filled_lots)
         ):
             self.doubts.settle(seq)

@@ -318,6 +318,12 @@ def test_cancel_the_venue_refuses_for_ever_is_asked_for_ever_more_seldom() -> No
     waits = [round((b - a) / 1e9) for a, b in pairwise(sent_ns)]
     assert waits[:6] == [1, 2, 4, 8, 16, 16]
     assert set(waits[6:]) == {16}
+    # Left in peace for a minute, it is an order as any other.
+    later = sent_ns[-1] + 61 * 10**9
+    assert len(planner.plan_cancel_all(table, later)) == 1
+    table.cancel_sent(seq, later)
+    table.event(seq, OrderEvent.EV_CANCEL_REJECTED, later)
+    assert len(planner.plan_cancel_all(table, later + 10**9)) == 1
 
 
 def test_more_actions_than_fit_wait_for_the_next_plan() -> None:

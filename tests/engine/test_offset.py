@@ -42,9 +42,17 @@ def test_offset_beyond_a_whole_second_is_seen_with_its_sign(true_s: int) -> None
 def test_round_trips_that_differ_count_against_the_limit() -> None:
     offset = ClockOffset()
     told(offset, 0, T0, 10 * MS, 10 * MS)
-    told(offset, 0, T0 + 60 * SECOND, 3 * SECOND, MS)
+    for at in (60, 120, 180):
+        told(offset, 0, T0 + at * SECOND, 3 * SECOND, MS)
     assert offset.jitter_ns > SECOND
-    assert (offset.value_ns(T0 + 61 * SECOND) or 0) >= offset.jitter_ns
+    assert (offset.value_ns(T0 + 181 * SECOND) or 0) >= offset.jitter_ns
+
+
+def test_one_slow_answer_counts_neither_at_once_nor_later() -> None:
+    offset = ClockOffset()
+    for at in range(8):
+        told(offset, 0, T0 + at * 60 * SECOND, 9 * SECOND if at == 3 else 10 * MS, 10 * MS)
+        assert abs(offset.value_ns(T0 + at * 60 * SECOND + 10 * SECOND) or 0) <= MS
 
 
 def test_clock_that_was_set_is_believed_by_the_newest_answer() -> None:

@@ -388,6 +388,17 @@ def test_order_the_venue_has_open_though_ended_here_is_cancelled(world: World) -
         requests = world.feed(updated(seq, OrderStatus.OPEN, source))
         assert CancelStray((f"V{seq}",)) in requests
     assert world.step.counters.illegal == 0
+    # Asked for until the venue says so too, and cancelled each time it does not.
+    open_ = [updated(seq, OrderStatus.OPEN, Source.QUERY, filled_lots=0)]
+    strays = asked = 0
+    for at in range(1, 200):
+        now_ns = START + at * SECOND
+        if any(isinstance(one, QueryOrders) for one in world.step.on_timer(now_ns)):
+            asked += 1
+            found = world.step.on_query([seq], open_, now_ns, now_ns)
+            strays += found.count(CancelStray((f"V{seq}",)))
+    assert asked >= 8
+    assert strays >= asked - 2  # the first answers are too close to the end to count
     gone = 987_654_321
     assert world.table.get(gone) is None
     assert CancelStray((f"V{gone}",)) in world.feed(updated(gone, OrderStatus.OPEN))
@@ -451,6 +462,29 @@ def test_fill_waiting_for_its_order_is_claimed_by_a_query(world: World) -> None:
     world.step.on_query([seq], found, START + 7 * SECOND, START + 7 * SECOND)
     assert world.state(seq) is OrderState.FILLED
     assert (world.step.counters.fills, world.step.counters.foreign_fills) == (1, 0)
+
+
+def test_report_older_than_an_orders_last_fill_is_no_stray(world: World) -> None:
+    seq = world.seq()
+    lots = world.order(seq).qty_lots
+    world.feed(world.fill(seq, "E1", lots=lots))
+    late = updated(seq, OrderStatus.PARTIALLY_FILLED, filled_lots=lots // 2)
+    assert not any(isinstance(one, CancelStray) for one in world.feed(late))
+
+
+def test_refusals_of_another_bots_orders_do_not_brake_ours(world: World) -> None:
+    for number in range(200):
+        world.feed(
+            OrderUpdated(
+                f"X{number}",
+                "someone",
+                OrderStatus.CANCELLED,
+                Source.STREAM,
+                START,
+                reason="Post only order",
+            )  # fmt: skip
+        )
+    assert world.risk() is RiskState.RUNNING
 
 
 def test_late_report_of_the_amend_before_leaves_the_one_under_way(world: World) -> None:
