@@ -285,6 +285,9 @@ class Traffic:
             self._fetching.discard(index)
 
     def _on_connection(self, source: int, up: bool) -> None:
+        if source == SOURCE_PRIVATE and not up:
+            # At once: market data may be read before the loop comes to what follows from it.
+            self._ctx.tables.pipeline.set_inputs(stream_live=False)
         self._ctx.append(
             Record.REC_CONNECTION, source, self._ctx.clock.now_ns(), b"1" if up else b"0"
         )

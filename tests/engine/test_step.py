@@ -474,16 +474,8 @@ def test_report_older_than_an_orders_last_fill_is_no_stray(world: World) -> None
 
 def test_refusals_of_another_bots_orders_do_not_brake_ours(world: World) -> None:
     for number in range(200):
-        world.feed(
-            OrderUpdated(
-                f"X{number}",
-                "someone",
-                OrderStatus.CANCELLED,
-                Source.STREAM,
-                START,
-                reason="Post only order",
-            )  # fmt: skip
-        )
+        ended = updated(1, OrderStatus.CANCELLED, reason="Post only order")
+        world.feed(replace(ended, venue_order_id=f"X{number}", client_id="someone"))
     assert world.risk() is RiskState.RUNNING
 
 
