@@ -134,8 +134,8 @@ cdef class Rehearsal:
 
     cdef void catch_up_c(self) noexcept:
         """Follow a few of the frames that were kept, and make room for as many."""
-        cdef int i
-        for i in range(FOLLOWED_AT_ONCE):
+        cdef int _frame
+        for _frame in range(FOLLOWED_AT_ONCE):
             if self.used:
                 self.follow_c()
         if self.at:
