@@ -22,6 +22,15 @@ cdef enum:
     FLOW_SLOW = 8           # the slow volume halves every FLOW_SLOW * flow_ns; a power of two
     FLOW_STEPS = 128        # steps a half-life in which an idle flow is decayed
 
+# What a state consists of, by what its values have to be: whole from a number on, sums from 0, weights.
+cdef tuple WHOLE = (
+    ("sampled_ns", 0), ("sampled_uticks", 0), ("sample_count", 3), ("spread_ticks", 0),
+    ("sigma_uticks", 0), ("depth_lots", 0), ("flow_at_ns", 0), ("jump", 0), ("jump_uticks", 0),
+    ("jumped_ns", 0),
+)
+cdef tuple SUMS = ("var_fast", "var_slow", "spread_sum", "depth_sum", "flow_total", "flow_slow", "flow_scale")
+cdef tuple WEIGHTS = ("var_fast_weight", "var_slow_weight", "mean_weight")
+
 cdef double LN2 = 0.6931471805599453
 cdef double QUANTUM_MAX = 9.0e18
 
@@ -346,6 +355,67 @@ cdef class Signals:
             if side not in (BID, ASK) or qty_lots <= 0 or not self.own_add_c(side, price_ticks, qty_lots):
                 self.own_clear_c()
                 raise ValueError(f"own order not accepted: {(side, price_ticks, qty_lots)}")
+
+    def state(self):
+        """Return what the estimators know, for signals that go on from here in a later process."""
+        return {
+            "sampled_ns": self.sampled_ns, "sampled_uticks": self.sampled_uticks,
+            "sample_count": self.sample_count, "spread_ticks": self.spread_ticks,
+            "var_fast": self.var_fast, "var_fast_weight": self.var_fast_weight,
+            "var_slow": self.var_slow, "var_slow_weight": self.var_slow_weight,
+            "spread_sum": self.spread_sum, "depth_sum": self.depth_sum,
+            "mean_weight": self.mean_weight, "sigma_uticks": self.sigma_uticks,
+            "depth_lots": self.depth_lots,
+            "flow_at_ns": self.flow_at_ns, "flow_signed": self.flow_signed,
+            "flow_total": self.flow_total, "flow_slow": self.flow_slow,
+            "flow_scale": self.flow_scale,
+            "jump": int(self.jump), "jump_uticks": self.jump_uticks, "jumped_ns": self.jumped_ns,
+        }
+
+    def restore(self, state):
+        """Go on from an earlier state; the time between counts as one long interval.
+
+        Args:
+            state: of signals with the same parameters, on the same units.
+
+        Raises:
+            ValueError: signals that have sampled already; no such state.
+        """
+        if self.sample_count:
+            raise ValueError("the signals have samples of their own")
+        try:
+            for name, low in WHOLE:
+                if not isinstance(state[name], int) or not low <= state[name] < 1 << 62:
+                    raise ValueError(f"{name} must be a whole number from {low}: {state[name]!r}")
+            for name in SUMS:
+                if not 0.0 <= state[name] < QUANTUM_MAX:
+                    raise ValueError(f"{name} must be from 0: {state[name]!r}")
+            for name in WEIGHTS:
+                if not 0.0 < state[name] <= 1.0:
+                    raise ValueError(f"{name} must be within 0 and 1: {state[name]!r}")
+            if not fabs(state["flow_signed"]) <= state["flow_total"]:
+                raise ValueError(f"flow_signed is beyond flow_total: {state['flow_signed']!r}")
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no state of signals: {error!r}") from None
+        self.sampled_ns, self.sampled_uticks = state["sampled_ns"], state["sampled_uticks"]
+        self.sample_count, self.spread_ticks = state["sample_count"], state["spread_ticks"]
+        self.var_fast, self.var_fast_weight = state["var_fast"], state["var_fast_weight"]
+        self.var_slow, self.var_slow_weight = state["var_slow"], state["var_slow_weight"]
+        self.spread_sum, self.depth_sum = state["spread_sum"], state["depth_sum"]
+        self.mean_weight = state["mean_weight"]
+        self.sigma_uticks, self.depth_lots = state["sigma_uticks"], state["depth_lots"]
+        self.flow_at_ns, self.flow_signed = state["flow_at_ns"], state["flow_signed"]
+        self.flow_total, self.flow_slow = state["flow_total"], state["flow_slow"]
+        self.flow_scale = state["flow_scale"]
+        self.jump, self.jump_uticks = state["jump"], state["jump_uticks"]
+        self.jumped_ns = state["jumped_ns"]
+        if self.sigma_uticks < self.params.sigma_floor_uticks:
+            self.sigma_uticks = self.params.sigma_floor_uticks
+        self.spread_mean_uticks = quantise_c(self.spread_sum / self.mean_weight)
+        self.depth_mean_lots = quantise_c(self.depth_sum / self.mean_weight)
+        if self.flow_scale > 0:
+            self.flow_ppm = quantise_c(PPM * (self.flow_signed / self.flow_scale))
+        self.warm = True
 
     @property
     def mid_uticks(self):

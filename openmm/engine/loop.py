@@ -25,7 +25,7 @@ from openmm import journal
 from openmm._fast.book import BookState
 from openmm._fast.checks import RiskState
 from openmm._fast.ports import MemoryTransport, Transport
-from openmm._fast.tape import Record
+from openmm._fast.tape import Record, Tape
 from openmm.config import BotConfig, Grid, check_live, check_with_instrument
 from openmm.engine import snapshot, spin, wiring
 from openmm.engine.commands import Halt, Pause, Resume, Status, Stop, Tighten, name_of
@@ -50,11 +50,12 @@ from openmm.engine.step import (
 )
 from openmm.engine.traffic import Traffic
 from openmm.engine.watchdog import WatchdogProcess
-from openmm.errors import ConfigError, OpenMMError, VenueError
+from openmm.errors import ConfigError, JournalError, OpenMMError, VenueError
 from openmm.events import BalanceUpdated
 from openmm.instrument import Instrument
 from openmm.risk import limits as risk_limits
 from openmm.risk.alert import AlertMessage, post_alert
+from openmm.signal import memory
 from openmm.strategy.quotes import Quoter
 from openmm.telemetry import TelemetrySnapshot
 from openmm.venues import registry
@@ -67,6 +68,8 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.05  # timer of the slow path
 TOKEN_REFRESH_S = 400.0  # of a life of 900 s
+WRITER_AGAIN_S = 1.0  # after a writer that did not come back
+REMEMBER_S = 1.0  # between writes of what the estimators know
 CLOCK_LOOK_S = 1.0  # for a step of the machine's clock
 CLOCK_LOOKS = 60  # between two comparisons with the venue's
 
@@ -210,30 +213,42 @@ class Engine:
         sys.unraisablehook = self._on_unraisable
         if self._keys is not None and self._host.round_trip is None:
             files.lock_account(self._keys)
+        # First of all: it starts while the venue is asked.
+        tape = files.open_tape()
+        if self._host.writer:
+            files.start_writer()
         if self._keys is not None and config.watchdog_ns is not None and self._host.writer:
             self._watchdog = WatchdogProcess(config, self._keys, files.run_dir)
             self._watchdog.spawn()
-        context, paper = await self._connect(files)
+        context, paper = await self._connect(files, tape)
         self._context = context
         pipeline = context.tables.pipeline
         proof = self._proof = Proof(context)
         traffic = self._traffic = Traffic(context, proof, paper)
+        known = memory.go_on(
+            config, context.instruments, context.tables.feeds, files.signals.read(), clock.now_ns()
+        )
         context.append(
             Record.REC_SESSION, 0, clock.now_ns(),
-            files.session_record(context.trading.client_id(0)[:-7], context.mid_ticks),
+            files.session_record(
+                context.trading.client_id(0)[:-7],
+                {"mid_ticks": context.mid_ticks, "signals": known},
+            ),
         )  # fmt: skip
         for one in context.instruments:
             context.append(Record.REC_INSTRUMENT, 0, clock.now_ns(), journal.instrument_record(one))
-        if self._host.writer:
-            await asyncio.to_thread(files.start_writer)
         files.note(pid=os.getpid(), state="starting", config=config.model_dump(mode="json"))
         # From here on, as a watchdog takes a silent engine for a dead one.
         self._spawn(self._publish(), "telemetry")
+        # The books come up while the account is asked about; nothing is quoted before `step.start`.
+        traffic.open_market()
         await within_limits(proof.measure_clock)
         await proof.adopt()
         await proof.open_account()
-        await traffic.open()
+        await traffic.open_private()
         await traffic.wait_ready()
+        if self._host.writer:
+            await asyncio.to_thread(files.wait_writer)
         if self._watchdog is not None:
             await asyncio.to_thread(self._watchdog.wait_ready)
             if not self._watchdog.alive:
@@ -257,12 +272,13 @@ class Engine:
             self._spawn(self._refresh_token(), "token")
             self._spawn(self._watch_clock(), "clock")
         self._spawn(self._reconcile_loop(), "reconcile")
+        self._spawn(self._remember(), "signals")
         log.info(
             "%s: quoting %s on %s", pipeline.risk_state.name, config.quoted.pair,
             config.quoted.label,
         )  # fmt: skip
 
-    async def _connect(self, files: SessionFiles) -> tuple[Context, PaperVenue | None]:
+    async def _connect(self, files: SessionFiles, tape: Tape) -> tuple[Context, PaperVenue | None]:
         """Ask the venues for facts, check the configuration against them, build the tables."""
         config = self.config
         live = config.bot.mode == "live"
@@ -310,7 +326,7 @@ class Engine:
         ]
         tables = wiring.make_tables(
             config, instruments, self._connectors, trading, mid_ticks=mid_ticks,
-            tape=files.open_tape(), encoder=encoders[1], transport=transport, custom=self._custom,
+            tape=tape, encoder=encoders[1], transport=transport, custom=self._custom,
             seal=files.started_ns,
         )  # fmt: skip
         step = Step(
@@ -441,8 +457,14 @@ class Engine:
             self._handle(step.on_timer(now_ns))
 
     async def _restart_writer(self, files: SessionFiles) -> None:
-        await asyncio.to_thread(files.restart_writer)
-        self._restarting_writer = False
+        try:
+            await asyncio.to_thread(files.restart_writer)
+        except JournalError as error:
+            # The timer starts the next; records wait in the ring, and a full ring stops the quotes.
+            self._alert("warning", f"the writer did not come back: {error}")
+            await asyncio.sleep(WRITER_AGAIN_S)
+        finally:
+            self._restarting_writer = False
 
     async def _restart_watchdog(self, watchdog: WatchdogProcess) -> None:
         await asyncio.to_thread(watchdog.restart)
@@ -467,6 +489,16 @@ class Engine:
         if self._on_snapshot is not None:
             self._on_snapshot(taken)
         return taken
+
+    async def _remember(self) -> None:
+        """Keep what the estimators know for a bot that is back soon."""
+        assert self._files is not None
+        context = self._running
+        while True:
+            await asyncio.sleep(REMEMBER_S)
+            self._files.signals.write(
+                memory.states(self.config, context.instruments, context.tables.feeds)
+            )
 
     async def _refresh_token(self) -> None:
         trading = self._running.trading

@@ -5,8 +5,9 @@
         session.json    who runs: session, pid, mode, configuration and its hash, how it ended
         command.sock    commands in, one JSON object a line
         telemetry.page  the state, for readers
-        tape            what happened, as it happens
+        <session>.tape  what happens, as it happens; gone once journal and store have it all
         journal/        the tape's segments, compressed and chained
+        signals         state of the estimators, of a second ago
         settled         until when every fill is known to be booked
         store.sqlite    the ledger
         log             JSON lines, rotated
@@ -31,6 +32,8 @@ import orjson
 from msgspec import Struct
 
 from openmm.errors import CommandError, ConfigError
+
+TAPE_SUFFIX = ".tape"
 
 
 class RunDir(Struct, frozen=True):
@@ -64,10 +67,18 @@ class RunDir(Struct, frozen=True):
         """The telemetry page."""
         return self.path / "telemetry.page"
 
+    def tape(self, session_id: str) -> Path:
+        """The ring the hot path of a session writes to."""
+        return self.path / f"{session_id}{TAPE_SUFFIX}"
+
+    def tapes(self) -> list[Path]:
+        """List the rings that are there, oldest session first."""
+        return sorted(self.path.glob(f"*{TAPE_SUFFIX}"))
+
     @property
-    def tape(self) -> Path:
-        """The ring the hot path writes to."""
-        return self.path / "tape"
+    def signals(self) -> Path:
+        """What the estimators knew a second ago: a bot that is back at once goes on from there."""
+        return self.path / "signals"
 
     @property
     def journal(self) -> Path:

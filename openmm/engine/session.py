@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-import fcntl
 import logging
 import os
 import subprocess
@@ -14,11 +13,12 @@ from pathlib import Path
 from typing import Any, final
 
 from openmm import __version__, journal
-from openmm._fast.tape import Tape, TapeReader
+from openmm._fast.tape import Tape
 from openmm.config import BotConfig, default_run_dir
 from openmm.engine.process import unpin
 from openmm.engine.rundir import Lock, RunDir, lock_account, lock_bot
 from openmm.errors import JournalError
+from openmm.signal.memory import SignalMemory
 from openmm.telemetry import TelemetryWriter
 from openmm.venues.connector import Keys
 
@@ -70,27 +70,31 @@ class SessionFiles:
         root = config.bot.run_dir or default_run_dir()
         self.run_dir = RunDir(root, config.bot.name).make()
         self._locks: list[Lock] = [lock_bot(self.run_dir)]
+        # Of engines that died together with their writer: this session's writes them out.
+        self._left = self.run_dir.tapes()
         # Client ids carry the start in seconds, and tell earlier sessions by it. A bot that is back
         # within the same second after a kill, or after its clock was set back, goes on from the
         # newest: two sessions never share ids, and the later one has the greater.
         self.session_s = max(started_ns // 1_000_000_000, self._newest_s() + 1)
         self.session_id = _session_id(config.bot.name, self.session_s)
         self._settled = SettledMark(self.run_dir)
+        self.signals = SignalMemory(self.run_dir.signals)
         self.tape: Tape | None = None
         self.telemetry: TelemetryWriter | None = None
         self._writer: subprocess.Popen[bytes] | None = None
 
     def _newest_s(self) -> int:
-        """Return the newest session this bot has a journal of, in seconds; 0: none."""
+        """Return the newest session this bot has a journal or a tape of, in seconds; 0: none."""
         newest_s = 0
-        for folder in self.run_dir.journal.iterdir():
-            bot, _, started = folder.name.rpartition("-")
+        named = [(folder, folder.name) for folder in self.run_dir.journal.iterdir()]
+        for path, name in [*named, *((tape, tape.stem) for tape in self._left)]:
+            bot, _, started = name.rpartition("-")
             if bot != self.config.bot.name:
                 continue
             try:
                 newest_s = max(newest_s, calendar.timegm(time.strptime(started, _STARTED)))
             except ValueError:
-                log.warning("not a session's journal: %s", folder)
+                log.warning("not a session's journal or tape: %s", path)
         return newest_s
 
     @property
@@ -117,22 +121,23 @@ class SessionFiles:
         return self.config.settlement.store or f"sqlite:///{self.run_dir.store}"
 
     def open_tape(self) -> Tape:
-        """Make the session's ring and telemetry page.
-
-        Raises:
-            JournalError: a tape that an earlier session left could not be written out.
-        """
-        self._drain_left_tape()
+        """Make the session's ring and telemetry page."""
+        for path in self._left:
+            log.warning("an earlier session left its tape; it is written out: %s", path)
         self.tape = Tape(
-            self.run_dir.tape,
+            self.run_dir.tape(self.session_id),
             size_bytes=self.config.engine.tape_size_bytes,
             session_id=self.session_id,
         )
         self.telemetry = TelemetryWriter(self.run_dir.page)
         return self.tape
 
-    def session_record(self, client_id_prefix: str, mid_ticks: int) -> bytes:
-        """Encode REC_SESSION."""
+    def session_record(self, client_id_prefix: str, seeds: Mapping[str, Any]) -> bytes:
+        """Encode REC_SESSION.
+
+        Args:
+            seeds: what the session starts from beside its configuration.
+        """
         config, venue = self.config, self.config.quoted
         return journal.session_record(
             journal.SessionRecord(
@@ -144,7 +149,7 @@ class SessionFiles:
                 build=__version__,
                 started_ns=self.started_ns,
                 config=config.model_dump(mode="json"),
-                seeds={"mid_ticks": mid_ticks},
+                seeds=dict(seeds),
                 client_id_prefix=client_id_prefix,
             )
         )
@@ -164,25 +169,30 @@ class SessionFiles:
         )
 
     def start_writer(self) -> None:
-        """Start the process that follows the tape, and wait until it does.
+        """Start the process that follows the tape; `wait_writer` tells when it does."""
+        self._writer = self._spawn_writer()
+
+    def wait_writer(self) -> None:
+        """Wait until the writer follows the tape.
 
         Raises:
             JournalError: it ended, or did not attach in time.
         """
         assert self.tape is not None, "the tape comes first"
-        log_path = self._writer_log
-        self._writer = self._spawn_writer()
+        writer = self._writer
+        assert writer is not None, "start it first"
         deadline = time.monotonic() + WRITER_START_S
-        while not self.tape.follower_pid:
-            if self._writer.poll() is not None:
+        while self.tape.follower_pid != writer.pid:
+            if writer.poll() is not None:
                 raise JournalError(
-                    f"the writer process ended with {self._writer.returncode}; see {log_path}"
+                    f"the writer process ended with {writer.returncode}; see {self._writer_log}"
                 )
             if time.monotonic() > deadline:
                 raise JournalError(
-                    f"the writer process did not attach within {WRITER_START_S:g} s; see {log_path}"
+                    f"the writer process did not attach within {WRITER_START_S:g} s; "
+                    f"see {self._writer_log}"
                 )
-            time.sleep(0.01)
+            time.sleep(0.002)
 
     @property
     def _writer_log(self) -> Path:
@@ -193,7 +203,8 @@ class SessionFiles:
             writer = subprocess.Popen(
                 [
                     sys.executable, "-m", "openmm.writer",
-                    "--tape", str(self.run_dir.tape),
+                    "--tape", str(self.run_dir.tape(self.session_id)),
+                    *(f"--left={path}" for path in self._left),
                     "--journal", str(self.run_dir.journal),
                     "--store", self.store_url,
                 ],
@@ -205,47 +216,6 @@ class SessionFiles:
         unpin(writer.pid)
         return writer
 
-    def _drain_left_tape(self) -> None:
-        """Have the records written out that an engine left which died together with its writer."""
-        if not self.run_dir.tape.exists():
-            return
-        # A writer that outlived its engine is about to finish: another one would only wait for it.
-        deadline = time.monotonic() + WRITER_END_S
-        while self.run_dir.tape.exists() and self._is_followed() and time.monotonic() < deadline:
-            time.sleep(0.005)
-        if not self.run_dir.tape.exists():
-            return
-        log.warning("an earlier session left its tape; writing it out: %s", self.run_dir.tape)
-        writer = self._spawn_writer()
-        try:
-            writer.wait(WRITER_START_S + WRITER_END_S)
-        except subprocess.TimeoutExpired:
-            writer.terminate()
-            writer.wait(WRITER_END_S)
-        # The writer removes a tape once journal and store have all of it.
-        if self.run_dir.tape.exists():
-            raise JournalError(
-                f"the tape of an earlier session was not written out: {self.run_dir.tape}; "
-                f"see {self._writer_log}"
-            )
-
-    def _is_followed(self) -> bool:
-        """Whether a writer holds the lock of the session whose tape is there."""
-        try:
-            session_id = TapeReader(self.run_dir.tape).session_id
-            fd = os.open(
-                journal.session_folder(self.run_dir.journal, session_id) / "lock", os.O_RDONLY
-            )
-        except (JournalError, OSError):
-            return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
-        return False
-
     def writer_lost(self) -> bool:
         """Whether the writer process has ended though the session goes on."""
         return self._writer is not None and self._writer.poll() is not None
@@ -255,6 +225,7 @@ class SessionFiles:
         log.error("the writer process ended with %s; starting another",
                   self._writer.returncode if self._writer else None)  # fmt: skip
         self.start_writer()
+        self.wait_writer()
 
     def close(self, end: Mapping[str, Any]) -> bool:
         """Close tape and page, wait for the writer to drain; returns whether it did."""
@@ -270,6 +241,7 @@ class SessionFiles:
                 drained = False
         self.note(**end)
         self._settled.close()
+        self.signals.close()
         for lock in self._locks:
             lock.close()
         self._locks.clear()

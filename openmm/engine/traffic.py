@@ -64,12 +64,15 @@ class Traffic:
 
     # ------------------------------------------------------------------ open, close
 
-    async def open(self) -> None:
-        """Start to connect everywhere."""
+    def open_market(self) -> None:
+        """Start to connect to the market data of every venue."""
         for index in range(len(self._ctx.config.venue)):
             link = self._feed_link(index)
             self._feeds.append(link)
             self._keep(link, self._ctx.connectors[index])
+
+    async def open_private(self) -> None:
+        """Start to connect to the account."""
         if self._paper is not None:
             self._ctx.trading.set_token(await self._ctx.trading.rest().token())
             self.deliver_paper(self._ctx.trading.subscribe_private())

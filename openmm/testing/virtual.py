@@ -291,7 +291,7 @@ class VirtualBot:
         self.samples: list[Sample] = []
         self.exit_code: int | None = None
         self._on_record = on_record or self.records.append
-        self._tape = RunDir(folder, config.bot.name).tape
+        self._run_dir = RunDir(folder, config.bot.name)
         self._reader: TapeReader | None = None
         self._follower: asyncio.Task[None] | None = None
 
@@ -371,9 +371,10 @@ class VirtualBot:
 
     def _read(self) -> None:
         if self._reader is None:
-            if not self._tape.exists():
+            tapes = self._run_dir.tapes()
+            if not tapes:
                 return
-            self._reader = TapeReader(str(self._tape))
+            self._reader = TapeReader(str(tapes[-1]))
             self._reader.attach()
         for record in self._chunks(self._reader):
             self._on_record(record)

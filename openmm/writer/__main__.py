@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from openmm.errors import OpenMMError
-from openmm.writer.follow import Follower, Timing, rebuild, write_log
+from openmm.writer.follow import Follower, Timing, write_log
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,6 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     usual = Timing()
     parser = argparse.ArgumentParser(prog="python -m openmm.writer", description=__doc__)
     parser.add_argument("--tape", type=Path, help="ring to follow")
+    parser.add_argument("--left", type=Path, action="append", default=[],
+                        help="ring that a session before left; may be repeated")  # fmt: skip
     parser.add_argument("--session", help="without --tape: the session to book from its journal")
     parser.add_argument("--journal", type=Path, required=True, help="folder of the journals")
     parser.add_argument("--store", required=True, help="URL of the store")
@@ -37,12 +39,15 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("give either --tape or --session")
     try:
         if options.tape is None:
+            from openmm.writer.books import rebuild
+
             rebuild(options.journal, options.store, options.session)
             return 0
         follower = Follower(
             options.tape,
             options.journal,
             options.store,
+            left=options.left,
             build=options.build,
             timing=Timing(
                 sync_s=options.sync_s,

@@ -3,33 +3,32 @@
 The order is what makes a kill harmless. A record leaves the tape only when a segment holds it; the
 store's own mark says how far it came, and what it lacks is read from the journal. So a writer that
 is started again, or for the first time after everything died, continues without loss or doubles.
+
+Tapes that dead engines left are written out beside the new session's, and booked before it: the
+store gets sessions in their order.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
-import sqlalchemy as sa
 
 from openmm._fast.tape import TapeReader
 from openmm.errors import JournalError, LedgerError
-from openmm.journal import SUFFIX, Journal, session_folder
-from openmm.settlement.booking import Booker
-from openmm.settlement.store import Store
-from openmm.writer.segments import SEGMENT_BYTES, DiskFull, SegmentWriter
+from openmm.writer.drain import Drain
+from openmm.writer.segments import SEGMENT_BYTES, DiskFull
 
-RECORDS_MAX = 4096  # of one read, and one block of the journal
+if TYPE_CHECKING:
+    from openmm.writer.books import Books
+
 ATTACH_S = 10.0
-
-RecordTuple = tuple[int, int, int, int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,10 @@ class Timing:
 class Follower:
     """Follow one tape into one session's journal and the store.
 
-    Raises JournalError when tape or journal cannot be read.
+    Args:
+        left: tapes of sessions before, each written out and booked, then removed.
+
+    Raises JournalError when a tape or journal cannot be read.
     """
 
     def __init__(
@@ -59,70 +61,67 @@ class Follower:
         journal_dir: Path,
         store_url: str,
         *,
+        left: Sequence[Path] = (),
         build: str = "",
         timing: Timing | None = None,
         log: Callable[..., None] | None = None,
     ) -> None:
-        self.timing = timing or Timing()
+        timing = self.timing = timing or Timing()
         self.stopping = False  # leave after the records that are there (SIGTERM)
         self._log = log or write_log
         self._store_url = store_url
-        session_id = _attach(tape_path).session_id
-        self._folder = session_folder(journal_dir, session_id)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock_fd = _lock(self._folder / "lock")
-        # Another writer may have moved on, or ended, until the lock was ours.
-        self._reader = TapeReader(tape_path)
-        if self._reader.session_id != session_id:
-            raise JournalError(f"the tape of {session_id!r} has been replaced: {tape_path}")
-        self._segments = SegmentWriter(
-            self._folder,
-            session_id=self._reader.session_id,
-            build=build,
-            created_ns=time.time_ns(),
-            first_index=self._reader.next_index,
-            segment_bytes=self.timing.segment_bytes,
-        )
-        if self._segments.torn_bytes:
-            self._log("journal continues behind a torn block", bytes=self._segments.torn_bytes)
-        self._store: Store | None = None
-        self._booker: Booker | None = None
+
+        def drain(path: Path) -> Drain:
+            return Drain(path, journal_dir, build=build, segment_bytes=timing.segment_bytes)
+
+        # One that cannot be read is an error before anybody counts on this process.
+        self._left = [drain(path) for path in left if path.exists()]
+        self._written: list[Drain] = []  # of those left, in the journal as a whole
+        _await(tape_path)
+        self._own = drain(tape_path)
+        if not self._own.begin(ATTACH_S):
+            raise JournalError(f"another writer follows this session: {self._own.folder}")
+        self._note_torn(self._own)
+        self._books: Books | None = None
+        self._current = False  # whether the books have all that the journal has
         self._store_failed_s: float | None = None
-        self._store_tried_s = 0.0
-        self._pending: list[RecordTuple] = []
+        self._store_tried_s = float("-inf")
         self._uncommitted = False
         self._low_disk = False
-        self._reader.attach()
+        self._full_disk = False
 
     @property
     def store_behind(self) -> bool:
         """Whether the store lacks what the journal holds."""
-        return self._booker is None
+        return not self._current
 
     def run(self) -> bool:
         """Follow until the session has ended and everything is written; return whether it is.
 
         False: the store could not be brought up to date; the journal is whole.
         """
+        reader = self._own.reader
         next_sync = next_commit = next_check = 0.0
-        self._open_store()
         while True:
             now_s = time.monotonic()
             # Asked before the read: what was written before the end is then read below.
-            over = self._reader.closed or not self._reader.engine_alive
+            over = reader.closed or not reader.engine_alive
             count = self._step()
+            self._write_left()
+            if not self._current and self._store_failed_s is None:
+                self._open_store()
             if now_s >= next_sync:
-                self._segments.sync()
+                self._own.segments.sync()
                 next_sync = now_s + self.timing.sync_s
             if now_s >= next_commit:
                 self._commit()
                 next_commit = now_s + self.timing.commit_s
             if now_s >= next_check:
-                self._reader.beat()
+                reader.beat()
                 self._check_disk()
                 self._check_store(now_s)
                 next_check = now_s + self.timing.check_s
-            if self._pending:
+            if self._own.pending:
                 time.sleep(self.timing.retry_s)
             elif not count:
                 if over or self.stopping:
@@ -133,53 +132,96 @@ class Follower:
     # ---------------------------------------------------------------- inside
 
     def _step(self) -> int:
-        """Move one batch from the tape to the journal; return its records."""
-        records = self._pending or self._reader.read(RECORDS_MAX, acknowledge=False)
-        if not records:
-            return 0
+        """Move one batch from the tape to the journal and the books; return its records."""
         try:
-            self._segments.append(records, time.time_ns())
+            records = self._own.step()
         except DiskFull as error:
-            if not self._pending:
-                self._log("disk is full, quoting stops", error=str(error))
-            self._pending = records
-            self._reader.request_stop()
-            return len(records)
-        self._pending = []
-        self._reader.acknowledge()
-        if self._booker is not None:
+            self._stop_for_disk(error)
+            return len(self._own.pending)
+        self._full_disk = False
+        if records and self._current:
+            assert self._books is not None, "books that are current are open"
             try:
-                self._booker.apply(records)
+                self._books.apply(records)
                 self._uncommitted = True
-            except (sa.exc.SQLAlchemyError, LedgerError, JournalError) as error:
+            except (LedgerError, JournalError) as error:
                 self._lose_store(error)
         return len(records)
 
+    def _write_left(self) -> None:
+        """Move what dead engines left to their journals, as far as it goes by now."""
+        while self._left:
+            drain = self._left[0]
+            if not drain.path.exists():
+                # A writer that outlived its engine has ended in the meantime.
+                self._left.pop(0)
+                continue
+            if not drain.begun:
+                if not drain.begin():
+                    return
+                self._note_torn(drain)
+            try:
+                while drain.step():
+                    pass
+            except DiskFull as error:
+                self._stop_for_disk(error)
+                return
+            if drain.reader.torn:
+                self._log("the engine died while it wrote a record; the record is left out")
+            drain.segments.close()
+            self._written.append(self._left.pop(0))
+
+    def _stop_for_disk(self, error: DiskFull) -> None:
+        if not self._full_disk:
+            self._log("disk is full, quoting stops", error=str(error))
+        self._full_disk = True
+        self._own.reader.request_stop()
+
     def _commit(self) -> None:
-        if self._booker is None or not self._uncommitted:
+        if not self._current or not self._uncommitted:
             return
+        assert self._books is not None, "books that are current are open"
         try:
-            self._booker.commit()
+            self._books.commit()
             self._uncommitted = False
-        except (sa.exc.SQLAlchemyError, LedgerError) as error:
+        except LedgerError as error:
             self._lose_store(error)
 
     def _open_store(self) -> None:
-        """Bring the store to where the journal is."""
+        """Bring the store to where the journals are, the sessions before first."""
         self._store_tried_s = time.monotonic()
+        if self._left:
+            # Its writer is still at it; the wait is counted as any other failure of the store.
+            if self._store_failed_s is None:
+                self._store_failed_s = self._store_tried_s
+            return
+        # Here and not above: see the module.
+        from openmm.writer.books import Books
+
         try:
-            self._store = self._store or Store(self._store_url)
-            self._booker = catch_up(self._store, self._folder, self._reader.session_id)
-        except (sa.exc.SQLAlchemyError, LedgerError, JournalError) as error:
+            books = self._books = self._books or Books(self._store_url)
+            while self._written:
+                drain = self._written[0]
+                if not drain.empty:
+                    books.open(drain.folder, drain.session_id)
+                    books.end(drain.segments.chain)
+                drain.remove()
+                drain.close()
+                self._written.pop(0)
+            if self._own.empty:
+                return
+            books.open(self._own.folder, self._own.session_id)
+        except (LedgerError, JournalError) as error:
             self._lose_store(error)
             return
+        self._current = True
         if self._store_failed_s is not None:
             self._log("the store has caught up")
         self._store_failed_s = None
 
     def _lose_store(self, error: Exception) -> None:
         """Go on with the journal alone; the store is tried again."""
-        self._booker = None
+        self._current = False
         self._uncommitted = False
         if self._store_failed_s is None:
             self._store_failed_s = time.monotonic()
@@ -189,38 +231,46 @@ class Follower:
         if self._store_failed_s is None:
             return
         if now_s - self._store_failed_s > self.timing.store_patience_s:
-            self._reader.request_stop()
+            self._own.reader.request_stop()
         if now_s - self._store_tried_s >= self.timing.store_retry_s:
             self._open_store()
 
     def _check_disk(self) -> None:
-        free_bytes = shutil.disk_usage(self._folder).free
+        free_bytes = shutil.disk_usage(self._own.folder).free
         low = free_bytes < self.timing.free_bytes_min
         if low:
-            self._reader.request_stop()
+            self._own.reader.request_stop()
         if low and not self._low_disk:
             self._log("disk is low, quoting stops", free_bytes=free_bytes)
         self._low_disk = low
 
+    def _note_torn(self, drain: Drain) -> None:
+        if drain.segments.torn_bytes:
+            self._log("journal continues behind a torn block", bytes=drain.segments.torn_bytes)
+
     def _finish(self, over: bool) -> bool:
-        if self._reader.torn:
+        own = self._own
+        if own.reader.torn:
             self._log("the engine died while it wrote a record; the record is left out")
-        self._segments.close()
-        if self._booker is None:
+        own.segments.close()
+        if not self._current:
             self._open_store()
-        if over and self._booker is not None:
-            if not self._booker.ended:
-                self._booker.mark_lost()
-            self._booker.set_journal_hash(self._segments.chain)
-            self._uncommitted = True
         self._commit()
-        if self._store is not None:
-            self._store.close()
+        if over and self._current and not own.empty:
+            assert self._books is not None, "books that are current are open"
+            try:
+                self._books.end(own.segments.chain)
+            except LedgerError as error:
+                self._lose_store(error)
+        if self._books is not None:
+            self._books.close()
         if over:
             # The journal holds it all: the ring's memory can go.
-            Path(self._reader.path).unlink(missing_ok=True)
-        os.close(self._lock_fd)
-        return self._booker is not None
+            own.remove()
+        behind = bool(self._left or self._written)
+        for drain in (*self._left, *self._written, own):
+            drain.close()
+        return not behind and (self._current or own.empty)
 
 
 def run(
@@ -228,47 +278,12 @@ def run(
     journal_dir: Path,
     store_url: str,
     *,
+    left: Sequence[Path] = (),
     build: str = "",
     timing: Timing | None = None,
 ) -> bool:
     """Follow a tape until its session has ended; return whether journal and store are complete."""
-    return Follower(tape_path, journal_dir, store_url, build=build, timing=timing).run()
-
-
-def rebuild(journal_dir: Path, store_url: str, session_id: str) -> int:
-    """Book into the store what a session's journal holds and the store lacks; return its records.
-
-    A session without an end is marked lost, so no writer may be following it any more.
-    """
-    folder = session_folder(journal_dir, session_id)
-    store = Store(store_url)
-    try:
-        booker = catch_up(store, folder, session_id)
-        if not booker.ended:
-            booker.mark_lost()
-        booker.set_journal_hash(Journal(folder).tail.chain)
-        booker.commit()
-        return booker.next_index
-    finally:
-        store.close()
-
-
-def catch_up(store: Store, folder: Path, session_id: str) -> Booker:
-    """Return a booker that has booked everything a journal holds."""
-    booker = Booker(store, session_id)
-    batch: list[RecordTuple] = []
-    if any(folder.glob(f"*{SUFFIX}")):
-        for record in Journal(folder):
-            if record.record_index < booker.next_index:
-                continue
-            batch.append(record)
-            if len(batch) >= RECORDS_MAX:
-                booker.apply(batch)
-                booker.commit()
-                batch.clear()
-    booker.apply(batch)
-    booker.commit()
-    return booker
+    return Follower(tape_path, journal_dir, store_url, left=left, build=build, timing=timing).run()
 
 
 def write_log(message: str, **values: object) -> None:
@@ -278,28 +293,15 @@ def write_log(message: str, **values: object) -> None:
     sys.stderr.flush()
 
 
-def _lock(path: Path) -> int:
-    """Take the session's lock, which goes with the process; wait for a writer that is ending."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _await(path: Path) -> None:
+    """Wait for a tape that is being made."""
     deadline_s = time.monotonic() + ATTACH_S
     while True:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return fd
-        except BlockingIOError:
-            if time.monotonic() > deadline_s:
-                os.close(fd)
-                raise JournalError(f"another writer follows this session: {path}") from None
-        time.sleep(0.01)
-
-
-def _attach(path: Path) -> TapeReader:
-    """Open the tape; wait for one that is being made."""
-    deadline_s = time.monotonic() + ATTACH_S
-    while True:
-        try:
-            return TapeReader(path)
+            TapeReader(path)
         except JournalError as error:
             if time.monotonic() > deadline_s or not (error.retryable or not path.exists()):
                 raise
+        else:
+            return
         time.sleep(0.01)

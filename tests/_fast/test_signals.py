@@ -491,3 +491,78 @@ def test_same_input_gives_the_same_bits_everywhere() -> None:
         signals.flow_ppm,
         signals.sample_count,
     ) == (2_324_265, 2_588_698, 60, 40_317, 2_254)
+
+
+# ------------------------------------------------------------------------ state
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["book", "buy", "sell", "decay"]),
+        st.integers(0, 2 * SECOND),  # after the event before
+        st.integers(-3, 3),  # price
+        st.integers(1, 50),  # quantity
+    ),
+    max_size=30,
+)
+
+
+def play(market: Market, events: list[tuple[str, int, int, int]], now_ns: int) -> int:
+    for kind, span_ns, move, qty in events:
+        now_ns += span_ns
+        if kind == "book":
+            market.show({1_000 + move: qty}, {1_003 + move: 7}, now_ns)
+        elif kind == "decay":
+            market.signals.decay(now_ns)
+        else:
+            market.signals.on_trade(now_ns, BUY if kind == "buy" else SELL, 1_000, qty)
+    return now_ns
+
+
+@given(EVENTS, EVENTS)
+def test_signals_go_on_from_a_state_as_if_nothing_had_been_between(
+    before: list[tuple[str, int, int, int]], after: list[tuple[str, int, int, int]]
+) -> None:
+    one, other = Market(), Market()
+    # Three samples make it warm.
+    start = [("book", 250 * MS, move, 10) for move in (0, 1, 0)]
+    now_ns = play(one, start + before, T0)
+    other.signals.restore(one.signals.state())
+    assert other.signals.warm
+    for market in (one, other):
+        market.show({1_000: 10}, {1_003: 7}, now_ns + 1)
+        play(market, after, now_ns + 1)
+    assert told(one.signals) == told(other.signals)
+    assert one.signals.state() == other.signals.state()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"sampled_ns": None}, "sampled_ns"),
+        ({"sampled_uticks": -1}, "sampled_uticks"),
+        ({"var_fast": math.nan}, "var_fast"),
+        ({"var_slow": math.inf}, "var_slow"),
+        ({"mean_weight": 0.0}, "mean_weight"),
+        ({"var_fast_weight": 1.5}, "var_fast_weight"),
+        ({"flow_signed": 1e9}, "flow_signed"),
+        ({"sample_count": 2}, "sample_count"),
+        ({"sigma_uticks": 1 << 70}, "sigma_uticks"),
+        ({"depth_sum": "much"}, "no state of signals"),
+    ],
+)
+def test_state_that_cannot_be_is_refused_and_changes_nothing(
+    change: dict[str, Any], named: str
+) -> None:
+    market = Market()
+    play(market, [("book", 250 * MS, move, 10) for move in (0, 1, 0)], T0)
+    fresh = Signals(**PARAMS)
+    untouched = fresh.state()
+    with pytest.raises(ValueError, match=named):
+        fresh.restore(market.signals.state() | change)
+    assert not fresh.warm
+    assert fresh.state() == untouched
+    with pytest.raises(ValueError, match="no state of signals"):
+        fresh.restore({})
+    with pytest.raises(ValueError, match="samples of their own"):
+        market.signals.restore(market.signals.state())

@@ -149,11 +149,14 @@ class Bot:
     def _tape(self) -> TapeReader | None:
         self._alive()
         assert self.process is not None
-        try:
-            found = TapeReader(self.folder / "tape")
-        except JournalError:
-            return None
-        return found if found.engine_pid == self.process.pid else None
+        for path in self.folder.glob("*.tape"):
+            try:
+                found = TapeReader(path)
+            except JournalError:
+                continue
+            if found.engine_pid == self.process.pid:
+                return found
+        return None
 
     def _alive(self) -> None:
         assert self.process is not None

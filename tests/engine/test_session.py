@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,33 +38,66 @@ def config(tmp_path: Path) -> BotConfig:
 
 
 @pytest.fixture
-def files(config: BotConfig) -> Iterator[SessionFiles]:
-    files = SessionFiles(config, T0 + 3600 * 10**9)
-    yield files
-    files.close({})
+def open_files(config: BotConfig) -> Iterator[Callable[[], SessionFiles]]:
+    opened: list[SessionFiles] = []
+
+    def make() -> SessionFiles:
+        opened.append(SessionFiles(config, T0 + 3600 * 10**9))
+        return opened[-1]
+
+    yield make
+    for files in opened:
+        files.close({})
 
 
-def leave(files: SessionFiles, session_id: str) -> None:
+def leave(config: BotConfig, session_id: str) -> Path:
     """Make the tape of an engine that died together with its writer."""
-    tape = Tape(files.run_dir.tape, size_bytes=1 << 16, session_id=session_id)
+    assert config.bot.run_dir is not None
+    path = RunDir(config.bot.run_dir, config.bot.name).make().tape(session_id)
+    tape = Tape(path, size_bytes=1 << 16, session_id=session_id)
     for _index, kind, source, ts_ns, payload in hand_made(session_id)[:-1]:
         assert tape.append(kind, source, ts_ns, payload)
+    return path
 
 
-def test_tape_left_by_a_dead_session_is_written_out_first(files: SessionFiles) -> None:
-    leave(files, "s-1")
+def test_tape_left_by_a_dead_session_is_written_out(
+    config: BotConfig, open_files: Callable[[], SessionFiles]
+) -> None:
+    path = leave(config, "grid-20251124T160000")
+    files = open_files()
     tape = files.open_tape()
+    files.start_writer()
+    files.wait_writer()
     assert tape.next_index == 0
-    assert list(read_journal(files.run_dir.journal / "s-1")) == hand_made("s-1")[:-1]
-    report = load_report(files.store_url, "s-1")
+    assert files.close({})
+    assert list(read_journal(files.run_dir.journal / path.stem)) == hand_made(path.stem)[:-1]
+    report = load_report(files.store_url, path.stem)
     assert (report.session.state, report.volume.fills) == ("lost", 4)
+    assert files.run_dir.tapes() == []
 
 
-def test_tape_that_cannot_be_written_out_stops_the_start(files: SessionFiles) -> None:
-    files.run_dir.tape.write_bytes(b"not a tape" * 1000)
-    with pytest.raises(JournalError, match="was not written out"):
-        files.open_tape()
-    assert files.run_dir.tape.read_bytes() == b"not a tape" * 1000
+def test_tape_that_cannot_be_written_out_stops_the_start(
+    config: BotConfig, open_files: Callable[[], SessionFiles]
+) -> None:
+    path = leave(config, "grid-20251124T160000")
+    path.write_bytes(b"not a tape" * 1000)
+    files = open_files()
+    files.open_tape()
+    files.start_writer()
+    with pytest.raises(JournalError, match=r"the writer process ended with 1; see .*writer\.log"):
+        files.wait_writer()
+    assert path.read_bytes() == b"not a tape" * 1000
+    assert b"not a tape" in (files.run_dir.path / "writer.log").read_bytes()
+
+
+def test_session_is_later_than_one_that_left_only_its_tape(config: BotConfig) -> None:
+    started_ns = T0 + 3600 * 10**9
+    first = SessionFiles(config, started_ns)
+    first.open_tape()
+    first.close({})
+    second = SessionFiles(config, started_ns)
+    second.close({})
+    assert second.session_s == first.session_s + 1
 
 
 def test_moment_of_the_last_proof_outlives_the_session(tmp_path: Path) -> None:

@@ -223,6 +223,7 @@ LATE = frozenset(
         "openmm.venues.bitget.verify",
         "openmm.venues.gateio.verify",
         "openmm.venues.kraken.verify",
+        "openmm.writer.books",
     }
 )
 

@@ -21,7 +21,8 @@ from openmm.errors import JournalError
 from openmm.journal import Journal, read_journal
 from openmm.settlement.booking import Booker
 from openmm.settlement.report import load_report
-from openmm.writer.follow import Follower, Timing, rebuild, run
+from openmm.writer.books import rebuild
+from openmm.writer.follow import Follower, Timing, run
 from tests.settlement.made import PAIR, T0, RecordTuple, hand_made
 from tests.settlement.made import Tape as MadeTape
 
@@ -193,6 +194,77 @@ def test_tape_left_by_a_dead_engine_is_drained_later(place: Place) -> None:
     assert load_report(place.store).session.state == "lost"
 
 
+def leave(place: Place, session_id: str) -> Path:
+    """Make the tape of an earlier engine that died together with its writer."""
+    path = place.tape.with_name(f"{session_id}.tape")
+    feed(Tape(path, size_bytes=1 << 20, session_id=session_id), hand_made(session_id)[:-1])
+    return path
+
+
+def test_tapes_of_dead_engines_are_booked_before_the_session(place: Place) -> None:
+    left = [leave(place, "r-1"), leave(place, "r-2")]
+    tape = place.make_tape()
+    feed(tape, hand_made())
+    tape.close()
+    assert run(place.tape, place.journal, place.store, left=left, timing=QUICK)
+    # All three tell of the same fills: each is in the ledger once, where it was first.
+    for session_id, fills in (("r-1", 4), ("r-2", 0)):
+        assert list(read_journal(place.journal / session_id)) == hand_made(session_id)[:-1]
+        report = load_report(place.store, session_id)
+        assert (report.session.state, report.volume.fills) == ("lost", fills)
+        assert report.session.journal_hash == Journal(place.journal / session_id).tail.chain.hex()
+    report = load_report(place.store)
+    assert (report.session.state, report.volume.fills) == ("ended", 0)
+    assert not list(place.tape.parent.glob("*.tape"))
+
+
+def test_tape_left_is_kept_until_the_store_has_it(place: Place, spawn: Spawn) -> None:
+    left = leave(place, "r-1")
+    store = place.tape.with_name("store.sqlite")
+    store.write_bytes(b"not a database at all" * 100)
+    tape = place.make_tape()
+    feed(tape, hand_made())
+    tape.close()
+    follower = Follower(
+        place.tape, place.journal, place.store, left=[left], timing=QUICK,
+        log=lambda *_a, **_k: None,
+    )  # fmt: skip
+    assert not follower.run()
+    assert list(read_journal(place.journal / "r-1")) == hand_made("r-1")[:-1]
+    assert left.exists()
+    store.unlink()
+    later = Tape(place.tape, size_bytes=1 << 20, session_id="s-2")
+    feed(later, hand_made("s-2"))
+    later.close()
+    assert run(place.tape, place.journal, place.store, left=[left], timing=QUICK)
+    assert not left.exists()
+    assert load_report(place.store, "r-1").session.state == "lost"
+
+
+def test_left_tape_that_another_writer_follows_is_waited_for(place: Place, spawn: Spawn) -> None:
+    left = leave(place, "r-1")
+    before = Follower(left, place.journal, place.store, timing=QUICK)
+    tape = place.make_tape()
+    feed(tape, hand_made())
+    process = spawn("-m", "openmm.writer", *place.arguments(), "--left", str(left))
+    until(lambda: tape.follower_pid == process.pid and tape.unread_bytes == 0)
+    assert list(read_journal(place.segments)) == hand_made(), "the journal does not wait"
+    assert before.run()
+    tape.close()
+    assert process.wait(timeout=60) == 0
+    assert load_report(place.store, "r-1").session.state == "lost"
+    assert load_report(place.store).session.state == "ended"
+
+
+def test_session_without_a_record_leaves_nothing(place: Place) -> None:
+    left = leave(place, "r-1")
+    place.make_tape().close()
+    assert run(place.tape, place.journal, place.store, left=[left], timing=QUICK)
+    assert not place.tape.exists()
+    assert [folder.name for folder in place.journal.iterdir()] == ["r-1"]
+    assert load_report(place.store, "r-1").session.state == "lost"
+
+
 def test_term_leaves_the_session_running_for_the_next_writer(place: Place, spawn: Spawn) -> None:
     tape = place.make_tape()
     process = spawn("-m", "openmm.writer", *place.arguments())
@@ -356,6 +428,7 @@ def test_second_writer_waits_and_then_gives_up(
 
 def test_journal_of_another_session_is_refused(place: Place) -> None:
     tape = place.make_tape()
+    feed(tape, hand_made())
     tape.close()
     assert run(place.tape, place.journal, place.store, timing=QUICK)
     (place.journal / "s-2").mkdir()

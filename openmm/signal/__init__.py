@@ -1,0 +1,1 @@
+"""Layer 1: what the market is. The estimators themselves are compiled, in `_fast`."""

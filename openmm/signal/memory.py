@@ -1,0 +1,113 @@
+"""What the estimators know outlives the process: a bot that is back within minutes goes on from it.
+
+A volatility learnt anew from two samples is a worse one than that of a minute ago, and waiting for
+them keeps the bot from quoting. What a session went on from stands in its journal, with the seeds.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import orjson
+
+from openmm._fast.pipeline import Feed
+from openmm.config import BotConfig
+from openmm.instrument import Instrument
+
+log = logging.getLogger(__name__)
+
+BYTES_MAX = 1 << 20
+
+States = dict[str, dict[str, Any]]
+
+
+@final
+class SignalMemory:
+    """Keep the estimators' state on disk.
+
+    A write is one call into an open file. Newer text may be shorter than older: the first line
+    counts.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def read(self) -> States:
+        """Return what was written last; empty when there is nothing, or nothing whole."""
+        line = os.pread(self._fd, BYTES_MAX, 0).partition(b"\n")[0]
+        if not line:
+            return {}
+        try:
+            found = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            log.warning("signals of the session before are left aside (%s): %s", error, self._path)
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def write(self, states: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace what is there."""
+        os.pwrite(self._fd, orjson.dumps(states) + b"\n", 0)
+
+    def close(self) -> None:
+        """Let the file go."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def states(config: BotConfig, instruments: Sequence[Instrument], feeds: Sequence[Feed]) -> States:
+    """Return what the signals of each feed know, under its venue's label; none of cold ones."""
+    return {
+        venue.label: _units(config, instrument) | {"state": feed.signals.state()}
+        for venue, instrument, feed in zip(config.venue, instruments, feeds, strict=True)
+        if feed.signals.warm
+    }
+
+
+def go_on(
+    config: BotConfig,
+    instruments: Sequence[Instrument],
+    feeds: Sequence[Feed],
+    before: Mapping[str, Any],
+    now_ns: int,
+) -> States:
+    """Let fresh signals go on from those of an earlier session; return what was taken.
+
+    Left aside is what is older than the half-life of the slow variance, from the future, of other
+    settings or units, or damaged.
+    """
+    taken: States = {}
+    for venue, instrument, feed in zip(config.venue, instruments, feeds, strict=True):
+        found = before.get(venue.label)
+        if not isinstance(found, dict):
+            continue
+        units = _units(config, instrument)
+        if {key: found.get(key) for key in units} != units:
+            continue
+        state = found.get("state")
+        if not isinstance(state, dict) or not isinstance(state.get("sampled_ns"), int):
+            continue
+        if not 0 <= now_ns - state["sampled_ns"] <= config.signal.vol_slow_ns:
+            continue
+        try:
+            feed.signals.restore(state)
+        except ValueError as error:
+            log.warning("%s: signals begin anew: %s", venue.label, error)
+            continue
+        taken[venue.label] = found
+    return taken
+
+
+def _units(config: BotConfig, instrument: Instrument) -> dict[str, Any]:
+    """Return what a state means only together with."""
+    return {
+        "instrument": instrument.name,
+        "tick_size": str(instrument.tick_size),
+        "lot_size": str(instrument.lot_size),
+        "settings": config.signal.model_dump(mode="json"),
+    }
