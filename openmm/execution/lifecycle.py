@@ -565,8 +565,8 @@ def _tells_price(order: OrderView, state: OrderUpdated, asked_ns: int) -> bool:
     the old one only when it was asked for so long after the amend that no lag explains it.
     """
     if not order.in_flight & InFlight.FLIGHT_AMEND:
-        settled = order.state is not OrderState.UNKNOWN
-        return not settled or order.amended_ns <= asked_ns - QUERY_LAG_NS
+        # Of an order in doubt too: what is doubted is whether it stands, not what an amend settled.
+        return order.amended_ns <= asked_ns - QUERY_LAG_NS
     told = (state.price_ticks, state.qty_lots)
     if told == (order.pending_price_ticks, order.pending_qty_lots):
         return True

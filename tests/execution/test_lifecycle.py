@@ -15,7 +15,7 @@ from openmm.events import (
     RequestRefused,
     Source,
 )
-from openmm.execution.lifecycle import AMEND_LAG_NS
+from openmm.execution.lifecycle import AMEND_LAG_NS, QUERY_LAG_NS
 from openmm.venues.faults import Code
 from openmm.venues.kraken import spec
 from tests.engine.world import SECOND, START, World, quoting, updated
@@ -85,6 +85,23 @@ def test_stream_report_settles_an_unanswered_amend(world: World) -> None:
     report = updated(seq, OrderStatus.OPEN, amended=True, price_ticks=new, qty_lots=qty)
     world.feed(report)
     assert world.order(seq).price_ticks == new
+
+
+def test_answer_asked_for_before_an_amend_settled_does_not_take_it_back(world: World) -> None:
+    """An order is put in doubt right after its amend was told: only the doubt is answered."""
+    seq, old, new, qty = unanswered_amend(world)
+    world.feed(updated(seq, OrderStatus.OPEN, amended=True, price_ticks=new, qty_lots=qty))
+    settled_ns = world.order(seq).amended_ns
+    world.step.orders.doubt(seq, settled_ns + 1)
+    assert world.state(seq) is OrderState.UNKNOWN
+    answer(world, seq, old, qty, settled_ns + 2)
+    order = world.order(seq)
+    assert order.state is not OrderState.UNKNOWN
+    assert (order.price_ticks, order.qty_lots) == (new, qty)
+    # Asked for so much later that no lag explains it, the venue's word counts.
+    world.step.orders.doubt(seq, settled_ns + 3)
+    answer(world, seq, old, qty, settled_ns + QUERY_LAG_NS)
+    assert (world.order(seq).price_ticks, world.order(seq).qty_lots) == (old, qty)
 
 
 # ---------------------------------------------------------------- an end before its fills
