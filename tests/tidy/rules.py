@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "venues.capture venues.faults venues.fields venues.http venues.messages venues.session",
         "venues.calls venues.connector",
         "venues.base venues.counterpart",
-        "venues.questions",
+        "venues.entry venues.questions",
         "signal strategy risk execution settlement venues.*",
         "venues.registry",
         "sim",
