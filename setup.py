@@ -61,6 +61,7 @@ PROFILES = {"hot": HOT, "checked": CHECKED}
 MODULES: dict[str, Profile] = {
     "openmm._fast.units": HOT,
     "openmm._fast.scan": HOT,
+    "openmm._fast.proto": HOT,
     "openmm._fast.book": HOT,
     "openmm._fast.signals": HOT,
     "openmm._fast.reference": HOT,
@@ -75,6 +76,8 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.records": HOT,
     "openmm._fast.text": HOT,
     "openmm._fast.ports": HOT,
+    "openmm._fast.increments": HOT,
+    "openmm._fast.rest": HOT,
     "openmm._fast.pipeline": HOT,
     "openmm._fast.rehearsal": HOT,
     "openmm._fast.feed": HOT,
@@ -90,6 +93,8 @@ MODULES: dict[str, Profile] = {
     "openmm.venues.kraken.checksum": HOT,
     "openmm.venues.kraken.encode": HOT,
     "openmm.venues.kraken.wire": HOT,
+    "openmm.venues.mexc.encode": HOT,
+    "openmm.venues.mexc.wire": HOT,
 }
 
 # No -ffast-math and no -march=native: the same bits on every machine of the family.

@@ -81,6 +81,13 @@ class Encoder:
         now_ns: int,
         table: OrderTable | None = None,
     ) -> list[tuple[bytes, int]]: ...
+    def send(
+        self,
+        transport: Transport,
+        actions: list[tuple[int, int, int, int, int, bool]],
+        now_ns: int,
+        table: OrderTable | None = None,
+    ) -> int: ...
     def encode_many(
         self, actions: list[tuple[int, int, int, int, int, bool]], now_ns: int, rounds: int
     ) -> int: ...

@@ -264,6 +264,23 @@ cdef class Encoder:
         finally:
             out_free(&batch)
 
+    def send(self, Transport transport not None, list actions not None, int64_t now_ns, OrderTable table=None):
+        """Write the messages of `actions` to a transport; returns what that says: bytes, -1 for none.
+
+        Raises:
+            ValueError: when the encoder refuses.
+        """
+        cdef Approved approved[ACTIONS_MAX]
+        cdef OutBatch batch
+        approve_all(approved, actions)
+        out_alloc(&batch)
+        try:
+            if self.encode_c(approved, <int>len(actions), table, now_ns, &batch) < 0:
+                raise ValueError("refused")
+            return transport.send_c(&batch, self)
+        finally:
+            out_free(&batch)
+
     def encode_many(self, list actions not None, int64_t now_ns, int64_t rounds):
         """Encode the same actions `rounds` times in compiled code; returns bytes written."""
         cdef Approved approved[ACTIONS_MAX]

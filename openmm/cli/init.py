@@ -79,7 +79,11 @@ class Question:
 
 
 PAIR = "BTC/USD"
-PAIRS = {"gateio": "BTC/USDT", "bitget": "BTC/USDT"}  # of a venue whose main quote asset is another
+PAIRS = {
+    "gateio": "BTC/USDT",
+    "bitget": "BTC/USDT",
+    "mexc": "BTC/USDT",
+}  # of a venue whose main quote asset is another
 SIM_PORT = 8100
 QUESTIONS = (
     Question("name", "The bot's name", "btc-grid"),

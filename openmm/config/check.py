@@ -9,6 +9,7 @@ from typing import NoReturn
 from openmm.config.schema import (
     ENDPOINT_KEYS,
     PAPER_VENUES,
+    WITHOUT_SWITCH,
     Bot,
     BotConfig,
     Endpoints,
@@ -198,6 +199,14 @@ def venue_errors(
                 "risk.dead_man_timeout",
                 format_duration(risk.dead_man_timeout_ns),
                 f'{path}.account = "dedicated" (the switch cancels every order of the account)',
+            )
+        )
+    if risk is not None and risk.dead_man_timeout_ns and venue.name in WITHOUT_SWITCH:
+        found.append(
+            ConfigError(
+                "risk.dead_man_timeout",
+                format_duration(risk.dead_man_timeout_ns),
+                f"left out: {venue.name} has no such switch, the watchdog stands in",
             )
         )
     return found

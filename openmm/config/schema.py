@@ -39,8 +39,9 @@ DEPTHS = {
     "kraken": (10, 25, 100, 500, 1000),
     "gateio": (20, 50, 100, 400),
     "bitget": (1, 5, 15, 50, 400),
+    "mexc": (5, 10, 20, 100, 500, 1000),
 }
-DEPTH_DEFAULT = {"kraken": 25, "gateio": 50, "bitget": 400}
+DEPTH_DEFAULT = {"kraken": 25, "gateio": 50, "bitget": 400, "mexc": 500}
 VENUES = tuple(DEPTHS)
 # Addresses which, left out, are the venue's public ones. Where orders share the stream of market
 # data `ws_auth` is `ws` unless told.
@@ -48,11 +49,14 @@ ENDPOINT_KEYS = {
     "kraken": ("ws", "ws_auth", "rest"),
     "gateio": ("ws", "rest"),
     "bitget": ("ws", "ws_auth", "rest"),
+    "mexc": ("ws", "rest"),
 }
 # Venues whose private side can be pretended in the bot's process: `mode = "paper"`.
 PAPER_VENUES = ("kraken",)
 # Venues whose book messages carry no checksum; ids are always checked.
 WITHOUT_CHECKSUM = ("gateio",)
+# Venues without a dead-man's switch.
+WITHOUT_SWITCH = ("mexc",)
 # Venues whose keys have a passphrase beside the secret.
 WITH_PASSPHRASE = ("bitget",)
 LEVELS_MAX = 32  # of a side: openmm._fast.quotes
@@ -222,7 +226,7 @@ def _verified(verify: bool, info: ValidationInfo) -> bool:
 class Venue(Section):
     """One venue: traded (`quote`), only watched (`reference`), or converting others (`rate`)."""
 
-    name: Literal["kraken", "gateio", "bitget"]
+    name: Literal["kraken", "gateio", "bitget", "mexc"]
     label: Annotated[str, StringConstraints(pattern=_LABEL)] = Field(
         default_factory=lambda data: str(data.get("name", "venue"))
     )
@@ -286,9 +290,19 @@ class BitgetOptions(Section):
     demo: bool = False
 
 
+class MexcOptions(Section):
+    """`[venue.options]` of MEXC; what each means: openmm/venues/mexc/README.md."""
+
+    interval: Literal["10ms", "100ms"] = "10ms"
+    recv_window_ms: Annotated[int, Field(ge=1, le=60_000)] = 5000
+    stp_mode: Literal["", "cancel_maker", "cancel_taker", "cancel_both"] = ""
+    orders_per_s: Annotated[int, Field(ge=2, le=400)] = 12
+
+
 OPTIONS: dict[str, type[Section]] = {  # of others: NoOptions
     "gateio": GateioOptions,
     "bitget": BitgetOptions,
+    "mexc": MexcOptions,
 }
 
 
@@ -470,8 +484,13 @@ class BotConfig(Section):
 
     @property
     def dead_man_ns(self) -> int | None:
-        """Return the dead-man timeout: none on a shared account or when off, 60 s by default."""
+        """Return the dead-man timeout: none on a shared account or when off, 60 s by default.
+
+        Nor at a venue without such a switch: there the watchdog process stands in.
+        """
         timeout_ns = self.risk.dead_man_timeout_ns
         if self.quoted.account == "shared" or timeout_ns == 0:
+            return None
+        if self.quoted.name in WITHOUT_SWITCH:
             return None
         return 60 * SECOND if timeout_ns is None else timeout_ns

@@ -10,14 +10,18 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from picows import WSListener, WSMsgType, ws_connect
 
 from openmm._fast.feed import EventClock, SocketTransport
 from openmm._fast.ports import Transport
 from openmm.engine.spin import heat
+from openmm.venues.connector import OrderHttp
 from openmm.venues.registry import RoundTrip
+
+if TYPE_CHECKING:
+    from openmm.engine.orders import OrderRequests
 
 # Connects and losses are logged in the bot's words; picows' own only when something is wrong.
 picows_log = logging.getLogger(f"{__name__}.picows")
@@ -77,6 +81,12 @@ def bound_unread(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_BYTES_MAX)
 
 
+def _order_lines(http: OrderHttp) -> OrderRequests:
+    from openmm.engine.orders import OrderLines  # only a venue without WebSocket trading needs it
+
+    return OrderLines(http)
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """The world around one engine.
@@ -86,6 +96,7 @@ class Host:
         dial: opens connections.
         round_trip: carries requests; None: HTTP.
         transport: makes what live orders leave through.
+        orders: makes it where they leave over REST.
         writer: whether a writer process follows the tape; without one its owner has to.
     """
 
@@ -93,4 +104,5 @@ class Host:
     dial: Dial = dial_socket
     round_trip: RoundTrip | None = None
     transport: Callable[[], Transport] = SocketTransport
+    orders: Callable[[OrderHttp], OrderRequests] = _order_lines
     writer: bool = True

@@ -28,6 +28,7 @@ class Link:
     """One WebSocket connection, kept.
 
     Args:
+        url: tells where to connect, behind `hello`: what that fetches may be part of it.
         make: makes the listener of the next connection.
         hello: gets the messages to send on connect (a token may have to be fetched first); what it
             raises of `VenueError` counts as a failed try.
@@ -38,7 +39,7 @@ class Link:
     def __init__(
         self,
         name: str,
-        url: str,
+        url: Callable[[], str],
         make: Callable[[], WSListener],
         hello: Callable[[], Awaitable[Sequence[bytes]]],
         on_lost: Callable[[str], None],
@@ -61,6 +62,11 @@ class Link:
     def up(self) -> bool:
         """Whether the socket is open."""
         return self.transport is not None
+
+    @property
+    def _place(self) -> str:
+        """Where it connects, for the log: a credential may stand in the query."""
+        return self.url().partition("?")[0]
 
     def send(self, messages: Sequence[bytes]) -> bool:
         """Send slow-path messages; False when there is no connection."""
@@ -91,17 +97,17 @@ class Link:
                 await self._once()
             except (OSError, WSError, TimeoutError, ssl.SSLError, VenueError) as error:
                 self.last_error = f"{type(error).__name__}: {error}"
-                log.warning("%s: cannot connect to %s: %s", self.name, self.url, self.last_error)
+                log.warning("%s: cannot connect to %s: %s", self.name, self._place, self.last_error)
             if self._clock.now_ns() - started_ns > GOOD_AFTER_S * 1e9:
                 tries = 0
 
     async def _once(self) -> None:
         messages = await self._hello()
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            transport = await self._dial(self.url, self._make)
+            transport = await self._dial(self.url(), self._make)
         self.transport = transport
         self.connect_count += 1
-        log.info("%s: connected to %s", self.name, self.url)
+        log.info("%s: connected to %s", self.name, self._place)
         try:
             self.send(messages)
             await transport.wait_disconnected()

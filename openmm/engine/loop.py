@@ -62,6 +62,7 @@ from openmm.venues import registry
 from openmm.venues.connector import Connector, Keys
 
 if TYPE_CHECKING:
+    from openmm.engine.orders import OrderRequests
     from openmm.sim.pipe import PaperVenue
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ class Engine:
         self._context: Context | None = None
         self._proof: Proof | None = None
         self._traffic: Traffic | None = None
+        self._orders: OrderRequests | None = None
         self._files: SessionFiles | None = None
         self._door: CommandServer | None = None
         self._previous_hook: Callable[[Any], object] | None = None
@@ -224,7 +226,7 @@ class Engine:
         self._context = context
         pipeline = context.tables.pipeline
         proof = self._proof = Proof(context)
-        traffic = self._traffic = Traffic(context, proof, paper)
+        traffic = self._traffic = Traffic(context, proof, paper, self._orders)
         known = memory.go_on(
             config, context.instruments, context.tables.feeds, files.signals.read(), clock.now_ns()
         )
@@ -318,6 +320,10 @@ class Engine:
                 instrument, maker_fee_ppm=fees.maker_ppm, taker_fee_ppm=fees.taker_ppm
             )
             instruments[quoted_index] = instrument
+        http = trading.order_http() if live else None
+        if http is not None:
+            self._orders = self._host.orders(http)
+            transport = self._orders.transport
         check_with_instrument(config, instrument, instrument.price(mid_ticks))
         # The connector answers for the encoder made last: the one that trades.
         encoders = [
@@ -505,7 +511,12 @@ class Engine:
         assert self._proof is not None
         while True:
             await asyncio.sleep(TOKEN_REFRESH_S)
+            ready = trading.private_ready()
             trading.set_token(await self._proof.retry(trading.rest().token, "token"))
+            if ready and not trading.private_ready():
+                # Another one than the streams were opened with: they are dead.
+                assert self._traffic is not None
+                self._traffic.drop_private()
 
     def _renew_token(self, text: str) -> None:
         """Get a token at once: the venue refused the present one. One request at a time."""

@@ -18,6 +18,7 @@ from openmm.errors import TransportError, VenueError
 from openmm.events import Event, RequestAccepted, RequestRefused
 
 if TYPE_CHECKING:
+    from openmm.engine.orders import OrderRequests
     from openmm.sim.pipe import PaperVenue
     from openmm.venues.connector import Connector
 
@@ -37,12 +38,17 @@ class Traffic:
 
     Args:
         paper: the venue in this process that stands in for the private side, in paper mode.
+        orders: what orders leave over where it is not the private connection.
     """
 
-    def __init__(self, context: Context, proof: Proof, paper: PaperVenue | None) -> None:
+    def __init__(
+        self, context: Context, proof: Proof, paper: PaperVenue | None,
+        orders: OrderRequests | None = None,
+    ) -> None:  # fmt: skip
         self._ctx = context
         self._proof = proof
         self._paper = paper
+        self._orders = orders
         self._feeds: list[Link] = []
         self._private: Link | None = None
         self._private_seen = asyncio.Event()
@@ -79,6 +85,8 @@ class Traffic:
             return
         self._private = self._private_link()
         self._keep(self._private, self._ctx.trading)
+        if self._orders is not None:
+            self._ctx.spawn(self._orders.keep(self._reply_listener().deliver), "orders")
 
     def _keep(self, link: Link, connector: Connector) -> None:
         """Keep a connection, and alive where the venue wants to hear pings of its own form."""
@@ -157,7 +165,8 @@ class Traffic:
         failed = self._ctx.tables.pipeline.write_failed_count
         if failed != self._failed_writes:
             self._failed_writes = failed
-            self.drop_private()
+            if self._orders is None:
+                self.drop_private()
 
     async def wait_ready(self) -> None:
         """Wait for a verified book and the private snapshots.
@@ -176,6 +185,8 @@ class Traffic:
             # What an ended connection brought says nothing of the next one.
             if not self._is_private_up() or not ctx.trading.private_ready():
                 missing.append("the private stream's snapshot")
+            if self._orders is not None and not self._orders.up:
+                missing.append("a connection for orders")
             if not missing:
                 break
             if loop.time() > deadline:
@@ -234,8 +245,8 @@ class Traffic:
             ctx.handle(ctx.step.on_timer(drop_book()))
 
         return Link(
-            f"{venue.label} market data", connector.public_url, make, hello, on_lost, ctx.clock,
-            ctx.host.dial,
+            f"{venue.label} market data", lambda: connector.public_url, make, hello, on_lost,
+            ctx.clock, ctx.host.dial,
         )  # fmt: skip
 
     def resubscribe(self, request: Resubscribe) -> None:
@@ -319,13 +330,23 @@ class Traffic:
             return ctx.trading.subscribe_private()
 
         return Link(
-            f"{ctx.config.quoted.label} private", ctx.trading.private_url, make, hello,
+            f"{ctx.config.quoted.label} private", lambda: ctx.trading.private_url, make, hello,
             lambda _name: self._on_private_lost(), ctx.clock, ctx.host.dial,
         )  # fmt: skip
 
+    def _reply_listener(self) -> PrivateListener:
+        """Make what takes replies to orders: they are journalled and read like private messages."""
+        return PrivateListener(
+            self._ctx.tables.pipeline, SOURCE_PRIVATE, self._ctx.clock, None,
+            self._ctx.safely(self._on_message), lambda _up: None, self._ctx.trading.redact,
+        )  # fmt: skip
+
     def _on_private(self, payload: bytes, recv_ns: int) -> None:
-        ctx = self._ctx
         self._heard_ns = recv_ns
+        self._on_message(payload, recv_ns)
+
+    def _on_message(self, payload: bytes, recv_ns: int) -> None:
+        ctx = self._ctx
         events = ctx.trading.read_private(payload, recv_ns)
         due = ctx.trading.due()
         if due and self._private is not None:

@@ -26,6 +26,11 @@ from openmm.venues.gateio.spec import MAKER_FEE_PPM, TAKER_FEE_PPM
 from openmm.venues.kraken.dialect import DialectOptions, KrakenGateway
 from openmm.venues.kraken.dialect_rest import KrakenRest
 from openmm.venues.kraken.spec import FEE_TIERS_PPM
+from openmm.venues.mexc.dialect import DialectOptions as MexcOptions
+from openmm.venues.mexc.dialect import MexcGateway
+from openmm.venues.mexc.dialect_rest import MexcRest
+from openmm.venues.mexc.spec import MAKER_FEE_PPM as MEXC_MAKER_FEE_PPM
+from openmm.venues.mexc.spec import TAKER_FEE_PPM as MEXC_TAKER_FEE_PPM
 
 Pair = tuple[Instrument, Decimal]  # and the price a synthetic market starts from
 
@@ -43,6 +48,7 @@ class Dialect:
         fee_in_received: fees are charged in what a fill brings.
         passphrase: of the account's key, where the venue's keys have one.
         post_only_accepted: a post-only order that would take is taken and cancelled, not refused.
+        is_text: whether a message of the venue is text; others are binary.
         make: joins a core: (core, seed, pushes before the answer that caused them).
     """
 
@@ -57,6 +63,7 @@ class Dialect:
     make: Callable[[Core, int, bool], tuple[Gateway, RestSide]]
     passphrase: str = ""
     post_only_accepted: bool = False
+    is_text: Callable[[bytes], bool] = lambda _frame: True
 
 
 def _pair(
@@ -95,6 +102,12 @@ BITGET_PAIRS: Final[Mapping[str, Pair]] = {
     "ETH/USDT": _pair("bitget", "ETH/USDT", (2, 4, 10, 6), "0.0001", "1", "3000"),
     "XRP/USDT": _pair("bitget", "XRP/USDT", (4, 4, 10, 8), "0.0001", "1", "0.60"),
 }
+# Fees are taken in the quote asset on both sides.
+MEXC_PAIRS: Final[Mapping[str, Pair]] = {
+    "BTC/USDT": _pair("mexc", "BTC/USDT", (2, 6, 12, 8), "0.000001", "1", "60000"),
+    "ETH/USDT": _pair("mexc", "ETH/USDT", (2, 5, 11, 7), "0.00001", "1", "3000"),
+    "XRP/USDT": _pair("mexc", "XRP/USDT", (4, 2, 8, 6), "0.01", "1", "0.60"),
+}
 UNCOUNTED: Final = 1 << 60
 
 
@@ -126,6 +139,21 @@ def _bitget(name: str, family: Family, generation: str) -> Dialect:
     )  # fmt: skip
 
 
+def _mexc(name: str, rest_ids: str) -> Dialect:
+    """Make the venue with one way of REST to name executions."""
+
+    def make(core: Core, seed: int, events_first: bool) -> tuple[Gateway, RestSide]:
+        gateway = MexcGateway(core, seed, MexcOptions(rest_ids))
+        return gateway, MexcRest(gateway)
+
+    return Dialect(
+        name, MEXC_PAIRS, "/ws", "", ((MEXC_MAKER_FEE_PPM, MEXC_TAKER_FEE_PPM),),
+        dict.fromkeys(TIERS, Tier("uncounted", UNCOUNTED, UNCOUNTED, 500, UNCOUNTED, UNCOUNTED)),
+        str.encode, fee_in_received=False, make=make, post_only_accepted=True,
+        is_text=lambda frame: frame[:1] != b"\x0a",
+    )  # fmt: skip
+
+
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "kraken": Dialect(
         "kraken", KRAKEN_PAIRS, "/v2", "",
@@ -141,6 +169,8 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "bitget-2026": _bitget("bitget-2026", Family.CLASSIC, "2026"),
     "bitget-legacy": _bitget("bitget-legacy", Family.CLASSIC, "legacy"),
     "bitget-unified": _bitget("bitget-unified", Family.UNIFIED, "2026p"),
+    "mexc": _mexc("mexc", "stream"),
+    "mexc-ids": _mexc("mexc-ids", "other"),
 }  # fmt: skip
 
 

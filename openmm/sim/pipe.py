@@ -22,7 +22,7 @@ from openmm.sim.faults import Rule
 from openmm.sim.options import DEMO_KEY, DEMO_SECRET
 from openmm.sim.replay import RecordedFeed
 from openmm.sim.strikes import Strikes
-from openmm.venues.counterpart import Gateway, OrderRecord
+from openmm.venues.counterpart import Authorised, Gateway, OrderRecord
 from openmm.venues.kraken.dialect import KrakenGateway
 from openmm.venues.kraken.dialect_rest import KrakenRest
 
@@ -56,6 +56,7 @@ class Pipe:
 
     Args:
         strikes: the faults of the venue; they strike here what passes.
+        query: of the address that the client opened.
     """
 
     def __init__(
@@ -67,9 +68,12 @@ class Pipe:
         jitter_ns: int = 0,
         seed: int | str = 0,
         strikes: Strikes | None = None,
+        query: str = "",
     ) -> None:
         self.gateway = gateway
         self.session = gateway.connect(now_ns, private)
+        if query and isinstance(self.session, Authorised):
+            self.session.authorise(query, now_ns)
         self._core = gateway.core
         self._words = gateway.faults
         self.fallen = False  # the venue's side has ended the connection

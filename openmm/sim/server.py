@@ -11,6 +11,7 @@ import errno
 from decimal import Decimal
 from types import TracebackType
 from typing import Self
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
@@ -31,6 +32,7 @@ STEP_S = 0.002
 IDLE_NS = 60 * NS
 BALANCES = {"BTC": "1", "ETH": "20", "XRP": "50000", "USD": "50000", "USDT": "50000"}
 BODY_BYTES_MAX = 1 << 20
+ORDER_CALLS = frozenset({"AddOrder", "CancelOrder"})
 
 
 def build_core(options: SimOptions, now_ns: int) -> VenueCore:
@@ -100,9 +102,10 @@ def described(options: SimOptions, instrument: str) -> dict[str, object]:
 class _Socket(WSListener):
     """One connection: its frames go into a pipe, what comes out of the pipe goes to its client."""
 
-    def __init__(self, server: SimServer, private: bool) -> None:
+    def __init__(self, server: SimServer, private: bool, query: str) -> None:
         self.server = server
         self.private = private
+        self.query = query
         self.pipe: Pipe | None = None
         self.transport: WSTransport | None = None
         self._wake: asyncio.TimerHandle | None = None
@@ -110,7 +113,7 @@ class _Socket(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Open the session; its status message goes out at once."""
         self.transport = transport
-        self.pipe = self.server.pipe(self.private)
+        self.pipe = self.server.pipe(self.private, self.query)
         self.server.sockets.append(self)
         self.flush()
 
@@ -144,8 +147,9 @@ class _Socket(WSListener):
         if pipe is None or transport is None:
             return
         now_ns = self.server.now_ns()
+        is_text = self.server.options.dialect.is_text
         for frame in pipe.receive(now_ns):
-            transport.send(WSMsgType.TEXT, frame)
+            transport.send(WSMsgType.TEXT if is_text(frame) else WSMsgType.BINARY, frame)
         session = pipe.session
         if pipe.fallen:
             transport.disconnect(False)
@@ -187,6 +191,10 @@ class SimServer:
         self._runner: web.AppRunner | None = None
         self._task: asyncio.Task[None] | None = None
         self._links = 0
+        # REST connections that brought an order or a cancel, with how many each.
+        self._order_calls: WeakKeyDictionary[object, int] = WeakKeyDictionary()
+        self.order_connections = 0
+        self.order_calls = 0
         self.ws_url = ""
         self.ws_auth_url = ""
         self.rest_url = ""
@@ -195,13 +203,13 @@ class SimServer:
         """Return the clock's time."""
         return self._clock.now_ns()
 
-    def pipe(self, private: bool) -> Pipe:
+    def pipe(self, private: bool, query: str = "") -> Pipe:
         """Make the venue's end of a connection; its latency is seeded by its number."""
         self._links += 1
         options = self.options
         return Pipe(
             self.gateway, private, self.now_ns(), options.latency_ns, options.jitter_ns,
-            f"{options.seed}:{self._links}", self.strikes,
+            f"{options.seed}:{self._links}", self.strikes, query,
         )  # fmt: skip
 
     def flush(self) -> None:
@@ -249,8 +257,9 @@ class SimServer:
 
     async def _listen(self, port: int, private: bool) -> int:
         def socket(request: WSUpgradeRequest) -> _Socket | None:
+            path, _, query = request.path.partition(b"?")
             wanted = self.options.dialect.path.encode()
-            return _Socket(self, private) if request.path == wanted else None
+            return _Socket(self, private, query.decode("latin-1")) if path == wanted else None
 
         # Pings are answered by the socket's own code: a half-open one does not.
         server = await ws_create_server(socket, self.options.host, port, enable_auto_pong=False)
@@ -269,6 +278,7 @@ class SimServer:
             now_ns = self.now_ns()
             await asyncio.sleep((line.due_ns(now_ns) - now_ns) / NS)
         now_ns = self.now_ns()
+        self._count(request)
         self.strikes.advance(now_ns)
         self.core.advance(now_ns)
         told = rest_answer(
@@ -282,6 +292,16 @@ class SimServer:
         return web.Response(
             status=told.status or 500, body=told.body, content_type="application/json"
         )
+
+    def _count(self, request: web.Request) -> None:
+        """Count what comes to place or cancel orders, and over how many connections."""
+        kind = self.gateway.faults.kind_of_call(request.method, request.raw_path)
+        if kind not in ORDER_CALLS or request.transport is None:
+            return
+        self.order_calls += 1
+        before = self._order_calls.get(request.transport, 0)
+        self.order_connections += before == 0
+        self._order_calls[request.transport] = before + 1
 
     async def _run(self) -> None:
         while True:

@@ -37,7 +37,7 @@ from openmm.sim.pipe import Pipe
 from openmm.sim.server import build_core
 from openmm.sim.strikes import Strikes, rest_answer
 from openmm.testing.clockwork import NS, VirtualLoop
-from openmm.venues.connector import Keys
+from openmm.venues.connector import Keys, OrderHttp
 
 START_NS = 1_750_000_000 * NS
 # The venue looks at its timers at least this often.
@@ -51,10 +51,10 @@ HTTP_TIMEOUT_NS = 10 * NS
 class _Connection:
     """One connection of the engine to the venue in this process."""
 
-    def __init__(self, venue: MemoryVenue, private: bool, listener: WSListener) -> None:
+    def __init__(self, venue: MemoryVenue, private: bool, query: str, listener: WSListener) -> None:
         assert isinstance(listener, MarketListener | PrivateListener), listener
         self.private = private
-        self.pipe = venue.pipe(private)
+        self.pipe = venue.pipe(private, query)
         self._venue = venue
         self._listener = listener
         self._ended = venue.loop.create_future()
@@ -154,13 +154,13 @@ class MemoryVenue:
         """The clock's time."""
         return self._clock.now_ns()
 
-    def pipe(self, private: bool) -> Pipe:
+    def pipe(self, private: bool, query: str = "") -> Pipe:
         """Make the venue's end of a connection."""
         self._links += 1
         options = self._options
         return Pipe(
             self.gateway, private, self.now_ns, options.latency_ns, options.jitter_ns,
-            f"{options.seed}:{self._links}", self.strikes,
+            f"{options.seed}:{self._links}", self.strikes, query,
         )  # fmt: skip
 
     # ---- what an engine asks of its host
@@ -168,7 +168,8 @@ class MemoryVenue:
     async def dial(self, url: str, make: Callable[[], WSListener]) -> host.Connection:
         """Connect; the address tells which side of the venue."""
         await asyncio.sleep(2 * self._options.latency_ns / NS)
-        made = _Connection(self, urlsplit(url).path == "/private", make())
+        parts = urlsplit(url)
+        made = _Connection(self, parts.path == "/private", parts.query, make())
         self.connections.append(made)
         made.open()
         self.wake()
@@ -238,6 +239,51 @@ class MemoryVenue:
         self._schedule()
 
 
+@final
+class MemoryOrders:
+    """Orders of an engine that leave over REST, to a venue in this process."""
+
+    def __init__(self, venue: MemoryVenue, http: OrderHttp) -> None:
+        self.transport = MemoryTransport(self._on_orders)
+        self.transport.set_live(False)
+        self._venue = venue
+        self._http = http
+        self._on_reply: Callable[[bytes], None] | None = None
+        self._asked: set[asyncio.Task[None]] = set()
+
+    @property
+    def up(self) -> bool:
+        """Whether orders can leave: always, once they have been asked to."""
+        return self._on_reply is not None
+
+    async def keep(self, on_reply: Callable[[bytes], None]) -> None:
+        """Answer until cancelled."""
+        self._on_reply = on_reply
+        self.transport.set_live(True)
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.transport.set_live(False)
+
+    def _on_orders(self, messages: list[bytes]) -> None:
+        for message in messages:
+            task = self._venue.loop.create_task(self._ask(message))
+            self._asked.add(task)
+            task.add_done_callback(self._asked.discard)
+
+    async def _ask(self, message: bytes) -> None:
+        head, verb, target = message.decode("ascii").split(" ", 2)
+        path, _, query = target.partition("?")
+        try:
+            status, body = await self._venue(
+                verb, self._http.url, path, query, b"", self._http.headers
+            )
+        except TransportError:
+            return  # nobody is told, as on a lost connection
+        if self._on_reply is not None:
+            self._on_reply(self._http.reply(int(head), status, body))
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What was seen once a virtual second."""
@@ -285,6 +331,7 @@ class VirtualBot:
             host=host.Host(
                 clock=self.clock, dial=self.venue.dial, round_trip=self.venue,
                 transport=lambda: self.venue.orders, writer=False,
+                orders=lambda http: MemoryOrders(self.venue, http),
             ),
         )  # fmt: skip
         self.records: list[JournalRecord] = []

@@ -6,7 +6,7 @@ loop owns the connections, so that a simulated or an in-memory venue is driven b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -37,6 +37,29 @@ class Fees(Struct, frozen=True):
 
     maker_ppm: int
     taker_ppm: int
+
+
+class OrderHttp(Struct, frozen=True):
+    """How orders leave where the venue takes them over REST only.
+
+    The encoder's messages are `ID VERB /path?query`; what is sent is the rest of them as an HTTP
+    request, and `reply` makes a frame for `read_private` of its answer.
+
+    Args:
+        url: scheme, host and port.
+        headers: of every order.
+        secret_headers: those of them that no journal or log may show.
+        idle_path: GET of it costs nothing: keeps an idle connection.
+        connections: kept open, so that no order waits for a handshake, or for another's answer.
+        reply: (id, HTTP status, body) to a frame.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    secret_headers: tuple[str, ...]
+    idle_path: str
+    connections: int
+    reply: Callable[[int, int, bytes], bytes]
 
 
 class Rest(Protocol):
@@ -123,7 +146,11 @@ class Connector(Protocol):
 
     @property
     def private_url(self) -> str:
-        """Where orders go and private streams come from."""
+        """Where orders go and private streams come from; asked for anew before each connect."""
+        ...
+
+    def order_http(self) -> OrderHttp | None:
+        """Return where orders go instead, if not over the private connection."""
         ...
 
     def rest(self) -> Rest:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from openmm.events import SystemMode
 from openmm.instrument import Instrument
@@ -382,6 +382,14 @@ class Session(Protocol):
 
     def on_client_frame(self, frame: bytes, now_ns: int) -> list[bytes]:
         """Carry out a request; return answers and what it set off, in order of sending."""
+
+
+@runtime_checkable
+class Authorised(Protocol):
+    """A session that is told the query of its address: a credential stands in it."""
+
+    def authorise(self, query: str, now_ns: int) -> None:
+        """Take the credential."""
 
 
 class Gateway(Protocol):

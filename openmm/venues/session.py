@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from openmm._fast.ports import Encoder
 from openmm._fast.text import base32
+from openmm.venues.connector import OrderHttp
 
 E = TypeVar("E", bound=Encoder)
 
@@ -19,6 +20,10 @@ class Session(Generic[E]):
     """
 
     _encoder: E | None = None
+
+    def order_http(self) -> OrderHttp | None:
+        """Return nothing: orders go over the private connection."""
+        return None
 
     def client_id(self, seq: int) -> str:
         """Return the client id of an order of this session."""

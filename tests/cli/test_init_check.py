@@ -58,6 +58,7 @@ def test_init_takes_every_option(tmp_path: Path) -> None:
         (["--venue", "gateio"], "live", "BTC/USDT"),
         (["--venue", "gateio", "--pair", "ETH/USDT"], "live", "ETH/USDT"),
         (["--venue", "bitget"], "live", "BTC/USDT"),
+        (["--venue", "mexc"], "live", "BTC/USDT"),
         (["--mode", "live"], "live", "BTC/USD"),
     ],
 )
@@ -72,7 +73,7 @@ def test_init_begins_with_what_the_venue_has(
     assert f'# name = "{config.quoted.name}"' in file.read_text()
 
 
-@pytest.mark.parametrize("venue", ["kraken", "gateio", "bitget"])
+@pytest.mark.parametrize("venue", ["kraken", "gateio", "bitget", "mexc"])
 def test_init_of_a_live_bot_has_the_addresses_of_its_simulated_venue(
     tmp_path: Path, venue: str
 ) -> None:

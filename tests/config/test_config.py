@@ -320,7 +320,7 @@ BAD: list[tuple[str, object, str]] = [
     ("bot.name", REMOVED, "required"),
     ("bot.mode", "test", '"paper" or "live"'),
     ("bot.run_dir", "", "folder"),
-    ("venue[0].name", "mtgox", '"gateio" or "bitget"'),
+    ("venue[0].name", "mtgox", '"bitget" or "mexc"'),
     ("venue[0].label", "Kraken", "starting with a letter"),
     ("venue[0].quote", "BTCUSD", 'a pair such as "BTC/USD"'),
     ("venue[1].reference", "BTCUSD", 'a pair such as "BTC/USD"'),
@@ -476,6 +476,17 @@ def test_checksum_cannot_be_left_out_where_there_is_none() -> None:
     assert error.path == "venue[1].verify_checksum"
     assert "carry no checksum" in error.allowed
     parse(BASE | {"venue": [BASE["venue"][0], WATCHED | {"verify_checksum": True}]})
+
+
+def test_a_venue_without_a_dead_mans_switch_has_the_watchdog_stand_in() -> None:
+    live = BASE["bot"] | {"mode": "live"}
+    venue = GATEIO | {"name": "mexc", "endpoints": LOOPBACK}
+    made = parse(BASE | {"bot": live, "venue": [venue]})
+    assert made.dead_man_ns is None
+    assert made.watchdog_ns == 10_000_000_000
+    risk = BASE["risk"] | {"dead_man_timeout": "60s"}
+    [error] = refusal(BASE | {"bot": live, "venue": [venue], "risk": risk})
+    assert (error.path, "no such switch" in error.allowed) == ("risk.dead_man_timeout", True)
 
 
 def test_venue_without_options_takes_none() -> None:

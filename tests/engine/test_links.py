@@ -54,7 +54,8 @@ def test_silent_connection_is_lost_and_made_anew(monkeypatch: pytest.MonkeyPatch
             if len(lost) == 2:
                 twice.set()
 
-        link = Link("one", f"ws://127.0.0.1:{port}/", WSListener, hello, on_lost, EventClock())
+        url = f"ws://127.0.0.1:{port}/"
+        link = Link("one", lambda: url, WSListener, hello, on_lost, EventClock())
         task = asyncio.ensure_future(link.keep())
         async with asyncio.timeout(10):
             await twice.wait()

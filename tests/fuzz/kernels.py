@@ -14,6 +14,7 @@ from openmm._fast.units import BookSide
 from openmm.venues.bitget.wire import BitgetDecoder
 from openmm.venues.gateio.wire import GateioDecoder
 from openmm.venues.kraken.wire import KrakenDecoder
+from openmm.venues.mexc.wire import MexcDecoder
 from tests.fuzz.corpus import frames, messages
 from tests.fuzz.target import Check, Target, fence, must
 from tests.oracles.book import Book as PlainBook
@@ -179,6 +180,42 @@ def bitget_wire(verify: bool = True) -> Check:
     return check
 
 
+def mexc_wire() -> Check:
+    """The same for protobuf; the book began with a REST copy, or waits for one."""
+    place = fence()
+    start = (
+        b'{"channel":"rest.depth","s":"BTCUSDT","result":{"lastUpdateId":39003145506,'
+        b'"bids":[["96579.84","0.5"]],"asks":[["96580.00","0.7"]]}}'
+    )
+
+    def check(data: bytes) -> None:
+        for begun in (True, False):
+            decoder, held = MexcDecoder(), Book(window_ticks=4096, outside_levels=256)
+            decoder.bind("BTCUSDT", 0, held, 1, 2, 1, 8, 500)
+            if begun:
+                decoder.decode(start, 1)
+            for _ in range(2):
+                result = place.decode(decoder, data, 2)
+                assert isinstance(result, Decoded)
+                assert result is not Decoded.DECODED_UNDECIDED
+                sides(held)
+            if not begun:
+                decoder.decode(start, 3)
+                sides(held)
+
+    return check
+
+
+def hex_frames(folder: Path) -> list[bytes]:
+    """Return the binary frames of a folder of sample files, written in hexadecimal."""
+    found: dict[bytes, None] = {}
+    for path in sorted((*folder.glob("*.json"), *folder.glob("*.hex"))):
+        for text in re.findall(r"[0-9a-f]{64,}", path.read_text()):
+            if len(text) % 2 == 0:
+                found.setdefault(bytes.fromhex(text))
+    return list(found)
+
+
 def book_frames(shared: Path) -> list[bytes]:
     """Return the first book messages of a recording, the snapshot first."""
     path = shared / "data" / "kraken" / "v2_btcusd_d25_20260802.cbcap.gz"
@@ -192,6 +229,7 @@ def targets(shared: Path) -> list[Target]:
     public = messages(shared / "venues" / "samples" / "kraken")
     gate = messages(shared / "venues" / "samples" / "gateio")
     bitget = messages(shared / "venues" / "samples" / "bitget")
+    mexc = hex_frames(shared / "venues" / "samples" / "mexc")
     return [
         Target("scan", scanners(), TOKENS, 20, 64),
         Target("units", fixed_point(), (), 8, 16),
@@ -201,4 +239,5 @@ def targets(shared: Path) -> list[Target]:
         ),
         Target("gateio.wire", gateio_wire(), gate, 12, 400),
         Target("bitget.wire", bitget_wire(), bitget, 12, 400),
+        Target("mexc.wire", mexc_wire(), mexc, 12, 400),
     ]

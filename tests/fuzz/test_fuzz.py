@@ -12,9 +12,9 @@ from tests.fuzz.run import InputFailed, Tally, all_targets, run, shares
 from tests.fuzz.target import Target
 
 NAMES = (
-    "scan", "units", "book", "kraken.wire", "gateio.wire", "bitget.wire", "kraken.private",
-    "gateio.private", "bitget.private", "kraken.rest", "kraken.auth", "json", "config", "command",
-    "sim.dialect", "capture", "tape",
+    "scan", "units", "book", "kraken.wire", "gateio.wire", "bitget.wire", "mexc.wire",
+    "kraken.private", "gateio.private", "bitget.private", "mexc.private", "kraken.rest",
+    "kraken.auth", "json", "config", "command", "sim.dialect", "capture", "tape",
     "journal", "journal.payload",
 )  # fmt: skip
 SECONDS = 4.0

@@ -25,7 +25,10 @@ from openmm.venues.kraken.listing import read_listing
 from openmm.venues.kraken.private import PrivateDecoder
 from openmm.venues.kraken.rest import Rest
 from openmm.venues.kraken.venue import KrakenVenue
+from openmm.venues.mexc.private import PrivateDecoder as MexcPrivate
+from openmm.venues.mexc.private import reply_frame
 from tests.fuzz.corpus import messages
+from tests.fuzz.kernels import hex_frames
 from tests.fuzz.target import Check, Target, must
 from tests.sim.venue import BTC, SECRET, T0, Venue
 from tests.venues.bitget.samples import instrument
@@ -99,6 +102,18 @@ def bitget_private() -> Check:
 
     def check(data: bytes) -> None:
         assert all(isinstance(one, EVENTS) for one in decoder.decode(data))
+        assert decoder.orders_kept <= 4096
+
+    return check
+
+
+def mexc_private() -> Check:
+    """The same of MEXC: protobuf, text, and replies to orders."""
+    decoder = MexcPrivate([BTC], lambda req_id: ("add", ("a", "b")[: req_id % 3]))
+
+    def check(data: bytes) -> None:
+        assert all(isinstance(one, EVENTS) for one in decoder.decode(data))
+        assert all(isinstance(one, EVENTS) for one in decoder.decode(reply_frame(1, 200, data)))
         assert decoder.orders_kept <= 4096
 
     return check
@@ -253,6 +268,8 @@ def targets(shared: Path, folder: Path) -> list[Target]:
     kraken = messages(shared / "venues" / "samples" / "kraken")
     gate = messages(shared / "venues" / "samples" / "gateio")
     bitget = messages(shared / "venues" / "samples" / "bitget")
+    mexc_folder = shared / "venues" / "samples" / "mexc"
+    mexc = [*hex_frames(mexc_folder), *messages(mexc_folder)]
     line = [
         commands.encode_request(commands.Request(1, one, commands.Caller("cli", "ann")))
         for one in (commands.Halt("x"), commands.Tighten(max_orders="3"), commands.Status())
@@ -265,6 +282,7 @@ def targets(shared: Path, folder: Path) -> list[Target]:
         Target("kraken.private", kraken_private(), kraken, 10, 400),
         Target("gateio.private", gateio_private(), gate, 8, 400),
         Target("bitget.private", bitget_private(), bitget, 8, 400),
+        Target("mexc.private", mexc_private(), mexc, 8, 400),
         Target("kraken.rest", kraken_rest(pairs), [one for one in kraken if b'"error"' in one], 8),
         Target("kraken.auth", kraken_keys(), ids, 3, 128),
         Target("json", exact_json(), kraken, 4),

@@ -24,10 +24,10 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "config",
         "journal",
         "telemetry",
-        "venues.capture venues.faults venues.fields venues.http venues.messages venues.session",
+        "venues.capture venues.faults venues.fields venues.http venues.messages",
         "venues.calls venues.connector",
         "venues.base venues.counterpart",
-        "venues.entry venues.questions",
+        "venues.entry venues.questions venues.session venues.simulated",
         "signal strategy risk execution settlement venues.*",
         "venues.registry",
         "sim",
@@ -219,10 +219,12 @@ def imports_foreign(path: Path, source: str) -> set[str]:
 # Imported where they are used: a live bot starts without them, and `bench_start` gates its start.
 LATE = frozenset(
     {
+        "openmm.engine.orders",
         "openmm.engine.paper",
         "openmm.venues.bitget.verify",
         "openmm.venues.gateio.verify",
         "openmm.venues.kraken.verify",
+        "openmm.venues.mexc.verify",
         "openmm.writer.books",
     }
 )

@@ -14,7 +14,6 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
 from openmm.errors import ConfigError
-from openmm.events import SystemMode
 from openmm.instrument import Instrument
 from openmm.venues.bitget import dialect_trading as trading
 from openmm.venues.bitget.dialect import BitgetGateway, signed
@@ -50,6 +49,7 @@ from openmm.venues.bitget.spec import (
     Family,
 )
 from openmm.venues.counterpart import OrderRecord, Refusal
+from openmm.venues.simulated import simulator_answer
 
 Query = Mapping[str, str]
 Answer = tuple[int, bytes]
@@ -422,20 +422,7 @@ class BitgetRest:
     # ---- the simulator's own
 
     def _sim(self, method: str, name: str, asked: Query, now_ns: int) -> object:
-        account = int(asked.get("account", str(self.core.accounts[0])))
-        match (method, name):
-            case ("GET", "statement"):
-                return self.core.statement(account)
-            case ("GET", "open-orders"):
-                return [self.told(order) for order in self.core.open_orders(account)]
-            case ("GET", "config"):
-                return self.core.config()
-            case ("POST", "mode"):
-                self.core.set_mode(SystemMode(asked.get("system", "")), now_ns)
-                return {"system": self.core.mode.value}
-            case ("POST", "fault") if self.on_fault is not None:
-                return {"added": self.on_fault(asked, now_ns)}
-        raise ConfigError("path", f"/sim/{name}", "statement, open-orders, config, mode, fault")
+        return simulator_answer(self.core, method, name, asked, now_ns, self.told, self.on_fault)
 
 
 Call = Callable[[BitgetRest, int, Any, int], Any]

@@ -17,7 +17,6 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
 from openmm.errors import ConfigError
-from openmm.events import SystemMode
 from openmm.instrument import Instrument
 from openmm.venues.counterpart import Refusal
 from openmm.venues.gateio import dialect_trading as trading
@@ -43,6 +42,7 @@ from openmm.venues.gateio.spec import (
     our_name,
     venue_symbol,
 )
+from openmm.venues.simulated import simulator_answer
 
 PREFIX: Final = "/api/v4"
 Query = Mapping[str, str]
@@ -317,21 +317,9 @@ class GateioRest:
     # ---- the simulator's own
 
     def _sim(self, method: str, name: str, asked: Query, now_ns: int) -> object:
-        accounts = {asked.get("account", str(self.core.accounts[0]))}
-        account = int(next(iter(accounts)))
-        match (method, name):
-            case ("GET", "statement"):
-                return self.core.statement(account)
-            case ("GET", "open-orders"):
-                return [self.gateway.told(order) for order in self.core.open_orders(account)]
-            case ("GET", "config"):
-                return self.core.config()
-            case ("POST", "mode"):
-                self.core.set_mode(SystemMode(asked.get("system", "")), now_ns)
-                return {"system": self.core.mode.value}
-            case ("POST", "fault") if self.on_fault is not None:
-                return {"added": self.on_fault(asked, now_ns)}
-        raise ConfigError("path", f"/sim/{name}", "statement, open-orders, config, mode, fault")
+        return simulator_answer(
+            self.core, method, name, asked, now_ns, self.gateway.told, self.on_fault
+        )
 
 
 def pair_fields(pair: Instrument) -> dict[str, Any]:

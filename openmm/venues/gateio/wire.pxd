@@ -1,10 +1,10 @@
 # Gate.io spot v4 market data: bytes to books and trades.
 from libc.stdint cimport int32_t, int64_t, uint64_t
+from openmm._fast.increments cimport Held
 from openmm._fast.ports cimport Decoded, Decoder, Steps
 
 cdef enum:
     NAME_BYTES = 48
-    HELD_BYTES = 1 << 20    # increments kept for a book that waits for its snapshot
 
 cpdef enum Channel:         # where a book comes from
     CHANNEL_UNDECIDED = 0
@@ -22,12 +22,7 @@ cdef struct Bound:
     int32_t stream_bytes
     char name[NAME_BYTES]       # BTC_USDT
     char stream[NAME_BYTES]     # what a book frame calls it: the pair, or ob.BTC_USDT.50
-    # Increments put aside: length (int64), bytes.
-    char* held
-    int64_t held_bytes
-    int64_t held_count
-    uint64_t held_first_id      # where the held run of ids begins and ends
-    uint64_t held_last_id
+    Held held
     uint64_t snapshots
 
 cdef class GateioDecoder(Decoder):

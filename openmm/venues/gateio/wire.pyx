@@ -22,19 +22,21 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
 from openmm._fast.book cimport (
-    APPLY_FULL,
-    APPLY_OK,
     BOOK_VERIFIED,
-    BREAK_BOUNDS,
-    BREAK_CAPACITY,
     BREAK_CROSSED,
     BREAK_GAP,
     BREAK_NONE,
-    BREAK_OFF_TICK,
     BREAK_PARSE,
-    Apply,
     Book,
     BookBreak,
+)
+from openmm._fast.increments cimport (
+    apply_array_c,
+    clear_book,
+    held_add_c,
+    held_alloc,
+    held_clear,
+    held_next_c,
 )
 from openmm._fast.latency cimport stamp_c
 from openmm._fast.ports cimport (
@@ -49,17 +51,12 @@ from openmm._fast.ports cimport (
     DECODED_TRADE,
     DROPPED,
     HEARTBEATS,
-    HELD,
-    LEVELS_ROUNDED,
-    LOTS_MAX,
     MESSAGES,
     MS_MAX,
     NOT_READY,
     OLD_SNAPSHOTS,
-    OVERFLOWS,
     SLOW,
     SNAPSHOTS,
-    TICKS_MAX,
     TRADES,
     UNBOUND,
     Decoded,
@@ -75,7 +72,6 @@ from openmm._fast.ports cimport (
 )
 from openmm._fast.scan cimport (
     SCAN_OK,
-    SCAN_RANGE,
     Cursor,
     Scan,
     at_value_end,
@@ -88,10 +84,7 @@ from openmm._fast.scan cimport (
     scan_string,
     scan_uint64,
 )
-from openmm._fast.units cimport ASK, BID, BUY, SELL, UNKNOWN_SIDE, floor_div
-
-cdef enum:
-    HEADER_BYTES = 8            # of a held frame: its length
+from openmm._fast.units cimport ASK, BID, BUY, SELL, UNKNOWN_SIDE
 
 # What reading a part of a frame says.
 cdef enum Read:
@@ -152,96 +145,14 @@ cdef struct Frame:
     Bound* bound
 
 
-# --- walking an object in any order
+# --- levels
 
-# --- numbers and levels
-
-cdef inline int apply_level(
-    GateioDecoder self, Bound* bound, Book book, int side, int64_t price_points, int64_t qty_points,
-    bint rounded
-) noexcept nogil:
-    """Apply one level; returns a BookBreak, BREAK_NONE when it went in."""
-    cdef int64_t price_ticks = price_points
-    cdef int64_t qty_lots = qty_points
-    cdef Apply applied
-    if bound.steps.tick_points != 1:
-        price_ticks = floor_div(price_points, bound.steps.tick_points)
-        if price_ticks * bound.steps.tick_points != price_points:
-            return BREAK_OFF_TICK
-    if bound.steps.lot_points != 1:
-        qty_lots = floor_div(qty_points, bound.steps.lot_points)
-        rounded |= qty_lots * bound.steps.lot_points != qty_points
-    if price_ticks <= 0 or qty_lots < 0:
-        return BREAK_PARSE
-    if price_ticks > TICKS_MAX or qty_lots > LOTS_MAX:
-        return BREAK_BOUNDS
-    if rounded:
-        # Less than a lot still stands there: 0 would take the level away.
-        tally(self, LEVELS_ROUNDED)
-        if qty_lots == 0:
-            qty_lots = 1
-    applied = book.apply_c(side, price_ticks, qty_lots)
-    if applied != APPLY_OK:
-        return BREAK_CAPACITY if applied == APPLY_FULL else BREAK_PARSE
-    return BREAK_NONE
-
-
-cdef Read apply_levels(GateioDecoder self, Frame* f, Book book, int side, Cursor* c) noexcept nogil:
-    """Apply `[["P","Q"],...]`; null stands for none."""
-    cdef Bound* bound = f.bound
-    cdef int64_t price_points, qty_points
-    cdef bint price_rounded, rounded
-    cdef Scan found
-    f.fault = BREAK_PARSE
-    if c.end - c.p >= 4 and memcmp(c.p, b"null", 4) == 0:
-        c.p += 4
-        return READ_OK
-    if c.p >= c.end or c.p[0] != c"[":
+cdef inline Read apply_levels(GateioDecoder self, Frame* f, Book book, int side, Cursor* c) noexcept nogil:
+    f.fault = apply_array_c(self, &f.bound.steps, book, side, c)
+    if f.fault != BREAK_NONE:
         return READ_BROKEN
-    c.p += 1
-    scan_space(c)
-    if c.p < c.end and c.p[0] == c"]":
-        c.p += 1
-        return READ_OK
-    while True:
-        if c.p >= c.end or c.p[0] != c"[":
-            return READ_BROKEN
-        c.p += 1
-        scan_space(c)
-        price_rounded = rounded = 0
-        found = scan_rounded_text(c, bound.steps.price_decimals, &price_points, &price_rounded)
-        if found == SCAN_OK:
-            scan_space(c)
-            if c.p >= c.end or c.p[0] != c",":
-                return READ_BROKEN
-            c.p += 1
-            scan_space(c)
-            found = scan_rounded_text(c, bound.steps.qty_decimals, &qty_points, &rounded)
-        if price_rounded:
-            f.fault = BREAK_OFF_TICK
-            return READ_BROKEN
-        if found != SCAN_OK:
-            if found == SCAN_RANGE:
-                f.fault = BREAK_BOUNDS
-            return READ_BROKEN
-        scan_space(c)
-        if c.p >= c.end or c.p[0] != c"]":
-            return READ_BROKEN
-        c.p += 1
-        f.fault = apply_level(self, bound, book, side, price_points, qty_points, rounded)
-        if f.fault != BREAK_NONE:
-            return READ_BROKEN
-        f.fault = BREAK_PARSE
-        scan_space(c)
-        if c.p >= c.end:
-            return READ_BROKEN
-        if c.p[0] == c"]":
-            c.p += 1
-            return READ_OK
-        if c.p[0] != c",":
-            return READ_BROKEN
-        c.p += 1
-        scan_space(c)
+    f.fault = BREAK_PARSE
+    return READ_OK
 
 
 # --- reading a frame
@@ -429,12 +340,6 @@ cdef void decide(GateioDecoder self, Frame* f) noexcept nogil:
         f.act = ACT_APPLY if f.first_id <= bound.last_id + 1 else ACT_GAP
 
 
-cdef inline void clear_book(Book book) noexcept nogil:
-    if book.state != BOOK_VERIFIED:
-        book.catch_up_c()
-    book.clear_c()
-
-
 # --- the decoder
 
 @final
@@ -450,7 +355,7 @@ cdef class GateioDecoder(Decoder):
         cdef int32_t i
         if self.bound != NULL:
             for i in range(self.bound_count):
-                free(self.bound[i].held)
+                free(self.bound[i].held.data)
         free(self.bound)
 
     # --- C face
@@ -534,10 +439,7 @@ cdef class GateioDecoder(Decoder):
         set_steps(&steps, tick_points, price_decimals, lot_points, qty_decimals)
         index = self.take_book(-1 if bound == NULL else <int32_t>(bound - self.bound), book, instrument_index)
         bound = &self.bound[index]
-        if bound.held == NULL:
-            bound.held = <char*>calloc(1, HELD_BYTES)
-        if bound.held == NULL:
-            raise MemoryError("held increments")
+        held_alloc(&bound.held)
         bound.book = <void*>book
         bound.steps = steps
         bound.last_id = 0
@@ -548,7 +450,6 @@ cdef class GateioDecoder(Decoder):
         bound.stream_bytes = <int32_t>len(stream)
         memcpy(bound.name, <const char*>name, len(name))
         memcpy(bound.stream, <const char*>stream, len(stream))
-        release_held(bound)
 
     def state(self, str venue_symbol not None):
         """Tell one instrument's (id of its book, increments held, snapshots taken)."""
@@ -556,7 +457,7 @@ cdef class GateioDecoder(Decoder):
         cdef Bound* bound = self.find_name(name, len(name))
         if bound == NULL:
             raise KeyError(venue_symbol)
-        return bound.last_id, bound.held_count, bound.snapshots
+        return bound.last_id, bound.held.count, bound.snapshots
 
 
 cdef inline bint needs_again(const Frame* f) noexcept nogil:
@@ -595,7 +496,7 @@ cdef Decoded break_all(GateioDecoder self) noexcept nogil:
     """Break every bound book, and forget what was put aside for them."""
     cdef int32_t i
     for i in range(self.bound_count):
-        release_held(&self.bound[i])
+        held_clear(&self.bound[i].held)
     return break_all_c(self)
 
 
@@ -617,7 +518,7 @@ cdef Decoded book_frame(GateioDecoder self, Frame* f, Read got) noexcept nogil:
         decide(self, f)
         bound = f.bound
         if (f.act == ACT_APPLY or f.act == ACT_REPLACE) and apply_sides(self, f) != READ_OK:
-            release_held(bound)
+            held_clear(&bound.held)
             return break_book(self, bound, <BookBreak>f.fault)
     if f.act == ACT_FOREIGN:
         tally(self, UNBOUND)
@@ -626,7 +527,7 @@ cdef Decoded book_frame(GateioDecoder self, Frame* f, Read got) noexcept nogil:
     if f.act == ACT_APPLY or f.act == ACT_REPLACE:
         return finish_book(self, f, bound, <Book>bound.book)
     if f.act == ACT_HOLD:
-        hold(self, f)
+        held_add_c(self, &bound.held, f.data, f.end - f.data, f.first_id, f.last_id)
         return DECODED_IGNORED
     if f.act == ACT_DROP:
         tally(self, DROPPED)
@@ -637,10 +538,10 @@ cdef Decoded book_frame(GateioDecoder self, Frame* f, Read got) noexcept nogil:
     if f.act == ACT_GAP:
         break_book(self, bound, BREAK_GAP)
         if f.kind == KIND_UPDATE:
-            release_held(bound)
-            hold(self, f)
+            held_clear(&bound.held)
+            held_add_c(self, &bound.held, f.data, f.end - f.data, f.first_id, f.last_id)
         return DECODED_BROKEN
-    release_held(bound)
+    held_clear(&bound.held)
     return break_book(self, bound, BREAK_PARSE)
 
 
@@ -661,7 +562,7 @@ cdef Decoded bad_frame(GateioDecoder self, Frame* f) noexcept nogil:
                 return DECODED_IGNORED
     if fault == BREAK_NONE:
         fault = BREAK_PARSE
-    release_held(bound)
+    held_clear(&bound.held)
     return break_book(self, bound, <BookBreak>fault)
 
 
@@ -689,7 +590,7 @@ cdef Decoded finish_book(GateioDecoder self, Frame* f, Bound* bound, Book book) 
     if f.act == ACT_REPLACE:
         tally(self, SNAPSHOTS)
         bound.snapshots += 1
-        release_held(bound)
+        held_clear(&bound.held)
         if book.recentre_due:
             book.recentre_c()
     book.verify_c(f.recv_ns, self.ts_ns)
@@ -697,43 +598,11 @@ cdef Decoded finish_book(GateioDecoder self, Frame* f, Bound* bound, Book book) 
         return DECODED_BOOK
     if book.break_reason == BREAK_CROSSED:
         tally(self, CROSSED)
-    release_held(bound)
+    held_clear(&bound.held)
     return DECODED_BROKEN
 
 
-# --- increments that wait for their snapshot
-
-cdef inline void release_held(Bound* bound) noexcept nogil:
-    bound.held_bytes = 0
-    bound.held_count = 0
-    bound.held_first_id = 0
-    bound.held_last_id = 0
-
-
-cdef void hold(GateioDecoder self, Frame* f) noexcept nogil:
-    """Put an increment aside; one that does not follow on the last starts the run anew."""
-    cdef Bound* bound = f.bound
-    cdef int64_t n_bytes = f.end - f.data
-    if bound.held_count > 0:
-        if f.last_id <= bound.held_last_id:
-            tally(self, DROPPED)
-            return
-        if f.first_id > bound.held_last_id + 1:
-            release_held(bound)
-    if bound.held_bytes + HEADER_BYTES + n_bytes > HELD_BYTES:
-        tally(self, OVERFLOWS)
-        release_held(bound)
-        if HEADER_BYTES + n_bytes > HELD_BYTES:
-            return
-    memcpy(bound.held + bound.held_bytes, &n_bytes, HEADER_BYTES)
-    memcpy(bound.held + bound.held_bytes + HEADER_BYTES, f.data, n_bytes)
-    bound.held_bytes += HEADER_BYTES + n_bytes
-    if bound.held_count == 0:
-        bound.held_first_id = f.first_id
-    bound.held_last_id = f.last_id
-    bound.held_count += 1
-    tally(self, HELD)
-
+# --- a book from its REST copy
 
 cdef Decoded rest_frame(GateioDecoder self, Frame* f, Read got) noexcept nogil:
     """Start a book from the REST copy, then apply the increments held that lie behind it."""
@@ -760,12 +629,12 @@ cdef Decoded start_book(GateioDecoder self, Frame* f, Read got, Bound* bound, Bo
     if apply_sides(self, f) != READ_OK:
         return break_book(self, bound, <BookBreak>f.fault)
     bound.last_id = f.last_id
-    if bound.held_count > 0 and bound.held_first_id > bound.last_id + 1:
+    if bound.held.count > 0 and bound.held.first_id > bound.last_id + 1:
         tally(self, OLD_SNAPSHOTS)
         book.break_c(BREAK_GAP)
         return DECODED_BROKEN
     if not join(self, f):
-        release_held(bound)
+        held_clear(&bound.held)
         return break_book(self, bound, <BookBreak>f.fault)
     f.act = ACT_REPLACE
     return finish_book(self, f, bound, book)
@@ -776,14 +645,12 @@ cdef bint join(GateioDecoder self, Frame* snapshot) noexcept nogil:
     cdef Bound* bound = snapshot.bound
     cdef Frame f
     cdef Read got
+    cdef const char* data = NULL
     cdef int64_t at = 0
-    cdef int64_t n_bytes
-    while at < bound.held_bytes:
-        memcpy(&n_bytes, bound.held + at, HEADER_BYTES)
-        open_frame(&f, bound.held + at + HEADER_BYTES, bound.held + at + HEADER_BYTES + n_bytes,
-                   snapshot.recv_ns, 1)
+    cdef int64_t n_bytes = 0
+    while held_next_c(&bound.held, &at, &data, &n_bytes):
+        open_frame(&f, data, data + n_bytes, snapshot.recv_ns, 1)
         f.joining = 1
-        at += HEADER_BYTES + n_bytes
         got = read_frame(self, &f)
         if got == READ_AGAIN or (got == READ_OK and needs_again(&f)):
             got = read_last(self, &f)

@@ -1,0 +1,1 @@
+"""MEXC spot: protobuf WebSocket streams and REST API v3."""

@@ -1,0 +1,142 @@
+"""A bot trades on the simulated MEXC: orders over REST, its ledger equal to the venue's."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openmm._fast.book import BookState
+from openmm._fast.units import Side
+from openmm.config import BotConfig, parse
+from openmm.sim.faults import FaultScript, chaos
+from openmm.sim.options import SimOptions
+from openmm.testing.virtual import VirtualBot
+from openmm.venues.mexc.connector import MexcConnector
+from openmm.venues.mexc.spec import ORDER_CONNECTIONS
+from openmm.venues.mexc.wire import MexcDecoder
+from tests.e2e.desk import Desk, options
+
+NOWHERE = "127.0.0.1:1"
+
+
+def config(depth: int) -> BotConfig:
+    return parse(
+        {
+            "bot": {"name": "mexc", "mode": "live"},
+            "venue": [
+                {
+                    "name": "mexc", "quote": "BTC/USDT", "account": "dedicated", "depth": depth,
+                    "endpoints": {
+                        "ws": f"ws://{NOWHERE}/ws", "ws_auth": f"ws://{NOWHERE}/ws",
+                        "rest": f"http://{NOWHERE}",
+                    },
+                }
+            ],
+            "strategy": {
+                "kind": "grid", "spread": "2bps", "level_step": "1bps", "order_amount": "0.01",
+                "num_orders": 2, "rebalance_threshold": "20%", "target_base": "50%",
+                "skew_full": "6bps", "vol_factor": "0.25", "tolerance": "0.3bps",
+                "inventory_widen": "0%", "depth_factor": "0%",
+            },
+            "risk": {
+                "max_order_size": "0.02", "max_open_notional": "50000", "max_inventory": "0.3",
+                "max_drawdown": "5%", "watchdog_timeout": "off",
+            },
+        }
+    )  # fmt: skip
+
+
+def sim(
+    seed: int = 3, maker_ppm: int = 0, faults: FaultScript | None = None, venue: str = "mexc"
+) -> SimOptions:
+    money = {"BTC": Decimal(1), "USDT": Decimal(60_000)}
+    return SimOptions(
+        venue=venue, seed=seed, maker_fee_ppm=maker_ppm, taker_fee_ppm=1000,
+        latency_ns=2_000_000, jitter_ns=500_000, balances=money, faults=faults,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("depth", "venue"), [(500, "mexc"), (20, "mexc"), (500, "mexc-ids")])
+def test_a_bot_trades_and_its_ledger_is_the_venues(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: int, venue: str
+) -> None:
+    decoders: list[MexcDecoder] = []
+    make = MexcConnector.market_decoder
+
+    def kept(self: MexcConnector, *args: Any, **named: Any) -> MexcDecoder:
+        decoders.append(make(self, *args, **named))
+        return decoders[-1]
+
+    monkeypatch.setattr(MexcConnector, "market_decoder", kept)
+    bot = VirtualBot(config(depth), sim(maker_ppm=50, venue=venue), tmp_path)
+    bot.start()
+    assert bot.tables.pipeline.feed.book.state is BookState.BOOK_VERIFIED
+    bot.run(180)
+    assert bot.stop() == 0
+    counters = bot.step.counters
+    assert counters.fills > 5
+    assert counters.fills == len(bot.statement()["fills"])
+    assert bot.differences() == {}
+    assert bot.open_orders() == []
+    assert counters.overfills == counters.illegal == counters.unrecognised == 0
+    decoded = decoders[0].counters
+    assert decoded["checksums_ok"] > 20
+    assert decoded["checksums_failed"] == decoded["gaps"] == 0
+    assert {row["fee_asset"] for row in bot.statement()["fills"]} == {"USDT"}
+
+
+@pytest.mark.parametrize(("depth", "seed"), [(500, 7), (20, 11)])
+def test_under_faults_the_ledger_is_still_the_venues(tmp_path: Path, depth: int, seed: int) -> None:
+    bot = VirtualBot(config(depth), sim(seed, faults=chaos(seed)), tmp_path)
+    bot.start()
+    bot.run(150)
+    struck = sum(bot.venue.strikes.struck.values())
+    # What still lasts ends, and the bot has time to ask for what it missed.
+    bot.venue.strikes.end(bot.now_ns)
+    bot.run(60)
+    assert bot.stop() == 0
+    assert struck > 20
+    assert bot.step.counters.fills > 0
+    assert bot.differences() == {}
+    assert bot.open_orders() == []
+    assert bot.step.counters.overfills == 0
+
+
+def test_over_sockets_it_quotes_fills_and_no_order_waits_for_a_handshake(tmp_path: Path) -> None:
+    async def scenario() -> Desk:
+        money = {"BTC": Decimal(1), "USDT": Decimal(60_000)}
+        desk = Desk(
+            tmp_path, options(venue="mexc", balances=money),
+            venue={"name": "mexc", "quote": "BTC/USDT", "depth": 500},
+        )  # fmt: skip
+        async with desk:
+            await desk.until_quoting()
+            for side in (Side.BUY, Side.SELL):
+                before = desk.engine.step.counters.fills
+                await desk.until_quoting()
+                desk.hit(side)
+                await desk.until(partial(filled_since, desk, before), "a fill")
+            desk.drop(private=False)
+            desk.drop(private=True)
+            await desk.until(lambda: not desk.engine.tables.pipeline.stream_live, "the loss seen")
+            await desk.until_quoting()
+        return desk
+
+    desk = asyncio.run(scenario())
+    assert desk.open_at_end == []
+    assert desk.engine.exit_code == 0
+    assets: Any = desk.statement["assets"]
+    closing = {asset: Decimal(one["closing"]) for asset, one in assets.items()}
+    assert desk.engine.step.expected() == closing
+    # The request side's own connection cancels what is left, on top of those kept for orders.
+    assert desk.server.order_calls > desk.server.order_connections
+    assert desk.server.order_connections <= ORDER_CONNECTIONS + 1
+
+
+def filled_since(desk: Desk, count: int) -> bool:
+    return desk.engine.step.counters.fills > count

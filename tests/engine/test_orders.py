@@ -1,0 +1,140 @@
+"""Connections for orders: kept, several, replies by their ids, loss and silence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from openmm._fast.planner import ActionKind
+from openmm._fast.rest import RestTransport
+from openmm._fast.text import base32
+from openmm._fast.units import Side
+from openmm.engine import orders
+from openmm.engine.orders import OrderLines
+from openmm.venues.connector import OrderHttp
+from openmm.venues.mexc.encode import MexcEncoder
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def http(port: int, connections: int = 2) -> OrderHttp:
+    return OrderHttp(
+        url=f"http://127.0.0.1:{port}", headers={"X-KEY": "k"}, secret_headers=("X-KEY",),
+        idle_path="/ping", connections=connections,
+        reply=lambda req_id, status, body: b"%d %d %b" % (req_id, status, body),
+    )  # fmt: skip
+
+
+class Server:
+    """Answers every request with its own target; counts connections."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.targets: list[bytes] = []
+        self.silent = False
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.writers.append(writer)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                target = head.split(b" ")[1]
+                self.targets.append(target)
+                if not self.silent:
+                    writer.write(
+                        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(target), target)
+                    )
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that comes of other tasks."""
+    async with asyncio.timeout(20):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.005)
+
+
+async def with_lines(work: Callable[[Server, OrderLines, list[bytes]], Awaitable[None]]) -> None:
+    served, replies = Server(), list[bytes]()
+    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
+    lines = OrderLines(http(server.sockets[0].getsockname()[1]))
+    task = asyncio.ensure_future(lines.keep(replies.append))
+    try:
+        await until(lambda: all(line.up for line in lines.transport.lines))
+        await work(served, lines, replies)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert not lines.up
+        server.close()
+
+
+def place(transport: RestTransport, count: int) -> int:
+    """Send so many orders through a pipeline's own way: encoder, batch, transport."""
+    encoder = MexcEncoder("BTCUSDT", 1, 2, 1, 6, "abc", base32(1))
+    actions: list[tuple[int, int, int, int, int, bool]] = [
+        (ActionKind.ACTION_CANCEL, seq, Side.BUY, 0, 0, False) for seq in range(1, count + 1)
+    ]
+    return encoder.send(transport, actions, 1_000_000)
+
+
+def test_orders_share_kept_connections_and_replies_name_them() -> None:
+    async def work(served: Server, lines: OrderLines, replies: list[bytes]) -> None:
+        for _ in range(10):
+            before = len(replies)
+            assert place(lines.transport, 2) > 0
+            await until(lambda: len(replies) == before + 2)  # noqa: B023
+        assert served.connections == lines.connect_count == 2
+        assert len(served.targets) == 20
+        assert sorted(int(one.split(b" ")[0]) for one in replies) == sorted([1, 2] * 10)
+        assert {line.sent_count for line in lines.transport.lines} == {10}
+
+    asyncio.run(with_lines(work))
+
+
+def test_a_lost_connection_tells_nobody_and_is_made_anew() -> None:
+    async def work(served: Server, lines: OrderLines, replies: list[bytes]) -> None:
+        served.silent = True
+        assert place(lines.transport, 2) > 0
+        await until(lambda: len(served.targets) == 2)
+        for writer in served.writers:
+            writer.close()
+        await until(lambda: served.connections == 4 and lines.up)
+        assert lines.lost_count == 2
+        assert replies == []
+        served.silent = False
+        assert place(lines.transport, 1) > 0
+        await until(lambda: len(replies) == 1)
+
+    asyncio.run(with_lines(work))
+
+
+def test_a_connection_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "LOOK_S", 0.01)
+    monkeypatch.setattr(orders, "ANSWER_WITHIN_S", 0.05)
+
+    async def work(served: Server, lines: OrderLines, replies: list[bytes]) -> None:
+        served.silent = True
+        assert place(lines.transport, 1) > 0
+        await until(lambda: lines.lost_count == 1)
+
+    asyncio.run(with_lines(work))
+
+
+def test_an_idle_connection_is_asked_for_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "LOOK_S", 0.01)
+    monkeypatch.setattr(orders, "IDLE_S", 0.02)
+
+    async def work(served: Server, lines: OrderLines, replies: list[bytes]) -> None:
+        await until(lambda: served.targets.count(b"/ping") > 3)
+        assert replies == []
+        assert served.connections == 2
+
+    asyncio.run(with_lines(work))
