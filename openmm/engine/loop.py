@@ -38,6 +38,7 @@ from openmm.engine.session import SessionFiles
 from openmm.engine.step import (
     Alert,
     CancelStray,
+    NameOrders,
     QueryOrders,
     RenewToken,
     Request,
@@ -389,6 +390,8 @@ class Engine:
                     traffic.resubscribe(request)
                 case QueryOrders():
                     self._spawn(proof.query(request.seqs), "order query", vital=False)
+                case NameOrders():
+                    self._spawn(proof.name_orders(request.venue_order_ids), "naming orders")
                 case CancelStray():
                     self._spawn(proof.cancel_stray(request), "stray orders", vital=False)
                 case ResyncPrivate():

@@ -239,6 +239,21 @@ class Proof:
         fills = await self.retry(lambda: self.fills_since(since_ns), "fill query")
         return seqs, [*found, *fills], asked_ns
 
+    async def name_orders(self, venue_order_ids: Sequence[str]) -> None:
+        """Ask whose orders are that fills were told of by the venue's id alone."""
+        ctx = self._ctx
+        found = await self.retry(
+            partial(self._rest.find_orders, (), venue_order_ids), "whose an order is"
+        )
+        ctx.append(
+            Record.REC_REST, SOURCE_REST, ctx.clock.now_ns(),
+            journal.json_record(
+                {"asked": list(venue_order_ids), "found": [str(one) for one in found]}
+            ),
+        )  # fmt: skip
+        told = [one for one in found if isinstance(one, OrderUpdated)]
+        ctx.handle(ctx.step.on_named(venue_order_ids, told, ctx.clock.now_ns()))
+
     async def cancel_stray(self, request: CancelStray) -> None:
         """Cancel orders that should not be open, asking until the venue has answered for each."""
         new = [one for one in request.venue_order_ids if one not in self._strays]

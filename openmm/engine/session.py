@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 WRITER_START_S = 20.0
 WRITER_END_S = 30.0
+ON_DISK_NS = 5_000_000_000  # ten times the writer's interval between syncs
 _STARTED = "%Y%m%dT%H%M%S"
 
 
@@ -34,24 +35,35 @@ class SettledMark:
     """Keep one moment on disk: until then, the account's money was proven to the last unit.
 
     One write of 20 bytes into an open file; what a power cut loses of it only makes the next
-    recovery ask for more.
+    recovery ask for more. The mark must never be ahead of the journal, so a moment is written once
+    another was proven that is so much later that what was on the tape then is on disk by now.
     """
 
     def __init__(self, run_dir: RunDir) -> None:
         self._fd = os.open(run_dir.settled, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._waiting_ns: int | None = None
 
     def read(self) -> int | None:
         """Return the moment; None when none was proven yet."""
         text = os.pread(self._fd, 32, 0).strip()
         return int(text) if text.isdigit() else None
 
-    def write(self, ts_ns: int) -> None:
-        """Move the moment on."""
+    def prove(self, ts_ns: int) -> None:
+        """Note a moment; the one before it is written, if that long ago."""
+        if self._waiting_ns is None:
+            self._waiting_ns = ts_ns
+        elif ts_ns - self._waiting_ns >= ON_DISK_NS:
+            self._write(self._waiting_ns)
+            self._waiting_ns = ts_ns
+
+    def _write(self, ts_ns: int) -> None:
         os.pwrite(self._fd, f"{ts_ns:019d}\n".encode(), 0)
 
-    def close(self) -> None:
-        """Let the file go."""
+    def close(self, *, whole: bool = False) -> None:
+        """Let the file go; with the journal on disk as a whole, the last moment is written too."""
         if self._fd >= 0:
+            if whole and self._waiting_ns is not None:
+                self._write(self._waiting_ns)
             os.close(self._fd)
             self._fd = -1
 
@@ -104,7 +116,7 @@ class SessionFiles:
 
     def settle(self, ts_ns: int) -> None:
         """Note that the money of the account was proven as of a moment."""
-        self._settled.write(ts_ns)
+        self._settled.prove(ts_ns)
 
     def lock_account(self, keys: Keys) -> None:
         """Keep other bots of this host off the account.
@@ -240,7 +252,7 @@ class SessionFiles:
             except subprocess.TimeoutExpired:
                 drained = False
         self.note(**end)
-        self._settled.close()
+        self._settled.close(whole=drained and self._writer is not None)
         self.signals.close()
         for lock in self._locks:
             lock.close()

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from openmm import journal
 from openmm._fast.book import BookBreak, BookState
@@ -45,6 +46,7 @@ from openmm.execution.lifecycle import QUERY_LAG_NS as QUERY_LAG_NS
 from openmm.execution.lifecycle import ClientIds, Counters, Lifecycle
 from openmm.execution.requests import Alert as Alert
 from openmm.execution.requests import CancelStray as CancelStray
+from openmm.execution.requests import NameOrders as NameOrders
 from openmm.execution.requests import QueryOrders as QueryOrders
 from openmm.execution.requests import RenewToken as RenewToken
 from openmm.instrument import Instrument
@@ -93,8 +95,8 @@ class SetDeadMan(Struct, frozen=True):
 
 
 Request = (
-    QueryOrders | Resubscribe | CancelStray | RenewToken | ResyncPrivate | Alert | RiskMoved
-    | SetDeadMan
+    QueryOrders | NameOrders | Resubscribe | CancelStray | RenewToken | ResyncPrivate | Alert
+    | RiskMoved | SetDeadMan
 )  # fmt: skip
 
 
@@ -103,11 +105,15 @@ class _Resync(Struct):
     next_ns: int = 0
 
 
-class _Unclaimed(Struct, frozen=True):
-    """A fill told by venue id alone, and the orders of ours, without one yet, it may be of."""
+class _Unclaimed(Struct):
+    """A fill told by venue id alone, and the orders of ours, without one yet, it may be of.
+
+    `asked`: the venue has been asked whose the order is.
+    """
 
     event: OrderFilled
     seqs: frozenset[int]
+    asked: bool = False
 
 
 class StepConfig(Struct, frozen=True):
@@ -363,12 +369,33 @@ class Step:
         if not self._unclaimed:
             return
         nameless = self.orders.nameless()
-        for exec_id, (event, seqs) in [
-            (exec_id, (one.event, one.seqs & nameless)) for exec_id, one in self._unclaimed.items()
-        ]:
-            if self.orders.seq("", event.venue_order_id) or not seqs:
+        for exec_id, one in list(self._unclaimed.items()):
+            venue_id = one.event.venue_order_id
+            if not self.orders.seq("", venue_id):
+                if one.seqs & nameless:
+                    continue
+                if not one.asked and self.orders.ended_nameless(one.seqs):
+                    # An order of ours went without ever telling its name: this may be why.
+                    one.asked = True
+                    self._out.append(NameOrders((venue_id,)))
+                if one.asked:
+                    continue
+            del self._unclaimed[exec_id]
+            self._book(one.event, now_ns)
+
+    def on_named(
+        self, venue_order_ids: Sequence[str], found: Sequence[OrderUpdated], now_ns: int
+    ) -> list[Request]:
+        """Take the venue's word on whose orders are; fills of unnamed ones are foreign."""
+        names = {state.venue_order_id: state.client_id for state in found}
+        for exec_id, one in list(self._unclaimed.items()):
+            venue_id = one.event.venue_order_id
+            if venue_id in venue_order_ids:
                 del self._unclaimed[exec_id]
-                self._book(event, now_ns)
+                self._book(replace(one.event, client_id=names.get(venue_id, "")), now_ns)
+        self._mark(now_ns)
+        self._requote(now_ns)
+        return self._take()
 
     def _on_twin(self, event: OrderUpdated, now_ns: int) -> None:
         """Make way for an engine of this bot that began later, wherever it runs.

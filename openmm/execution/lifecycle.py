@@ -9,7 +9,7 @@ that tells of more fills than were booked leaves the order standing until they h
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, final
 
 from msgspec import Struct
@@ -331,6 +331,18 @@ class Lifecycle:
     def nameless(self) -> frozenset[int]:
         """Return the live orders whose venue id has not been told: a fill may be theirs."""
         return frozenset(order.seq for order in self.pipeline.table.live() if not order.venue_id)
+
+    def ended_nameless(self, seqs: Iterable[int]) -> bool:
+        """Whether one of these orders is over, and the venue's id of it was never told."""
+        for seq in seqs:
+            order = self.pipeline.table.get(seq)
+            if order is None:
+                return True
+            # A refused one never stood at the venue.
+            ended = order.state >= OrderState.FILLED and order.state is not OrderState.REJECTED
+            if ended and not order.venue_id:
+                return True
+        return False
 
     def first_seen(self, exec_id: str) -> bool:
         """Whether an execution comes for the first time; remembers it."""

@@ -11,6 +11,12 @@ class QueryOrders(Struct, frozen=True):
     seqs: tuple[int, ...]
 
 
+class NameOrders(Struct, frozen=True):
+    """Ask the venue whose these orders are, by venue id: fills of them may be ours."""
+
+    venue_order_ids: tuple[str, ...]
+
+
 class CancelStray(Struct, frozen=True):
     """Cancel orders that no slot of the table holds, by venue id."""
 

@@ -115,3 +115,32 @@ def test_fill_of_an_order_not_known_by_the_venues_id_is_told_by_the_clients() ->
     assert [(one.venue_order_id, one.client_id) for one in found] == [
         ("KNOWN", ""), ("OURS", "m-one"), ("FOREIGN", ""),
     ]  # fmt: skip
+
+
+def test_venue_is_asked_whose_an_order_is_until_it_answers() -> None:
+    handled: list[Any] = []
+    journalled: list[Any] = []
+    answers: list[Any] = [VenueRejected("busy", venue="kraken", code="busy"), None]
+    told = OrderUpdated("V1", "m-one", OrderStatus.FILLED, Source.QUERY, 1)
+
+    async def find_orders(client_ids: Sequence[str], order_ids: Sequence[str]) -> list[Event]:
+        assert (list(client_ids), list(order_ids)) == ([], ["V1", "V2"])
+        error = answers.pop(0)
+        if error is not None:
+            raise error
+        return [told]
+
+    def on_named(ids: Sequence[str], found: Sequence[OrderUpdated], _now_ns: int) -> str:
+        assert list(ids) == ["V1", "V2"]
+        assert found == [told]
+        return "requests"
+
+    context: Any = SimpleNamespace(
+        trading=SimpleNamespace(rest=lambda: SimpleNamespace(find_orders=find_orders)),
+        step=SimpleNamespace(on_named=on_named), clock=SimpleNamespace(now_ns=lambda: 5),
+        handle=handled.append, append=lambda *record: journalled.append(record),
+    )  # fmt: skip
+    asyncio.run(Proof(context).name_orders(["V1", "V2"]))
+    assert handled == ["requests"]
+    assert len(journalled) == 1
+    assert answers == []

@@ -10,7 +10,7 @@ import pytest
 from openmm._fast.tape import Tape
 from openmm.config import BotConfig, parse
 from openmm.engine.rundir import RunDir
-from openmm.engine.session import SessionFiles, SettledMark
+from openmm.engine.session import ON_DISK_NS, SessionFiles, SettledMark
 from openmm.errors import JournalError
 from openmm.journal import read_journal
 from openmm.settlement.report import load_report
@@ -104,10 +104,23 @@ def test_moment_of_the_last_proof_outlives_the_session(tmp_path: Path) -> None:
     run_dir = RunDir(tmp_path, "bot").make()
     mark = SettledMark(run_dir)
     assert mark.read() is None
-    mark.write(1_795_654_771_000_000_000)
-    mark.write(1_795_654_772_000_000_000)
+    first = 1_795_654_771_000_000_000
+    mark.prove(first)
+    assert mark.read() is None, "the journal of that moment may not be on disk yet"
+    mark.prove(first + ON_DISK_NS - 1)
+    assert mark.read() is None
+    mark.prove(first + ON_DISK_NS)
     # No close: what a killed engine leaves.
-    assert SettledMark(run_dir).read() == 1_795_654_772_000_000_000
+    assert SettledMark(run_dir).read() == first
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_last_moment_is_written_only_with_the_whole_journal(tmp_path: Path, whole: bool) -> None:
+    run_dir = RunDir(tmp_path, "bot").make()
+    mark = SettledMark(run_dir)
+    mark.prove(T0)
+    mark.close(whole=whole)
+    assert SettledMark(run_dir).read() == (T0 if whole else None)
 
 
 def test_bot_that_is_back_within_the_second_takes_ids_of_its_own(config: BotConfig) -> None:

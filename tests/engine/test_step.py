@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from openmm.engine.step import (
     QUERY_LAG_NS,
     Alert,
     CancelStray,
+    NameOrders,
     QueryOrders,
     Resubscribe,
     ResyncPrivate,
@@ -430,6 +432,39 @@ def test_fill_that_no_order_claims_is_anothers(world: World) -> None:
     world.feed(RequestAccepted("add", 1, str(seq), "V77"))
     assert world.step.counters.foreign_fills == 1
     assert world.step.counters.fills == 0
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_fill_left_by_an_order_that_ended_nameless_is_booked_by_the_venues_word(
+    world: World, ours: bool
+) -> None:
+    seq = unacknowledged(world)
+    world.feed(world.fill(seq, "E1", client_id="", venue_order_id="V77"))
+    # The venue denies the order, twice and late enough, and the table takes it for gone.
+    later = START + 10 * SECOND
+    world.step.on_timer(later)
+    asked: list[Any] = []
+    for number in range(3):
+        at = later + number * SECOND
+        asked += world.step.on_query([seq], [], at, at)
+        world.step.orders.doubts.raise_(seq, at)
+    assert world.state(seq) is OrderState.CANCELLED
+    assert [one for one in asked if isinstance(one, NameOrders)] == [NameOrders(("V77",))]
+    assert world.step.counters.foreign_fills == 0, "it is not given away before the venue told"
+    assert world.step.quiet_ns(later + 9 * SECOND) == 0
+    told = OrderUpdated("V77", str(seq) if ours else "", OrderStatus.FILLED, Source.QUERY, later)
+    world.step.on_named(["V77"], [told] if ours else [], later + 4 * SECOND)
+    counters = world.step.counters
+    assert (counters.fills, counters.foreign_fills) == ((1, 0) if ours else (0, 1))
+    assert world.step.quiet_ns(later + 9 * SECOND) > 0
+
+
+def test_fill_beside_a_refused_order_is_anothers_without_a_question(world: World) -> None:
+    seq = unacknowledged(world)
+    world.feed(world.fill(seq, "E1", client_id="", venue_order_id="V78"))
+    out = world.feed(RequestRefused("add", 1, "post only", "post_only", False, client_id=str(seq)))
+    assert not any(isinstance(one, NameOrders) for one in out)
+    assert world.step.counters.foreign_fills == 1
 
 
 def test_another_bots_order_on_a_dedicated_account_is_one_critical_alert() -> None:
