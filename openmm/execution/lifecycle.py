@@ -267,6 +267,9 @@ class Lifecycle:
     def _on_live(
         self, seq: int, order: OrderView, event: OrderUpdated, proven: bool, now_ns: int
     ) -> None:
+        if event.amended and not event.price_ticks:
+            # It does not say to what: of several amends on their way it may be any.
+            return
         if event.amended and _is_earlier_amend(event, order):
             # The report of the amend before the one under way: the reply settles that.
             return
@@ -276,7 +279,7 @@ class Lifecycle:
         if event.amended:
             self._amended_ns[seq] = event.ts_ns
             # 0 where the report is silent: then what the amend asked for holds.
-            self.pipeline.table.amended(seq, event.price_ticks or 0, event.qty_lots or 0, now_ns)
+            self.pipeline.table.amended(seq, event.price_ticks, event.qty_lots or 0, now_ns)
             self._journal(seq, OrderEvent.EV_AMENDED, order.state, event.source, now_ns)
         elif proven:
             # The price settles an amend that went unanswered; without it the order stays unknown,
@@ -292,15 +295,16 @@ class Lifecycle:
             self._move(seq, OrderEvent.EV_ACKED, event.source, now_ns)
 
     def _is_overtaken(self, seq: int, order: OrderView, event: OrderUpdated) -> bool:
-        """Whether a report of an amend is older than what is known, by the venue's stamps.
+        """Whether a report of an amend is not of the one under way, by the venue's stamps.
 
-        Against our own stamp of the last settled amend it takes more than clocks may be apart.
+        It may be the last one's once more, or of before the present one was sent; against a stamp
+        of ours it takes more than clocks may be apart.
         """
         if event.source is not Source.STREAM or event.ts_ns <= 0:
             return False
-        newest_ns = self._amended_ns.get(seq, 0)
-        return event.ts_ns < newest_ns or (
-            not order.pending_price_ticks and event.ts_ns < order.amended_ns - CLOCKS_NS
+        return (
+            event.ts_ns <= self._amended_ns.get(seq, 0)
+            or event.ts_ns < order.amended_ns - CLOCKS_NS
         )
 
     def _end(
@@ -565,9 +569,8 @@ def _is_earlier_amend(event: OrderUpdated, order: OrderView) -> bool:
     """Whether a report of an amend is not of the one under way."""
     if event.source is not Source.STREAM or not order.pending_price_ticks:
         return False
-    price_ticks = event.price_ticks or order.pending_price_ticks
     qty_lots = event.qty_lots or order.pending_qty_lots
-    return (price_ticks, qty_lots) != (order.pending_price_ticks, order.pending_qty_lots)
+    return (event.price_ticks, qty_lots) != (order.pending_price_ticks, order.pending_qty_lots)
 
 
 def _tells_price(order: OrderView, state: OrderUpdated, asked_ns: int) -> bool:

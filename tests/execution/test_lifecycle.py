@@ -11,6 +11,7 @@ from openmm.engine.step import CancelStray, QueryOrders, RenewToken, RiskMoved
 from openmm.events import (
     FATAL_CODES,
     OrderStatus,
+    OrderUpdated,
     RequestAccepted,
     RequestRefused,
     Source,
@@ -85,6 +86,32 @@ def test_stream_report_settles_an_unanswered_amend(world: World) -> None:
     report = updated(seq, OrderStatus.OPEN, amended=True, price_ticks=new, qty_lots=qty)
     world.feed(report)
     assert world.order(seq).price_ticks == new
+
+
+def test_report_that_does_not_say_to_what_settles_no_amend(world: World) -> None:
+    seq, old, new, _ = unanswered_amend(world)
+    world.feed(updated(seq, OrderStatus.OPEN, amended=True))
+    order = world.order(seq)
+    assert (order.price_ticks, order.pending_price_ticks) == (old, new)
+
+
+def test_report_told_twice_does_not_settle_the_next_amend(world: World) -> None:
+    seq = world.seq(Side.BUY)
+    old, lots = world.order(seq).price_ticks, world.order(seq).qty_lots
+    now_ns = START + 10 * SECOND
+    orders = world.step.orders  # nothing is quoted anew here
+    world.table.amend_sent(seq, old - 7, lots, now_ns)
+    report = OrderUpdated(
+        f"V{seq}", str(seq), OrderStatus.OPEN, Source.STREAM, now_ns,
+        amended=True, price_ticks=old - 7, qty_lots=lots,
+    )  # fmt: skip
+    orders.on_order(report, now_ns + 1)
+    # Back and forth: the next but one asks for what the first report tells.
+    for price_ticks in (old, old - 7):
+        world.table.amend_sent(seq, price_ticks, lots, now_ns + 2)
+        orders.on_order(report, now_ns + 3)
+        assert world.order(seq).pending_price_ticks == price_ticks
+        orders.on_accepted(RequestAccepted("amend", 9, str(seq), f"V{seq}"), now_ns + 4)
 
 
 def test_answer_asked_for_before_an_amend_settled_does_not_take_it_back(world: World) -> None:

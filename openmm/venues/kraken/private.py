@@ -469,8 +469,12 @@ class PrivateDecoder(OrderMemory[_Order]):
         return asked[0] if asked_kind == kind and len(asked) == 1 else ""
 
     def _learn(self, order_id: str, client_id: str) -> None:
+        """Remember what reports may leave out: the venue's first one of the order can be lost."""
         if order_id and client_id:
-            self._remembered(order_id).client_id = client_id
+            order = self._remembered(order_id)
+            order.client_id = client_id
+            if not order.symbol and len(self.instruments) == 1:
+                (order.symbol,) = self.instruments
 
 
 def read_pair(pair: Mapping[str, Any], asset_decimals: Mapping[str, int]) -> Instrument:

@@ -253,6 +253,19 @@ def test_sparse_follow_ups_are_filled_from_the_first_report() -> None:
     ]  # fmt: skip
 
 
+def test_amend_of_an_order_whose_first_report_was_lost_is_read_with_its_prices() -> None:
+    decoder = started()
+    decoder.decode(reply("add_order", result={"order_id": ORDER, "cl_ord_id": "m-1"}))
+    amended = {
+        "order_id": ORDER, "exec_type": "amended", "order_status": "new", "amended": True,
+        "limit_price": 60000.2, "order_qty": 0.25, "timestamp": "2026-08-01T00:00:00.000001Z",
+    }  # fmt: skip
+    (event,) = decoder.decode(reports(2, amended))
+    assert isinstance(event, OrderUpdated)
+    assert (event.client_id, event.instrument) == ("m-1", "BTC/USD")
+    assert (event.price_ticks, event.qty_lots) == (600_002, 25_000_000)
+
+
 def test_client_id_of_the_reply_serves_the_reports() -> None:
     decoder = started()
     decoder.decode(
