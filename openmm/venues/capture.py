@@ -53,6 +53,8 @@ class Verified:
     crossed: int = 0
     errors: int = 0
     skipped: int = 0  # book messages that waited for a snapshot
+    best_equal: int = 0  # updates after which the best prices were those told beside the book
+    best_different: int = 0
 
     @property
     def ok(self) -> bool:

@@ -1,0 +1,1 @@
+"""Coinbase Exchange: market data only, as a source of reference prices."""
