@@ -9,6 +9,7 @@ from typing import NoReturn
 from openmm.config.schema import (
     ENDPOINT_KEYS,
     PAPER_VENUES,
+    WATCHED,
     WITHOUT_SWITCH,
     Bot,
     BotConfig,
@@ -172,6 +173,10 @@ def venue_errors(
                 'rate = "BASE/QUOTE" (converts the currency of others)'
             )
             found.append(ConfigError(f"{path}.quote", " and ".join(roles) or "none", allowed))
+        if venue.quote is not None and venue.name in WATCHED:
+            allowed = f"left out: {venue.name} is only watched (reference, rate)"
+            found.append(ConfigError(f"{path}.quote", venue.quote, allowed))
+            return found
     if len(quoted) == 1:
         found += reference_errors(venues, quoted[0][1])
     if len(quoted) != 1:

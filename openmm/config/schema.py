@@ -40,9 +40,15 @@ DEPTHS = {
     "gateio": (20, 50, 100, 400),
     "bitget": (1, 5, 15, 50, 400),
     "mexc": (5, 10, 20, 100, 500, 1000),
+    "binance": (100, 500, 1000),
+    "coinbase": (100, 500, 1000),
 }
-DEPTH_DEFAULT = {"kraken": 25, "gateio": 50, "bitget": 400, "mexc": 500}
-VENUES = tuple(DEPTHS)
+DEPTH_DEFAULT = {
+    "kraken": 25, "gateio": 50, "bitget": 400, "mexc": 500, "binance": 1000, "coinbase": 500,
+}  # fmt: skip
+# Venues that are only watched: market data for the reference price, no orders.
+WATCHED = ("binance", "coinbase")
+VENUES = tuple(name for name in DEPTHS if name not in WATCHED)  # traded
 # Addresses which, left out, are the venue's public ones. Where orders share the stream of market
 # data `ws_auth` is `ws` unless told.
 ENDPOINT_KEYS = {
@@ -50,11 +56,13 @@ ENDPOINT_KEYS = {
     "gateio": ("ws", "rest"),
     "bitget": ("ws", "ws_auth", "rest"),
     "mexc": ("ws", "rest"),
+    "binance": ("ws", "rest"),
+    "coinbase": ("ws", "rest"),
 }
 # Venues whose private side can be pretended in the bot's process: `mode = "paper"`.
 PAPER_VENUES = ("kraken",)
 # Venues whose book messages carry no checksum; ids are always checked.
-WITHOUT_CHECKSUM = ("gateio",)
+WITHOUT_CHECKSUM = ("gateio", "binance", "coinbase")
 # Venues without a dead-man's switch.
 WITHOUT_SWITCH = ("mexc",)
 # Venues whose keys have a passphrase beside the secret.
@@ -226,7 +234,7 @@ def _verified(verify: bool, info: ValidationInfo) -> bool:
 class Venue(Section):
     """One venue: traded (`quote`), only watched (`reference`), or converting others (`rate`)."""
 
-    name: Literal["kraken", "gateio", "bitget", "mexc"]
+    name: Literal["kraken", "gateio", "bitget", "mexc", "binance", "coinbase"]
     label: Annotated[str, StringConstraints(pattern=_LABEL)] = Field(
         default_factory=lambda data: str(data.get("name", "venue"))
     )
@@ -299,10 +307,17 @@ class MexcOptions(Section):
     orders_per_s: Annotated[int, Field(ge=2, le=400)] = 12
 
 
+class BinanceOptions(Section):
+    """`[venue.options]` of Binance; what each means: openmm/venues/binance/README.md."""
+
+    market: Literal["spot", "usdm", "coinm"] = "spot"
+
+
 OPTIONS: dict[str, type[Section]] = {  # of others: NoOptions
     "gateio": GateioOptions,
     "bitget": BitgetOptions,
     "mexc": MexcOptions,
+    "binance": BinanceOptions,
 }
 
 

@@ -49,6 +49,9 @@ cdef inline int apply_in_reach(
         rounded |= qty_lots * steps.lot_points != qty_points
     if price_ticks <= 0 or qty_lots < 0:
         return BREAK_PARSE
+    if price_ticks > TICKS_MAX and side == 1 and qty_lots <= LOTS_MAX:
+        # Asks may stand anywhere: no price that counts lies behind this one.
+        return BREAK_NONE
     if price_ticks > TICKS_MAX or qty_lots > LOTS_MAX:
         return BREAK_BOUNDS
     if key_of(side, price_ticks) < reach.worst_key[side]:

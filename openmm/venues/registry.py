@@ -14,7 +14,7 @@ from openmm.venues.entry import Entry
 from openmm.venues.http import RoundTrip as RoundTrip
 
 # Each a folder here, whose module `entry` holds its Entry.
-VENUES: Final = ("kraken", "gateio", "bitget", "mexc")
+VENUES: Final = ("kraken", "gateio", "bitget", "mexc", "binance", "coinbase")
 
 
 def get(name: str) -> Entry:

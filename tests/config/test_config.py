@@ -320,7 +320,7 @@ BAD: list[tuple[str, object, str]] = [
     ("bot.name", REMOVED, "required"),
     ("bot.mode", "test", '"paper" or "live"'),
     ("bot.run_dir", "", "folder"),
-    ("venue[0].name", "mtgox", '"bitget" or "mexc"'),
+    ("venue[0].name", "mtgox", '"binance" or "coinbase"'),
     ("venue[0].label", "Kraken", "starting with a letter"),
     ("venue[0].quote", "BTCUSD", 'a pair such as "BTC/USD"'),
     ("venue[1].reference", "BTCUSD", 'a pair such as "BTC/USD"'),
@@ -494,6 +494,11 @@ def test_venue_without_options_takes_none() -> None:
     assert (error.path, error.allowed) == (
         "venue[0].options.account", "unknown key; none are known here",
     )  # fmt: skip
+
+
+def test_a_venue_that_is_only_watched_is_not_traded() -> None:
+    [error] = refusal(BASE | {"venue": [GATEIO | {"name": "binance"}]})
+    assert (error.path, "only watched" in error.allowed) == ("venue[0].quote", True)
 
 
 def test_paper_mode_is_refused_where_the_venue_cannot_be_pretended() -> None:

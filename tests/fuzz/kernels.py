@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import struct
 from collections.abc import Callable
@@ -9,9 +10,11 @@ from pathlib import Path
 
 from openmm._fast import scan, units
 from openmm._fast.book import Book, BookState
-from openmm._fast.ports import Decoded
+from openmm._fast.ports import Decoded, Decoder
 from openmm._fast.units import BookSide
+from openmm.venues.binance.wire import BinanceDecoder
 from openmm.venues.bitget.wire import BitgetDecoder
+from openmm.venues.coinbase.wire import CoinbaseDecoder
 from openmm.venues.gateio.wire import GateioDecoder
 from openmm.venues.kraken.wire import KrakenDecoder
 from openmm.venues.mexc.wire import MexcDecoder
@@ -164,6 +167,63 @@ def gateio_wire() -> Check:
     return check
 
 
+def binance() -> tuple[Decoder, Book]:
+    """Bind the instrument of the recording."""
+    decoder, held = BinanceDecoder(), Book(window_ticks=4096, outside_levels=256)
+    decoder.bind("BTCUSDT", 0, held, 1, 2, 1, 3, 50, True)
+    return decoder, held
+
+
+def coinbase() -> tuple[Decoder, Book]:
+    """Bind the instrument of the recording."""
+    decoder, held = CoinbaseDecoder(), Book(window_ticks=4096, outside_levels=256)
+    decoder.bind("SKL-BTC", 0, held, 1, 8, 1, 1, 50)
+    return decoder, held
+
+
+def watched_wire(make: Callable[[], tuple[Decoder, Book]], start: bytes) -> Check:
+    """The same on a book that has begun."""
+    place = fence()
+
+    def check(data: bytes) -> None:
+        decoder, held = make()
+        decoder.decode(start, 1)
+        assert usable(held)
+        for _ in range(2):
+            result = place.decode(decoder, data, 2)
+            assert isinstance(result, Decoded)
+            assert result is not Decoded.DECODED_UNDECIDED
+            sides(held)
+
+    return check
+
+
+def watched(shared: Path) -> list[Target]:
+    """Return the targets of venues that are only watched, with frames recorded."""
+    perpetual = head(shared / "data" / "binance" / "usdm_btcusdt_20240808.gz", 400)
+    stamped = [line.partition(b" ")[2].rstrip() for line in perpetual]
+    copy = (
+        b'{"stream":"BTCUSDT@rest","data":{"lastUpdateId":5123107837557,'
+        b'"bids":[["61800.20","2.507"]],"asks":[["61800.30","2.510"]]}}'
+    )
+    log = head(shared / "data" / "coinbase" / "alts_20210417_ws.raw.gz", 400)
+    logged = [line.partition(b": ")[2].rstrip() for line in log if b"SKL-BTC" in line]
+    start = (
+        b'{"type":"snapshot","product_id":"SKL-BTC","asks":[["0.00001305","1.0"]],'
+        b'"bids":[["0.00001301","2.5"]]}'
+    )
+    return [
+        Target("binance.wire", watched_wire(binance, copy), [copy, *stamped], 12, 400),
+        Target("coinbase.wire", watched_wire(coinbase, start), [start, *logged], 12, 400),
+    ]
+
+
+def head(path: Path, count: int) -> list[bytes]:
+    """Return the first lines of a recording."""
+    with gzip.open(path, "rb") as file:
+        return [line for _, line in zip(range(count), file, strict=False)]
+
+
 def bitget_wire(verify: bool = True) -> Check:
     """The same, with a checksum where a push brings one."""
     place = fence()
@@ -240,4 +300,5 @@ def targets(shared: Path) -> list[Target]:
         Target("gateio.wire", gateio_wire(), gate, 12, 400),
         Target("bitget.wire", bitget_wire(), bitget, 12, 400),
         Target("mexc.wire", mexc_wire(), mexc, 12, 400),
+        *watched(shared),
     ]

@@ -13,6 +13,7 @@ from tests.fuzz.target import Target
 
 NAMES = (
     "scan", "units", "book", "kraken.wire", "gateio.wire", "bitget.wire", "mexc.wire",
+    "binance.wire", "coinbase.wire",
     "kraken.private", "gateio.private", "bitget.private", "mexc.private", "kraken.rest",
     "kraken.auth", "json", "config", "command", "sim.dialect", "capture", "tape",
     "journal", "journal.payload",

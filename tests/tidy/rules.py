@@ -221,7 +221,9 @@ LATE = frozenset(
     {
         "openmm.engine.orders",
         "openmm.engine.paper",
+        "openmm.venues.binance.verify",
         "openmm.venues.bitget.verify",
+        "openmm.venues.coinbase.verify",
         "openmm.venues.gateio.verify",
         "openmm.venues.kraken.verify",
         "openmm.venues.mexc.verify",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from openmm.venues.fields import Fields
 from openmm.venues.binance.spec import VENUE
+from openmm.venues.fields import Fields
 
 _FIELDS: Final = Fields(VENUE)
 loads = _FIELDS.loads

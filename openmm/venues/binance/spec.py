@@ -1,1 +1,77 @@
-VENUE='binance'
+"""What Binance publishes about itself: addresses, depths and error codes. Market data only.
+
+Source: Binance documentation, "Spot API", "USDⓈ-M Futures", "COIN-M Futures" (general info, market
+data streams, market data endpoints), read 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from openmm.venues.faults import Code, Fault
+
+VENUE: Final = "binance"
+Market = Literal["spot", "usdm", "coinm"]
+
+
+class Endpoints(Struct, frozen=True):
+    """Where to connect. Every address can be replaced, for a simulated venue or a proxy."""
+
+    ws: str
+    rest: str
+
+
+class Paths(Struct, frozen=True):
+    """What differs between the markets."""
+
+    endpoints: Endpoints
+    api: str  # of every REST path
+    depth: str  # of the depth stream, behind the `@`
+    trades: str
+
+
+MARKETS: Final[Mapping[str, Paths]] = {
+    "spot": Paths(
+        Endpoints("wss://stream.binance.com:9443/stream", "https://api.binance.com"),
+        "/api/v3", "depth@100ms", "trade",
+    ),
+    "usdm": Paths(
+        Endpoints("wss://fstream.binance.com/stream", "https://fapi.binance.com"),
+        "/fapi/v1", "depth@0ms", "aggTrade",
+    ),
+    "coinm": Paths(
+        Endpoints("wss://dstream.binance.com/stream", "https://dapi.binance.com"),
+        "/dapi/v1", "depth@0ms", "aggTrade",
+    ),
+}  # fmt: skip
+
+
+class Settings(Struct, frozen=True):
+    """Which market is watched: `config.schema.BinanceOptions`."""
+
+    market: Market = "spot"
+
+
+_FAULTS: Final[Mapping[int, Fault]] = {
+    -1003: Fault(Code.CALL_RATE, True),
+    -1100: Fault(Code.ARGUMENTS, False),
+    -1121: Fault(Code.INSTRUMENT, False),
+    -1000: Fault(Code.INTERNAL, True),
+    -1001: Fault(Code.UNAVAILABLE, True),
+    -1007: Fault(Code.UNAVAILABLE, True),
+    -1008: Fault(Code.THROTTLED, True),
+}
+
+
+def classify(code: int) -> Fault:
+    """Return what an error code means; one that is not known may not be repeated."""
+    return _FAULTS.get(code, Fault(Code.UNKNOWN, False))
+
+
+def venue_symbol(instrument: str, market: str) -> str:
+    """Return the venue's name of a pair; on COIN-M that of its perpetual."""
+    base, _, quote = instrument.partition("/")
+    return f"{base}{quote}_PERP" if market == "coinm" else base + quote

@@ -128,9 +128,7 @@ class _Check:
         book = self.books[self.symbol] = Book(outside_levels=OUTSIDE_LEVELS)
         # Later quantities may be finer than those of the copy.
         qty_decimals = min(max(qty_decimals, 5), QTY_DECIMALS_MAX)
-        self.decoder.bind(
-            self.symbol, 0, book, 1, price_decimals, 1, qty_decimals, 0, self.chained
-        )
+        self.decoder.bind(self.symbol, 0, book, 1, price_decimals, 1, qty_decimals, 0, self.chained)
         self.bests[self.symbol] = _Bests()
         waiting, self.waiting = self.waiting, []
         for one in waiting:
@@ -225,4 +223,3 @@ def _decimals(text: Any) -> int:
     """Count the decimals that are used."""
     number: Decimal = as_decimal(text).normalize()
     return max(-int(number.as_tuple().exponent), 0)
-

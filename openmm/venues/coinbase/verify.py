@@ -77,7 +77,9 @@ def _changes(path: Path, name: str, number: int, ending: str) -> Verified:
         copy = {"type": "snapshot", "product_id": name, "bids": bids, "asks": asks}
         warm = check.run([Record(0, _dumps(copy))])
         for earlier in range(1, number):
-            warm = check.run(_level_changes(path.with_name(f"{name}_l2_part{earlier}{ending}"), name))
+            warm = check.run(
+                _level_changes(path.with_name(f"{name}_l2_part{earlier}{ending}"), name)
+            )
     found = check.run(_level_changes(path, name))
     return _less(found, warm)
 
@@ -119,7 +121,8 @@ def _level_changes(path: Path, product: str) -> Iterator[Record]:
         side, price, time = (_column(path, line, row, name) for name in ("side", "price", "time"))
         qty = _qty(path, line, _column(path, line, row, "size"))
         message = {
-            "type": "l2update", "product_id": product, "changes": [(side, price, qty)], "time": time,
+            "type": "l2update", "product_id": product, "changes": [(side, price, qty)],
+            "time": time,
         }  # fmt: skip
         yield Record(line, _dumps(message))
 
