@@ -2,8 +2,9 @@
 
 Reads `CBCAP1` captures; raw connection logs (`<name>_ws.raw.gz`, `<name>_meta.raw.gz`); messages as
 rows (one WebSocket message a row, columns by message type, lists in Python's spelling); and level
-changes as rows (`side,price,size,time`; `<name>_l2_part2.csv.gz` follows on `<name>_l2_part1.csv.gz` and
-that on `<name>_snapshot_bids.csv.gz` and `<name>_snapshot_asks.csv.gz` beside it).
+changes as rows (`side,price,size,time`; `<name>_l2_part2.csv.gz` follows on
+`<name>_l2_part1.csv.gz` and that on `<name>_snapshot_bids.csv.gz` and `<name>_snapshot_asks.csv.gz`
+beside it).
 """
 
 from __future__ import annotations
