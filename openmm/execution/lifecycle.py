@@ -279,7 +279,7 @@ class Lifecycle:
         if event.amended:
             self._amended_ns[seq] = event.ts_ns
             # 0 where the report is silent: then what the amend asked for holds.
-            self.pipeline.table.amended(seq, event.price_ticks, event.qty_lots or 0, now_ns)
+            self.pipeline.table.amended(seq, event.price_ticks or 0, event.qty_lots or 0, now_ns)
             self._journal(seq, OrderEvent.EV_AMENDED, order.state, event.source, now_ns)
         elif proven:
             # The price settles an amend that went unanswered; without it the order stays unknown,
