@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from bench.bench_mexc import count as count_mexc
 from openmm._fast.book import BookState
 from openmm._fast.latency import Stage, calibrate
 from openmm._fast.pipeline import Frames
@@ -269,7 +270,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.bench_pipeline")
     parser.add_argument("--record", action="store_true", required=True, help=f"write {COUNTS.name}")
     parser.parse_args()
-    counted = count()
+    counted = count() | count_mexc()
     gated = {name: value for name, value in counted.items() if name.startswith("instructions/")}
     write_counts(COUNTS, compiler(), gated)
     for name, value in counted.items():

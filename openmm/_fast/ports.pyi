@@ -87,6 +87,7 @@ class Encoder:
         actions: list[tuple[int, int, int, int, int, bool]],
         now_ns: int,
         table: OrderTable | None = None,
+        rounds: int = 1,
     ) -> int: ...
     def encode_many(
         self, actions: list[tuple[int, int, int, int, int, bool]], now_ns: int, rounds: int

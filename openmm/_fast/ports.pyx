@@ -264,20 +264,30 @@ cdef class Encoder:
         finally:
             out_free(&batch)
 
-    def send(self, Transport transport not None, list actions not None, int64_t now_ns, OrderTable table=None):
-        """Write the messages of `actions` to a transport; returns what that says: bytes, -1 for none.
+    def send(
+        self, Transport transport not None, list actions not None, int64_t now_ns, OrderTable table=None,
+        int rounds=1,
+    ):
+        """Write the messages of `actions` to a transport, so many times; returns what it said last.
+
+        That is a number of bytes, -1 when nothing could leave.
 
         Raises:
             ValueError: when the encoder refuses.
         """
         cdef Approved approved[ACTIONS_MAX]
         cdef OutBatch batch
+        cdef Py_ssize_t sent = -1
+        cdef int _round
         approve_all(approved, actions)
         out_alloc(&batch)
         try:
-            if self.encode_c(approved, <int>len(actions), table, now_ns, &batch) < 0:
-                raise ValueError("refused")
-            return transport.send_c(&batch, self)
+            for _round in range(rounds):
+                out_reset(&batch)
+                if self.encode_c(approved, <int>len(actions), table, now_ns, &batch) < 0:
+                    raise ValueError("refused")
+                sent = transport.send_c(&batch, self)
+            return sent
         finally:
             out_free(&batch)
 

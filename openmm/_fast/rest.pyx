@@ -7,18 +7,24 @@ waits for a handshake. Whoever reads a connection takes the id of each reply fro
 
 from cython cimport final
 
+from cpython.exc cimport PyErr_SetFromErrno
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport int32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcpy
 
 from openmm._fast.ports cimport OUT_BYTES, Encoder, OutBatch, Transport
 
-from collections import deque
-
 # Requests of one connection without a reply: behind so many, an order goes nowhere.
-WAITING_MAX = 8
+WAITING_MAX = LINE_WAITING_MAX
+
+cdef extern from "<sys/socket.h>" nogil:
+    cdef enum:
+        MSG_DONTWAIT
+        MSG_NOSIGNAL
+    ssize_t send(int sockfd, const void* data, size_t n_bytes, int flags)
 
 cdef enum:
-    LINE_WAITING_MAX = 8
     LINES_MAX = 32
     TAIL_BYTES_MAX = 4096
     ID_BYTES_MAX = 10
@@ -29,7 +35,7 @@ cdef class OrderLine:
     """One connection to order over, as its transport sees it."""
 
     def __cinit__(self):
-        self.pending = deque()
+        self.fd = -1
 
     @property
     def up(self):
@@ -39,36 +45,65 @@ cdef class OrderLine:
     @property
     def outstanding(self):
         """Count the requests without a reply."""
-        return self.waiting
+        return waiting(self)
 
-    def attach(self, writer not None):
-        """Send over `writer` from now on."""
-        self.pending.clear()
-        self.waiting = 0
+    def attach(self, writer not None, int fd=-1):
+        """Send over `writer` from now on.
+
+        Args:
+            fd: of the socket behind it, where that carries the bytes as they are: without TLS.
+        """
+        self.asked = self.replied = 0
         self.writer = writer
+        self.fd = fd
+        self.buffered = False
 
     def detach(self):
         """Refuse what comes until attached again; returns the ids of orders left without a reply."""
-        lost = [req_id for req_id in self.pending if req_id]
-        self.pending.clear()
-        self.waiting = 0
+        cdef uint64_t i
+        lost = [
+            self.pending[i & (LINE_WAITING_MAX - 1)]
+            for i in range(self.replied, self.asked)
+            if self.pending[i & (LINE_WAITING_MAX - 1)]
+        ]
+        self.asked = self.replied = 0
         self.writer = None
+        self.fd = -1
         return lost
 
     def ask(self, bytes data not None):
         """Send a request that is no order's: it keeps an idle connection."""
-        if self.writer is None:
-            raise RuntimeError("not connected")
-        self.pending.append(0)
-        self.waiting += 1
-        self.writer.write(data)
+        if self.writer is None or waiting(self) == LINE_WAITING_MAX:
+            raise RuntimeError("not connected, or too much is unanswered")
+        self.pending[self.asked & (LINE_WAITING_MAX - 1)] = 0
+        self.asked += 1
+        self.put_c(data, len(data))
 
     def answered(self):
         """Take the id of the request that a reply is of: of the oldest one; -1 when none waits."""
-        if not self.pending:
+        cdef int32_t req_id
+        if self.replied == self.asked:
             return -1
-        self.waiting -= 1
-        return self.pending.popleft()
+        req_id = self.pending[self.replied & (LINE_WAITING_MAX - 1)]
+        self.replied += 1
+        return req_id
+
+    cdef int put_c(self, const char* data, Py_ssize_t n_bytes) except -1:
+        """Send bytes: by the socket itself where that is possible, behind what the writer holds."""
+        cdef Py_ssize_t sent = 0
+        if self.buffered and self.fd >= 0:
+            self.buffered = self.writer.get_write_buffer_size() > 0
+        if self.fd >= 0 and not self.buffered:
+            sent = send(self.fd, data, n_bytes, MSG_DONTWAIT | MSG_NOSIGNAL)
+            if sent == n_bytes:
+                return 0
+            if sent < 0:
+                if errno != EAGAIN and errno != EINTR:
+                    PyErr_SetFromErrno(OSError)
+                sent = 0
+            self.buffered = True
+        self.writer.write(data[sent:n_bytes])
+        return 0
 
 
 @final
@@ -123,8 +158,8 @@ cdef class RestTransport(Transport):
         cdef OrderLine line
         cdef OrderLine found = None
         for line in self.lines:
-            if line.writer is not None and line.waiting < LINE_WAITING_MAX:
-                if found is None or line.waiting < found.waiting:
+            if line.writer is not None and waiting(line) < LINE_WAITING_MAX:
+                if found is None or waiting(line) < waiting(found):
                     found = line
         return found
 
@@ -136,7 +171,6 @@ cdef class RestTransport(Transport):
         cdef int req_id = 0
         cdef Py_ssize_t i
         cdef OrderLine line = self.freest()
-        cdef bytes request
         memcpy(self.buffer, batch.data + batch.start[index], n_bytes)
         end = <const char*>memchr(self.buffer, c" ", min(n_bytes, ID_BYTES_MAX + 1))
         if line is None or end == NULL:
@@ -147,12 +181,11 @@ cdef class RestTransport(Transport):
         if batch.hole[index] >= 0:
             encoder.fill_secret_c(self.buffer, n_bytes, batch.hole[index])
         memcpy(self.buffer + n_bytes, <const char*>self.tail, tail_n)
-        request = (self.buffer + head_n + 1)[: n_bytes - head_n - 1 + tail_n]
-        line.pending.append(req_id)
-        line.waiting += 1
-        line.writer.write(request)
+        line.pending[line.asked & (LINE_WAITING_MAX - 1)] = req_id
+        line.asked += 1
+        line.put_c(self.buffer + head_n + 1, n_bytes - head_n - 1 + tail_n)
         line.sent_count += 1
-        self.bytes_sent += len(request)
+        self.bytes_sent += n_bytes - head_n - 1 + tail_n
         return 0
 
     cdef Py_ssize_t send_c(self, OutBatch* batch, Encoder encoder) noexcept:
@@ -161,7 +194,7 @@ cdef class RestTransport(Transport):
         cdef int i
         for line in self.lines:
             if line.writer is not None:
-                room += LINE_WAITING_MAX - line.waiting
+                room += LINE_WAITING_MAX - waiting(line)
         if room < batch.count:
             # Nothing has left: the pipeline takes it all back.
             return -1

@@ -160,7 +160,9 @@ class OrderLines:
                 lambda: _Reader(line, told), self._host, self._port, ssl=self._tls
             )
         self.connect_count += 1
-        line.attach(transport)
+        # TLS changes the bytes on their way: they go through its transport then.
+        plain = transport.get_extra_info("socket") if self._tls is None else None
+        line.attach(transport, -1 if plain is None else plain.fileno())
         self.transport.look()
         try:
             await self._watch(line, reader)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import select
+import socket
+
 import pytest
 
 from openmm._fast.planner import ActionKind
@@ -22,9 +25,13 @@ def place(transport: RestTransport, count: int) -> int:
 class Writer:
     def __init__(self) -> None:
         self.sent: list[bytes] = []
+        self.held = 0
 
     def write(self, data: bytes) -> None:
         self.sent.append(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.held
 
 
 def test_requests_go_to_the_freest_connection_as_framed() -> None:
@@ -45,6 +52,46 @@ def test_requests_go_to_the_freest_connection_as_framed() -> None:
         )
     assert [transport.lines[0].answered() for _ in range(3)] == [0, 2, -1]
     assert transport.lines[1].detach() == [1, 3]
+
+
+def test_a_plain_connection_is_written_to_without_its_writer_and_never_out_of_order() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        transport, writer = RestTransport("h", {}, 1), Writer()
+        [line] = transport.lines
+        line.attach(writer, ours.fileno())
+        assert place(transport, 1) > 0
+        assert writer.sent == []
+        first = theirs.recv(4096)
+        assert first.endswith(b"\r\n\r\n")
+        # The socket takes no more: the rest waits in the writer, and so does all behind it.
+        line.answered()
+        while not writer.sent:
+            assert place(transport, 1) > 0
+            line.answered()
+        taken, writer.held = len(writer.sent), 1
+        assert place(transport, 1) > 0
+        line.answered()
+        assert len(writer.sent) == taken + 1
+        assert writer.sent[-1] == first
+        writer.held = 0
+        theirs.setblocking(False)
+        while select.select([theirs], [], [], 0)[0]:
+            theirs.recv(1 << 20)
+        assert place(transport, 1) > 0
+        assert len(writer.sent) == taken + 1
+        assert theirs.recv(4096) == first
+
+
+def test_a_plain_connection_that_is_gone_counts_as_not_sent() -> None:
+    ours, theirs = socket.socketpair()
+    transport = RestTransport("h", {}, 1)
+    transport.lines[0].attach(Writer(), ours.fileno())
+    theirs.close()
+    with ours:
+        assert place(transport, 1) == -1
+    assert isinstance(transport.last_error, OSError)
 
 
 def test_without_room_nothing_leaves() -> None:
@@ -70,6 +117,9 @@ def test_a_connection_that_fails_under_an_order_counts_as_not_sent() -> None:
     class Broken:
         def write(self, data: bytes) -> None:
             raise OSError("gone")
+
+        def get_write_buffer_size(self) -> int:
+            return 0
 
     transport = RestTransport("h", {}, 1)
     transport.lines[0].attach(Broken())

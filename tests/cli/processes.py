@@ -16,9 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @contextmanager
-def venue(*args: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
+def venue(
+    *args: str, name: str = "kraken"
+) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "openmm.cli.main", "sim", "kraken", *args],
+        [sys.executable, "-m", "openmm.cli.main", "sim", name, *args],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

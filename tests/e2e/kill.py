@@ -32,8 +32,8 @@ name = "kill"
 mode = "live"
 run_dir = "{run_dir}"
 [[venue]]
-name = "kraken"
-quote = "BTC/USD"
+name = "{name}"
+quote = "{pair}"
 account = "{account}"
 maker_fee = "0.1%"
 taker_fee = "0.2%"
@@ -82,18 +82,27 @@ def until_later(seconds: float) -> None:
 class Bot:
     """One bot's folder, and its processes as they come and go."""
 
-    def __init__(self, folder: Path, sim: dict[str, Any], *, account: str, risk: str) -> None:
+    def __init__(
+        self, folder: Path, sim: dict[str, Any], *, account: str, risk: str, name: str = "kraken"
+    ) -> None:
         self.sim = sim
         self.folder = folder / "runs" / "kill"
         self.file = folder / "bot.toml"
         self.file.write_text(
-            FILE.format(run_dir=folder / "runs", account=account, risk=risk, **sim)
+            FILE.format(
+                name=name,
+                pair=sim["instrument"],
+                run_dir=folder / "runs",
+                account=account,
+                risk=risk,
+                **sim,
+            )
         )
         self.log = folder / "output"
         self.process: subprocess.Popen[bytes] | None = None
         self._env = os.environ | {
-            "OPENMM_KRAKEN_KEY": sim["api_key"],
-            "OPENMM_KRAKEN_SECRET": sim["api_secret"],
+            f"OPENMM_{name.upper()}_KEY": sim["api_key"],
+            f"OPENMM_{name.upper()}_SECRET": sim["api_secret"],
             "XDG_RUNTIME_DIR": str(folder),
         }
 

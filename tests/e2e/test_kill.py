@@ -107,6 +107,23 @@ def test_without_a_restart_the_watchdog_ends_ours_and_no_foreign_order(tmp_path:
         assert bot.sim["api_secret"] not in told
 
 
+def test_where_the_venue_has_no_switch_the_watchdog_ends_the_orders(tmp_path: Path) -> None:
+    with venue("--seed", "5", "--balance", "BTC=1", "--balance", "USDT=60000", name="mexc") as (
+        sim,
+        _,
+    ):
+        bot = Bot(tmp_path, sim, account="dedicated", risk="", name="mexc")
+        try:
+            bot.start()
+            until(lambda: len(bot.open_orders()) >= 2, "resting orders")
+            bot.kill()
+            until(lambda: not bot.open_orders(), "the watchdog to fire", 30)
+            bot.settled()
+            assert "nothing of ours is open" in (bot.folder / "watchdog.log").read_text()
+        finally:
+            bot.end()
+
+
 def test_watchdog_fires_when_the_engine_hangs_and_a_clean_stop_dismisses_it(
     tmp_path: Path,
 ) -> None:
