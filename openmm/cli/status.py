@@ -82,6 +82,16 @@ def _rows(states: list[BotState], now_ns: int) -> list[tuple[str, ...]]:
     return rows
 
 
+def _source(source: dict[str, Any]) -> str:
+    """Describe one source of the reference; "-": not known."""
+    mid, age_ms = source["mid"], source["age_ms"]
+    return (
+        f"{source['verdict']}, mid {'-' if mid is None else mid}, "
+        f"age {'-' if age_ms is None else f'{age_ms} ms'}, "
+        f"basis {source['basis']}, weight {source['weight_ppm'] / 10_000:.1f}%"
+    )
+
+
 def _text(state: BotState, now_ns: int) -> str:
     """Describe one bot in lines."""
     from openmm.control.views import page_view
@@ -95,7 +105,9 @@ def _text(state: BotState, now_ns: int) -> str:
     lines = {
         "session": f"{view['session']} ({view['mode']}, {view['uptime_s']} s)",
         "risk": f"{view['risk_state']} {view['risk_reason']}".rstrip(),
-        "reference": f"{view['reference']['price']} {stock['quote_asset']}",
+        "reference": f"{view['reference']['price']} {stock['quote_asset']}, confidence "
+        f"{view['reference']['confidence_ppm'] / 10_000:.0f}%",
+        **{f"source {source['label']}": _source(source) for source in view["reference"]["sources"]},
         **{
             f"book {venue['label']}": f"{venue['book']} {venue['best_bid']} / {venue['best_ask']}, "
             f"age {venue['age_ms']} ms, breaks {venue['breaks']}"

@@ -105,7 +105,7 @@ def page_view(page: TelemetrySnapshot, now_ns: int) -> dict[str, Any]:
             "confidence_ppm": page.confidence_ppm,
             "sources": [
                 {
-                    "label": venue.label,
+                    "label": venue.label.decode("utf-8", "replace"),
                     "mid": mid(venue.mid_uticks),
                     "age_ms": None if venue.age_ns == MISSING else venue.age_ns // 1_000_000,
                     "basis": mid(venue.basis_uticks),
@@ -117,7 +117,7 @@ def page_view(page: TelemetrySnapshot, now_ns: int) -> dict[str, Any]:
         },
         "venues": [
             {
-                "label": venue.label,
+                "label": venue.label.decode("utf-8", "replace"),
                 "quoted": bool(venue.quoted),
                 "book": enum_name(BookState, venue.book_state, "BOOK_"),
                 "best_bid": price(venue.best_bid_ticks),

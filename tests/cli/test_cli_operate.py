@@ -79,6 +79,10 @@ def test_status_text_names_what_matters(start: Start, capsys: Capture) -> None:
     out = capsys.readouterr().out
     for part in ("runs as process", "66000.05", "kraken-b", "broken", "book broken once", "48.00%"):
         assert part in out
+    sources = [line for line in out.splitlines() if "source kraken" in line]
+    assert len(sources) == 2
+    for part in ("mid", "age", "basis", "weight"):
+        assert all(part in line for line in sources)
 
 
 def test_status_of_several_bots_is_a_table(start: Start, capsys: Capture) -> None:
@@ -176,7 +180,7 @@ def test_closer_limits_are_told_back_and_stand_in_the_status(start: Start, capsy
         "btc: limits", "max_orders         3", "max_drawdown_peak  off", "max_drawdown       1%",
     ]  # fmt: skip
     assert main(["status"]) == 0
-    assert "limits            max_drawdown 1%, max_orders 3" in capsys.readouterr().out
+    assert "limits           max_drawdown 1%, max_orders 3\n" in capsys.readouterr().out
 
 
 def test_stop_waits_for_the_end_and_tells_the_proof(start: Start, capsys: Capture) -> None:
