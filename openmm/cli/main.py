@@ -13,12 +13,16 @@ import typer
 from typer.exceptions import TyperException
 
 from openmm.cli import (
+    account,
     check,
     demo,
+    doctor,
     halt,
     init,
+    market,
     output,
     pause,
+    record,
     report,
     resume,
     run,
@@ -50,6 +54,14 @@ app.command("tighten", epilog=tighten.EXAMPLE)(tighten.tighten)
 app.command("stop", epilog=stop.EXAMPLE)(stop.stop)
 app.command("report", epilog=report.EXAMPLE)(report.report)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
+app.command("record", epilog=record.EXAMPLE)(record.record)
+app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
+app.command("ticker", epilog=market.TICKER_EXAMPLE)(market.ticker)
+app.command("orderbook", epilog=market.BOOK_EXAMPLE)(market.orderbook)
+app.command("trades", epilog=market.TRADES_EXAMPLE)(market.trades)
+app.command("ohlcv", epilog=market.OHLCV_EXAMPLE)(market.ohlcv)
+app.command("balance", epilog=account.BALANCE_EXAMPLE)(account.balance)
+app.command("orders", epilog=account.ORDERS_EXAMPLE)(account.orders)
 app.add_typer(sim.app, name="sim")
 
 

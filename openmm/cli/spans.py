@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from openmm.errors import ConfigError
@@ -22,6 +23,14 @@ def span_s(option: str, text: str) -> float:
     if span_ns <= 0:
         raise ConfigError(option, text, "more than zero")
     return span_ns / 1e9
+
+
+def moment(ts_ns: int) -> str:
+    """Write a moment, UTC to the millisecond; "-" where none was told."""
+    if ts_ns <= 0:
+        return "-"
+    whole = datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC)
+    return f"{whole:%Y-%m-%d %H:%M:%S}.{ts_ns // 1_000_000 % 1000:03d}"
 
 
 def decimal(option: str, text: str) -> Decimal:

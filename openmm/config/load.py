@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from openmm.config import check
 from openmm.config.schema import (
+    DEPTHS,
     OPTIONS,
     Bot,
     BotConfig,
@@ -172,9 +173,15 @@ def _venues(raw: object, errors: list[ConfigError]) -> list[Venue | None]:
         found.append(_section(Venue, item, f"venue[{index}]", errors))
         options = item.get("options") if isinstance(item, Mapping) else None
         if isinstance(options, Mapping):
-            model = OPTIONS.get(str(item.get("name")), NoOptions)
-            _section(model, options, f"venue[{index}].options", errors)
+            model = _options_of(str(item.get("name")))
+            if model is not None:
+                _section(model, options, f"venue[{index}].options", errors)
     return found
+
+
+def _options_of(name: str) -> type[Section] | None:
+    """Return what a venue's options are checked by; None: a plugged-in one checks its own."""
+    return OPTIONS.get(name, NoOptions) if name in DEPTHS else None
 
 
 def read_options(venue: Venue) -> dict[str, Any]:
@@ -184,7 +191,9 @@ def read_options(venue: Venue) -> dict[str, Any]:
         ConfigErrors: options that the venue does not have, or values it does not take.
     """
     errors: list[ConfigError] = []
-    model = OPTIONS.get(venue.name, NoOptions)
+    model = _options_of(venue.name)
+    if model is None:
+        return dict(venue.options)
     found = _section(model, venue.options, "options", errors)
     if found is None:
         raise ConfigErrors(f"venue.{venue.label}", errors)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -49,6 +50,8 @@ DEPTH_DEFAULT = {
 # Venues that are only watched: market data for the reference price, no orders.
 WATCHED = ("binance", "coinbase")
 VENUES = tuple(name for name in DEPTHS if name not in WATCHED)  # traded
+# Where installed packages name venues of their own: docs/adding-a-venue.md.
+ENTRY_POINTS = "openmm.venues"
 # Addresses which, left out, are the venue's public ones. Where orders share the stream of market
 # data `ws_auth` is `ws` unless told.
 ENDPOINT_KEYS = {
@@ -224,6 +227,19 @@ def _offered(depth: int, info: ValidationInfo) -> int:
     return depth
 
 
+def plugged() -> tuple[str, ...]:
+    """Return the names of installed venues that are no part of this package."""
+    return tuple(sorted(point.name for point in entry_points(group=ENTRY_POINTS)))
+
+
+def _known(name: str) -> str:
+    """Refuse a venue that is neither in this build nor installed beside it."""
+    if name not in DEPTHS and name not in (others := plugged()):
+        known = [f"'{one}'" for one in (*DEPTHS, *others)]
+        raise ValueError(f"{', '.join(known[:-1])} or {known[-1]}")
+    return name
+
+
 def _verified(verify: bool, info: ValidationInfo) -> bool:
     """Refuse to leave out what the venue does not have."""
     if not verify and info.data.get("name") in WITHOUT_CHECKSUM:
@@ -234,7 +250,7 @@ def _verified(verify: bool, info: ValidationInfo) -> bool:
 class Venue(Section):
     """One venue: traded (`quote`), only watched (`reference`), or converting others (`rate`)."""
 
-    name: Literal["kraken", "gateio", "bitget", "mexc", "binance", "coinbase"]
+    name: Annotated[str, AfterValidator(_known)]
     label: Annotated[str, StringConstraints(pattern=_LABEL)] = Field(
         default_factory=lambda data: str(data.get("name", "venue"))
     )

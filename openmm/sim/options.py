@@ -29,7 +29,8 @@ class SimOptions:
     `port` is the public WebSocket's; the private one and REST follow it (0: any free ports).
     Latency is one way: `latency_ns` plus an exponential part of mean `jitter_ns`, seeded.
     `events_first` and `post_only_accepted` turn round what the venue's documents leave open.
-    `instrument` is the venue's first where nothing is said.
+    `instrument` is the venue's first where nothing is said. `idle_pairs` are listed beside it: no
+    market moves there, orders rest alone.
     """
 
     venue: str = "kraken"
@@ -56,6 +57,7 @@ class SimOptions:
     events_first: bool = False
     post_only_accepted: bool = False
     faults: FaultScript | None = None
+    idle_pairs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         speaks = dialect(self.venue)
@@ -82,6 +84,8 @@ class SimOptions:
                 self.instrument in pairs,
                 f"one of {', '.join(pairs)}",
             )
+            idle = [name for name in self.idle_pairs if name not in speaks.pairs]
+            self._check("idle_pairs", idle, not idle, f"some of {', '.join(pairs)}")
             self._check("flow", self.flow, self.flow is None, "only together with replay")
             self._check("speed", self.speed, self.speed == 1, "1 without replay")
         elif self.venue != "kraken":

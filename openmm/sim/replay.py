@@ -6,7 +6,6 @@ each frame. `Flow` adds seeded takers over a recording that has no trades.
 
 from __future__ import annotations
 
-import gzip
 import json
 import zlib
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from openmm.errors import ConfigError, ProtocolError
 from openmm.instrument import Instrument
 from openmm.sim.accounts import NS
 from openmm.sim.core import ASK, BID, BUY, SELL, VenueCore
+from openmm.venues.capture import is_zstd, open_bytes
 from openmm.venues.counterpart import TradeRecord
 from openmm.venues.kraken.dialect_text import parse_time, time_text
 
@@ -58,6 +58,8 @@ def read_capture(path: Path) -> Capture:
         good = len(parts) == 2 and parts[0].isdigit() and parts[1].isdigit()
         count = int(parts[1]) if good else 0
         if not good or line_end + 1 + count + 1 > len(data):
+            if frames and is_zstd(path) and (good or line_end < 0):
+                break  # cut off while it was recorded: what is there is whole
             raise ConfigError(
                 "sim.replay", str(path), f"a whole capture; cut at record {len(frames)}"
             )
@@ -69,14 +71,11 @@ def read_capture(path: Path) -> Capture:
 
 def _content(path: Path) -> bytes:
     """Return a file's bytes, unpacked; a small file may unpack to more than memory holds."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        source = gzip.GzipFile(fileobj=file) if packed else file
-        try:
-            data: bytes = source.read(CAPTURE_BYTES_MAX + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ConfigError("sim.replay", str(path), "a whole gzip file") from error
+    try:
+        with open_bytes(path) as file:
+            data: bytes = file.read(CAPTURE_BYTES_MAX + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConfigError("sim.replay", str(path), "a whole gzip file") from error
     if len(data) > CAPTURE_BYTES_MAX:
         raise ConfigError("sim.replay", str(path), f"at most {CAPTURE_BYTES_MAX >> 20} MiB")
     return data

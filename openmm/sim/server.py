@@ -14,6 +14,7 @@ from typing import Self
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
+from msgspec.structs import replace
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 from picows.common import WSUpgradeRequest
 
@@ -44,8 +45,12 @@ def build_core(options: SimOptions, now_ns: int) -> VenueCore:
     speaks = options.dialect
     if options.replay is None:
         pair, price = speaks.pairs[options.instrument]
+        idle = [speaks.pairs[name][0] for name in options.idle_pairs if name != pair.name]
+        # One asset has the same atoms in all pairs: those of the coarsest.
+        decimals = min(one.quote_decimals for one in (pair, *idle))
+        pair, *idle = (replace(one, quote_decimals=decimals) for one in (pair, *idle))
         core = VenueCore(
-            [pair],
+            [pair, *idle],
             options.seed,
             (),
             options.post_only_accepted != speaks.post_only_accepted,

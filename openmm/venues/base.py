@@ -63,6 +63,32 @@ class MarketTrade(Struct, frozen=True):
     ts_ns: int
 
 
+class Candle(Struct, frozen=True):
+    """The market's trades of one interval; `volume` in base. The running one is not `closed`."""
+
+    instrument: str
+    start_ns: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    closed: bool
+
+
+class KeyRights(Struct, frozen=True):
+    """What a key may do, as far as the venue tells: None where it does not.
+
+    `told` are the venue's own words for it, `ips` the addresses the key is bound to.
+    """
+
+    reads: bool | None = None
+    trades: bool | None = None
+    withdraws: bool | None = None
+    told: tuple[str, ...] = ()
+    ips: tuple[str, ...] = ()
+
+
 class ServerTime(Struct, frozen=True):
     """The venue's clock beside ours: `offset_ns` = venue minus the middle of the request."""
 
@@ -117,7 +143,26 @@ class Venue(Protocol):
         """Ask for the last trades, oldest first."""
         ...
 
+    async def get_ohlcv(
+        self, instrument: str, interval_s: int = 60, count: int = 100
+    ) -> list[Candle]:
+        """Ask for the last candles, oldest first; the last one may still be running.
+
+        Raises:
+            ValueError: an interval that is not in `ohlcv_intervals_s`, or too many.
+        """
+        ...
+
+    @property
+    def ohlcv_intervals_s(self) -> tuple[int, ...]:
+        """The candles' lengths on offer, in seconds."""
+        ...
+
     # --- account
+
+    async def get_key_rights(self) -> KeyRights:
+        """Ask what the key may do; what the venue does not tell is None."""
+        ...
 
     async def get_balance(self) -> dict[str, Balance]:
         """Ask for the holdings, by asset."""

@@ -1,22 +1,29 @@
 """Recorded frames: read a capture file, frame by frame, and say what a check of it found.
 
 Format `CBCAP1`: a line ``CBCAP1 <venue> <instrument> <start, ns since 1970>``; then, for each
-frame, a line ``<receive time, ns> <length in bytes>``, that many bytes, and a newline. Gzip or
-plain.
+frame, a line ``<receive time, ns> <length in bytes>``, that many bytes, and a newline. Gzip,
+zstd or plain. A zstd capture is written while it is recorded: one that was cut off holds every
+frame up to there, and is read that far.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
+import logging
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, Final
+from types import TracebackType
+from typing import IO, Final, Self, final
 
 from openmm.errors import ProtocolError
 
+log = logging.getLogger(__name__)
+
 MAGIC: Final = b"CBCAP1"
+ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 FRAME_BYTES_MAX: Final = 16 << 20
 HEADER_BYTES_MAX: Final = 256
 
@@ -73,11 +80,71 @@ class Verified:
         return asdict(self)
 
 
+def is_zstd(path: Path) -> bool:
+    """Whether a file is packed as `record` packs."""
+    with path.open("rb") as file:
+        return file.read(4) == ZSTD_MAGIC
+
+
 def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file for reading, unpacking gzip when it is."""
+    """Open a file for reading, unpacking gzip or zstd when it is."""
+    if is_zstd(path):
+        from zstandard import ZstdDecompressor  # a bot reads no recording
+
+        reader = ZstdDecompressor().stream_reader(
+            path.open("rb"), closefd=True, read_across_frames=True
+        )
+        return io.BufferedReader(reader)
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
+
+
+@final
+class CaptureWriter:
+    """Write a capture while its frames come: `with CaptureWriter(...) as writer`."""
+
+    def __init__(self, path: Path, venue: str, instrument: str, start_ns: int) -> None:
+        from zstandard import FLUSH_BLOCK, FLUSH_FRAME, ZstdCompressor  # a bot records nothing
+
+        self.frame_count = 0
+        self.byte_count = 0  # of frames, unpacked
+        self._file = path.open("xb")
+        self._packed = ZstdCompressor(level=3).stream_writer(self._file)
+        self._block, self._end = FLUSH_BLOCK, FLUSH_FRAME
+        self._packed.write(b"%b %b %b %d\n" % (
+            MAGIC, venue.encode(), instrument.encode(), start_ns
+        ))  # fmt: skip
+        self.flush()
+
+    def write(self, frame: bytes, recv_ns: int) -> None:
+        """Append one frame with the time it came."""
+        self._packed.write(b"%d %d\n%b\n" % (recv_ns, len(frame), frame))
+        self.frame_count += 1
+        self.byte_count += len(frame)
+
+    def flush(self) -> None:
+        """Hand everything so far to the system: a file cut off later is readable to here."""
+        self._packed.flush(self._block)
+        self._file.flush()
+
+    def close(self) -> None:
+        """End the file."""
+        self._packed.flush(self._end)
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        """Write for a block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the file, whatever happened."""
+        self.close()
 
 
 def is_capture(path: Path) -> bool:
@@ -109,13 +176,20 @@ def read_frames(path: Path) -> Iterator[Frame]:
         ProtocolError: naming the file and the offset, when the file is cut or damaged.
     """
     offset = 0
+    growing = is_zstd(path)
     try:
         with open_bytes(path) as file:
             line = file.readline(HEADER_BYTES_MAX)
             _head(path, line)
             offset = len(line)
             while line := file.readline(HEADER_BYTES_MAX):
-                frame = _frame(path, file, line, offset)
+                try:
+                    frame = _frame(path, file, line, offset)
+                except ProtocolError:
+                    if not growing or file.read(1):
+                        raise
+                    log.warning("%s: cut off after byte %d; read to there", path, offset)
+                    return
                 yield frame
                 offset += len(line) + len(frame.data) + 1
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

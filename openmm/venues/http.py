@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol, final
 
 import aiohttp
+from yarl import URL
 
 from openmm.errors import ProtocolError, TransportError
 
@@ -56,7 +57,8 @@ class HttpRoundTrip:
         try:
             async with self._session.request(
                 verb,
-                f"{url}?{query}" if query else url,
+                # As it is: what is signed are the bytes of the query that were written.
+                URL(f"{url}?{query}" if query else url, encoded=True),
                 data=body or None,
                 headers=headers,
                 timeout=self._timeout,

@@ -21,7 +21,7 @@ from openmm.events import (
     Unrecognised,
 )
 from openmm.instrument import Instrument
-from openmm.venues.base import Balance, PlaceOrder, SystemState
+from openmm.venues.base import Balance, Candle, KeyRights, PlaceOrder, SystemState
 from openmm.venues.connector import Capabilities, Fees, OrderHttp
 from openmm.venues.faults import Code
 
@@ -45,6 +45,21 @@ class WatchedVenue:
     async def get_system_state(self) -> SystemState:
         """Tell that the venue says nothing of it."""
         return SystemState(SystemMode.UNKNOWN, "not told")
+
+    @property
+    def ohlcv_intervals_s(self) -> tuple[int, ...]:
+        """The candles' lengths on offer: none."""
+        return ()
+
+    async def get_ohlcv(
+        self, instrument: str, interval_s: int = 60, count: int = 100
+    ) -> list[Candle]:
+        """Refuse: what is watched are books and trades."""
+        self._refuse("candles")
+
+    async def get_key_rights(self) -> KeyRights:
+        """Refuse: there is no key."""
+        self._refuse("a key's rights")
 
     async def get_balance(self) -> dict[str, Balance]:
         """Refuse: there is no account."""

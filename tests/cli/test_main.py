@@ -17,8 +17,9 @@ from openmm.errors import VenueRejected
 from openmm.venues.faults import Code
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COMMANDS = ["check", "demo", "halt", "init", "pause", "report", "resume", "run", "sim kraken",
-            "status", "stop", "tighten", "verify"]  # fmt: skip
+COMMANDS = ["balance", "check", "demo", "doctor", "halt", "init", "ohlcv", "orderbook", "orders",
+            "pause", "record", "report", "resume", "run", "sim kraken", "status", "stop", "ticker",
+            "tighten", "trades", "verify"]  # fmt: skip
 Capture = pytest.CaptureFixture[str]
 
 

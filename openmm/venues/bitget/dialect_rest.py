@@ -48,6 +48,7 @@ from openmm.venues.bitget.spec import (
     UNIFIED_ON_CLASSIC,
     Family,
 )
+from openmm.venues.candles import make_candles
 from openmm.venues.counterpart import OrderRecord, Refusal
 from openmm.venues.simulated import simulator_answer
 
@@ -58,6 +59,14 @@ LIMITS: Final[Mapping[str, int]] = {
     "/api/v2/spot/trade/fills": 10, "/api/v2/spot/account/assets": 10,
     "/api/v2/common/trade-rate": 10, "/api/v2/spot/market/fills": 10,
     "/api/v3/account/fee-rate": 3, "/api/v3/trade/countdown-cancel-all": 1,
+}  # fmt: skip
+CLASSIC_INTERVALS_S: Final[Mapping[str, int]] = {
+    "1min": 60, "5min": 300, "15min": 900, "30min": 1800, "1h": 3600, "4h": 14_400,
+    "6h": 21_600, "12h": 43_200, "1day": 86_400,
+}  # fmt: skip
+UNIFIED_INTERVALS_S: Final[Mapping[str, int]] = {
+    "1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1H": 3600, "4H": 14_400, "6H": 21_600,
+    "12H": 43_200, "1D": 86_400,
 }  # fmt: skip
 LIMIT: Final = 20
 PER_SYMBOL: Final = 5
@@ -71,6 +80,8 @@ class BitgetRest:
         self.core = gateway.core
         # Takes a fault as `/sim/fault` tells it and returns its kind; None: no faults here.
         self.on_fault: Callable[[Query, int], str] | None = None
+        # A test gives a key more, or fewer.
+        self.key_permissions: tuple[str, ...] = ("trade", "readonly")
 
     def answer(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, now_ns: int
@@ -144,6 +155,12 @@ class BitgetRest:
             "/api/v3/market/tickers": lambda one, at: [unified_ticker(self._ticker(one, at))],
             "/api/v2/spot/market/fills": lambda one, _at: self._trades(one, "tradeId"),
             "/api/v3/market/fills": lambda one, _at: self._trades(one, "execId"),
+            "/api/v2/spot/market/candles": lambda one, at: self._candles(
+                one, at, CLASSIC_INTERVALS_S, one.get("granularity", ""), 1000
+            ),
+            "/api/v3/market/candles": lambda one, at: self._candles(
+                one, at, UNIFIED_INTERVALS_S, one.get("interval", ""), 100
+            ),
         }
         call = calls.get(path)
         if call is None:
@@ -214,6 +231,31 @@ class BitgetRest:
             }
             for one in reversed(self.core.trades(pair.name, count))
         ]  # fmt: skip
+
+    def _candles(
+        self, asked: Query, now_ns: int, intervals_s: Mapping[str, int], interval: str, most: int
+    ) -> list[list[str]]:
+        pair, limit = self._pair(asked), asked.get("limit", "100")
+        if interval not in intervals_s:
+            raise Refused(400, "40017", "Parameter verification failed granularity")
+        if not limit.isdecimal() or not 1 <= int(limit) <= most:
+            raise Refused(400, "40017", "Parameter verification failed limit")
+        rows = []
+        trades = self.core.trades(pair.name, 1000)
+        for one in make_candles(trades, intervals_s[interval] * NS, int(limit), now_ns):
+            prices = (one.open_ticks, one.high_ticks, one.low_ticks, one.close_ticks)
+            cost = plain(pair.price(1) * pair.qty(1) * one.cost_ticklots)
+            volumes = [qty_text(pair, one.qty_lots), cost]
+            if intervals_s is CLASSIC_INTERVALS_S:
+                volumes.append(cost)
+            rows.append([
+                str(one.start_ns // MS), *(price_text(pair, price) for price in prices), *volumes
+            ])  # fmt: skip
+        return rows
+
+    def key_info(self, account: int, _asked: Query, _now_ns: int) -> dict[str, Any]:
+        """Answer what the key may do."""
+        return {"userId": str(account), "ips": "", "authorities": list(self.key_permissions)}
 
     # ---- private
 
@@ -429,6 +471,7 @@ Call = Callable[[BitgetRest, int, Any, int], Any]
 _V2, _V3 = "/api/v2/spot", "/api/v3"
 GETS: Final[Mapping[str, Call]] = {
     f"{_V2}/account/assets": BitgetRest.assets,
+    f"{_V2}/account/info": BitgetRest.key_info,
     f"{_V3}/account/assets": BitgetRest.assets,
     "/api/v2/common/trade-rate": BitgetRest.rates,
     f"{_V3}/account/fee-rate": BitgetRest.rates,

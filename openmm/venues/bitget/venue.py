@@ -24,6 +24,8 @@ from openmm.events import (
 from openmm.instrument import Instrument
 from openmm.venues.base import (
     Balance,
+    Candle,
+    KeyRights,
     MarketTrade,
     OrderBook,
     PlaceOrder,
@@ -55,6 +57,7 @@ from openmm.venues.bitget.spec import (
     VENUE,
     Family,
 )
+from openmm.venues.checks import check_ohlcv
 from openmm.venues.connector import Capabilities, Fees
 from openmm.venues.faults import Code
 
@@ -76,7 +79,16 @@ UNIFIED_CAPABILITIES: Final = Capabilities(
     dead_man=True,
     websocket_trading=True,
 )
+# Source: Bitget API documentation, "Get Candlestick Data" of v2 and v3, crawl of 2025-12-05.
+INTERVALS: Final = {
+    60: ("1min", "1m"), 300: ("5min", "5m"), 900: ("15min", "15m"), 1800: ("30min", "30m"),
+    3600: ("1h", "1H"), 14_400: ("4h", "4H"), 21_600: ("6h", "6H"), 43_200: ("12h", "12H"),
+    86_400: ("1day", "1D"),
+}  # fmt: skip
+OHLCV_COUNT_MAX: Final = {Family.CLASSIC: 1000, Family.UNIFIED: 100}
 PAGES_MAX: Final = 100
+TRADE_RIGHT: Final = "trade"
+HARMLESS_RIGHTS: Final = frozenset({TRADE_RIGHT, "readonly"})
 HISTORY: Final = "/api/v2/spot/trade/history-orders"
 FORGOTTEN_NS: Final = (ORDER_INFO_BY_CLIENT_ID_S - 60) * 1_000_000_000
 ORDERS_KEPT: Final = 4096
@@ -231,7 +243,64 @@ class BitgetVenue:
         ]
         return sorted(trades, key=lambda trade: (trade.ts_ns, trade.trade_id))
 
+    @property
+    def ohlcv_intervals_s(self) -> tuple[int, ...]:
+        """The candles' lengths on offer, in seconds."""
+        return tuple(INTERVALS)
+
+    async def get_ohlcv(
+        self, instrument: str, interval_s: int = 60, count: int = 100
+    ) -> list[Candle]:
+        """Ask for the last candles, oldest first, at most 1000 (unified accounts: 100)."""
+        check_ohlcv(interval_s, tuple(INTERVALS), count, OHLCV_COUNT_MAX[self.rest.family])
+        classic, unified = INTERVALS[interval_s]
+        params: dict[str, str | int] = {"symbol": await self._symbol(instrument), "limit": count}
+        if self.unified:
+            raw = await self.rest.public(
+                "/api/v3/market/candles", SPOT | params | {"interval": unified}
+            )
+        else:
+            raw = await self.rest.public(
+                "/api/v2/spot/market/candles", params | {"granularity": classic}
+            )
+        candles = []
+        # A row: start, open, high, low, close, base volume, quote volume.
+        for row in map(as_list, as_list(raw)):
+            if len(row) < 6:
+                raise ProtocolError(f"candles: row is too short: {row!r}", venue=VENUE)
+            start_ns = millis_to_ns(row[0])
+            opened, high, low, close = (as_decimal(cell) for cell in row[1:5])
+            closed = start_ns + interval_s * NS <= self.rest.clock.now_ns()
+            candles.append(
+                Candle(instrument, start_ns, opened, high, low, close, as_decimal(row[5]), closed)
+            )
+        return sorted(candles, key=lambda candle: candle.start_ns)
+
     # --- account
+
+    async def get_key_rights(self) -> KeyRights:
+        """Ask what the key may do: of a classic account the venue tells, of a unified one not.
+
+        Source: Bitget API documentation, "Get Account Information", whose example has `trade` and
+        `readonly`. No source lists every word there is: one that is not known leaves open whether
+        the key can withdraw.
+        """
+
+        async def classic() -> KeyRights:
+            row = as_object(await self.rest.get("/api/v2/spot/account/info"))
+            told = tuple(str(one) for one in as_list(row.get("authorities") or []))
+            words = {one.lower() for one in told}
+            ips = tuple(one for one in text_of(row, "ips").replace(",", " ").split() if one)
+            withdraws: bool | None = any("withdraw" in one for one in words)
+            if not withdraws and (not words or words - HARMLESS_RIGHTS):
+                withdraws = None
+            return KeyRights(True, TRADE_RIGHT in words or None, withdraws, told, ips)
+
+        async def unified() -> KeyRights:
+            await self.get_balance()
+            return KeyRights(reads=True)
+
+        return await self._either(classic, unified)
 
     async def discover(self) -> None:
         """Ask something private, so that the venue can name the account's family."""
@@ -437,11 +506,18 @@ class BitgetVenue:
         """Change price and quantity of a unified account's order; never retried.
 
         Raises:
-            VenueRejected: for a classic account, which can only replace an order by a new one.
+            VenueRejected: for a classic account, which can only replace an order by a new one, and
+                without the setting `amend`.
         """
         if not self.unified:
             raise VenueRejected(
                 "classic accounts cannot change an order in place: replace_order",
+                venue=VENUE, code=Code.ARGUMENTS,
+            )  # fmt: skip
+        if not self.settings.amend:
+            raise VenueRejected(
+                "orders are not changed in place without the setting amend: that they keep their "
+                "id is not documented",
                 venue=VENUE, code=Code.ARGUMENTS,
             )  # fmt: skip
         await self._loaded()

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, unquote
 
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
+from openmm.venues.candles import make_candles
 from openmm.venues.counterpart import Refusal
 from openmm.venues.gateio import dialect_trading as trading
 from openmm.venues.gateio.dialect import FIRST_FILL_ID, GateioGateway
@@ -45,6 +46,10 @@ from openmm.venues.gateio.spec import (
 from openmm.venues.simulated import simulator_answer
 
 PREFIX: Final = "/api/v4"
+INTERVALS_S: Final = {
+    "10s": 10, "1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14_400,
+    "8h": 28_800, "1d": 86_400, "7d": 604_800,
+}  # fmt: skip
 Query = Mapping[str, str]
 Answer = tuple[int, bytes]
 
@@ -57,6 +62,8 @@ class GateioRest:
         self.core = gateway.core
         # Takes a fault as `/sim/fault` tells it and returns its kind; None: no faults here.
         self.on_fault: Callable[[Query, int], str] | None = None
+        # By name: whether only to read. A test gives a key more, or fewer.
+        self.key_permissions: dict[str, bool] = {"spot": False, "wallet": True}
         self._calls: dict[tuple[int, str], deque[int]] = {}
 
     def answer(
@@ -128,6 +135,7 @@ class GateioRest:
             "/spot/order_book": self._order_book,
             "/spot/trades": self._trades,
             "/spot/tickers": self._tickers,
+            "/spot/candlesticks": self._candles,
         }
         call = calls.get(name)
         if call is None:
@@ -180,6 +188,24 @@ class GateioRest:
             row[size] = plain(pair.qty(levels[0][1])) if levels else ""
         return dump([row])
 
+    def _candles(self, asked: Query, now_ns: int) -> bytes:
+        pair, interval = self._pair(asked), asked.get("interval", "30m")
+        if interval not in INTERVALS_S:
+            raise Refused(400, "INVALID_PARAM_VALUE", f"Invalid parameter `interval`: {interval}")
+        limit = asked.get("limit", "100")
+        count = min(int(limit), 1000) if limit.isdecimal() and int(limit) else 100
+        rows = []
+        trades = self.core.trades(pair.name, 1000)
+        for one in make_candles(trades, INTERVALS_S[interval] * NS, count, now_ns):
+            prices = (one.close_ticks, one.high_ticks, one.low_ticks, one.open_ticks)
+            cost = pair.price(1) * pair.qty(1) * one.cost_ticklots
+            rows.append([
+                str(one.start_ns // NS), plain(cost),
+                *(plain(pair.price(price)) for price in prices),
+                plain(pair.qty(one.qty_lots)), "true" if one.closed else "false",
+            ])  # fmt: skip
+        return dump(rows)
+
     # ---- private
 
     def _private(
@@ -206,6 +232,12 @@ class GateioRest:
                 return 200, dump(orders[:limit])
             case ("GET", "/spot/my_trades"):
                 return 200, dump(self._my_trades(account, asked))
+            case ("GET", "/account/main_keys"):
+                rights = [{"name": n, "read_only": ro} for n, ro in self.key_permissions.items()]
+                return 200, dump({
+                    "state": 1, "mode": 1, "name": "simulated", "perms": rights,
+                    "ip_whitelist": [],
+                })  # fmt: skip
             case ("GET", "/wallet/fee"):
                 return 200, dump(self._fee(account))
             case ("POST", "/spot/orders"):

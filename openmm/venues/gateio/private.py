@@ -296,7 +296,7 @@ class PrivateDecoder(OrderMemory[_Order]):
 
     def _refused(self, kind: str, req_id: int, errors: Mapping[str, Any]) -> list[Event]:
         label, text = text_of(errors, "label"), text_of(errors, "message")
-        fault = classify(label)
+        fault = classify(label, text)
         _, asked = self._requested(req_id)
         events: list[Event] = [
             RequestRefused(
@@ -352,7 +352,7 @@ class PrivateDecoder(OrderMemory[_Order]):
                     )
                 continue
             label = text_of(row, "label")
-            fault = classify(label)
+            fault = classify(label, text_of(row, "message"))
             events.append(
                 RequestRefused(
                     kind,

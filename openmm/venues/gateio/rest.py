@@ -134,7 +134,7 @@ def refusal(raw: bytes, status: int, url: str) -> VenueRejected | TransportError
             f"{url}: HTTP status {status}", venue=VENUE, code="transport",
             retryable=status >= 500 or status == 429,
         )  # fmt: skip
-    fault = classify(label)
+    fault = classify(label, text)
     return VenueRejected(
         f"{label}: {text}", venue=VENUE, code=fault.code, retryable=fault.retryable
     )

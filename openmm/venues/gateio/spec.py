@@ -124,8 +124,13 @@ SUBSCRIBE_ERRORS: Final[Mapping[int, Fault]] = {
 }
 
 
-def classify(label: str) -> Fault:
-    """Tell what an error label means; one of no known kind is `Code.UNKNOWN`, not retryable."""
+def classify(label: str, text: str = "") -> Fault:
+    """Tell what an error label means; one of no known kind is `Code.UNKNOWN`, not retryable.
+
+    An order below the minimum has no label of its own: its text tells, as captured live.
+    """
+    if label == "INVALID_PARAM_VALUE" and "order size" in text and "too small" in text:
+        return Fault(Code.MINIMUM, False)
     return ERRORS.get(label, Fault(Code.UNKNOWN, False))
 
 

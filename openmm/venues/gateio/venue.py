@@ -24,12 +24,15 @@ from openmm.events import (
 from openmm.instrument import Instrument
 from openmm.venues.base import (
     Balance,
+    Candle,
+    KeyRights,
     MarketTrade,
     OrderBook,
     PlaceOrder,
     ServerTime,
     SystemState,
 )
+from openmm.venues.checks import check_ohlcv
 from openmm.venues.connector import Capabilities, Fees
 from openmm.venues.faults import Code
 from openmm.venues.gateio.fields import as_decimal, as_int, as_list, as_object, decimal_of, text_of
@@ -67,6 +70,12 @@ CAPABILITIES: Final = Capabilities(
     dead_man=True,
     websocket_trading=True,
 )
+# Source: Gate documentation, "Market K-line chart", read 2026-05-27.
+INTERVALS: Final = {
+    10: "10s", 60: "1m", 300: "5m", 900: "15m", 1800: "30m", 3600: "1h", 14_400: "4h",
+    28_800: "8h", 86_400: "1d", 604_800: "7d",
+}  # fmt: skip
+OHLCV_COUNT_MAX: Final = 1000
 PAGES_MAX: Final = 100
 ORDERS_KEPT: Final = 4096
 NS: Final = 1_000_000_000
@@ -186,7 +195,56 @@ class GateioVenue:
         ]
         return sorted(trades, key=lambda trade: (trade.ts_ns, trade.trade_id))
 
+    @property
+    def ohlcv_intervals_s(self) -> tuple[int, ...]:
+        """The candles' lengths on offer, in seconds."""
+        return tuple(INTERVALS)
+
+    async def get_ohlcv(
+        self, instrument: str, interval_s: int = 60, count: int = 100
+    ) -> list[Candle]:
+        """Ask for the last candles, oldest first, at most 1000."""
+        check_ohlcv(interval_s, tuple(INTERVALS), count, OHLCV_COUNT_MAX)
+        symbol = await self._symbol(instrument)
+        params: dict[str, str | int] = {
+            "currency_pair": symbol, "interval": INTERVALS[interval_s], "limit": count,
+        }  # fmt: skip
+        candles = []
+        # A row: start, quote volume, close, high, low, open, base volume, whether it is over.
+        for row in map(as_list, as_list(await self.rest.public("/spot/candlesticks", params))):
+            if len(row) < 7:
+                raise ProtocolError(f"candlesticks: row is too short: {row!r}", venue=VENUE)
+            close, high, low, opened = (as_decimal(cell) for cell in row[2:6])
+            start_ns = as_int(row[0]) * NS
+            over = start_ns + interval_s * NS <= self.rest.clock.now_ns()
+            closed = str(row[7]).lower() == "true" if len(row) > 7 else over
+            candles.append(
+                Candle(instrument, start_ns, opened, high, low, close, as_decimal(row[6]), closed)
+            )
+        return sorted(candles, key=lambda candle: candle.start_ns)
+
     # --- account
+
+    async def get_key_rights(self) -> KeyRights:
+        """Ask what the key may do: of a main account's keys the venue tells, of others not.
+
+        Source: Gate documentation, "Query the main account's key information"; the same members
+        in the official SDK gateapi-python.
+        """
+        try:
+            row = as_object(await self.rest.private("GET", "/account/main_keys"))
+        except VenueRejected as error:
+            if error.code == Code.PERMISSION:
+                return KeyRights(told=("the key may not ask about itself",))
+            raise
+        rights = {
+            text_of(right, "name"): right.get("read_only") is not True
+            for right in map(as_object, as_list(row.get("perms") or []))
+        }
+        told = tuple(f"{name} {'write' if free else 'read'}" for name, free in rights.items())
+        ips = tuple(str(one) for one in as_list(row.get("ip_whitelist") or []))
+        withdraws = rights.get("withdraw", False)
+        return KeyRights("spot" in rights, rights.get("spot", False), withdraws, told, ips)
 
     async def get_balance(self) -> dict[str, Balance]:
         """Ask for the holdings, by asset."""
@@ -509,7 +567,7 @@ class GateioVenue:
 
 def _refusal(row: Mapping[str, Any]) -> VenueRejected:
     label = text_of(row, "label")
-    fault = classify(label)
+    fault = classify(label, text_of(row, "message"))
     return VenueRejected(
         f"{label}: {text_of(row, 'message')}", venue=VENUE, code=fault.code,
         retryable=fault.retryable,

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 from openmm._fast.matching import Stp, Tif
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
+from openmm.venues.candles import make_candles
 from openmm.venues.counterpart import FillRecord, OrderRecord, OrderState, PlaceRequest, Refusal
 from openmm.venues.kraken.dialect import KrakenGateway
 from openmm.venues.kraken.dialect_reports import cost_decimals
@@ -41,6 +42,12 @@ from openmm.venues.kraken.dialect_text import (
 from openmm.venues.kraken.spec import FEE_TIERS_PPM
 
 PAGE = 50
+DAY_NS = 86_400 * NS
+OHLC_MINUTES = ("1", "5", "15", "30", "60", "240", "1440", "10080", "21600")
+# What a key for a bot is made with. Source: "API key permissions", market making.
+PERMISSIONS = (
+    "query-funds", "query-open-trades", "query-closed-trades", "modify-trades", "close-trades",
+)  # fmt: skip
 CALL_COST = {"TradesHistory": 2, "ClosedOrders": 2, "AddOrder": 0, "CancelOrder": 0}
 STATUS = {
     OrderState.PENDING: "pending",
@@ -77,8 +84,11 @@ class KrakenRest:
         self.core = gateway.core
         # Takes a fault as `/sim/fault` tells it and returns its kind; None: no faults here.
         self.on_fault: Callable[[Form, int], str] | None = None
+        # A test gives a key more, or fewer.
+        self.key_permissions: tuple[str, ...] = PERMISSIONS
         self._private: Mapping[str, Callable[[int, Form, int], object]] = {
             "GetWebSocketsToken": self._token,
+            "GetApiKeyInfo": self._key_info,
             "OpenOrders": self._open_orders,
             "ClosedOrders": self._closed_orders,
             "QueryOrders": self._query_orders,
@@ -178,6 +188,11 @@ class KrakenRest:
             if not count.isdecimal() or not 1 <= int(count) <= 500:
                 raise RestRefused("EGeneral:Invalid arguments:count")
             return {rest_pair(pair)[0]: self._depth(pair, int(count), now_ns)}
+        if name in ("Ticker", "Trades", "OHLC"):
+            pair = self._pair(asked.get("pair", ""))
+            tell = {"Ticker": self._ticker, "Trades": self._trades, "OHLC": self._ohlc}[name]
+            found, last = tell(pair, asked, now_ns)
+            return {rest_pair(pair)[0]: found} | ({} if last is None else {"last": last})
         raise RestRefused("EGeneral:Unknown method")
 
     def _pair(self, text: str) -> Instrument:
@@ -222,7 +237,57 @@ class KrakenRest:
             for name, side in (("asks", 1), ("bids", 0))
         }
 
+    def _ticker(self, pair: Instrument, asked: Form, now_ns: int) -> tuple[object, object]:
+        trades = self.core.trades(pair.name, 1)
+        row: dict[str, object] = {}
+        for side, name in ((0, "b"), (1, "a")):
+            price_ticks, qty_lots = (self.core.depth(pair.name, side, 1) or [(0, 0)])[0]
+            whole = str(int(pair.qty(qty_lots)))
+            row[name] = [price_text(pair, price_ticks), whole, qty_text(pair, qty_lots)]
+        last = [price_text(pair, trades[-1].price_ticks), qty_text(pair, trades[-1].qty_lots)]
+        day = [one for one in self.core.trades(pair.name, 1000) if one.ts_ns > now_ns - DAY_NS]
+        volume = qty_text(pair, sum(one.qty_lots for one in day))
+        return row | {"c": last, "v": [volume, volume], "t": [len(day), len(day)]}, None
+
+    def _trades(self, pair: Instrument, asked: Form, now_ns: int) -> tuple[object, object]:
+        count = asked.get("count", "1000")
+        if not count.isdecimal() or not 1 <= int(count) <= 1000:
+            raise RestRefused("EGeneral:Invalid arguments:count")
+        trades = self.core.trades(pair.name, int(count))
+        rows = [
+            [
+                price_text(pair, one.price_ticks), qty_text(pair, one.qty_lots),
+                _epoch(one.ts_ns), SIDE_TEXT[one.taker_side][0],
+                "m" if one.market_order else "l", "", one.trade_id,
+            ]
+            for one in trades
+        ]  # fmt: skip
+        return rows, str(trades[-1].ts_ns if trades else now_ns)
+
+    def _ohlc(self, pair: Instrument, asked: Form, now_ns: int) -> tuple[object, object]:
+        interval = asked.get("interval", "1")
+        if interval not in OHLC_MINUTES:
+            raise RestRefused("EGeneral:Invalid arguments:interval")
+        trades = self.core.trades(pair.name, 1000)
+        candles = make_candles(trades, int(interval) * 60 * NS, 720, now_ns)
+        rows = []
+        for one in candles:
+            prices = (one.open_ticks, one.high_ticks, one.low_ticks, one.close_ticks)
+            average = one.cost_ticklots // one.qty_lots if one.qty_lots else 0
+            rows.append([
+                one.start_ns // NS, *(price_text(pair, price) for price in (*prices, average)),
+                qty_text(pair, one.qty_lots), one.trade_count,
+            ])  # fmt: skip
+        return rows, candles[-1].start_ns // NS if candles else now_ns // NS
+
     # ---- private: what is
+
+    def _key_info(self, account: int, form: Form, now_ns: int) -> object:
+        """Tell what the key may do: all that a bot needs, and what this account was given."""
+        return {
+            "api_key_name": "simulated", "permissions": list(self.key_permissions),
+            "ip_allowlist": [], "nonce_window": "0", "valid_until": "0",
+        }  # fmt: skip
 
     def _token(self, account: int, form: Form, now_ns: int) -> object:
         token = self.gateway.new_token(account, now_ns)

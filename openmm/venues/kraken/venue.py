@@ -26,12 +26,15 @@ from openmm.events import (
 from openmm.instrument import Instrument
 from openmm.venues.base import (
     Balance,
+    Candle,
+    KeyRights,
     MarketTrade,
     OrderBook,
     PlaceOrder,
     ServerTime,
     SystemState,
 )
+from openmm.venues.checks import check_ohlcv
 from openmm.venues.connector import Capabilities, Fees
 from openmm.venues.kraken.fields import (
     as_decimal,
@@ -61,6 +64,13 @@ CAPABILITIES: Final = Capabilities(
     dead_man=True,
     websocket_trading=True,
 )
+# Source: Kraken API documentation, "Get OHLC Data", read 2026-06.
+OHLCV_INTERVALS_S: Final = (60, 300, 900, 1800, 3600, 14_400, 86_400, 604_800, 1_296_000)
+OHLCV_COUNT_MAX: Final = 720
+# Words of "Get API Key Info" for what a bot does, and for what it must not be able to do.
+TRADE_RIGHT: Final = "modify-trades"
+QUERY_RIGHT: Final = "query-open-trades"
+WITHDRAW_RIGHTS: Final = frozenset({"withdraw-funds", "add-withdraw-address"})
 PAGE: Final = 50
 PAGES_MAX: Final = 200
 ORDERS_KEPT: Final = 4096
@@ -197,7 +207,49 @@ class KrakenVenue:
             )
         return trades
 
+    @property
+    def ohlcv_intervals_s(self) -> tuple[int, ...]:
+        """The candles' lengths on offer, in seconds."""
+        return OHLCV_INTERVALS_S
+
+    async def get_ohlcv(
+        self, instrument: str, interval_s: int = 60, count: int = 100
+    ) -> list[Candle]:
+        """Ask for the last candles, oldest first, at most 720; the last one is still running."""
+        check_ohlcv(interval_s, OHLCV_INTERVALS_S, count, OHLCV_COUNT_MAX)
+        pair = await self._rest_name(instrument)
+        params: dict[str, str | int] = {"pair": pair, "interval": interval_s // 60}
+        result = as_object(await self.rest.public("OHLC", params))
+        rows = next((as_list(value) for name, value in result.items() if name != "last"), ())
+        candles = []
+        for row in map(as_list, rows):
+            if len(row) < 7:
+                raise ProtocolError(f"OHLC: row is too short: {row!r}", venue=VENUE)
+            start_ns = seconds_to_ns(row[0])
+            closed = start_ns + interval_s * 1_000_000_000 <= self.rest.clock.now_ns()
+            opened, high, low, close = (as_decimal(cell) for cell in row[1:5])
+            candles.append(
+                Candle(instrument, start_ns, opened, high, low, close, as_decimal(row[6]), closed)
+            )
+        return candles[-count:]
+
     # --- account
+
+    async def get_key_rights(self) -> KeyRights:
+        """Ask what the key may do.
+
+        Source: Kraken API documentation, "Get API Key Info" and "API key permissions", 2026.
+        """
+        row = as_object(await self.rest.private("GetApiKeyInfo"))
+        told = tuple(str(one) for one in as_list(row.get("permissions")))
+        ips = tuple(str(one) for one in as_list(row.get("ip_allowlist") or []))
+        return KeyRights(
+            reads=QUERY_RIGHT in told,
+            trades=TRADE_RIGHT in told,
+            withdraws=bool(WITHDRAW_RIGHTS & set(told)),
+            told=told,
+            ips=ips,
+        )
 
     async def get_balance(self) -> dict[str, Balance]:
         """Ask for the holdings, by asset; names Kraken lists no pair for stay as they are."""

@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl
 from openmm._fast.matching import Stp
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
+from openmm.venues.candles import make_candles
 from openmm.venues.counterpart import OrderRecord, PlaceRequest, Refusal
 from openmm.venues.mexc.dialect import MexcGateway
 from openmm.venues.mexc.dialect_book import ASK, BID
@@ -78,6 +79,10 @@ ORDER_CALLS: Final = frozenset(
         ("DELETE", "/api/v3/openOrders"), ("DELETE", "/api/v3/order/all"),
     }
 )  # fmt: skip
+
+INTERVALS_S: Final[Mapping[str, int]] = {
+    "1m": 60, "5m": 300, "15m": 900, "30m": 1800, "60m": 3600, "4h": 14_400, "1d": 86_400,
+}  # fmt: skip
 
 
 class MexcRest:
@@ -222,6 +227,25 @@ class MexcRest:
                 "isBestMatch": True, "tradeType": "BID" if one.taker_side == BUY else "ASK",
             }
             for one in reversed(self.core.trades(pair.name, count))
+        ]  # fmt: skip
+
+    def klines(self, asked: Query, now_ns: int) -> Any:
+        """Answer candles, oldest first."""
+        pair, limit = self._pair(asked), asked.get("limit", "500")
+        interval_s = INTERVALS_S.get(asked.get("interval", ""))
+        if interval_s is None or not limit.isdecimal() or not 1 <= int(limit) <= 500:
+            raise Refused(400, 33333, "param error")
+        trades = self.core.trades(pair.name, 1000)
+        return [
+            [
+                one.start_ns // MS,
+                *(price_text(pair, price) for price in (
+                    one.open_ticks, one.high_ticks, one.low_ticks, one.close_ticks
+                )),
+                qty_text(pair, one.qty_lots), one.start_ns // MS + interval_s * 1000,
+                plain(pair.price(1) * pair.qty(1) * one.cost_ticklots),
+            ]
+            for one in make_candles(trades, interval_s * 1000 * MS, int(limit), now_ns)
         ]  # fmt: skip
 
     # ---- orders
@@ -462,6 +486,7 @@ PUBLIC: Final[Mapping[str, Callable[[MexcRest, Query, int], Any]]] = {
     "/api/v3/exchangeInfo": MexcRest.info,
     "/api/v3/depth": MexcRest.depth,
     "/api/v3/trades": MexcRest.trades,
+    "/api/v3/klines": MexcRest.klines,
     "/api/v3/ticker/24hr": MexcRest.ticker,
     "/api/v3/ticker/bookTicker": MexcRest.ticker,
 }

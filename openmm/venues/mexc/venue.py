@@ -16,12 +16,15 @@ from openmm.events import OrderFilled, OrderUpdated, RequestAccepted, SystemMode
 from openmm.instrument import Instrument
 from openmm.venues.base import (
     Balance,
+    Candle,
+    KeyRights,
     MarketTrade,
     OrderBook,
     PlaceOrder,
     ServerTime,
     SystemState,
 )
+from openmm.venues.checks import check_ohlcv
 from openmm.venues.connector import Capabilities, Fees
 from openmm.venues.faults import Code
 from openmm.venues.mexc.fields import as_decimal, as_int, as_list, as_object, loads, text_of
@@ -54,6 +57,11 @@ CAPABILITIES: Final = Capabilities(
     dead_man=False,
     websocket_trading=False,
 )
+# Source: MEXC API documentation, "Kline/Candlestick Data", 2025-08.
+INTERVALS: Final = {
+    60: "1m", 300: "5m", 900: "15m", 1800: "30m", 3600: "60m", 14_400: "4h", 86_400: "1d",
+}  # fmt: skip
+OHLCV_COUNT_MAX: Final = 500
 ORDERS_KEPT: Final = 4096
 
 
@@ -162,9 +170,46 @@ class MexcVenue:
             )
             for row in map(as_object, as_list(await self.rest.public("/api/v3/trades", params)))
         ]
-        return sorted(trades, key=lambda trade: trade.ts_ns)
+        # Newest first, in milliseconds: those of one moment keep their order.
+        return sorted(reversed(trades), key=lambda trade: trade.ts_ns)
+
+    @property
+    def ohlcv_intervals_s(self) -> tuple[int, ...]:
+        """The candles' lengths on offer, in seconds."""
+        return tuple(INTERVALS)
+
+    async def get_ohlcv(
+        self, instrument: str, interval_s: int = 60, count: int = 100
+    ) -> list[Candle]:
+        """Ask for the last candles, oldest first, at most 500."""
+        check_ohlcv(interval_s, tuple(INTERVALS), count, OHLCV_COUNT_MAX)
+        params: dict[str, str | int] = {
+            "symbol": await self._symbol(instrument), "interval": INTERVALS[interval_s],
+            "limit": count,
+        }  # fmt: skip
+        candles = []
+        # A row: start, open, high, low, close, base volume, end, quote volume.
+        for row in map(as_list, as_list(await self.rest.public("/api/v3/klines", params))):
+            if len(row) < 6:
+                raise ProtocolError(f"klines: row is too short: {row!r}", venue=VENUE)
+            start_ns = as_int(row[0]) * NS_PER_MS
+            opened, high, low, close = (as_decimal(cell) for cell in row[1:5])
+            closed = start_ns + interval_s * 1_000_000_000 <= self.rest.clock.now_ns()
+            candles.append(
+                Candle(instrument, start_ns, opened, high, low, close, as_decimal(row[5]), closed)
+            )
+        return sorted(candles, key=lambda candle: candle.start_ns)
 
     # --- account
+
+    async def get_key_rights(self) -> KeyRights:
+        """Ask what the key may do; `canWithdraw` is the account's, of the key it says nothing."""
+        told = as_object(await self.rest.private("GET", "/api/v3/account"))
+        words = tuple(
+            f"account {name}" for name in ("canTrade", "canWithdraw", "canDeposit")
+            if told.get(name) is True
+        )  # fmt: skip
+        return KeyRights(reads=True, told=words)
 
     async def get_balance(self) -> dict[str, Balance]:
         """Ask for the holdings, by asset."""

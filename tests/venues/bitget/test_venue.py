@@ -392,7 +392,7 @@ def test_unified_requests(
     venue, asked = make(
         shared,
         {path: {"orderId": "9", "clientOid": "c"}, "/api/v3/trade/unfilled-orders": {"list": []}},
-        Settings(account="unified"),
+        Settings(account="unified", amend=True),
     )
     run(venue.get_instruments())
     run(call(venue))

@@ -99,7 +99,7 @@ async def test_several_orders_and_the_first_refusal() -> None:
     [
         (PlaceOrder(BTC, Side.BUY, 700_000, 10_000, "t-x"), Code.POST_ONLY),
         (PlaceOrder(BTC, Side.BUY, 590_000, 2_000_000, "t-x"), Code.FUNDS),
-        (PlaceOrder(BTC, Side.BUY, 590_000, 1, "t-x"), Code.ARGUMENTS),
+        (PlaceOrder(BTC, Side.BUY, 590_000, 1, "t-x"), Code.MINIMUM),
         (PlaceOrder(BTC, Side.BUY, 590_000, 10_000, "no-prefix"), Code.ARGUMENTS),
         (PlaceOrder(BTC, Side.BUY, 590_000, 10_000, "t-" + "x" * 29), Code.ARGUMENTS),
     ],
