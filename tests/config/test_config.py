@@ -320,7 +320,7 @@ BAD: list[tuple[str, object, str]] = [
     ("bot.name", REMOVED, "required"),
     ("bot.mode", "test", '"paper" or "live"'),
     ("bot.run_dir", "", "folder"),
-    ("venue[0].name", "mtgox", '"binance" or "coinbase"'),
+    ("venue[0].name", "mtgox", "'binance' or 'coinbase'"),
     ("venue[0].label", "Kraken", "starting with a letter"),
     ("venue[0].quote", "BTCUSD", 'a pair such as "BTC/USD"'),
     ("venue[1].reference", "BTCUSD", 'a pair such as "BTC/USD"'),

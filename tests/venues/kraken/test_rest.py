@@ -265,7 +265,7 @@ async def test_bytes_signed_are_the_bytes_received() -> None:
     assert (method, path) == ("POST", "/0/private/AddOrder")
     assert headers["API-Sign"] == Signer(PRIVATE).sign(path, 5, body)
     assert headers["Content-Type"] == "application/x-www-form-urlencoded"
-    assert seen[1][:2] == ("GET", "/0/public/Depth?pair=BTC/USD")
+    assert seen[1][:2] == ("GET", "/0/public/Depth?pair=BTC%2FUSD")
     assert "API-Key" not in seen[1][3]
 
 
