@@ -251,12 +251,12 @@ class Engine:
         await traffic.open_private()
         await traffic.wait_ready()
         if self._host.writer:
-            await asyncio.to_thread(files.wait_writer)
+            await files.wait_writer()
         if self._watchdog is not None:
-            await asyncio.to_thread(self._watchdog.wait_ready)
+            await self._watchdog.wait_ready()
             if not self._watchdog.alive:
                 # It was ready, and has fired since: this start took longer than it waits.
-                await asyncio.to_thread(self._watchdog.restart)
+                await self._watchdog.restart()
             self._handle(context.step.watchdog_seen(True, clock.now_ns()))
         # All that can fail comes before the first order.
         self._door = CommandServer(files.run_dir.socket, self.on_command)
@@ -467,7 +467,7 @@ class Engine:
 
     async def _restart_writer(self, files: SessionFiles) -> None:
         try:
-            await asyncio.to_thread(files.restart_writer)
+            await files.restart_writer()
         except JournalError as error:
             # The timer starts the next; records wait in the ring, and a full ring stops the quotes.
             self._alert("warning", f"the writer did not come back: {error}")
@@ -476,7 +476,7 @@ class Engine:
             self._restarting_writer = False
 
     async def _restart_watchdog(self, watchdog: WatchdogProcess) -> None:
-        await asyncio.to_thread(watchdog.restart)
+        await watchdog.restart()
         self._restarting_watchdog = False
         self._handle(self.step.watchdog_seen(True, self._clock.now_ns()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import calendar
 import logging
 import os
@@ -184,27 +185,37 @@ class SessionFiles:
         """Start the process that follows the tape; `wait_writer` tells when it does."""
         self._writer = self._spawn_writer()
 
-    def wait_writer(self) -> None:
-        """Wait until the writer follows the tape.
+    def writer_follows(self) -> bool:
+        """Whether the writer follows the tape by now.
 
         Raises:
-            JournalError: it ended, or did not attach in time.
+            JournalError: it ended.
         """
         assert self.tape is not None, "the tape comes first"
         writer = self._writer
         assert writer is not None, "start it first"
+        if self.tape.follower_pid == writer.pid:
+            return True
+        if writer.poll() is not None:
+            raise JournalError(
+                f"the writer process ended with {writer.returncode}; see {self._writer_log}"
+            )
+        return False
+
+    async def wait_writer(self) -> None:
+        """Wait until the writer follows the tape: on the loop, as one that spins starves threads.
+
+        Raises:
+            JournalError: it ended, or did not attach in time.
+        """
         deadline = time.monotonic() + WRITER_START_S
-        while self.tape.follower_pid != writer.pid:
-            if writer.poll() is not None:
-                raise JournalError(
-                    f"the writer process ended with {writer.returncode}; see {self._writer_log}"
-                )
+        while not self.writer_follows():
             if time.monotonic() > deadline:
                 raise JournalError(
                     f"the writer process did not attach within {WRITER_START_S:g} s; "
                     f"see {self._writer_log}"
                 )
-            time.sleep(0.002)
+            await asyncio.sleep(0.002)
 
     @property
     def _writer_log(self) -> Path:
@@ -232,12 +243,12 @@ class SessionFiles:
         """Whether the writer process has ended though the session goes on."""
         return self._writer is not None and self._writer.poll() is not None
 
-    def restart_writer(self) -> None:
+    async def restart_writer(self) -> None:
         """Start another writer where the dead one left off."""
         log.error("the writer process ended with %s; starting another",
                   self._writer.returncode if self._writer else None)  # fmt: skip
         self.start_writer()
-        self.wait_writer()
+        await self.wait_writer()
 
     def close(self, end: Mapping[str, Any]) -> bool:
         """Close tape and page, wait for the writer to drain; returns whether it did."""

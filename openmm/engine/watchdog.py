@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import select
@@ -48,8 +49,8 @@ class WatchdogProcess:
         process.stdin.write(orjson.dumps(self._asked()) + b"\n")
         process.stdin.flush()
 
-    def wait_ready(self) -> None:
-        """Wait until it watches.
+    async def wait_ready(self) -> None:
+        """Wait until it watches: on the loop, for a loop that spins starves threads.
 
         Raises:
             OpenMMError: it ended, or is not ready in time.
@@ -58,9 +59,10 @@ class WatchdogProcess:
         assert process is not None, "spawn comes first"
         assert process.stdout is not None
         deadline = time.monotonic() + START_S
-        while not select.select([process.stdout], [], [], 0.05)[0]:
+        while not select.select([process.stdout], [], [], 0)[0]:
             if time.monotonic() > deadline:
                 raise OpenMMError(f"the watchdog is not ready after {START_S:g} s")
+            await asyncio.sleep(0.005)
         if os.read(process.stdout.fileno(), 64) != b"ready\n":
             raise OpenMMError(
                 f"the watchdog ended with {process.wait(END_S)}; "
@@ -75,7 +77,7 @@ class WatchdogProcess:
             return False
         return not select.select([process.stdout], [], [], 0)[0]
 
-    def restart(self) -> None:
+    async def restart(self) -> None:
         """Put another one in place of one that ended or fired.
 
         One that fired while this process hung goes on cancelling until the other watches; what is
@@ -88,7 +90,7 @@ class WatchdogProcess:
         log.error("the watchdog ended or fired (%s); starting another",
                   "never started" if before is None else before.poll())  # fmt: skip
         self.spawn()
-        self.wait_ready()
+        await self.wait_ready()
         if before is not None:
             _dismiss(before)
 

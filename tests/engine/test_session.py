@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def test_tape_left_by_a_dead_session_is_written_out(
     files = open_files()
     tape = files.open_tape()
     files.start_writer()
-    files.wait_writer()
+    asyncio.run(files.wait_writer())
     assert tape.next_index == 0
     assert files.close({})
     assert list(read_journal(files.run_dir.journal / path.stem)) == hand_made(path.stem)[:-1]
@@ -85,7 +86,7 @@ def test_tape_that_cannot_be_written_out_stops_the_start(
     files.open_tape()
     files.start_writer()
     with pytest.raises(JournalError, match=r"the writer process ended with 1; see .*writer\.log"):
-        files.wait_writer()
+        asyncio.run(files.wait_writer())
     assert path.read_bytes() == b"not a tape" * 1000
     assert b"not a tape" in (files.run_dir.path / "writer.log").read_bytes()
 
