@@ -275,7 +275,8 @@ class Engine:
             self._spawn(self._refresh_token(), "token")
             self._spawn(self._watch_clock(), "clock")
         self._spawn(self._reconcile_loop(), "reconcile")
-        self._spawn(self._remember(), "signals")
+        # A memory that cannot be kept costs the next start its warm-up, not this bot its quotes.
+        self._spawn(self._remember(), "signals", vital=False)
         log.info(
             "%s: quoting %s on %s", pipeline.risk_state.name, config.quoted.pair,
             config.quoted.label,

@@ -69,6 +69,15 @@ class Drain:
         self._lock_fd = _lock(self.folder / "lock", wait_s)
         if self._lock_fd < 0:
             return False
+        try:
+            self._open()
+        except JournalError:
+            # To be tried again: this process must not keep the lock from itself.
+            self.close()
+            raise
+        return True
+
+    def _open(self) -> None:
         # Another writer may have moved on, or ended, until the lock was ours.
         reader = self._reader = TapeReader(self.path)
         if reader.session_id != self.session_id:
@@ -82,7 +91,6 @@ class Drain:
             segment_bytes=self._segment_bytes,
         )
         reader.attach()
-        return True
 
     def step(self) -> list[RecordTuple]:
         """Move one batch from the tape to the journal; return it.

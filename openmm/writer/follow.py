@@ -88,7 +88,9 @@ class Follower:
         self._store_tried_s = float("-inf")
         self._uncommitted = False
         self._low_disk = False
-        self._full_disk = False
+        self._full_disk = False  # in this pass
+        self._full_said = False
+        self._left_stuck = False  # until the store is tried again
 
     @property
     def store_behind(self) -> bool:
@@ -106,8 +108,10 @@ class Follower:
             now_s = time.monotonic()
             # Asked before the read: what was written before the end is then read below.
             over = reader.closed or not reader.engine_alive
+            self._full_disk = False
             count = self._step()
             self._write_left()
+            self._full_said = self._full_disk
             if not self._current and self._store_failed_s is None:
                 self._open_store()
             if now_s >= next_sync:
@@ -121,7 +125,7 @@ class Follower:
                 self._check_disk()
                 self._check_store(now_s)
                 next_check = now_s + self.timing.check_s
-            if self._own.pending:
+            if self._full_disk:
                 time.sleep(self.timing.retry_s)
             elif not count:
                 if over or self.stopping:
@@ -138,7 +142,6 @@ class Follower:
         except DiskFull as error:
             self._stop_for_disk(error)
             return len(self._own.pending)
-        self._full_disk = False
         if records and self._current:
             assert self._books is not None, "books that are current are open"
             try:
@@ -150,31 +153,47 @@ class Follower:
 
     def _write_left(self) -> None:
         """Move what dead engines left to their journals, as far as it goes by now."""
-        while self._left:
+        while self._left and not self._left_stuck:
             drain = self._left[0]
-            if not drain.path.exists():
-                # A writer that outlived its engine has ended in the meantime.
-                self._left.pop(0)
-                continue
-            if not drain.begun:
-                if not drain.begin():
-                    return
-                self._note_torn(drain)
             try:
-                while drain.step():
-                    pass
+                if not self._write_out(drain):
+                    return
             except DiskFull as error:
                 self._stop_for_disk(error)
                 return
-            if drain.reader.torn:
-                self._log("the engine died while it wrote a record; the record is left out")
-            drain.segments.close()
-            self._written.append(self._left.pop(0))
+            except JournalError as error:
+                # It is kept, and so is the order of sessions: the store waits for it.
+                self._left_stuck = True
+                self._lose_store(error)
+                return
+            self._left.pop(0)
+
+    def _write_out(self, drain: Drain) -> bool:
+        """Write one tape out; False: another writer is still at it.
+
+        Raises:
+            JournalError: tape or journal cannot be read; DiskFull among them.
+        """
+        if not drain.path.exists():
+            # A writer that outlived its engine has ended in the meantime.
+            drain.close()
+            return True
+        if not drain.begun:
+            if not drain.begin():
+                return False
+            self._note_torn(drain)
+        while drain.step():
+            pass
+        if drain.reader.torn:
+            self._log("the engine died while it wrote a record; the record is left out")
+        drain.segments.close()
+        self._written.append(drain)
+        return True
 
     def _stop_for_disk(self, error: DiskFull) -> None:
-        if not self._full_disk:
+        if not self._full_said:
             self._log("disk is full, quoting stops", error=str(error))
-        self._full_disk = True
+        self._full_disk = self._full_said = True
         self._own.reader.request_stop()
 
     def _commit(self) -> None:
@@ -190,34 +209,44 @@ class Follower:
     def _open_store(self) -> None:
         """Bring the store to where the journals are, the sessions before first."""
         self._store_tried_s = time.monotonic()
+        self._left_stuck = False
+        self._write_left()
         if self._left:
-            # Its writer is still at it; the wait is counted as any other failure of the store.
+            # The wait is counted as any other failure of the store.
             if self._store_failed_s is None:
                 self._store_failed_s = self._store_tried_s
             return
-        # Here and not above: see the module.
-        from openmm.writer.books import Books
-
-        try:
-            books = self._books = self._books or Books(self._store_url)
-            while self._written:
-                drain = self._written[0]
-                if not drain.empty:
-                    books.open(drain.folder, drain.session_id)
-                    books.end(drain.segments.chain)
-                drain.remove()
-                drain.close()
-                self._written.pop(0)
-            if self._own.empty:
+        if self._written or not self._own.empty:
+            try:
+                self._book()
+            except (LedgerError, JournalError) as error:
+                self._lose_store(error)
                 return
-            books.open(self._own.folder, self._own.session_id)
-        except (LedgerError, JournalError) as error:
-            self._lose_store(error)
-            return
-        self._current = True
         if self._store_failed_s is not None:
             self._log("the store has caught up")
         self._store_failed_s = None
+
+    def _book(self) -> None:
+        """Book what the journals hold: sessions left before first.
+
+        Raises:
+            LedgerError, JournalError: the store refuses, or a journal cannot be read.
+        """
+        # Here and not above: see the module.
+        from openmm.writer.books import Books
+
+        books = self._books = self._books or Books(self._store_url)
+        while self._written:
+            drain = self._written[0]
+            if not drain.empty:
+                books.open(drain.folder, drain.session_id)
+                books.end(drain.segments.chain)
+            drain.remove()
+            drain.close()
+            self._written.pop(0)
+        if not self._own.empty:
+            books.open(self._own.folder, self._own.session_id)
+            self._current = True
 
     def _lose_store(self, error: Exception) -> None:
         """Go on with the journal alone; the store is tried again."""

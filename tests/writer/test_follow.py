@@ -256,7 +256,64 @@ def test_left_tape_that_another_writer_follows_is_waited_for(place: Place, spawn
     assert load_report(place.store).session.state == "ended"
 
 
+def test_left_tape_whose_journal_is_damaged_stops_no_journal_but_the_quotes(place: Place) -> None:
+    left = leave(place, "r-1")
+    (place.journal / "r-1").mkdir(parents=True)
+    (place.journal / "r-1" / "000000.omj").write_bytes(b"no journal" * 100)
+    tape = place.make_tape()
+    feed(tape, hand_made())
+    tape.close()
+    said: list[str] = []
+    timing = Timing(
+        check_s=0.0, store_retry_s=0.0, store_patience_s=0.0, free_bytes_min=0,
+        segment_bytes=1 << 16,
+    )  # fmt: skip
+    follower = Follower(
+        place.tape, place.journal, place.store, left=[left], timing=timing,
+        log=lambda message, **_values: said.append(message),
+    )  # fmt: skip
+    assert not follower.run()
+    assert said == ["the store fails, the journal goes on"], "said once"
+    assert list(read_journal(place.segments)) == hand_made()
+    assert tape.stop_requested
+    assert left.exists(), "what it holds is nowhere else"
+
+
+def test_full_disk_under_a_left_tape_is_said_once_and_loses_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = leave(place, "r-1")
+    tape = place.make_tape()
+    said: list[str] = []
+    follower = Follower(
+        place.tape, place.journal, place.store, left=[left], timing=QUICK,
+        log=lambda message, **_values: said.append(message),
+    )  # fmt: skip
+    feed(tape, hand_made())
+    tape.close()
+    real, failures = os.pwrite, [7]
+
+    def pwrite(fd: int, data: bytes, offset: int) -> int:
+        if "/r-1/" in os.readlink(f"/proc/self/fd/{fd}") and failures[0]:
+            failures[0] -= 1
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(fd, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    assert follower.run()
+    assert failures == [0]
+    assert tape.stop_requested
+    assert said.count("disk is full, quoting stops") == 1
+    assert list(read_journal(place.journal / "r-1")) == hand_made("r-1")[:-1]
+    assert list(read_journal(place.segments)) == hand_made()
+
+
 def test_session_without_a_record_leaves_nothing(place: Place) -> None:
+    place.make_tape().close()
+    assert run(place.tape, place.journal, place.store, timing=QUICK)
+    assert not place.tape.exists()
+    assert not list(place.journal.iterdir())
+    assert not place.tape.with_name("store.sqlite").exists(), "a failed start makes no ledger"
     left = leave(place, "r-1")
     place.make_tape().close()
     assert run(place.tape, place.journal, place.store, left=[left], timing=QUICK)
