@@ -30,7 +30,7 @@ def doctor(
     option: Options = None,
     json_: Json = False,
 ) -> int:
-    """Check that keys work and may do no more than trade, the clock, limits and latency.
+    """Check that keys work and may do no more than trade, the clock, the streams and latency.
 
     A key that can withdraw is refused where the venue tells. Without keys the public side is
     checked. Exit code 1 when something failed.

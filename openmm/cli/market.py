@@ -9,13 +9,12 @@ import typer
 
 from openmm.cli.output import EXIT_DONE, Json, emit, pairs, table
 from openmm.cli.reach import Options, PairName, RestUrl, VenueName, reach
-from openmm.cli.spans import moment
+from openmm.cli.spans import moment, span_s
 
 TICKER_EXAMPLE = "Example: openmm ticker kraken BTC/USD"
 BOOK_EXAMPLE = "Example: openmm orderbook gateio BTC/USDT --depth 5 --json"
 TRADES_EXAMPLE = "Example: openmm trades bitget BTC/USDT --count 20"
 OHLCV_EXAMPLE = "Example: openmm ohlcv mexc BTC/USDT --interval 5m --count 12"
-SPAN_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def ticker(
@@ -103,7 +102,7 @@ def ohlcv(
 ) -> int:
     """Show a pair's last candles, oldest first; the last one may still be running."""
     _count("--count", count)
-    interval_s = _interval_s(interval)
+    interval_s = round(span_s("--interval", interval))
     found = reach(
         venue, lambda desk: desk.get_ohlcv(pair, interval_s, count), endpoints={"rest": rest},
         options=option,
@@ -125,14 +124,6 @@ def ohlcv(
         rows.append((moment(one.start_ns), *(_plain(cell) for cell in cells), running))
     emit(payload, json_, lambda: table(rows))
     return EXIT_DONE
-
-
-def _interval_s(text: str) -> int:
-    from openmm.errors import ConfigError
-
-    if not text[:-1].isdigit() or text[-1:] not in SPAN_S or int(text[:-1]) < 1:
-        raise ConfigError("--interval", text, "a number and a unit: 10s, 1m, 1h, 1d")
-    return int(text[:-1]) * SPAN_S[text[-1]]
 
 
 def _count(option: str, count: int) -> None:

@@ -78,5 +78,6 @@ def read_options(texts: list[str] | None) -> dict[str, str | int | bool]:
         if not mark or not name:
             raise ConfigError("--option", text, "NAME=VALUE")
         words: dict[str, bool] = {"true": True, "false": False}
-        found[name] = words[value] if value in words else int(value) if value.isdigit() else value
+        number = value.isascii() and value.isdigit()
+        found[name] = words[value] if value in words else int(value) if number else value
     return found

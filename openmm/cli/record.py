@@ -13,6 +13,7 @@ from openmm.cli.reach import Options, PairName, RestUrl, VenueName, reach
 from openmm.cli.spans import span_s
 
 if TYPE_CHECKING:
+    from openmm.venues.capture import CaptureWriter
     from openmm.venues.desk import Desk
 
 EXAMPLE = "Example: openmm record kraken BTC/USD --out btc.cbcap.zst --for 10m"
@@ -40,7 +41,7 @@ def record(
     there. Ctrl+C ends it cleanly. Exit code 1 when no frame came.
     """
     from openmm.errors import ConfigError
-    from openmm.venues.capture import CaptureWriter
+    from openmm.venues.capture import CaptureWriter as Writer
 
     seconds = span_s("--for", for_) if for_ else None
     if out.exists():
@@ -49,12 +50,15 @@ def record(
         raise ConfigError("--out", str(out), "in a folder that is there")
 
     async def run(desk: Desk) -> dict[str, Any]:
-        with CaptureWriter(out, venue, pair, desk.now_ns()) as writer:
-            lost = await _follow(desk, writer, pair, seconds, depth, quiet=json_)
-            return {
-                "venue": venue, "pair": pair, "file": out, "frames": writer.frame_count,
-                "bytes": writer.byte_count, "losses": lost,
-            }  # fmt: skip
+        try:
+            with Writer(out, venue, pair, desk.now_ns()) as writer:
+                lost = await _follow(desk, writer, pair, seconds, depth, quiet=json_)
+        except OSError as error:
+            raise ConfigError("--out", str(out), f"a file with room ({error.strerror})") from None
+        return {
+            "venue": venue, "pair": pair, "file": out, "frames": writer.frame_count,
+            "bytes": writer.byte_count, "losses": lost,
+        }  # fmt: skip
 
     told = reach(venue, run, endpoints={"rest": rest, "ws": ws}, options=option)
     emit(told, json_, lambda: pairs(told))
@@ -62,53 +66,64 @@ def record(
 
 
 async def _follow(
-    desk: Desk, writer: Any, pair: str, seconds: float | None, depth: int | None, *, quiet: bool
-) -> int:
-    """Write frames until told to stop; returns how often the stream was lost."""
+    desk: Desk, writer: CaptureWriter, pair: str, seconds: float | None, depth: int | None, *,
+    quiet: bool,
+) -> int:  # fmt: skip
+    """Write frames until told to stop; returns how often the stream was lost.
+
+    Raises:
+        OSError: the file cannot be written.
+        VenueError: the venue refuses the stream for good.
+    """
     import asyncio
     import signal
 
     from openmm.venues.stream import StreamLost
 
-    lost = 0
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     stream = await desk.market_stream(pair, levels=1, depth=depth, tap=writer.write)
 
+    lost = 0
+
     async def read() -> None:
         nonlocal lost
         async for event in stream:
             lost += isinstance(event, StreamLost)
 
+    shown = not quiet and sys.stderr.isatty()
     started_s = loop.time()
     async with stream:
-        reading = asyncio.create_task(read())
+        reading, stopping = asyncio.create_task(read()), asyncio.create_task(stop.wait())
         try:
-            while not stop.is_set() and not reading.done():
+            while not stopping.done() and not reading.done():
                 spent_s = loop.time() - started_s
                 if seconds is not None and spent_s >= seconds:
                     break
                 left_s = LOOK_S if seconds is None else min(LOOK_S, seconds - spent_s)
                 await asyncio.wait(
-                    [asyncio.ensure_future(stop.wait()), reading],
-                    timeout=left_s, return_when=asyncio.FIRST_COMPLETED,
-                )  # fmt: skip
+                    [stopping, reading], timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                )
                 writer.flush()
-                if not quiet and sys.stderr.isatty():
-                    total = "" if seconds is None else f" of {seconds:.0f}"
-                    sys.stderr.write(
-                        f"\r{spent_s:.0f}{total} s  {writer.frame_count:,} frames  "
-                        f"{writer.byte_count:,} bytes "
-                    )
-        finally:
-            if not quiet and sys.stderr.isatty():
-                sys.stderr.write("\n")
+                if shown:
+                    _show(writer, spent_s, seconds)
             if reading.done():
                 reading.result()
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+        finally:
+            if shown:
+                sys.stderr.write("\n")
+            for task in (reading, stopping):
+                task.cancel()
+            await asyncio.gather(reading, stopping, return_exceptions=True)
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
     return lost
+
+
+def _show(writer: CaptureWriter, spent_s: float, seconds: float | None) -> None:
+    total = "" if seconds is None else f" of {seconds:.0f}"
+    sys.stderr.write(
+        f"\r{spent_s:.0f}{total} s  {writer.frame_count:,} frames  {writer.byte_count:,} bytes "
+    )

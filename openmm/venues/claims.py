@@ -91,5 +91,5 @@ def lock_account(venue: str, endpoint: str, key: str, folder: Path | None = None
     info = folder.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o022:
         raise CommandError(f"the folder of account locks is not safely ours: {folder}")
-    digest = hashlib.sha256(f"{venue}\0{endpoint}\0{key}".encode()).hexdigest()[:24]
+    digest = hashlib.sha256(f"{venue}\0{endpoint.rstrip('/')}\0{key}".encode()).hexdigest()[:24]
     return Lock(folder / f"{venue}-{digest}.lock", f"the {venue} account of this key")

@@ -45,6 +45,8 @@ def advice(error: OpenMMError) -> str:
     if isinstance(error, TransportError):
         if error.code == "outcome_unknown":
             return ADVICE[Code.UNAVAILABLE]
+        if error.code == "slow_reader":
+            return "read the stream as it comes, and open it anew"
         return "check the network and the address, then try again"
     if isinstance(error, ProtocolError):
         return "update OpenMM, or report it: the venue sent what this build does not know"

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import ssl
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -76,7 +78,7 @@ class _Listener(WSListener):
             transport.disconnect()
 
 
-class _Stream(Generic[E]):
+class _Stream(ABC, Generic[E]):
     """Keep one connection up and queue what it brings; a stream fills in the rest."""
 
     def __init__(self, connector: Connector, instrument: Instrument, clock: Clock) -> None:
@@ -85,20 +87,23 @@ class _Stream(Generic[E]):
         self._clock = clock
         self._events: deque[E | StreamLost] = deque()
         self._wake = asyncio.Event()
-        self._failed: VenueError | None = None
+        self._failed: VenueError | OSError | None = None
         self._transport: WSTransport | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._keeping: asyncio.Task[None] | None = None
 
     # --- what a stream fills in
 
+    @abstractmethod
     def _url(self) -> str:
-        raise NotImplementedError
+        """Tell where to connect."""
 
+    @abstractmethod
     async def _hello(self) -> Sequence[bytes]:
-        raise NotImplementedError
+        """Make what is sent on connect; VenueError counts as a failed try."""
 
+    @abstractmethod
     def _on_message(self, payload: bytes) -> None:
-        raise NotImplementedError
+        """Take one message."""
 
     def _next(self) -> E | StreamLost | None:
         return self._events.popleft() if self._events else None
@@ -107,13 +112,15 @@ class _Stream(Generic[E]):
         """Take note that the connection is gone."""
 
     async def _beside(self) -> None:
-        """Work beside the connection until it ends."""
+        """Work beside the connection for as long as it lasts."""
+        await asyncio.sleep(math.inf)
 
     # --- for readers
 
     async def __aenter__(self) -> Self:
         """Begin; what is read comes once the venue has answered."""
-        self._tasks.append(asyncio.create_task(self._keep(), name="venue stream"))
+        self._keeping = asyncio.create_task(self._keep(), name="venue stream")
+        self._keeping.add_done_callback(lambda _: self._wake.set())
         return self
 
     async def __aexit__(
@@ -123,9 +130,9 @@ class _Stream(Generic[E]):
         trace: TracebackType | None,
     ) -> None:
         """End the connection."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
         self._drop()
 
     def __aiter__(self) -> Self:
@@ -137,6 +144,7 @@ class _Stream(Generic[E]):
 
         Raises:
             VenueError: the venue refuses the stream for good, or the reader is too slow.
+            OSError: the tap cannot write.
         """
         while True:
             found = self._next()
@@ -144,10 +152,22 @@ class _Stream(Generic[E]):
                 return found
             if self._failed is not None:
                 raise self._failed
+            if self._keeping is None or self._keeping.done():
+                if self._keeping is not None and not self._keeping.cancelled():
+                    # A fault of ours beside the connection: told to who reads, not only logged.
+                    self._keeping.result()
+                raise StopAsyncIteration
             self._wake.clear()
             await self._wake.wait()
 
     # --- inside
+
+    def _take(self, payload: bytes) -> None:
+        try:
+            self._on_message(payload)
+        except OSError as error:
+            # A tap whose disk is full: to connect again would mend nothing.
+            self._fail(error)
 
     def _put(self, event: E | StreamLost) -> None:
         if len(self._events) >= QUEUE_MAX:
@@ -161,7 +181,7 @@ class _Stream(Generic[E]):
         self._events.append(event)
         self._wake.set()
 
-    def _fail(self, error: VenueError) -> None:
+    def _fail(self, error: VenueError | OSError) -> None:
         self._failed = self._failed or error
         self._wake.set()
         self._drop()
@@ -205,7 +225,7 @@ class _Stream(Generic[E]):
     async def _once(self) -> None:
         hello = await self._hello()
         transport, _ = await ws_connect(
-            lambda *_: _Listener(self._on_message),
+            lambda *_: _Listener(self._take),
             self._url(),
             max_frame_size=MESSAGE_BYTES_MAX,
             websocket_handshake_timeout=5.0,
@@ -214,20 +234,26 @@ class _Stream(Generic[E]):
             auto_ping_reply_timeout=5.0,
         )
         self._transport = transport
-        beside = [asyncio.create_task(self._beside()), asyncio.create_task(self._ping())]
+        work = [
+            asyncio.create_task(one)
+            for one in (transport.wait_disconnected(), self._beside(), self._ping())
+        ]
         try:
             self._send(hello)
-            await transport.wait_disconnected()
+            # The end of the connection, or the error of what runs beside it.
+            done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
         finally:
             self._transport = None
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            for one in work:
+                one.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
             transport.disconnect(False)
 
     async def _ping(self) -> None:
-        every_s = self._connector.ping_every_s
-        while every_s:
+        every_s = self._connector.ping_every_s or math.inf
+        while True:
             await asyncio.sleep(every_s)
             self._send([self._connector.ping()])
 
