@@ -4,9 +4,9 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc
 from libc.string cimport memcmp, memcpy
 
-from openmm._fast.book cimport BREAK_BOUNDS, BREAK_NONE, BREAK_OFF_TICK, BREAK_PARSE, Book, BookBreak
+from openmm._fast.book cimport BREAK_NONE, BREAK_PARSE, Book, BookBreak
 from openmm._fast.ports cimport DROPPED, HELD, OVERFLOWS, Decoder, Steps, tally
-from openmm._fast.scan cimport SCAN_OK, SCAN_RANGE, Cursor, Scan, scan_rounded_text, scan_space
+from openmm._fast.scan cimport Cursor
 
 
 cdef int held_alloc(Held* held) except -1:
@@ -58,51 +58,19 @@ cdef BookBreak apply_array_c(
 ) noexcept nogil:
     cdef int64_t price_points = 0
     cdef int64_t qty_points = 0
-    cdef bint price_rounded, rounded
-    cdef Scan found
+    cdef bint rounded = 0
+    cdef bint begun = 0
     cdef BookBreak fault
+    cdef int row
     if c.end - c.p >= 4 and memcmp(c.p, b"null", 4) == 0:
         c.p += 4
         return BREAK_NONE
-    if c.p >= c.end or c.p[0] != c"[":
-        return BREAK_PARSE
-    c.p += 1
-    scan_space(c)
-    if c.p < c.end and c.p[0] == c"]":
-        c.p += 1
-        return BREAK_NONE
     while True:
-        if c.p >= c.end or c.p[0] != c"[":
-            return BREAK_PARSE
-        c.p += 1
-        scan_space(c)
-        price_rounded = rounded = 0
-        found = scan_rounded_text(c, steps.price_decimals, &price_points, &price_rounded)
-        if found == SCAN_OK:
-            scan_space(c)
-            if c.p >= c.end or c.p[0] != c",":
-                return BREAK_PARSE
-            c.p += 1
-            scan_space(c)
-            found = scan_rounded_text(c, steps.qty_decimals, &qty_points, &rounded)
-        if price_rounded:
-            return BREAK_OFF_TICK
-        if found != SCAN_OK:
-            return BREAK_BOUNDS if found == SCAN_RANGE else BREAK_PARSE
-        scan_space(c)
-        if c.p >= c.end or c.p[0] != c"]":
-            return BREAK_PARSE
-        c.p += 1
-        fault = apply_points_c(decoder, steps, book, side, price_points, qty_points, rounded)
+        row = next_row_c(c, &begun)
+        if row <= 0:
+            return BREAK_NONE if row == 0 else BREAK_PARSE
+        fault = price_qty_c(steps, c, &price_points, &qty_points, &rounded)
+        if fault == BREAK_NONE:
+            fault = apply_points_c(decoder, steps, book, side, price_points, qty_points, rounded)
         if fault != BREAK_NONE:
             return fault
-        scan_space(c)
-        if c.p >= c.end:
-            return BREAK_PARSE
-        if c.p[0] == c"]":
-            c.p += 1
-            return BREAK_NONE
-        if c.p[0] != c",":
-            return BREAK_PARSE
-        c.p += 1
-        scan_space(c)

@@ -9,7 +9,7 @@ from openmm._fast.ports import Decoded
 from openmm.venues.mexc.wire import MexcDecoder
 from tests.venues.mexc.frames import Level, copy, depth
 
-HELD_BYTES = 1 << 20
+HELD_BYTES = 1 << 21
 
 
 def made() -> tuple[MexcDecoder, Book]:

@@ -1,11 +1,11 @@
 # Binance market data of spot, USD-M and COIN-M: bytes to books and trades.
 from libc.stdint cimport int32_t, int64_t, uint64_t
+from openmm._fast.increments cimport Held
 from openmm._fast.ports cimport Decoded, Decoder, Steps
 from openmm.venues.reach cimport Reach
 
 cdef enum:
     NAME_BYTES = 32
-    HELD_BYTES = 1 << 21    # increments kept for a book that waits for its snapshot
 
 cdef struct Bound:
     void* book              # borrowed; `books` holds the reference
@@ -18,11 +18,7 @@ cdef struct Bound:
     int32_t name_bytes
     char name[NAME_BYTES]   # BTCUSDT
     # Increments put aside: length (int64), bytes.
-    char* held
-    int64_t held_bytes
-    int64_t held_count
-    uint64_t held_first_id      # where the held run of ids begins and ends
-    uint64_t held_last_id
+    Held held                   # increments that wait for their snapshot
     uint64_t snapshots
     uint64_t trade_id           # of the last trade told, 0 before
     # The last best prices told by themselves.

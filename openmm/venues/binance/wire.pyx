@@ -27,14 +27,21 @@ from libc.string cimport memchr, memcmp, memcpy, memset
 
 from openmm._fast.book cimport (
     BOOK_VERIFIED,
-    BREAK_BOUNDS,
     BREAK_CROSSED,
     BREAK_GAP,
     BREAK_NONE,
-    BREAK_OFF_TICK,
     BREAK_PARSE,
     Book,
     BookBreak,
+)
+from openmm._fast.increments cimport (
+    clear_book,
+    held_add_c,
+    held_alloc,
+    held_clear,
+    held_next_c,
+    next_row_c,
+    price_qty_c,
 )
 from openmm._fast.latency cimport stamp_c
 from openmm._fast.ports cimport (
@@ -49,11 +56,9 @@ from openmm._fast.ports cimport (
     DECODED_TRADE,
     DROPPED,
     HEARTBEATS,
-    HELD,
     MESSAGES,
     MS_MAX,
     OLD_SNAPSHOTS,
-    OVERFLOWS,
     PARSE_ERRORS,
     SLOW,
     SNAPSHOTS,
@@ -74,7 +79,6 @@ from openmm._fast.ports cimport (
 )
 from openmm._fast.scan cimport (
     SCAN_OK,
-    SCAN_RANGE,
     Cursor,
     Scan,
     at_value_end,
@@ -91,7 +95,6 @@ from openmm._fast.units cimport ASK, BID, BUY, SELL, UNKNOWN_SIDE, floor_div
 from openmm.venues.reach cimport apply_in_reach, end_reach, reach_all
 
 cdef enum:
-    HEADER_BYTES = 8            # of a held frame: its length
     DEPTH_MAX = 5000            # levels a side that a REST copy has at most
 
 # What reading a part of a frame says.
@@ -151,58 +154,23 @@ cdef struct Frame:
 cdef Read apply_levels(BinanceDecoder self, Frame* f, Book book, int side, Cursor* c) noexcept nogil:
     """Apply `[["P","Q"],...]`."""
     cdef Bound* bound = f.bound
-    cdef int64_t price_points, qty_points
-    cdef bint price_rounded, rounded
-    cdef Scan found
-    f.fault = BREAK_PARSE
-    if c.p >= c.end or c.p[0] != c"[":
-        return READ_BROKEN
-    c.p += 1
-    scan_space(c)
-    if c.p < c.end and c.p[0] == c"]":
-        c.p += 1
-        return READ_OK
+    cdef int64_t price_points = 0
+    cdef int64_t qty_points = 0
+    cdef bint rounded = 0
+    cdef bint begun = 0
+    cdef int row
     while True:
-        if c.p >= c.end or c.p[0] != c"[":
-            return READ_BROKEN
-        c.p += 1
-        scan_space(c)
-        price_rounded = rounded = 0
-        found = scan_rounded_text(c, bound.steps.price_decimals, &price_points, &price_rounded)
-        if found == SCAN_OK:
-            scan_space(c)
-            if c.p >= c.end or c.p[0] != c",":
-                return READ_BROKEN
-            c.p += 1
-            scan_space(c)
-            found = scan_rounded_text(c, bound.steps.qty_decimals, &qty_points, &rounded)
-        if price_rounded:
-            f.fault = BREAK_OFF_TICK
-            return READ_BROKEN
-        if found != SCAN_OK:
-            if found == SCAN_RANGE:
-                f.fault = BREAK_BOUNDS
-            return READ_BROKEN
-        scan_space(c)
-        if c.p >= c.end or c.p[0] != c"]":
-            return READ_BROKEN
-        c.p += 1
-        f.fault = apply_in_reach(
-            self, &bound.steps, &bound.reach, book, side, price_points, qty_points, rounded
-        )
+        f.fault = BREAK_PARSE
+        row = next_row_c(c, &begun)
+        if row <= 0:
+            return READ_OK if row == 0 else READ_BROKEN
+        f.fault = price_qty_c(&bound.steps, c, &price_points, &qty_points, &rounded)
+        if f.fault == BREAK_NONE:
+            f.fault = apply_in_reach(
+                self, &bound.steps, &bound.reach, book, side, price_points, qty_points, rounded
+            )
         if f.fault != BREAK_NONE:
             return READ_BROKEN
-        f.fault = BREAK_PARSE
-        scan_space(c)
-        if c.p >= c.end:
-            return READ_BROKEN
-        if c.p[0] == c"]":
-            c.p += 1
-            return READ_OK
-        if c.p[0] != c",":
-            return READ_BROKEN
-        c.p += 1
-        scan_space(c)
 
 
 # --- reading a frame
@@ -395,10 +363,8 @@ cdef void decide(BinanceDecoder self, Frame* f) noexcept nogil:
         f.act = ACT_GAP
 
 
-cdef inline void clear_book(Bound* bound, Book book) noexcept nogil:
-    if book.state != BOOK_VERIFIED:
-        book.catch_up_c()
-    book.clear_c()
+cdef inline void begin_book(Bound* bound, Book book) noexcept nogil:
+    clear_book(book)
     reach_all(&bound.reach)
     bound.joined = 0
 
@@ -418,7 +384,7 @@ cdef class BinanceDecoder(Decoder):
         cdef int32_t i
         if self.bound != NULL:
             for i in range(self.bound_count):
-                free(self.bound[i].held)
+                free(self.bound[i].held.data)
                 free(self.bound[i].reach.prices_ticks)
                 free(self.bound[i].reach.qtys_lots)
         free(self.bound)
@@ -497,12 +463,12 @@ cdef class BinanceDecoder(Decoder):
         set_steps(&steps, tick_points, price_decimals, lot_points, qty_decimals)
         index = self.take_book(-1 if bound == NULL else <int32_t>(bound - self.bound), book, instrument_index)
         bound = &self.bound[index]
-        if bound.held == NULL:
-            bound.held = <char*>calloc(1, HELD_BYTES)
+        held_alloc(&bound.held)
+        if bound.reach.prices_ticks == NULL:
             bound.reach.prices_ticks = <int64_t*>calloc(DEPTH_MAX, sizeof(int64_t))
             bound.reach.qtys_lots = <int64_t*>calloc(DEPTH_MAX, sizeof(int64_t))
-        if bound.held == NULL or bound.reach.prices_ticks == NULL or bound.reach.qtys_lots == NULL:
-            raise MemoryError("held increments")
+        if bound.reach.prices_ticks == NULL or bound.reach.qtys_lots == NULL:
+            raise MemoryError("reach")
         bound.book = <void*>book
         bound.steps = steps
         bound.last_id = 0
@@ -515,12 +481,12 @@ cdef class BinanceDecoder(Decoder):
         bound.instrument_index = instrument_index
         bound.name_bytes = <int32_t>len(name)
         memcpy(bound.name, <const char*>name, len(name))
-        release_held(bound)
+        held_clear(&bound.held)
 
     def state(self, str venue_symbol not None):
         """Tell one instrument's (id of its book, increments held, snapshots taken)."""
         cdef Bound* bound = self.bound_c(venue_symbol)
-        return bound.last_id, bound.held_count, bound.snapshots
+        return bound.last_id, bound.held.count, bound.snapshots
 
     def ticker(self, str venue_symbol not None):
         """Tell the last `bookTicker` of one instrument: (id, bid_ticks, ask_ticks), zeros before."""
@@ -569,7 +535,7 @@ cdef Decoded break_all(BinanceDecoder self) noexcept nogil:
     """Break every bound book, and forget what was put aside for them."""
     cdef int32_t i
     for i in range(self.bound_count):
-        release_held(&self.bound[i])
+        held_clear(&self.bound[i].held)
     return break_all_c(self)
 
 
@@ -584,7 +550,7 @@ cdef Decoded book_frame(BinanceDecoder self, Frame* f, Read got) noexcept nogil:
         decide(self, f)
         bound = f.bound
         if f.act == ACT_APPLY and apply_sides(self, f) != READ_OK:
-            release_held(bound)
+            held_clear(&bound.held)
             return break_book(self, bound, <BookBreak>f.fault)
     if f.act == ACT_FOREIGN:
         tally(self, UNBOUND)
@@ -593,17 +559,17 @@ cdef Decoded book_frame(BinanceDecoder self, Frame* f, Read got) noexcept nogil:
     if f.act == ACT_APPLY:
         return finish_book(self, f, bound, <Book>bound.book)
     if f.act == ACT_HOLD:
-        hold(self, f)
+        held_add_c(self, &bound.held, f.data, f.end - f.data, f.first_id, f.last_id)
         return DECODED_IGNORED
     if f.act == ACT_DROP:
         tally(self, DROPPED)
         return DECODED_IGNORED
     if f.act == ACT_GAP:
         break_book(self, bound, BREAK_GAP)
-        release_held(bound)
-        hold(self, f)
+        held_clear(&bound.held)
+        held_add_c(self, &bound.held, f.data, f.end - f.data, f.first_id, f.last_id)
         return DECODED_BROKEN
-    release_held(bound)
+    held_clear(&bound.held)
     return break_book(self, bound, BREAK_PARSE)
 
 
@@ -620,7 +586,7 @@ cdef Decoded bad_frame(BinanceDecoder self, Frame* f) noexcept nogil:
             return DECODED_IGNORED
     if fault == BREAK_NONE:
         fault = BREAK_PARSE
-    release_held(bound)
+    held_clear(&bound.held)
     return break_book(self, bound, <BookBreak>fault)
 
 
@@ -647,7 +613,7 @@ cdef Decoded finish_book(BinanceDecoder self, Frame* f, Bound* bound, Book book)
     if f.act == ACT_REPLACE:
         tally(self, SNAPSHOTS)
         bound.snapshots += 1
-        release_held(bound)
+        held_clear(&bound.held)
         if book.recentre_due:
             book.recentre_c()
     else:
@@ -657,43 +623,11 @@ cdef Decoded finish_book(BinanceDecoder self, Frame* f, Bound* bound, Book book)
         return DECODED_BOOK
     if book.break_reason == BREAK_CROSSED:
         tally(self, CROSSED)
-    release_held(bound)
+    held_clear(&bound.held)
     return DECODED_BROKEN
 
 
 # --- increments that wait for their snapshot
-
-cdef inline void release_held(Bound* bound) noexcept nogil:
-    bound.held_bytes = 0
-    bound.held_count = 0
-    bound.held_first_id = 0
-    bound.held_last_id = 0
-
-
-cdef void hold(BinanceDecoder self, Frame* f) noexcept nogil:
-    """Put an increment aside; one that does not follow on the last starts the run anew."""
-    cdef Bound* bound = f.bound
-    cdef int64_t n_bytes = f.end - f.data
-    if bound.held_count > 0:
-        if f.last_id <= bound.held_last_id:
-            tally(self, DROPPED)
-            return
-        if f.first_id != bound.held_last_id + 1:
-            release_held(bound)
-    if bound.held_bytes + HEADER_BYTES + n_bytes > HELD_BYTES:
-        tally(self, OVERFLOWS)
-        release_held(bound)
-        if HEADER_BYTES + n_bytes > HELD_BYTES:
-            return
-    memcpy(bound.held + bound.held_bytes, &n_bytes, HEADER_BYTES)
-    memcpy(bound.held + bound.held_bytes + HEADER_BYTES, f.data, n_bytes)
-    bound.held_bytes += HEADER_BYTES + n_bytes
-    if bound.held_count == 0:
-        bound.held_first_id = f.first_id
-    bound.held_last_id = f.last_id
-    bound.held_count += 1
-    tally(self, HELD)
-
 
 cdef Decoded rest_frame(BinanceDecoder self, Frame* f, Read got) noexcept nogil:
     """Start a book from the REST copy, then apply the increments held that lie behind it."""
@@ -717,19 +651,19 @@ cdef Decoded start_book(BinanceDecoder self, Frame* f, Read got, Bound* bound, B
     if got != READ_OK or not f.whole or not f.has_last or f.last_id == 0:
         # An error's body, or one without its id. What is held still waits for a better one.
         return break_book(self, bound, BREAK_PARSE)
-    clear_book(bound, book)
+    begin_book(bound, book)
     if apply_sides(self, f) != READ_OK:
         return break_book(self, bound, <BookBreak>f.fault)
     for side in range(2):
         if book.count[side] >= bound.reach.depth > 0:
             end_reach(&bound.reach, book, side)
     bound.last_id = f.last_id
-    if bound.held_count > 0 and bound.held_first_id > bound.last_id + 1:
+    if bound.held.count > 0 and bound.held.first_id > bound.last_id + 1:
         tally(self, OLD_SNAPSHOTS)
         book.break_c(BREAK_GAP)
         return DECODED_BROKEN
     if not join(self, f):
-        release_held(bound)
+        held_clear(&bound.held)
         return break_book(self, bound, <BookBreak>f.fault)
     f.act = ACT_REPLACE
     return finish_book(self, f, bound, book)
@@ -741,13 +675,11 @@ cdef bint join(BinanceDecoder self, Frame* snapshot) noexcept nogil:
     cdef Frame f
     cdef Read got
     cdef int64_t at = 0
-    cdef int64_t n_bytes
-    while at < bound.held_bytes:
-        memcpy(&n_bytes, bound.held + at, HEADER_BYTES)
-        open_frame(&f, bound.held + at + HEADER_BYTES, bound.held + at + HEADER_BYTES + n_bytes,
-                   snapshot.recv_ns, 1)
+    cdef int64_t n_bytes = 0
+    cdef const char* data = NULL
+    while held_next_c(&bound.held, &at, &data, &n_bytes):
+        open_frame(&f, data, data + n_bytes, snapshot.recv_ns, 1)
         f.joining = 1
-        at += HEADER_BYTES + n_bytes
         got = read_frame(self, &f)
         if got == READ_AGAIN or (got == READ_OK and needs_again(&f)):
             got = read_last(self, &f)

@@ -19,15 +19,14 @@ from libc.string cimport memcmp, memcpy, memset
 
 from openmm._fast.book cimport (
     BOOK_VERIFIED,
-    BREAK_BOUNDS,
     BREAK_CROSSED,
     BREAK_GAP,
     BREAK_NONE,
-    BREAK_OFF_TICK,
     BREAK_PARSE,
     Book,
     BookBreak,
 )
+from openmm._fast.increments cimport next_row_c, price_qty_c
 from openmm._fast.latency cimport stamp_c
 from openmm._fast.ports cimport (
     BINDS_MAX,
@@ -60,9 +59,7 @@ from openmm._fast.ports cimport (
 )
 from openmm._fast.scan cimport (
     SCAN_OK,
-    SCAN_RANGE,
     Cursor,
-    Scan,
     is_text,
     next_key,
     next_member,
@@ -108,78 +105,52 @@ cdef struct Frame:
 
 # --- levels
 
-cdef int read_level(CoinbaseDecoder self, Bound* bound, int side, Cursor* c) noexcept nogil:
-    """Read `"P","Q"]` and apply it; returns a BookBreak."""
-    cdef int64_t price_points, qty_points
-    cdef bint price_rounded = 0
+cdef BookBreak apply_rows(CoinbaseDecoder self, Bound* bound, int side, Cursor* c) noexcept nogil:
+    """Apply `[["P","Q"],...]` of one side, or `[["buy","P","Q"],...]` for side -1."""
+    cdef int64_t price_points = 0
+    cdef int64_t qty_points = 0
     cdef bint rounded = 0
-    cdef Scan found
-    found = scan_rounded_text(c, bound.steps.price_decimals, &price_points, &price_rounded)
-    if found == SCAN_OK:
-        scan_space(c)
-        if c.p >= c.end or c.p[0] != c",":
-            return BREAK_PARSE
-        c.p += 1
-        scan_space(c)
-        found = scan_rounded_text(c, bound.steps.qty_decimals, &qty_points, &rounded)
-    if price_rounded:
-        return BREAK_OFF_TICK
-    if found != SCAN_OK:
-        return BREAK_BOUNDS if found == SCAN_RANGE else BREAK_PARSE
-    scan_space(c)
-    if c.p >= c.end or c.p[0] != c"]":
-        return BREAK_PARSE
-    c.p += 1
-    return apply_in_reach(
-        self, &bound.steps, &bound.reach, <Book>bound.book, side, price_points, qty_points, rounded
-    )
-
-
-cdef int apply_rows(CoinbaseDecoder self, Bound* bound, int side, Cursor* c) noexcept nogil:
-    """Apply `[["P","Q"],...]` of one side, or `[["buy","P","Q"],...]` for side -1; returns a BookBreak."""
-    cdef const char* text
-    cdef Py_ssize_t n
+    cdef bint begun = 0
     cdef int row_side = side
-    cdef int fault
-    if c.p >= c.end or c.p[0] != c"[":
-        return BREAK_PARSE
-    c.p += 1
-    scan_space(c)
-    if c.p < c.end and c.p[0] == c"]":
-        c.p += 1
-        return BREAK_NONE
+    cdef BookBreak fault
+    cdef int row
     while True:
-        if c.p >= c.end or c.p[0] != c"[":
-            return BREAK_PARSE
-        c.p += 1
-        scan_space(c)
+        row = next_row_c(c, &begun)
+        if row <= 0:
+            return BREAK_NONE if row == 0 else BREAK_PARSE
         if side < 0:
-            if scan_string(c, &text, &n) != SCAN_OK:
+            row_side = read_side(c)
+            if row_side < 0:
                 return BREAK_PARSE
-            if is_text(text, n, b"buy", 3):
-                row_side = BID
-            elif is_text(text, n, b"sell", 4):
-                row_side = ASK
-            else:
-                return BREAK_PARSE
-            scan_space(c)
-            if c.p >= c.end or c.p[0] != c",":
-                return BREAK_PARSE
-            c.p += 1
-            scan_space(c)
-        fault = read_level(self, bound, row_side, c)
+        fault = price_qty_c(&bound.steps, c, &price_points, &qty_points, &rounded)
+        if fault == BREAK_NONE:
+            fault = apply_in_reach(
+                self, &bound.steps, &bound.reach, <Book>bound.book, row_side, price_points,
+                qty_points, rounded,
+            )
         if fault != BREAK_NONE:
             return fault
-        scan_space(c)
-        if c.p >= c.end:
-            return BREAK_PARSE
-        if c.p[0] == c"]":
-            c.p += 1
-            return BREAK_NONE
-        if c.p[0] != c",":
-            return BREAK_PARSE
-        c.p += 1
-        scan_space(c)
+
+
+cdef inline int read_side(Cursor* c) noexcept nogil:
+    """Read `"buy",` or `"sell",`; -1 when it is neither."""
+    cdef const char* text
+    cdef Py_ssize_t n
+    cdef int side
+    if scan_string(c, &text, &n) != SCAN_OK:
+        return -1
+    if is_text(text, n, b"buy", 3):
+        side = BID
+    elif is_text(text, n, b"sell", 4):
+        side = ASK
+    else:
+        return -1
+    scan_space(c)
+    if c.p >= c.end or c.p[0] != c",":
+        return -1
+    c.p += 1
+    scan_space(c)
+    return side
 
 
 # --- reading a frame
