@@ -12,53 +12,15 @@ import pytest
 
 from openmm._fast.book import BookState
 from openmm._fast.units import Side
-from openmm.config import BotConfig, parse
-from openmm.sim.faults import FaultScript, chaos
-from openmm.sim.options import SimOptions
+from openmm.sim.faults import chaos
 from openmm.testing.virtual import VirtualBot
 from tests.e2e.desk import Desk, options
-
-NOWHERE = "127.0.0.1:1"
-
-
-def config(depth: int) -> BotConfig:
-    return parse(
-        {
-            "bot": {"name": "gate", "mode": "live"},
-            "venue": [
-                {
-                    "name": "gateio", "quote": "BTC/USDT", "account": "dedicated", "depth": depth,
-                    "endpoints": {
-                        "ws": f"ws://{NOWHERE}/ws/v4/", "ws_auth": f"ws://{NOWHERE}/ws/v4/",
-                        "rest": f"http://{NOWHERE}/api/v4",
-                    },
-                }
-            ],
-            "strategy": {
-                "kind": "grid", "spread": "2bps", "level_step": "1bps", "order_amount": "0.01",
-                "num_orders": 2, "rebalance_threshold": "20%", "target_base": "50%",
-                "skew_full": "6bps", "vol_factor": "0.25", "tolerance": "0.3bps",
-                "inventory_widen": "0%", "depth_factor": "0%",
-            },
-            "risk": {
-                "max_order_size": "0.02", "max_open_notional": "50000", "max_inventory": "0.3",
-                "max_drawdown": "5%",
-            },
-        }
-    )  # fmt: skip
-
-
-def sim(seed: int = 3, maker_ppm: int = 0, faults: FaultScript | None = None) -> SimOptions:
-    money = {"BTC": Decimal(1), "USDT": Decimal(60_000)}
-    return SimOptions(
-        venue="gateio", seed=seed, maker_fee_ppm=maker_ppm, taker_fee_ppm=1000,
-        latency_ns=2_000_000, jitter_ns=500_000, balances=money, faults=faults,
-    )  # fmt: skip
+from tests.e2e.usdt import config, sim
 
 
 @pytest.mark.parametrize("depth", [20, 50, 100])
 def test_a_bot_trades_and_its_ledger_is_the_venues(tmp_path: Path, depth: int) -> None:
-    bot = VirtualBot(config(depth), sim(maker_ppm=50), tmp_path)
+    bot = VirtualBot(config("gateio", depth), sim("gateio", maker_ppm=50), tmp_path)
     bot.start()
     assert bot.tables.pipeline.feed.book.state is BookState.BOOK_VERIFIED
     bot.run(180)
@@ -75,7 +37,9 @@ def test_a_bot_trades_and_its_ledger_is_the_venues(tmp_path: Path, depth: int) -
 
 @pytest.mark.parametrize(("depth", "seed"), [(50, 7), (100, 11)])
 def test_under_faults_the_ledger_is_still_the_venues(tmp_path: Path, depth: int, seed: int) -> None:
-    bot = VirtualBot(config(depth), sim(seed, faults=chaos(seed)), tmp_path)
+    bot = VirtualBot(
+        config("gateio", depth), sim("gateio", seed=seed, faults=chaos(seed)), tmp_path
+    )
     bot.start()
     bot.run(150)
     struck = sum(bot.venue.strikes.struck.values())

@@ -12,53 +12,16 @@ import pytest
 
 from openmm._fast.book import BookState
 from openmm._fast.units import Side
-from openmm.config import BotConfig, parse
-from openmm.sim.faults import FaultScript, chaos
-from openmm.sim.options import SimOptions
+from openmm.sim.faults import chaos
 from openmm.testing.virtual import VirtualBot
 from openmm.venues.mexc.connector import MexcConnector
 from openmm.venues.mexc.spec import ORDER_CONNECTIONS
 from openmm.venues.mexc.wire import MexcDecoder
 from tests.e2e.desk import Desk, options
+from tests.e2e.usdt import config, sim
 
-NOWHERE = "127.0.0.1:1"
-
-
-def config(depth: int) -> BotConfig:
-    return parse(
-        {
-            "bot": {"name": "mexc", "mode": "live"},
-            "venue": [
-                {
-                    "name": "mexc", "quote": "BTC/USDT", "account": "dedicated", "depth": depth,
-                    "endpoints": {
-                        "ws": f"ws://{NOWHERE}/ws", "ws_auth": f"ws://{NOWHERE}/ws",
-                        "rest": f"http://{NOWHERE}",
-                    },
-                }
-            ],
-            "strategy": {
-                "kind": "grid", "spread": "2bps", "level_step": "1bps", "order_amount": "0.01",
-                "num_orders": 2, "rebalance_threshold": "20%", "target_base": "50%",
-                "skew_full": "6bps", "vol_factor": "0.25", "tolerance": "0.3bps",
-                "inventory_widen": "0%", "depth_factor": "0%",
-            },
-            "risk": {
-                "max_order_size": "0.02", "max_open_notional": "50000", "max_inventory": "0.3",
-                "max_drawdown": "5%", "watchdog_timeout": "off",
-            },
-        }
-    )  # fmt: skip
-
-
-def sim(
-    seed: int = 3, maker_ppm: int = 0, faults: FaultScript | None = None, venue: str = "mexc"
-) -> SimOptions:
-    money = {"BTC": Decimal(1), "USDT": Decimal(60_000)}
-    return SimOptions(
-        venue=venue, seed=seed, maker_fee_ppm=maker_ppm, taker_fee_ppm=1000,
-        latency_ns=2_000_000, jitter_ns=500_000, balances=money, faults=faults,
-    )  # fmt: skip
+# Without a dead-man's switch at the venue, and with no process beside this one to stand in for it.
+ALONE = {"watchdog_timeout": "off"}
 
 
 @pytest.mark.parametrize(("depth", "venue"), [(500, "mexc"), (20, "mexc"), (500, "mexc-ids")])
@@ -73,7 +36,7 @@ def test_a_bot_trades_and_its_ledger_is_the_venues(
         return decoders[-1]
 
     monkeypatch.setattr(MexcConnector, "market_decoder", kept)
-    bot = VirtualBot(config(depth), sim(maker_ppm=50, venue=venue), tmp_path)
+    bot = VirtualBot(config("mexc", depth, risk=ALONE), sim(venue, maker_ppm=50), tmp_path)
     bot.start()
     assert bot.tables.pipeline.feed.book.state is BookState.BOOK_VERIFIED
     bot.run(180)
@@ -92,7 +55,9 @@ def test_a_bot_trades_and_its_ledger_is_the_venues(
 
 @pytest.mark.parametrize(("depth", "seed"), [(500, 7), (20, 11)])
 def test_under_faults_the_ledger_is_still_the_venues(tmp_path: Path, depth: int, seed: int) -> None:
-    bot = VirtualBot(config(depth), sim(seed, faults=chaos(seed)), tmp_path)
+    bot = VirtualBot(
+        config("mexc", depth, risk=ALONE), sim("mexc", seed=seed, faults=chaos(seed)), tmp_path
+    )
     bot.start()
     bot.run(150)
     struck = sum(bot.venue.strikes.struck.values())
