@@ -13,9 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from bench.bench_start import simulated_venue
 from bench.wire.rounds import Built, Candidate, Failed, Setting, Spans, build, run
 
 RAW_SPIN, RAW = Candidate("raw", "raw", "spin"), Candidate("raw", "raw", "sleep")
@@ -28,25 +26,24 @@ TICKS = 500
 
 
 @contextmanager
-def bench() -> Iterator[tuple[Built, Mapping[str, Any], Path]]:
-    """Compile the parts and run the REST side of the venue for a block."""
-    with tempfile.TemporaryDirectory() as name, simulated_venue() as sim:
-        yield build(Path(name)), sim, Path(name)
+def bench() -> Iterator[tuple[Built, Path]]:
+    """Compile the parts; they live for a block."""
+    with tempfile.TemporaryDirectory() as name:
+        yield build(Path(name)), Path(name)
 
 
 def rounds(
-    count: int, chosen: Sequence[Candidate], on: Setting, built: Built, sim: Mapping[str, Any],
-    folder: Path,
+    count: int, chosen: Sequence[Candidate], on: Setting, built: Built, folder: Path
 ) -> list[dict[Candidate, Spans]]:  # fmt: skip
     """Run the candidates in turn, so many times."""
 
     def once(one: Candidate, place: Path) -> Spans:
         try:
-            return run(one, on, built, sim, place)
+            return run(one, on, built, place)
         except Failed:
             # A machine that stopped the venue for seconds has its second chance; a client that
             # answers no tick fails again.
-            return run(one, on, built, sim, place.with_suffix(".again"))
+            return run(one, on, built, place.with_suffix(".again"))
 
     place = f"{on.levels}-{on.gap_us}-{on.tls is not None}"
     return [
@@ -65,13 +62,13 @@ def over(
 
 def wire(count: int = 3, ticks: int = TICKS) -> dict[str, float]:
     """Measure the wire job: each tick moves both orders; their acks are read before the next."""
-    with bench() as (built, sim, folder):
+    with bench() as (built, folder):
         both = (RAW_SPIN, OURS_SPIN, RAW, OURS)
         on, silence = Setting(ticks=ticks), Setting(ticks=ticks, gap_us=500)
-        found = rounds(count, both, on, built, sim, folder)
-        peers = rounds(1, (OURS_SPIN, PICOWS, WEBSOCKETS, CCXT), on, built, sim, folder / "peers")
-        silent = rounds(count, both, silence, built, sim, folder)
-        still = rounds(1, (OURS_SPIN, WEBSOCKETS), silence, built, sim, folder / "peers")
+        found = rounds(count, both, on, built, folder)
+        peers = rounds(1, (OURS_SPIN, PICOWS, WEBSOCKETS, CCXT), on, built, folder / "peers")
+        silent = rounds(count, both, silence, built, folder)
+        still = rounds(1, (OURS_SPIN, WEBSOCKETS), silence, built, folder / "peers")
         values = {
             f"wire/{wait}{what}/raw{part}{of}": taken(over(where, ours, raw, share))
             for what, where in (("", found), ("/silence", silent))
@@ -90,10 +87,10 @@ def wire(count: int = 3, ticks: int = TICKS) -> dict[str, float]:
         }
         if built.certificate is not None and built.raw_tls is not None:
             secret = Setting(ticks=ticks, tls=built.certificate)
-            tls = rounds(count, (RAW_SPIN, OURS_SPIN), secret, built, sim, folder)
+            tls = rounds(count, (RAW_SPIN, OURS_SPIN), secret, built, folder)
             values["wire/spin/tls/raw"] = min(over(tls, OURS_SPIN, RAW_SPIN))
             values["wire/spin/tls/raw/p99"] = min(over(tls, OURS_SPIN, RAW_SPIN, 0.99))
-            peers = rounds(1, (OURS_SPIN, WEBSOCKETS), secret, built, sim, folder / "peers")
+            peers = rounds(1, (OURS_SPIN, WEBSOCKETS), secret, built, folder / "peers")
             values["wire/spin/tls/websockets"] = over(peers, WEBSOCKETS, OURS_SPIN)[0]
     return values
 

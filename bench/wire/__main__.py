@@ -16,7 +16,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.bench_start import simulated_venue
 from bench.wire.rounds import Built, Candidate, Failed, Setting, Spans, build, run
 
 LOCKED = "lock_memory = true\n"
@@ -88,7 +87,7 @@ def main() -> int:
     found: dict[tuple[str, str], list[Spans]] = {}
     candidates = SETTINGS if args.settings else CANDIDATES
     only = "back to back" if args.settings else args.only
-    with tempfile.TemporaryDirectory() as name, simulated_venue() as sim:
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         built = build(folder)
         columns = {k: v for k, v in settings(built, args.ticks).items() if only in k}
@@ -99,7 +98,7 @@ def main() -> int:
                         continue  # it takes no certificate of ours
                     place = folder / f"{number}-{len(found)}-{candidates.index(one)}"
                     try:
-                        spans = run(one, on, built, sim, place)
+                        spans = run(one, on, built, place)
                     except Failed as error:
                         print(f"left out: {column}: {error}", file=sys.stderr)
                         continue

@@ -28,7 +28,7 @@ void settle(int64_t silence_ns, int64_t settle_ns, int out, int in) {
 }
 
 /* Send a tick and read what comes back on another socket until it has been quiet for `quiet_ns`.
- * Returns bytes read, or -1: an error, an end, or nothing within `timeout_ns`.
+ * Returns bytes read; -1: an error or an end, -2: nothing within `timeout_ns`.
  * out: when the tick was handed to the kernel, when the first and when the last bytes were in. */
 int64_t tick(int to, const char *data, int64_t size, int from, char *buf, int64_t capacity,
              int64_t quiet_ns, int64_t timeout_ns, int64_t out[3]) {
@@ -50,7 +50,7 @@ int64_t tick(int to, const char *data, int64_t size, int from, char *buf, int64_
         } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
             return -1;
         } else if (out[1] ? at - out[2] > quiet_ns : at - out[0] > timeout_ns) {
-            return out[1] ? got : -1;
+            return out[1] ? got : -2;
         }
     }
 }

@@ -12,16 +12,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.bench_start import simulated_venue
 from bench.peers import ROOT, peers_python
 from bench.wire.ours import FILE
 
 HERE = Path(__file__).resolve().parent
 TIMEOUT_S = 90
+PATIENCE_S = 5  # for what a client says of a failure
 CLIENT_CPU, VENUE_CPU = 0, 1
 ON_ONE_CORE = len(os.sched_getaffinity(0)) < 2
 
@@ -129,10 +131,9 @@ def _command(one: Candidate, built: Built, ports: Sequence[int], on: Setting) ->
     return [str(peers_python()), script, one.kind, public, private, str(on.levels), quickack, *tls]
 
 
-def run(
-    one: Candidate, on: Setting, built: Built, sim: Mapping[str, Any], folder: Path
-) -> Spans:  # fmt: skip
-    """Run one candidate once.
+def run(one: Candidate, on: Setting, built: Built, folder: Path) -> Spans:
+    """Run one candidate once. Our engine asks a simulated venue of its own over REST: a shared one
+    would count the calls of all runs, and let the later ones wait as Kraken does.
 
     Raises:
         Failed: it did not come up, or left a tick unanswered.
@@ -142,10 +143,13 @@ def run(
         str(built.clock), "--ticks", str(on.ticks), "--warm", str(on.warm), "--levels",
         str(on.levels), "--gap-us", str(on.gap_us), *(["--tls", str(on.tls)] if on.tls else []),
     ]  # fmt: skip
-    with _process([sys.executable, "-m", "bench.wire.venue", *args], VENUE_CPU) as venue:
+    with ExitStack() as stack:
+        command = [sys.executable, "-m", "bench.wire.venue", *args]
+        venue = stack.enter_context(_process(command, VENUE_CPU))
         ports = _line(venue, one)
         env = dict(os.environ)
         if one.kind == "ours":
+            sim = stack.enter_context(simulated_venue())
             scheme = "wss" if on.tls else "ws"
             file = folder / "bot.toml"
             file.write_text(
@@ -164,17 +168,17 @@ def run(
             command += [] if one.frozen else ["thaw"]
         else:
             command = _command(one, built, ports, on)
-        with _process(command, CLIENT_CPU if one.pinned else None, env) as client:
-            _line(venue, one)
-            for process in (client, venue):
-                _undisturbed(process.pid)
-            assert venue.stdin is not None
-            venue.stdin.write("go\n")
-            venue.stdin.flush()
-            found = _line(venue, one)
-            told = {}
-            if one.kind == "ours":
-                told = json.loads(client.communicate(timeout=TIMEOUT_S)[0] or "{}")
+        client = stack.enter_context(_process(command, CLIENT_CPU if one.pinned else None, env))
+        _line_or(venue, one, client)
+        for process in (client, venue):
+            _undisturbed(process.pid)
+        assert venue.stdin is not None
+        venue.stdin.write("go\n")
+        venue.stdin.flush()
+        found = _line_or(venue, one, client)
+        told = {}
+        if one.kind == "ours":
+            told = json.loads(client.communicate(timeout=TIMEOUT_S)[0] or "{}")
     first = tuple(sorted(found["first_ns"]))
     last = sorted(found["last_ns"])[len(found["last_ns"]) // 2]
     return Spans(first, last, sum(found["orders"]) / len(found["orders"]), told)
@@ -187,6 +191,25 @@ def _line(process: subprocess.Popen[str], one: Candidate) -> Any:
         assert process.stderr is not None
         raise Failed(f"{one.name} {one.wait}: {process.stderr.read()[-500:]}")
     return json.loads(line)
+
+
+def _line_or(
+    venue: subprocess.Popen[str], one: Candidate, client: subprocess.Popen[str]
+) -> Any:  # fmt: skip
+    """Return the venue's next line, or what both say of its failure."""
+    try:
+        return _line(venue, one)
+    except Failed as error:
+        raise Failed(f"{error}\nthe client: {_last_words(client)}") from None
+
+
+def _last_words(client: subprocess.Popen[str]) -> str:
+    """What a client says whose venue is gone: why it sent nothing, where it can tell."""
+    try:
+        out, err = client.communicate(timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return "it still runs, and says nothing"
+    return f"{out[-1500:]}{err[-1500:]}"
 
 
 @contextmanager

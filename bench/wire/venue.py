@@ -322,7 +322,8 @@ class Venue:
                 self._buffer, len(self._buffer), QUIET_NS, TIMEOUT_NS, stamps,
             )  # fmt: skip
             if got < 0:
-                raise ConnectionError(f"no order followed tick {number} of {warm + count}")
+                why = "in time" if got == -2 else "before the connection broke"
+                raise ConnectionError(f"no order followed tick {number} of {warm + count} {why}")
             self.private.feed(self._buffer.raw[:got])
             frames = self._finish()
             if number > warm:

@@ -8,7 +8,6 @@ from pathlib import Path
 import orjson
 import pytest
 
-from bench.bench_start import simulated_venue
 from bench.bench_wire import OURS, OURS_SPIN, RAW, RAW_SPIN, over, rounds
 from bench.wire.rounds import Setting, build
 from bench.wire.venue import framed, make_ticks, stamped
@@ -44,11 +43,10 @@ def test_frames_of_the_venue_carry_the_time_of_now_and_nothing_else_is_changed()
 
 def test_c_by_hand_and_the_engine_answer_every_tick(tmp_path: Path) -> None:
     chosen = (RAW_SPIN, OURS_SPIN, RAW, OURS)
-    with simulated_venue() as sim:
-        built = build(tmp_path)
-        found = rounds(1, chosen, Setting(ticks=60, warm=20), built, sim, tmp_path / "runs")
-        ladder = Setting(ticks=60, warm=20, levels=10)
-        wide = rounds(1, (RAW_SPIN, OURS_SPIN), ladder, built, sim, tmp_path / "wide")
+    built = build(tmp_path)
+    found = rounds(1, chosen, Setting(ticks=60, warm=20), built, tmp_path / "runs")
+    ladder = Setting(ticks=60, warm=20, levels=10)
+    wide = rounds(1, (RAW_SPIN, OURS_SPIN), ladder, built, tmp_path / "wide")
     for one in chosen:
         assert len(found[0][one].first) == 60
         assert min(found[0][one].first) > 0
