@@ -20,7 +20,7 @@ VENUES = {
     name: EXAMPLE.replace("kraken", name)
     for name in (
         "kraken", "gateio", "bitget", "bitget-2026", "bitget-legacy", "bitget-unified",
-        "mexc", "mexc-ids",
+        "mexc", "mexc-ids", "binance", "binance-cached", "binance-usdm", "binance-coinm",
     )
 }  # fmt: skip
 

@@ -11,6 +11,10 @@ from typing import Final
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
 from openmm.sim.accounts import TIERS
+from openmm.venues.binance.dialect import BinanceGateway
+from openmm.venues.binance.dialect import DialectOptions as BinanceOptions
+from openmm.venues.binance.dialect_rest import BinanceRest
+from openmm.venues.binance.spec import Market
 from openmm.venues.bitget.dialect import BitgetGateway
 from openmm.venues.bitget.dialect import DialectOptions as BitgetOptions
 from openmm.venues.bitget.dialect_rest import BitgetRest
@@ -108,6 +112,19 @@ MEXC_PAIRS: Final[Mapping[str, Pair]] = {
     "ETH/USDT": _pair("mexc", "ETH/USDT", (2, 5, 11, 7), "0.00001", "1", "3000"),
     "XRP/USDT": _pair("mexc", "XRP/USDT", (4, 2, 8, 6), "0.01", "1", "0.60"),
 }
+BINANCE_PAIRS: Final[Mapping[str, Pair]] = {
+    "BTC/USDT": _pair("binance", "BTC/USDT", (2, 5, 8, 7), "0.00001", "5", "60000"),
+    "ETH/USDT": _pair("binance", "ETH/USDT", (2, 4, 8, 6), "0.0001", "5", "3000"),
+    "XRP/USDT": _pair("binance", "XRP/USDT", (4, 1, 8, 5), "0.1", "5", "0.60"),
+}
+BINANCE_USDM_PAIRS: Final[Mapping[str, Pair]] = {
+    "BTC/USDT": _pair("binance", "BTC/USDT", (1, 3, 8, 4), "0.001", "100", "60000"),
+    "ETH/USDT": _pair("binance", "ETH/USDT", (2, 3, 8, 5), "0.001", "20", "3000"),
+}
+# A lot is a contract: what its 100 dollars were once worth of the base.
+BINANCE_COINM_PAIRS: Final[Mapping[str, Pair]] = {
+    "BTC/USD": _pair("binance", "BTC/USD", (1, 3, 8, 4), "0.001", "100", "60000"),
+}
 UNCOUNTED: Final = 1 << 60
 
 
@@ -174,13 +191,44 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 }  # fmt: skip
 
 
+def _binance(name: str, pairs: Mapping[str, Pair], market: Market, copies_ns: int = 0) -> Dialect:
+    """Make one market of the venue: its data alone, nothing is traded."""
+
+    def make(core: Core, seed: int, events_first: bool) -> tuple[Gateway, RestSide]:
+        gateway = BinanceGateway(core, BinanceOptions(market, copies_ns))
+        return gateway, BinanceRest(gateway)
+
+    return _watched(name, pairs, "/stream", make)
+
+
+def _watched(
+    name: str, pairs: Mapping[str, Pair], path: str,
+    make: Callable[[Core, int, bool], tuple[Gateway, RestSide]],
+) -> Dialect:  # fmt: skip
+    """Make a venue whose account nobody can reach."""
+    return Dialect(
+        name, pairs, path, "", ((0, 0),),
+        dict.fromkeys(TIERS, Tier("uncounted", UNCOUNTED, UNCOUNTED, 1, UNCOUNTED, UNCOUNTED)),
+        str.encode, fee_in_received=False, make=make,
+    )  # fmt: skip
+
+
+# Venues that are only watched: market data, as a source of the reference price.
+WATCHED: Final[Mapping[str, Dialect]] = {
+    "binance": _binance("binance", BINANCE_PAIRS, "spot"),
+    "binance-cached": _binance("binance-cached", BINANCE_PAIRS, "spot", 1_000_000_000),
+    "binance-usdm": _binance("binance-usdm", BINANCE_USDM_PAIRS, "usdm"),
+    "binance-coinm": _binance("binance-coinm", BINANCE_COINM_PAIRS, "coinm"),
+}
+
+
 def dialect(venue: str) -> Dialect:
     """Return a venue's dialect.
 
     Raises:
         ConfigError: for a venue that is not simulated.
     """
-    try:
-        return DIALECTS[venue]
-    except KeyError:
-        raise ConfigError("sim.venue", venue, f"one of {', '.join(DIALECTS)}") from None
+    found = DIALECTS.get(venue) or WATCHED.get(venue)
+    if found is None:
+        raise ConfigError("sim.venue", venue, f"one of {', '.join((*DIALECTS, *WATCHED))}")
+    return found
