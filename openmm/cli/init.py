@@ -105,7 +105,7 @@ def init(
     name: Annotated[str | None, typer.Option(help="The bot's name.")] = None,
     mode: Annotated[
         str | None,
-        typer.Option(help="paper or live; paper unless told, where the venue has it."),
+        typer.Option(help="paper or live; paper unless told."),
     ] = None,
     venue: Annotated[str, typer.Option(help="The venue.")] = "kraken",
     pair: Annotated[
@@ -149,7 +149,7 @@ def init(
     if file.exists():
         raise ConfigError("file", str(file), "a file that is not there yet; this one is kept")
     asking = not yes and not json_ and sys.stdin.isatty()
-    mode = _mode(venue) if mode is None else mode
+    mode = "paper" if mode is None else mode
     values: dict[str, Any] = {"file": file, "mode": mode, "venue": venue}
     for question in QUESTIONS:
         value = given[question.key]
@@ -185,13 +185,6 @@ def _passphrase(venue: str, env: str) -> str:
     from openmm.config.schema import WITH_PASSPHRASE
 
     return f" and OPENMM_{env}_PASSPHRASE" if venue in WITH_PASSPHRASE else ""
-
-
-def _mode(venue: str) -> str:
-    """Return the mode to begin with: paper, where the venue can be pretended."""
-    from openmm.config.schema import PAPER_VENUES, VENUES
-
-    return "live" if venue in VENUES and venue not in PAPER_VENUES else "paper"
 
 
 def _endpoints(venue: str) -> str:

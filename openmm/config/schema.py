@@ -63,7 +63,7 @@ ENDPOINT_KEYS = {
     "coinbase": ("ws", "rest"),
 }
 # Venues whose private side can be pretended in the bot's process: `mode = "paper"`.
-PAPER_VENUES = ("kraken",)
+PAPER_VENUES = ("kraken", "gateio", "bitget", "mexc")
 # Venues whose book messages carry no checksum; ids are always checked.
 WITHOUT_CHECKSUM = ("gateio", "binance", "coinbase")
 # Venues without a dead-man's switch.

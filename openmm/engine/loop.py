@@ -64,7 +64,7 @@ from openmm.venues.connector import Connector, Keys
 
 if TYPE_CHECKING:
     from openmm.engine.orders import OrderRequests
-    from openmm.sim.pipe import PaperVenue
+    from openmm.sim.paper import PaperVenue
 
 log = logging.getLogger(__name__)
 
@@ -271,8 +271,8 @@ class Engine:
         if not self._stopping.is_set():
             self._handle(context.step.start(clock.now_ns()))
         self._spawn(self._tick(), "timer")
+        self._spawn(self._refresh_token(), "token")
         if paper is None:
-            self._spawn(self._refresh_token(), "token")
             self._spawn(self._watch_clock(), "clock")
         self._spawn(self._reconcile_loop(), "reconcile")
         # A memory that cannot be kept costs the next start its warm-up, not this bot its quotes.
@@ -312,7 +312,7 @@ class Engine:
             # Only paper mode needs the simulated venue: a live start does not load it.
             from openmm.engine.paper import paper_connector, paper_venue
 
-            paper = paper_venue(config, instrument, self._clock)
+            paper = paper_venue(config, instrument, trading)
             trading = paper_connector(config, paper, self._clock)
             await within_limits(partial(trading.rest().instruments, [instrument.name]))
             transport = MemoryTransport(self._on_paper_orders)
@@ -367,7 +367,7 @@ class Engine:
 
     def _on_paper_orders(self, messages: list[bytes]) -> None:
         assert self._traffic is not None, "orders leave only once the traffic is open"
-        self._traffic.deliver_paper(messages)
+        self._traffic.deliver_paper_orders(messages)
 
     # ------------------------------------------------------------------ requests
 
@@ -524,7 +524,7 @@ class Engine:
 
     def _renew_token(self, text: str) -> None:
         """Get a token at once: the venue refused the present one. One request at a time."""
-        if self._renewing or self.config.bot.mode != "live":
+        if self._renewing:
             return
         self._renewing = True
         log.warning("the venue takes the token no more: %s", text)

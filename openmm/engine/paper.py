@@ -12,10 +12,19 @@ from typing import final
 from msgspec.structs import replace
 
 from openmm._fast.feed import EventClock
-from openmm.config import BotConfig, maker_fee_ppm, paper_balances, taker_fee_ppm
+from openmm.config import (
+    BotConfig,
+    Venue,
+    maker_fee_ppm,
+    paper_balances,
+    read_options,
+    taker_fee_ppm,
+)
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
-from openmm.sim.pipe import PaperVenue
+from openmm.sim.dialects import Dialect, dialect
+from openmm.sim.mirror import mirrored_feed
+from openmm.sim.paper import PaperVenue
 from openmm.venues import registry
 from openmm.venues.connector import Connector, Keys
 
@@ -39,8 +48,11 @@ class PaperRoundTrip:
         """Nothing is held."""
 
 
-def paper_venue(config: BotConfig, instrument: Instrument, clock: EventClock) -> PaperVenue:
+def paper_venue(config: BotConfig, instrument: Instrument, market: Connector) -> PaperVenue:
     """Open the paper account.
+
+    Args:
+        market: the connector of the venue's public feed.
 
     Raises:
         ConfigError: the fees are not known.
@@ -48,18 +60,27 @@ def paper_venue(config: BotConfig, instrument: Instrument, clock: EventClock) ->
     maker, taker = maker_fee_ppm(config, instrument), taker_fee_ppm(config, instrument)
     if maker is None or taker is None:
         raise ConfigError("venue.maker_fee", "nothing", "a fee: the venue does not tell it here")
+    venue = config.quoted
+    feed = mirrored_feed(
+        instrument, market, depth=venue.depth, verify=venue.verify_checksum, told=False
+    )
     # The account counts in atoms of an order's cost; finer ones could hold nothing more.
     decimals = min(instrument.quote_decimals, instrument.price_decimals + instrument.qty_decimals)
-    instrument = replace(instrument, quote_decimals=decimals)
     return PaperVenue(
-        instrument, (maker, taker), paper_balances(config, instrument), seed=0,
-        depth=config.quoted.depth, latency_ns=config.paper.latency_ns,
+        _dialect(venue), feed, replace(instrument, quote_decimals=decimals), (maker, taker),
+        paper_balances(config, instrument), seed=0, latency_ns=config.paper.latency_ns,
     )  # fmt: skip
+
+
+def _dialect(venue: Venue) -> Dialect:
+    """Return what the private side of a venue speaks, by the account its options name."""
+    unified = venue.name == "bitget" and read_options(venue).get("account") == "unified"
+    return dialect("bitget-unified" if unified else venue.name)
 
 
 def paper_connector(config: BotConfig, venue: PaperVenue, clock: EventClock) -> Connector:
     """Make the traded venue's connector over the paper account."""
-    keys = Keys(venue.api_key, venue.api_secret)
+    keys = Keys(venue.api_key, venue.api_secret, venue.passphrase)
     return registry.connector(
         config.quoted, keys, clock=clock, round_trip=PaperRoundTrip(venue, clock)
     )

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, final
+from urllib.parse import urlsplit
 
 from openmm._fast.book import BookBreak, BookState
 from openmm._fast.feed import MarketListener, PrivateListener, SocketTransport
@@ -19,7 +20,7 @@ from openmm.events import Event, RequestAccepted, RequestRefused
 
 if TYPE_CHECKING:
     from openmm.engine.orders import OrderRequests
-    from openmm.sim.pipe import PaperVenue
+    from openmm.sim.paper import PaperVenue
     from openmm.venues.connector import Connector
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class Traffic:
         self._ctx = context
         self._proof = proof
         self._paper = paper
+        # Where orders go over REST: on paper to the venue in this process as well.
+        self._paper_http = None if paper is None else context.trading.order_http()
         self._orders = orders
         self._feeds: list[Link] = []
         self._private: Link | None = None
@@ -80,7 +83,7 @@ class Traffic:
     async def open_private(self) -> None:
         """Start to connect to the account."""
         if self._paper is not None:
-            self._ctx.trading.set_token(await self._ctx.trading.rest().token())
+            await self._connect_paper()
             self.deliver_paper(self._ctx.trading.subscribe_private())
             return
         self._private = self._private_link()
@@ -158,7 +161,7 @@ class Traffic:
         elif self._paper is not None and not self._closing and not self._reconnect_due:
             # In the loop's next turn: what the old connection brought is read to its end first.
             self._reconnect_due = True
-            asyncio.get_running_loop().call_soon(self._reconnect_paper)
+            self._ctx.spawn(self._reconnect_paper(), "private on paper")
 
     def watch(self) -> None:
         """End a private connection that orders cannot leave through any more."""
@@ -228,6 +231,8 @@ class Traffic:
             if up:
                 self._fetch_book(index)
             else:
+                if before is not None and self._paper is not None:
+                    self._paper.on_public_lost()
                 # At once: the link's task has its turn only after whatever else is waiting.
                 ctx.tables.pipeline.requote(drop_book())
 
@@ -417,8 +422,19 @@ class Traffic:
         self._paper.on_public_frame(payload, recv_ns)
         self.schedule_drain()
 
+    def deliver_paper_orders(self, messages: Sequence[bytes]) -> None:
+        """Hand orders to the paper venue, over its private connection or as REST requests."""
+        assert self._paper is not None
+        if self._paper_http is None:
+            self.deliver_paper(messages)
+            return
+        now_ns = self._ctx.clock.now_ns()
+        for message in messages:
+            self._paper.on_order(message, self._paper_http.headers, now_ns)
+        self.schedule_drain()
+
     def deliver_paper(self, messages: Sequence[bytes]) -> None:
-        """Hand order messages to the paper venue; its answers come by `schedule_drain`."""
+        """Send messages to the paper venue; its answers come by `schedule_drain`."""
         assert self._paper is not None
         now_ns = self._ctx.clock.now_ns()
         for message in messages:
@@ -431,10 +447,16 @@ class Traffic:
             self._drain_due = True
             asyncio.get_running_loop().call_soon(self._drain_paper)
 
-    def _reconnect_paper(self) -> None:
+    async def _connect_paper(self) -> None:
+        """Open the private connection to the paper venue, with a fresh credential."""
         assert self._paper is not None
+        trading = self._ctx.trading
+        trading.set_token(await trading.rest().token())
+        self._paper.connect(self._ctx.clock.now_ns(), urlsplit(trading.private_url).query)
+
+    async def _reconnect_paper(self) -> None:
+        await self._connect_paper()
         self._reconnect_due = False
-        self._paper.reconnect(self._ctx.clock.now_ns())
         self._on_private_lost()
         self.deliver_paper(self._ctx.trading.subscribe_private())
 
@@ -442,9 +464,12 @@ class Traffic:
         assert self._paper is not None
         self._drain_due = False
         now_ns = self._ctx.clock.now_ns()
-        handler = self._ctx.safely(self._on_private)
-        for payload in self._paper.poll(now_ns):
+        told = [(one, self._on_private) for one in self._paper.poll(now_ns)]
+        if self._paper_http is not None:
+            replies = self._paper.replies(now_ns, self._paper_http.reply)
+            told += [(one, self._on_message) for one in replies]
+        for payload, handler in told:
             self._ctx.append(
                 Record.REC_FRAME, SOURCE_PRIVATE, now_ns, self._ctx.trading.redact(payload)
             )
-            handler(payload, now_ns)
+            self._ctx.safely(handler)(payload, now_ns)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 from typing import Protocol
@@ -720,9 +721,8 @@ class VenueCore:
             return
         trades = []
         for row in matches:
-            trade_id = self._trade_ids[instrument] + 1
+            trade_id = self._trade_ids[instrument] = self._trade_ids[instrument] + 1
             if printed:
-                self._trade_ids[instrument] = trade_id
                 trades.append(
                     TradeRecord(
                         instrument,
@@ -747,6 +747,14 @@ class VenueCore:
         """Keep a recorded trade for later snapshots; its message is served as recorded."""
         self._trades[trade.instrument].append(trade)
         self._trade_ids[trade.instrument] = max(self._trade_ids[trade.instrument], trade.trade_id)
+
+    def tell_recorded(self, trade: TradeRecord) -> None:
+        """Tell the public of a recorded trade, under the next of this venue's ids."""
+        trade_id = self._trade_ids[trade.instrument] = self._trade_ids[trade.instrument] + 1
+        told = replace(trade, trade_id=trade_id)
+        self._trades[trade.instrument].append(told)
+        for listener in self._listeners:
+            listener.on_trades([told])
 
     def serve_frame(self, instrument: str, channel: str, frame: bytes, now_ns: int) -> None:
         """Hand a recorded message to every listener as it is."""

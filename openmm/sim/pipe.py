@@ -6,25 +6,14 @@ No socket, no clock: the caller says what time it is. A seed reproduces every ru
 
 from __future__ import annotations
 
-import base64
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Mapping
-from decimal import Decimal
 from random import Random
 
-from openmm.errors import ProtocolError
-from openmm.instrument import Instrument
-from openmm.sim.accounts import TIERS
-from openmm.sim.core import VenueCore
 from openmm.sim.faults import Rule
-from openmm.sim.options import DEMO_KEY, DEMO_SECRET
-from openmm.sim.replay import RecordedFeed
 from openmm.sim.strikes import Strikes
 from openmm.venues.counterpart import Authorised, Gateway, OrderRecord
-from openmm.venues.kraken.dialect import KrakenGateway
-from openmm.venues.kraken.dialect_rest import KrakenRest
 
 FOREVER_NS = 1 << 62
 
@@ -299,88 +288,3 @@ class Pipe:
             self._leave(self.session.poll(now_ns), now_ns)
             self._fill_late_ns = 0
         self._carry_out(frame, now_ns)
-
-
-class PaperVenue:
-    """Trade on paper: a real public feed in, our orders matched in process by the queue model.
-
-    The public frames are the venue's own (book and trade channels); they reach the engine by
-    their own way and this object only listens to them. Everything private is the simulated
-    venue's, over the same wire protocol. There is no socket in here: an order cannot leave.
-
-    Args:
-        instrument: the pair that is quoted.
-        fees_ppm: maker and taker fee.
-        balances: what the paper account opens with.
-        seed: makes the ids.
-        depth: the depth the public book is subscribed at.
-        latency_ns: one way, of the private connection.
-        jitter_ns: mean of the exponential part on top, seeded.
-    """
-
-    def __init__(
-        self,
-        instrument: Instrument,
-        fees_ppm: tuple[int, int],
-        balances: Mapping[str, Decimal],
-        seed: int,
-        depth: int = 10,
-        tier: str = "pro",
-        latency_ns: int = 0,
-        jitter_ns: int = 0,
-    ) -> None:
-        self._link = (latency_ns, jitter_ns, seed)
-        self.core = VenueCore([instrument], seed, recorded=[instrument.name])
-        self.account = self.core.open_account(
-            DEMO_KEY, base64.b64decode(DEMO_SECRET), balances, TIERS[tier], *fees_ppm
-        )
-        self.gateway = KrakenGateway(self.core, seed)
-        self._rest = KrakenRest(self.gateway)
-        self._feed = RecordedFeed(instrument, depth, printed=False)
-        self._lost = True  # until a snapshot: what the market looks like is not known
-        self.bad_frame_count = 0
-        self._pipe = Pipe(self.gateway, True, 0, *self._link)
-
-    api_key = DEMO_KEY
-    api_secret = DEMO_SECRET
-
-    def on_public_frame(self, frame: bytes, now_ns: int) -> None:
-        """Let a public message move the market our orders rest in.
-
-        A book message that does not fit empties the recorded book until the next snapshot:
-        nothing fills meanwhile. `bad_frame_count` counts them.
-        """
-        self._pipe.step(now_ns)
-        if self._lost and b'"snapshot"' not in frame:
-            return
-        try:
-            if self._feed.apply(self.core, frame, now_ns) == "book":
-                self._lost = False
-        except ProtocolError:
-            self.bad_frame_count += 1
-            self._lost = True
-            self.core.recording(self._feed.pair.name).clear()
-
-    def on_client_frame(self, frame: bytes, now_ns: int) -> None:
-        """Take a request of the private connection; its replies come with `poll`."""
-        self._pipe.send(frame, now_ns)
-
-    def poll(self, now_ns: int) -> list[bytes]:
-        """Return private messages that have arrived, timers and heartbeats included."""
-        return self._pipe.receive(now_ns)
-
-    def reconnect(self, now_ns: int) -> None:
-        """Start a new private connection; messages of the old one are lost."""
-        self._pipe.close()
-        self._pipe = Pipe(self.gateway, True, now_ns, *self._link)
-
-    def rest(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, now_ns: int
-    ) -> tuple[int, bytes]:
-        """Answer a REST request: HTTP status and JSON."""
-        self._pipe.step(now_ns)
-        return self._rest.answer(method, path, headers, body, now_ns)
-
-    def statement(self) -> dict[str, object]:
-        """Return the paper account's own account of what happened."""
-        return self.core.statement(self.account)

@@ -55,10 +55,10 @@ def test_init_takes_every_option(tmp_path: Path) -> None:
     ("options", "mode", "pair"),
     [
         ([], "paper", "BTC/USD"),
-        (["--venue", "gateio"], "live", "BTC/USDT"),
-        (["--venue", "gateio", "--pair", "ETH/USDT"], "live", "ETH/USDT"),
-        (["--venue", "bitget"], "live", "BTC/USDT"),
-        (["--venue", "mexc"], "live", "BTC/USDT"),
+        (["--venue", "gateio"], "paper", "BTC/USDT"),
+        (["--venue", "gateio", "--pair", "ETH/USDT"], "paper", "ETH/USDT"),
+        (["--venue", "bitget"], "paper", "BTC/USDT"),
+        (["--venue", "mexc"], "paper", "BTC/USDT"),
         (["--mode", "live"], "live", "BTC/USD"),
     ],
 )

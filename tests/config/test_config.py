@@ -501,11 +501,9 @@ def test_a_venue_that_is_only_watched_is_not_traded() -> None:
     assert (error.path, "only watched" in error.allowed) == ("venue[0].quote", True)
 
 
-def test_paper_mode_is_refused_where_the_venue_cannot_be_pretended() -> None:
-    [error] = refusal(BASE | {"venue": [GATEIO]})
-    assert error.path == "venue[0].quote"
-    assert "on kraken only" in error.allowed
-    assert "openmm sim gateio" in error.allowed
+@pytest.mark.parametrize("name", VENUES)
+def test_every_traded_venue_has_a_paper_mode(name: str) -> None:
+    assert parse(BASE | {"venue": [GATEIO | {"name": name}]}).bot.mode == "paper"
 
 
 @pytest.mark.parametrize("name", VENUES)

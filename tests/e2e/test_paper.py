@@ -6,6 +6,7 @@ import asyncio
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,9 @@ from openmm._fast.tape import Record
 from openmm.events import StreamGapped
 from openmm.journal import read_balance
 from openmm.settlement.report import load_report
+from openmm.sim.paper import PaperVenue
+from openmm.sim.pipe import Pipe
+from openmm.venues.http import HttpRoundTrip
 from tests.e2e.checker import check
 from tests.e2e.desk import Desk, options
 
@@ -20,45 +24,110 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 GRID = {"spread": "1bps", "vol_factor": "0", "depth_factor": "0%", "inventory_widen": "0%"}
 FEES = {"maker_fee": "0%", "taker_fee": "0.1%"}
 CLOSED = "ws://127.0.0.1:1/v2"
+# The simulated venue that is the real one here, and how its pair and its account are told.
+VENUES = {
+    "kraken": {},
+    "gateio": {"quote": "BTC/USDT", "depth": 50},
+    "bitget": {"quote": "BTC/USDT", "depth": 400},
+    "bitget-unified": {"quote": "BTC/USDT", "depth": 50, "options": {"account": "unified"}},
+    "mexc": {"quote": "BTC/USDT", "depth": 500},
+}  # fmt: skip
 
 
-def test_paper_fills_in_this_process_and_asks_the_venue_nothing_private(tmp_path: Path) -> None:
-    private: list[str] = []
+class Watched:
+    """A desk on paper, and all that its venue was told."""
 
-    async def scenario() -> Desk:
-        desk = Desk(
-            tmp_path, options(), mode="paper", strategy=GRID, venue=FEES, with_keys=False,
-            ws_auth=CLOSED,
+    def __init__(self, folder: Path, name: str, patch: pytest.MonkeyPatch) -> None:
+        told = {"name": name.partition("-")[0], **FEES, **VENUES[name]}
+        quote = str(told.get("quote", "BTC/USD")).partition("/")[2]
+        money = {"BTC": Decimal(1), quote: Decimal(60_000)}
+        self.desk = Desk(
+            folder, options(venue=name, balances=money), mode="paper", strategy=GRID, venue=told,
+            with_keys=False, ws_auth=CLOSED,
         )  # fmt: skip
-        asked = desk.server.rest.answer
+        self.requests: list[tuple[Any, ...]] = []
+        self.frames: list[bytes] = []
+        carried, opened = HttpRoundTrip.__call__, self.desk.server.pipe
 
-        def watched(*request: object) -> tuple[int, bytes]:
-            if "/private/" in str(request[1]):
-                private.append(str(request[1]))
-            return asked(*request)  # type: ignore[arg-type]
+        # What this engine sends to anybody, over HTTP and over the venue's sockets.
+        async def carry(link: HttpRoundTrip, *request: Any) -> tuple[int, bytes]:
+            self.requests.append(request)
+            return await carried(link, *request)
 
-        desk.server.rest.answer = watched  # type: ignore[method-assign, assignment]
+        def pipe(*about: Any) -> Pipe:
+            made = opened(*about)
+            send = made.send
+
+            def sent(frame: bytes, now_ns: int) -> None:
+                self.frames.append(frame)
+                send(frame, now_ns)
+
+            made.send = sent  # type: ignore[method-assign]
+            return made
+
+        patch.setattr(HttpRoundTrip, "__call__", carry)
+        patch.setattr(self.desk.server, "pipe", pipe)
+
+    def check_nothing_private(self) -> None:
+        """Check that the venue was asked for public things alone, and knows of no order."""
+        desk = self.desk
+        key = desk.options.api_key
+        assert self.requests
+        assert [one for one in self.requests if key in str(one)] == []
+        assert {(one[0], one[4]) for one in self.requests} == {("GET", b"")}
+        assert self.frames
+        public = (b"subscri", b"ping")
+        assert [one for one in self.frames if not any(w in one.lower() for w in public)] == []
+        assert [one for one in self.frames if key.encode() in one] == []
+        assert desk.server.core.orders(desk.account) == []
+        assert desk.statement["fills"] == []
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_paper_fills_in_this_process_and_asks_the_venue_nothing_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    requests: list[bytes] = []
+    on_order = PaperVenue.on_order
+
+    def noted(self: PaperVenue, request: bytes, *more: Any) -> None:
+        requests.append(request)
+        on_order(self, request, *more)
+
+    monkeypatch.setattr(PaperVenue, "on_order", noted)
+
+    async def scenario() -> tuple[Watched, dict[str, Any]]:
+        watched = Watched(tmp_path, name, monkeypatch)
+        desk = watched.desk
         async with desk:
             counters = desk.engine.step.counters
             await desk.until(lambda: counters.fills >= 3, "fills on paper")
             assert desk.sockets(private=True) == []
-            assert desk.venue_orders() == []
             (public,) = desk.sockets(private=False)
             assert public.pipe is not None
-        return desk
+            assert public.pipe.session.account is None
+            paper = desk.engine._traffic._paper  # type: ignore[union-attr]
+            assert paper is not None
+        return watched, paper.statement()
 
-    desk = asyncio.run(scenario())
+    watched, statement = asyncio.run(scenario())
+    desk = watched.desk
     assert desk.engine.exit_code == 0
-    assert private == []
-    assert desk.server.core.orders(desk.account) == []
-    assert desk.statement["fills"] == []
+    watched.check_nothing_private()
+    # Where orders go over REST it is their requests, signed, that the paper venue takes.
+    assert bool(requests) is (name == "mexc")
+    assert all(b"&signature=" in one for one in requests)
 
     records = desk.journal()
-    checker = check(records)
-    assert checker.found == []
-    assert len(checker.fills) >= 3
-    # What the paper venue states at the end is opening plus every booked fill: the checker compared
-    # it; and it is what the report tells.
+    if name == "kraken":  # the checker reads this venue's frames
+        checker = check(records)
+        assert checker.found == []
+        assert len(checker.fills) == len(statement["fills"])
+    # What the paper venue states at the end is opening plus every booked fill, and what the report
+    # tells.
+    counters = desk.engine.step.counters
+    assert counters.fills == len(statement["fills"]) >= 3
+    assert counters.overfills == counters.illegal == counters.unrecognised == 0
     closing = {
         balance.asset: balance.total
         for balance in (read_balance(r.payload) for r in records if r.kind == Record.REC_BALANCE)
@@ -67,19 +136,21 @@ def test_paper_fills_in_this_process_and_asks_the_venue_nothing_private(tmp_path
     session = json.loads((tmp_path / "desk" / "session.json").read_text())
     report = load_report(session["store"])
     assert report.session.mode == "paper"
-    assert report.volume.fills == len(checker.fills)
-    assert closing.keys() == {"BTC", "USD"}
+    assert report.volume.fills == counters.fills
+    assert closing.keys() == statement["assets"].keys()
+    assert desk.engine.step.expected() == closing
     for asset, total in closing.items():
+        assert total == Decimal(statement["assets"][asset]["closing"])
         assert report.inventory[asset].closing == total
         assert report.inventory[asset].difference == Decimal(0)
 
 
-def test_gap_of_the_paper_venues_private_stream_is_made_good(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["kraken", "mexc"])
+def test_gap_of_the_paper_venues_private_stream_is_made_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     async def scenario() -> tuple[bool, int]:
-        desk = Desk(
-            tmp_path, options(), mode="paper", strategy=GRID, venue=FEES, with_keys=False,
-            ws_auth=CLOSED,
-        )  # fmt: skip
+        desk = Watched(tmp_path, name, monkeypatch).desk
         async with desk:
             engine = desk.engine
             pipeline = engine.tables.pipeline
@@ -92,3 +163,27 @@ def test_gap_of_the_paper_venues_private_stream_is_made_good(tmp_path: Path) -> 
         return lost, engine.exit_code
 
     assert asyncio.run(scenario()) == (True, 0)
+
+
+@pytest.mark.parametrize("name", ["mexc"])
+def test_paper_goes_on_after_the_public_feed_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    async def scenario() -> Watched:
+        watched = Watched(tmp_path, name, monkeypatch)
+        desk = watched.desk
+        async with desk:
+            pipeline = desk.engine.tables.pipeline
+            await desk.until(lambda: pipeline.table.live_count > 0, "quotes on paper")
+            paper = desk.engine._traffic._paper  # type: ignore[union-attr]
+            assert paper is not None
+            pair = desk.config.quoted.pair
+            desk.drop(private=False)
+            await desk.until(lambda: not paper.core.depth(pair, 0, 1), "the paper book emptied")
+            before = desk.engine.step.counters.fills
+            await desk.until(lambda: desk.engine.step.counters.fills > before, "fills afterwards")
+        return watched
+
+    watched = asyncio.run(scenario())
+    assert watched.desk.engine.exit_code == 0
+    watched.check_nothing_private()

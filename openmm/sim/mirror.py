@@ -1,0 +1,119 @@
+"""Keep a core's recorded book equal to the one that a venue's public messages tell of.
+
+The venue's own compiled decoder reads them into a verified book; what differs afterwards from what
+the core was told last goes to its `ReplayMatching`. So one reader serves every venue, recorded or
+live, whatever its wire format and however its increments join their snapshot.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from openmm._fast.book import Book, BookBreak, BookState
+from openmm._fast.matching import MatchResult
+from openmm._fast.ports import Decoded, Decoder, TradeLog
+from openmm.instrument import Instrument
+from openmm.sim.core import ASK, BID, VenueCore
+from openmm.venues.connector import Connector
+from openmm.venues.counterpart import TradeRecord
+
+LEVELS_MAX: Final = 1000  # of a side that are told to the core
+TRADES_MAX: Final = 4096  # of one message
+WINDOW_TICKS: Final = 1 << 15
+OUTSIDE_LEVELS: Final = 8192
+
+
+@final
+class MirroredFeed:
+    """Apply public messages of one instrument to a core's `ReplayMatching`.
+
+    Args:
+        pair: whose messages they are.
+        decoder: bound to `book`, for this instrument alone.
+        told: whether the core's public hears of recorded trades and of fills the book implies.
+    """
+
+    def __init__(self, pair: Instrument, decoder: Decoder, book: Book, *, told: bool) -> None:
+        self.pair = pair
+        self.book = book
+        self.broken_count = 0
+        self._decoder = decoder
+        self._trades = TradeLog(TRADES_MAX)
+        decoder.set_sink(self._trades)
+        self._told = told
+        self._version = -1
+        self._levels: tuple[dict[int, int], dict[int, int]] = ({}, {})
+
+    def apply(self, core: VenueCore, frame: bytes, now_ns: int) -> Decoded:
+        """Take a message over and book what it fills; an unverified book fills nothing."""
+        decoded = self._decoder.decode(frame, now_ns)
+        for _, ts_ns, price_ticks, qty_lots, trade_id, side, snapshot in self._trades.take():
+            trade = TradeRecord(
+                self.pair.name, side, price_ticks, qty_lots, False, trade_id, ts_ns or now_ns
+            )
+            self._trade(core, trade, snapshot=bool(snapshot), now_ns=now_ns)
+        if decoded in (Decoded.DECODED_BROKEN, Decoded.DECODED_UNDECIDED):
+            self.broken_count += 1
+        self._follow(core, now_ns)
+        return decoded
+
+    def lose(self, core: VenueCore) -> None:
+        """Take note that messages were lost: nothing fills until the book is whole again."""
+        self.book.break_(BookBreak.BREAK_DISCONNECT)
+        self._forget(core)
+
+    def _trade(
+        self, core: VenueCore, trade: TradeRecord, *, snapshot: bool, now_ns: int
+    ) -> None:  # fmt: skip
+        if self._told:
+            core.tell_recorded(trade)
+        if not snapshot and trade.qty_lots > 0 and self._version >= 0:
+            kernel = core.recording(self.pair.name)
+            matches = kernel.trade(trade.taker_side, trade.price_ticks, trade.qty_lots)
+            core.book_matches(self.pair.name, matches, now_ns, printed=False)
+
+    def _follow(self, core: VenueCore, now_ns: int) -> None:
+        """Tell the core what changed since it was told last."""
+        book = self.book
+        if book.state is not BookState.BOOK_VERIFIED:
+            if self._version >= 0:
+                self._forget(core)
+            return
+        if book.version == self._version:
+            return
+        self._version = book.version
+        kernel = core.recording(self.pair.name)
+        changed = False
+        for side in (BID, ASK):
+            new, old = dict(book.levels(side, LEVELS_MAX)), self._levels[side]
+            gone = [(price_ticks, 0) for price_ticks in old.keys() - new.keys()]
+            for price_ticks, qty_lots in [*gone, *(new.items() - old.items())]:
+                if kernel.set_level(side, price_ticks, qty_lots) != MatchResult.MATCH_RESTING:
+                    raise ValueError(f"level {price_ticks} {qty_lots} of {self.pair.name}")
+                changed = True
+            old.clear()
+            old.update(new)
+        if changed:
+            core.book_matches(self.pair.name, kernel.settle(), now_ns, printed=self._told)
+            if self._told:
+                core.book_told(self.pair.name, now_ns)
+
+    def _forget(self, core: VenueCore) -> None:
+        self._version = -1
+        for levels in self._levels:
+            levels.clear()
+        core.recording(self.pair.name).clear()
+
+
+def mirrored_feed(
+    pair: Instrument, connector: Connector, *, depth: int, verify: bool = True, told: bool
+) -> MirroredFeed:
+    """Make the mirror of one venue's instrument.
+
+    Args:
+        connector: knows how the venue's messages are read.
+        depth: as subscribed.
+    """
+    book = Book(window_ticks=WINDOW_TICKS, outside_levels=OUTSIDE_LEVELS)
+    decoder = connector.market_decoder(pair, book, depth=depth, verify=verify)
+    return MirroredFeed(pair, decoder, book, told=told)
