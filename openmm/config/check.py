@@ -9,8 +9,8 @@ from typing import NoReturn
 from openmm.config.schema import (
     ENDPOINT_KEYS,
     PAPER_VENUES,
+    SECOND,
     WATCHED,
-    WITHOUT_SWITCH,
     Bot,
     BotConfig,
     Endpoints,
@@ -198,23 +198,30 @@ def venue_errors(
             f"{venue.name})"
         )
         found.append(ConfigError(f"{path}.quote", venue.pair, allowed))
-    if risk is not None and risk.dead_man_timeout_ns and venue.account == "shared":
-        found.append(
-            ConfigError(
-                "risk.dead_man_timeout",
-                format_duration(risk.dead_man_timeout_ns),
-                f'{path}.account = "dedicated" (the switch cancels every order of the account)',
-            )
-        )
-    if risk is not None and risk.dead_man_timeout_ns and venue.name in WITHOUT_SWITCH:
-        found.append(
-            ConfigError(
-                "risk.dead_man_timeout",
-                format_duration(risk.dead_man_timeout_ns),
-                f"left out: {venue.name} has no such switch, the watchdog stands in",
-            )
-        )
+    if risk is not None and risk.dead_man_timeout_ns:
+        found += switch_errors(venue, path, risk.dead_man_timeout_ns)
     return found
+
+
+def switch_errors(venue: Venue, path: str, timeout_ns: int) -> list[ConfigError]:
+    """Check that the traded venue has a dead-man's switch, for this account and this timeout."""
+    allowed = []
+    if venue.account == "shared":
+        allowed.append(
+            f'{path}.account = "dedicated" (the switch cancels every order of the account)'
+        )
+    if venue.switch_s is None:
+        which = f"{venue.name} has no such switch"
+        if venue.name == "bitget":
+            which += f' unless {path}.options.account = "unified"'
+        allowed.append(f"left out: {which}, the watchdog stands in")
+    else:
+        low_ns, high_ns = (each * SECOND for each in venue.switch_s)
+        if not low_ns <= timeout_ns <= high_ns:
+            low, high = format_duration(low_ns), format_duration(high_ns)
+            allowed.append(f'from "{low}" to "{high}": what {venue.name} takes')
+    told = format_duration(timeout_ns)
+    return [ConfigError("risk.dead_man_timeout", told, each) for each in allowed]
 
 
 def live_errors(venue: Venue, path: str) -> list[ConfigError]:

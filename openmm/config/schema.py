@@ -66,8 +66,11 @@ ENDPOINT_KEYS = {
 PAPER_VENUES = ("kraken", "gateio", "bitget", "mexc")
 # Venues whose book messages carry no checksum; ids are always checked.
 WITHOUT_CHECKSUM = ("gateio", "binance", "coinbase")
-# Venues without a dead-man's switch.
-WITHOUT_SWITCH = ("mexc",)
+# Timeouts that a venue's dead-man's switch takes, in seconds; None: it has none. Others: any.
+SWITCH_S: dict[str, tuple[int, int] | None] = {
+    "gateio": (5, 86_399), "bitget": (5, 60), "mexc": None,
+}  # fmt: skip
+SWITCH_ANY_S = (2, 86_399)
 # Venues whose keys have a passphrase beside the secret.
 WITH_PASSPHRASE = ("bitget",)
 LEVELS_MAX = 32  # of a side: openmm._fast.quotes
@@ -279,6 +282,17 @@ class Venue(Section):
         return self.quote or self.reference or self.rate or ""
 
     @property
+    def switch_s(self) -> tuple[int, int] | None:
+        """Return the shortest and longest timeout of its dead-man's switch; None: it has none.
+
+        Bitget has one on unified accounts only. Of an account that is to be found out (`auto`)
+        none is counted on: the watchdog serves either kind.
+        """
+        if self.name == "bitget" and self.options.get("account") != "unified":
+            return None
+        return SWITCH_S.get(self.name, SWITCH_ANY_S)
+
+    @property
     def blended(self) -> bool:
         """Whether its mid is part of the reference: without a weight it is only looked at."""
         return self.rate is None and self.weight_ppm > 0
@@ -437,7 +451,8 @@ class Risk(Section):
     ack_timeout_ns: Annotated[int, _span(100 * MS, 300 * SECOND)] = 5 * SECOND
     # None: 60 s; "off": 0, none, by the operator's explicit word.
     dead_man_timeout_ns: (
-        Annotated[int, BeforeValidator(_span_or_off(2 * SECOND, 86_399 * SECOND))] | None
+        Annotated[int, BeforeValidator(_span_or_off(*(SECOND * each for each in SWITCH_ANY_S)))]
+        | None
     ) = None
     # Where no dead-man switch stands behind the orders. "off": 0, by the operator's own word.
     watchdog_timeout_ns: Annotated[int, BeforeValidator(_span_or_off(SECOND, 600 * SECOND))] = (
@@ -522,6 +537,6 @@ class BotConfig(Section):
         timeout_ns = self.risk.dead_man_timeout_ns
         if self.quoted.account == "shared" or timeout_ns == 0:
             return None
-        if self.quoted.name in WITHOUT_SWITCH:
+        if self.quoted.switch_s is None:
             return None
         return 60 * SECOND if timeout_ns is None else timeout_ns

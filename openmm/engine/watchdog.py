@@ -122,6 +122,7 @@ class WatchdogProcess:
             },
             "bot": self._config.bot.name, "root": str(self._run_dir.root), "pid": os.getpid(),
             "silent_s": timeout_ns / 1e9, "key": self._keys.key, "secret": self._keys.secret,
+            "passphrase": self._keys.passphrase,
         }  # fmt: skip
 
 

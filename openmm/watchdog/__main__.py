@@ -1,9 +1,9 @@
 """`python -m openmm.watchdog`: started by an engine, which tells on standard input whom to watch.
 
 The first line is one JSON object: `venue` (the table of the bot's file), `bot`, `root` (the folder
-of run folders), `pid`, `silent_s`, `key`, `secret`. Then the engine holds the pipe open; a line
-`bye` before its end dismisses the watchdog. Exit code 0: nothing of the bot is open, or another
-engine has taken over; 1: it could not be proven, standard error says why.
+of run folders), `pid`, `silent_s`, `key`, `secret`, `passphrase`. Then the engine holds the pipe
+open; a line `bye` before its end dismisses the watchdog. Exit code 0: nothing of the bot is open,
+or another engine has taken over; 1: it could not be proven, standard error says why.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def write_log(message: str, **values: object) -> None:
 async def watch(asked: dict[str, Any], reader: asyncio.StreamReader) -> bool:
     """Watch the engine that `asked` names; returns whether nothing of the bot is open."""
     venue = Venue.model_validate(asked["venue"])
-    connector = registry.connector(venue, Keys(asked["key"], asked["secret"]))
+    connector = registry.connector(venue, Keys(asked["key"], asked["secret"], asked["passphrase"]))
     try:
         await _prepare(connector, venue, asked["bot"])
         gone = asyncio.Event()

@@ -489,6 +489,47 @@ def test_a_venue_without_a_dead_mans_switch_has_the_watchdog_stand_in() -> None:
     assert (error.path, "no such switch" in error.allowed) == ("risk.dead_man_timeout", True)
 
 
+def test_bitget_has_a_switch_on_unified_accounts_only() -> None:
+    live = BASE["bot"] | {"mode": "live"}
+    bitget = GATEIO | {"name": "bitget", "endpoints": LOOPBACK, "depth": 5, "account": "dedicated"}
+    for options in ({}, {"account": "auto"}, {"account": "classic"}):
+        made = parse(BASE | {"bot": live, "venue": [bitget | {"options": options}]})
+        assert (made.dead_man_ns, made.watchdog_ns) == (None, 10_000_000_000)
+        risk = BASE["risk"] | {"dead_man_timeout": "30s"}
+        [error] = refusal(
+            BASE | {"bot": live, "venue": [bitget | {"options": options}], "risk": risk}
+        )
+        assert 'unless venue[0].options.account = "unified"' in error.allowed
+    made = parse(BASE | {"bot": live, "venue": [bitget | {"options": {"account": "unified"}}]})
+    assert (made.dead_man_ns, made.watchdog_ns) == (60_000_000_000, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "least_s", "most_s"),
+    [
+        ("kraken", {}, 2, 86_399), ("gateio", {}, 5, 86_399),
+        ("bitget", {"account": "unified"}, 5, 60),
+    ],
+)  # fmt: skip
+def test_switch_takes_what_its_venue_takes(
+    name: str, options: dict[str, str], least_s: int, most_s: int
+) -> None:
+    live = BASE["bot"] | {"mode": "live"}
+    venue = BASE["venue"][0] | {"name": name, "endpoints": LOOPBACK, "account": "dedicated"}
+    venue |= {"options": options, "depth": {"kraken": 10, "gateio": 50, "bitget": 5}[name]}
+    for timeout_s, good in (
+        (least_s - 1, False), (least_s, True), (most_s, True), (most_s + 1, False),
+    ):  # fmt: skip
+        risk = BASE["risk"] | {"dead_man_timeout": f"{timeout_s}s"}
+        file = BASE | {"bot": live, "venue": [venue], "risk": risk}
+        if good:
+            assert parse(file).dead_man_ns == timeout_s * 1_000_000_000
+        else:
+            [error] = refusal(file)
+            assert error.path == "risk.dead_man_timeout"
+            assert error.allowed.startswith('from "')
+
+
 def test_venue_without_options_takes_none() -> None:
     [error] = refusal(with_key("venue[0].options", {"account": "spot"}))
     assert (error.path, error.allowed) == (
