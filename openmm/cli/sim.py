@@ -21,6 +21,7 @@ VENUES = {
     for name in (
         "kraken", "gateio", "bitget", "bitget-2026", "bitget-legacy", "bitget-unified",
         "mexc", "mexc-ids", "binance", "binance-cached", "binance-usdm", "binance-coinm",
+        "coinbase",
     )
 }  # fmt: skip
 

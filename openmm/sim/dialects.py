@@ -22,6 +22,8 @@ from openmm.venues.bitget.dialect_text import PASSPHRASE
 from openmm.venues.bitget.spec import MAKER_FEE_PPM as BITGET_MAKER_FEE_PPM
 from openmm.venues.bitget.spec import TAKER_FEE_PPM as BITGET_TAKER_FEE_PPM
 from openmm.venues.bitget.spec import Family
+from openmm.venues.coinbase.dialect import CoinbaseGateway
+from openmm.venues.coinbase.dialect_rest import CoinbaseRest
 from openmm.venues.counterpart import Core, Gateway, RestSide, Tier
 from openmm.venues.gateio.dialect import DialectOptions as GateioOptions
 from openmm.venues.gateio.dialect import GateioGateway
@@ -125,6 +127,13 @@ BINANCE_USDM_PAIRS: Final[Mapping[str, Pair]] = {
 BINANCE_COINM_PAIRS: Final[Mapping[str, Pair]] = {
     "BTC/USD": _pair("binance", "BTC/USD", (1, 3, 8, 4), "0.001", "100", "60000"),
 }
+COINBASE_PAIRS: Final[Mapping[str, Pair]] = {
+    "BTC/USD": _pair("coinbase", "BTC/USD", (2, 8, 8, 8), "0.00000001", "1", "60000"),
+    "ETH/USD": _pair("coinbase", "ETH/USD", (2, 8, 8, 8), "0.00000001", "1", "3000"),
+    "XRP/USD": _pair("coinbase", "XRP/USD", (4, 6, 8, 8), "0.000001", "1", "0.60"),
+    "BTC/USDT": _pair("coinbase", "BTC/USDT", (2, 8, 8, 8), "0.00000001", "1", "60000"),
+    "USDT/USD": _pair("coinbase", "USDT/USD", (5, 2, 7, 7), "0.01", "1", "1"),
+}
 UNCOUNTED: Final = 1 << 60
 
 
@@ -213,12 +222,18 @@ def _watched(
     )  # fmt: skip
 
 
+def _coinbase(core: Core, seed: int, events_first: bool) -> tuple[Gateway, RestSide]:
+    gateway = CoinbaseGateway(core)
+    return gateway, CoinbaseRest(gateway)
+
+
 # Venues that are only watched: market data, as a source of the reference price.
 WATCHED: Final[Mapping[str, Dialect]] = {
     "binance": _binance("binance", BINANCE_PAIRS, "spot"),
     "binance-cached": _binance("binance-cached", BINANCE_PAIRS, "spot", 1_000_000_000),
     "binance-usdm": _binance("binance-usdm", BINANCE_USDM_PAIRS, "usdm"),
     "binance-coinm": _binance("binance-coinm", BINANCE_COINM_PAIRS, "coinm"),
+    "coinbase": _watched("coinbase", COINBASE_PAIRS, "/", _coinbase),
 }
 
 

@@ -26,6 +26,16 @@ def test_venue_tells_where_it_is_and_ends_cleanly() -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("name", ["binance", "coinbase"])
+def test_a_venue_that_is_only_watched_is_served_too(name: str) -> None:
+    with venue(name=name) as (told, process):
+        assert told["venue"] == name
+        path = {"binance": "/api/v3/time", "coinbase": "/time"}[name]
+        assert ask(told["rest"], path)[0] == 200
+        assert get(told["rest"], "/sim/open-orders") == []
+    assert process.returncode == 0
+
+
 def test_recording_is_served_with_added_flow(shared: Path) -> None:
     file = shared / "data" / "kraken" / "v2_btcusd_d25_20260802.cbcap.gz"
     args = [

@@ -29,7 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "venues.calls venues.connector venues.reach venues.recordings",
         "venues.base venues.counterpart",
         "venues.candles venues.entry venues.questions venues.session venues.simulated",
-        "venues.stream venues.watched",
+        "venues.stream venues.watched venues.watched_dialect",
         "signal strategy risk execution settlement venues.*",
         "venues.registry",
         "venues.desk",

@@ -16,27 +16,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from openmm.events import SystemMode
 from openmm.instrument import Instrument
 from openmm.venues.binance import dialect_faults
-from openmm.venues.binance.dialect_book import (
-    ASK,
-    BID,
-    MS,
-    BookPublisher,
-    Wording,
-    dump,
-    stream_frame,
-)
+from openmm.venues.binance.dialect_book import MS, BookPublisher, Wording, dump, stream_frame
 from openmm.venues.binance.spec import Market, venue_symbol
-from openmm.venues.counterpart import (
-    Change,
-    Core,
-    FillRecord,
-    LedgerRecord,
-    OrderRecord,
-    TradeRecord,
-)
+from openmm.venues.counterpart import Core, TradeRecord
+from openmm.venues.watched_dialect import ASK, BID, Levels, Watched, whole_book
 
 SELL: Final = 2
 FIRST_ID: Final = 52_000_000_000
@@ -70,7 +55,7 @@ class DialectOptions:
     copies_ns: int = 0
 
 
-class BinanceGateway:
+class BinanceGateway(Watched):
     """Share one core among sessions: books, ids, and what everyone is told."""
 
     faults = dialect_faults
@@ -87,7 +72,7 @@ class BinanceGateway:
         self._books: dict[str, BookPublisher] = {}  # by stream
         self._bests: dict[str, object] = {}
         self._aggregates: dict[str, int] = dict.fromkeys(core.instruments, FIRST_AGGREGATE_ID)
-        self._copies: dict[str, tuple[int, int, tuple[dict[int, int], dict[int, int]]]] = {}
+        self._copies: dict[str, tuple[int, int, tuple[Levels, Levels]]] = {}
         core.listen(self)
 
     def connect(self, now_ns: int, private: bool) -> BinanceSession:
@@ -101,16 +86,13 @@ class BinanceGateway:
         session.unsubscribe(list(session.streams))
         self.sessions.remove(session)
 
-    def expire_tokens(self) -> None:
-        """Do nothing: no connection is authorised by anything."""
-
     # ---- books
 
     def book_id(self, instrument: str) -> int:
         """Return the id of the last change of a pair's book."""
         return FIRST_ID + self._changes[instrument] * ID_STEPS[self.options.market]
 
-    def copy(self, instrument: str, now_ns: int) -> tuple[int, tuple[dict[int, int], ...]]:
+    def copy(self, instrument: str, now_ns: int) -> tuple[int, tuple[Levels, Levels]]:
         """Return what REST knows of a book: the id of its last change, and its sides."""
         age_ns = self.options.copies_ns
         kept = self._copies.get(instrument)
@@ -118,13 +100,9 @@ class BinanceGateway:
             kept = self._copies[instrument] = (
                 now_ns,
                 self.book_id(instrument),
-                self._sides(instrument),
+                whole_book(self.core, instrument),
             )
         return kept[1], kept[2]
-
-    def _sides(self, instrument: str) -> tuple[dict[int, int], dict[int, int]]:
-        bids, asks = (dict(self.core.depth(instrument, side, 1 << 20)) for side in (BID, ASK))
-        return bids, asks
 
     def read(self, stream: str, pair: Instrument, kind: str) -> None:
         """Count one more reader of a stream."""
@@ -161,20 +139,6 @@ class BinanceGateway:
         return any(stream in session.streams for session in self.sessions)
 
     # ---- notices of the core
-
-    def on_order(
-        self, order: OrderRecord, change: Change, fill: FillRecord | None, ts_ns: int
-    ) -> None:
-        """Tell nobody: there are no accounts here."""
-
-    def on_ledger(self, account: int, entry: LedgerRecord, ts_ns: int) -> None:
-        """Tell nobody: there are no accounts here."""
-
-    def on_mode(self, mode: SystemMode, ts_ns: int) -> None:
-        """Tell nobody: the market stands still, which is all there is to see."""
-
-    def on_recorded(self, instrument: str, channel: str, frame: bytes, ts_ns: int) -> None:
-        """Take no recorded frame: every book is derived here."""
 
     def on_trades(self, trades: Sequence[TradeRecord]) -> None:
         """Tell the readers of a pair's trades: each match, or all of a taker's at one price."""

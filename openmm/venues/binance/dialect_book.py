@@ -12,11 +12,16 @@ from typing import Any, Final
 from openmm.instrument import Instrument
 from openmm.venues.binance.spec import Market, venue_symbol
 from openmm.venues.counterpart import Core
+from openmm.venues.watched_dialect import (
+    ASK,
+    BID,
+    LEVELS_MAX,
+    Levels,
+    changed_levels,
+    whole_book,
+)
 
-BID, ASK = 0, 1
 MS: Final = 1_000_000
-LEVELS_MAX: Final = 1 << 20
-Levels = dict[int, int]
 
 
 def dump(value: object) -> bytes:
@@ -109,21 +114,16 @@ class BookPublisher:
 
     def start(self, book_id: int) -> None:
         """Take the book as it is now for what readers know."""
-        self._levels = self._current()
+        self._levels = whole_book(self.core, self.pair.name)
         self._last_id = book_id
-
-    def _current(self) -> tuple[Levels, Levels]:
-        name = self.pair.name
-        bids, asks = (dict(self.core.depth(name, side, LEVELS_MAX)) for side in (BID, ASK))
-        return bids, asks
 
     def update(self, book_id: int, id_step: int, now_ns: int) -> bytes | None:
         """Write what changed since the last frame, if it is time and something did."""
         if book_id == self._last_id or now_ns < self._due_ns:
             return None
         self._due_ns = now_ns + self._every_ns
-        new = self._current()
-        bids, asks = (_changes(self._levels[side], new[side]) for side in (BID, ASK))
+        new = whole_book(self.core, self.pair.name)
+        bids, asks = (changed_levels(self._levels[side], new[side]) for side in (BID, ASK))
         pair, market = self.pair, self._wording.market
         data: dict[str, Any] = {"e": "depthUpdate", "E": now_ns // MS}
         if market != "spot":
@@ -138,8 +138,3 @@ class BookPublisher:
             data[name] = self._wording.rows(pair, side, levels, LEVELS_MAX)
         self._levels, self._last_id = new, book_id
         return stream_frame(self._stream, data)
-
-
-def _changes(old: Levels, new: Levels) -> Levels:
-    changed = {price: 0 for price in old if price not in new}
-    return changed | {price: qty for price, qty in new.items() if old.get(price) != qty}

@@ -1,8 +1,7 @@
 """What a fault injector must know of Binance: kinds of messages, how to spoil them, how to refuse.
 
 Works on bytes as they pass between a session and its client. Kinds have the names of the injector's
-scripts, which do not depend on the venue. Nothing is traded here: no message is about an order or a
-balance.
+scripts, which do not depend on the venue.
 """
 
 from __future__ import annotations
@@ -10,10 +9,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 
 from openmm.venues.binance.dialect_book import dump
-from openmm.venues.counterpart import Core, OrderRecord
+from openmm.venues.watched_dialect import NUMBERED as NUMBERED
+from openmm.venues.watched_dialect import garbled as garbled
+from openmm.venues.watched_dialect import is_fill as is_fill
+from openmm.venues.watched_dialect import lying as lying
+from openmm.venues.watched_dialect import lying_reply as lying_reply
+from openmm.venues.watched_dialect import number_of as number_of
+from openmm.venues.watched_dialect import numbered as numbered
+from openmm.venues.watched_dialect import orders_named as orders_named
 
 REQUESTS: Mapping[str, str] = {"SUBSCRIBE": "subscribe", "UNSUBSCRIBE": "unsubscribe"}
 STREAMS: Mapping[bytes, str] = {
@@ -30,7 +35,6 @@ CODES: Mapping[str, tuple[int, int, str]] = {
     "Busy": (503, -1008, "Server is currently overloaded with other requests."),
     "Invalid": (400, -1100, "Illegal characters found in a parameter."),
 }
-NUMBERED: tuple[str, ...] = ()  # ids stand in books alone, which have their own rule
 
 _METHOD = re.compile(rb'"method"\s*:\s*"(\w+)"')
 _STREAM = re.compile(rb'^\{"stream":"[^"@]*@(\w+)')
@@ -54,39 +58,9 @@ def kind_of_call(method: str, target: str) -> str:
     return CALLS.get(target.partition("?")[0].rpartition("/")[2], "") if method == "GET" else ""
 
 
-def is_fill(frame: bytes) -> bool:
-    """Tell that no message is of a fill."""
-    return False
-
-
-def number_of(frame: bytes) -> int:
-    """Return no number: messages of this venue have none."""
-    return 0
-
-
-def numbered(frame: bytes, sequence: int) -> bytes:
-    """Return a message as it is."""
-    return frame
-
-
 def wrong_checksum(frame: bytes) -> bytes:
     """Move the ids of a book message, so that it does not follow on the one before."""
     return _IDS.sub(lambda found: b'"%b":%d' % (found[1], int(found[2]) + 7), frame)
-
-
-def garbled(frame: bytes) -> bytes:
-    """Cut a message in its middle."""
-    return frame[: max(1, len(frame) // 2)]
-
-
-def lying(frame: bytes, amount: Decimal) -> bytes:
-    """Return a message as it is: none tells a balance."""
-    return frame
-
-
-def lying_reply(body: bytes, amount: Decimal) -> bytes:
-    """Return a reply as it is: none tells a balance."""
-    return body
 
 
 def _meaning(text: str) -> tuple[int, int, str]:
@@ -103,8 +77,3 @@ def rest_refusal(text: str) -> tuple[int, bytes]:
     """Write the reply that refuses a REST call with a text: status and body."""
     status, code, words = _meaning(text)
     return status, dump({"code": code, "msg": words})
-
-
-def orders_named(core: Core, account: int, frame: bytes) -> list[OrderRecord]:
-    """Find no order: none is placed here."""
-    return []

@@ -17,9 +17,10 @@ from urllib.parse import parse_qsl
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
 from openmm.venues.binance.dialect import BinanceGateway
-from openmm.venues.binance.dialect_book import ASK, BID, MS, dump
+from openmm.venues.binance.dialect_book import MS, dump
 from openmm.venues.binance.spec import MARKETS
 from openmm.venues.simulated import simulator_answer
+from openmm.venues.watched_dialect import ASK, BID
 
 SELL: Final = 2
 MINUTE_NS: Final = 60_000_000_000
