@@ -48,7 +48,7 @@ def _command(venue: str) -> Callable[..., int]:
         ] = 0,
         pair: Annotated[
             str,
-            typer.Option("--pair", help="The pair of a synthetic market; the first if not given."),
+            typer.Option("--pair", help="The pair served; the first if not given."),
         ] = "",
         seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
         price: Annotated[

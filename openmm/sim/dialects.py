@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
 from openmm.errors import ConfigError
@@ -22,6 +23,7 @@ from openmm.venues.bitget.dialect_text import PASSPHRASE
 from openmm.venues.bitget.spec import MAKER_FEE_PPM as BITGET_MAKER_FEE_PPM
 from openmm.venues.bitget.spec import TAKER_FEE_PPM as BITGET_TAKER_FEE_PPM
 from openmm.venues.bitget.spec import Family
+from openmm.venues.bitget.verify import read_recording as bitget_recording
 from openmm.venues.coinbase.dialect import CoinbaseGateway
 from openmm.venues.coinbase.dialect_rest import CoinbaseRest
 from openmm.venues.counterpart import Core, Gateway, RestSide, Tier
@@ -29,6 +31,7 @@ from openmm.venues.gateio.dialect import DialectOptions as GateioOptions
 from openmm.venues.gateio.dialect import GateioGateway
 from openmm.venues.gateio.dialect_rest import PREFIX, GateioRest
 from openmm.venues.gateio.spec import MAKER_FEE_PPM, TAKER_FEE_PPM
+from openmm.venues.gateio.verify import read_recording as gateio_recording
 from openmm.venues.kraken.dialect import DialectOptions, KrakenGateway
 from openmm.venues.kraken.dialect_rest import KrakenRest
 from openmm.venues.kraken.spec import FEE_TIERS_PPM
@@ -37,6 +40,8 @@ from openmm.venues.mexc.dialect import MexcGateway
 from openmm.venues.mexc.dialect_rest import MexcRest
 from openmm.venues.mexc.spec import MAKER_FEE_PPM as MEXC_MAKER_FEE_PPM
 from openmm.venues.mexc.spec import TAKER_FEE_PPM as MEXC_TAKER_FEE_PPM
+from openmm.venues.mexc.verify import read_recording as mexc_recording
+from openmm.venues.recordings import Recording
 
 Pair = tuple[Instrument, Decimal]  # and the price a synthetic market starts from
 
@@ -56,6 +61,8 @@ class Dialect:
         post_only_accepted: a post-only order that would take is taken and cancelled, not refused.
         is_text: whether a message of the venue is text; others are binary.
         make: joins a core: (core, seed, pushes before the answer that caused them).
+        recording: reads a recording to be served anew; None: this venue's are served as they are,
+            or not at all.
     """
 
     name: str
@@ -70,6 +77,7 @@ class Dialect:
     passphrase: str = ""
     post_only_accepted: bool = False
     is_text: Callable[[bytes], bool] = lambda _frame: True
+    recording: Callable[[Path], Recording] | None = None
 
 
 def _pair(
@@ -161,7 +169,7 @@ def _bitget(name: str, family: Family, generation: str) -> Dialect:
         name, BITGET_PAIRS, path, "", ((BITGET_MAKER_FEE_PPM, BITGET_TAKER_FEE_PPM),),
         dict.fromkeys(TIERS, Tier("uncounted", UNCOUNTED, UNCOUNTED, 200, UNCOUNTED, UNCOUNTED)),
         str.encode, fee_in_received=True, make=make, passphrase=PASSPHRASE,
-        post_only_accepted=True,
+        post_only_accepted=True, recording=bitget_recording,
     )  # fmt: skip
 
 
@@ -176,7 +184,7 @@ def _mexc(name: str, rest_ids: str) -> Dialect:
         name, MEXC_PAIRS, "/ws", "", ((MEXC_MAKER_FEE_PPM, MEXC_TAKER_FEE_PPM),),
         dict.fromkeys(TIERS, Tier("uncounted", UNCOUNTED, UNCOUNTED, 500, UNCOUNTED, UNCOUNTED)),
         str.encode, fee_in_received=False, make=make, post_only_accepted=True,
-        is_text=lambda frame: frame[:1] != b"\x0a",
+        is_text=lambda frame: frame[:1] != b"\x0a", recording=mexc_recording,
     )  # fmt: skip
 
 
@@ -189,7 +197,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "gateio": Dialect(
         "gateio", GATEIO_PAIRS, "/ws/v4/", PREFIX, ((MAKER_FEE_PPM, TAKER_FEE_PPM),),
         dict.fromkeys(TIERS, Tier("uncounted", UNCOUNTED, UNCOUNTED, 200, UNCOUNTED, UNCOUNTED)),
-        str.encode, fee_in_received=True, make=_gateio,
+        str.encode, fee_in_received=True, make=_gateio, recording=gateio_recording,
     ),
     "bitget": _bitget("bitget", Family.CLASSIC, "2026p"),
     "bitget-2026": _bitget("bitget-2026", Family.CLASSIC, "2026"),

@@ -48,35 +48,38 @@ class MirroredFeed:
         """Take a message over and book what it fills; an unverified book fills nothing."""
         decoded = self._decoder.decode(frame, now_ns)
         for _, ts_ns, price_ticks, qty_lots, trade_id, side, snapshot in self._trades.take():
-            trade = TradeRecord(
-                self.pair.name, side, price_ticks, qty_lots, False, trade_id, ts_ns or now_ns
-            )
-            self._trade(core, trade, snapshot=bool(snapshot), now_ns=now_ns)
+            # Told on, it happens now: what is served again is news of today.
+            at_ns = now_ns if self._told else ts_ns or now_ns
+            trade = TradeRecord(self.pair.name, side, price_ticks, qty_lots, False, trade_id, at_ns)
+            if self.whole and qty_lots > 0 and not snapshot:
+                self._trade(core, trade, now_ns)
         if decoded in (Decoded.DECODED_BROKEN, Decoded.DECODED_UNDECIDED):
             self.broken_count += 1
         self._follow(core, now_ns)
         return decoded
+
+    @property
+    def whole(self) -> bool:
+        """Whether the core has a verified book."""
+        return self._version >= 0
 
     def lose(self, core: VenueCore) -> None:
         """Take note that messages were lost: nothing fills until the book is whole again."""
         self.book.break_(BookBreak.BREAK_DISCONNECT)
         self._forget(core)
 
-    def _trade(
-        self, core: VenueCore, trade: TradeRecord, *, snapshot: bool, now_ns: int
-    ) -> None:  # fmt: skip
+    def _trade(self, core: VenueCore, trade: TradeRecord, now_ns: int) -> None:
         if self._told:
             core.tell_recorded(trade)
-        if not snapshot and trade.qty_lots > 0 and self._version >= 0:
-            kernel = core.recording(self.pair.name)
-            matches = kernel.trade(trade.taker_side, trade.price_ticks, trade.qty_lots)
-            core.book_matches(self.pair.name, matches, now_ns, printed=False)
+        kernel = core.recording(self.pair.name)
+        matches = kernel.trade(trade.taker_side, trade.price_ticks, trade.qty_lots)
+        core.book_matches(self.pair.name, matches, now_ns, printed=False)
 
     def _follow(self, core: VenueCore, now_ns: int) -> None:
         """Tell the core what changed since it was told last."""
         book = self.book
         if book.state is not BookState.BOOK_VERIFIED:
-            if self._version >= 0:
+            if self.whole:
                 self._forget(core)
             return
         if book.version == self._version:

@@ -61,7 +61,7 @@ class SimOptions:
 
     def __post_init__(self) -> None:
         speaks = dialect(self.venue)
-        if not self.instrument:
+        if not self.instrument and self.replay is None:
             object.__setattr__(self, "instrument", next(iter(speaks.pairs)))
         self._check("port", self.port, 0 <= self.port <= 65533, "0 to 65533")
         self._check("seed", self.seed, self.seed >= 0, "0 or more")
@@ -88,9 +88,12 @@ class SimOptions:
             self._check("idle_pairs", idle, not idle, f"some of {', '.join(pairs)}")
             self._check("flow", self.flow, self.flow is None, "only together with replay")
             self._check("speed", self.speed, self.speed == 1, "1 without replay")
-        elif self.venue != "kraken":
+        elif self.venue != "kraken" and speaks.recording is None:
             allowed = "a synthetic market: recordings of this venue are not served"
             raise ConfigError("sim.replay", str(self.replay), allowed)
+        elif speaks.recording is not None and not self.restamp:
+            allowed = "true: messages of this venue are written anew, at the time they are sent"
+            raise ConfigError("sim.restamp", self.restamp, allowed)
         elif not self.replay.is_file():
             raise ConfigError("sim.replay", str(self.replay), "a capture file")
         try:

@@ -180,7 +180,64 @@ class RecordedFeed:
             core.book_matches(self.pair.name, matches, now_ns, printed=False)
 
 
-class ReplayDriver:
+class Paced:
+    """Act at the pace of recorded times, `speed` times as fast; at the end hold, or start over."""
+
+    def __init__(
+        self, times_ns: Sequence[int], start_ns: int, speed: Decimal = Decimal(1),
+        loop: bool = False,
+    ) -> None:  # fmt: skip
+        self._times_ns = times_ns
+        self._num, self._den = speed.as_integer_ratio()
+        self._loop = loop
+        self._first = 0  # where the recording begins
+        self._at = 0
+        self._start_ns: int | None = None
+        self._floor_ns = start_ns
+        self.loops = 0
+
+    @property
+    def next_ns(self) -> int | None:
+        """Return when the next message is due; the first is due at once."""
+        if self.done:
+            return None
+        if self._start_ns is None:
+            return self._floor_ns
+        span_ns = self._times_ns[self._at] - self._times_ns[self._first]
+        return self._start_ns + span_ns * self._den // self._num
+
+    @property
+    def done(self) -> bool:
+        """Whether every message was served."""
+        return self._at == len(self._times_ns)
+
+    def begin_at(self, first: int) -> None:
+        """Let the recording begin with a later message."""
+        self._first = self._at = first
+
+    def skip(self, now_ns: int) -> None:
+        """Pass over a halt: what was due stays due, later."""
+        due_ns = self.next_ns
+        if due_ns is not None and due_ns < now_ns:
+            if self._start_ns is None:
+                self._floor_ns = now_ns
+            else:
+                self._start_ns += now_ns - due_ns
+
+    def take(self, now_ns: int) -> int:
+        """Return the number of the message that is due, and go on to the next."""
+        if self._start_ns is None:
+            self._start_ns = now_ns
+        at = self._at
+        self._at += 1
+        if self.done and self._loop:
+            self.loops += 1
+            self._at = self._first
+            self._start_ns = now_ns + LOOP_GAP_NS
+        return at
+
+
+class ReplayDriver(Paced):
     """Serve a capture's book and trade messages at their pace, `speed` times as fast.
 
     At the end the last book stands (`hold`) or the capture starts over (`loop`).
@@ -204,49 +261,17 @@ class ReplayDriver:
         ]
         if not self._frames:
             raise ConfigError("sim.replay", pair.name, "a capture with book messages")
-        self._num, self._den = speed.as_integer_ratio()
-        self._loop = loop
+        super().__init__([recv_ns for recv_ns, _ in self._frames], start_ns, speed, loop)
         self._restamp = restamp
-        self._at = 0
-        self._start_ns: int | None = None
-        self._floor_ns = start_ns
-        self.loops = 0
-
-    @property
-    def next_ns(self) -> int | None:
-        """Return when the next message is due; the first is due at once."""
-        if self._at == len(self._frames):
-            return None
-        if self._start_ns is None:
-            return self._floor_ns
-        span_ns = self._frames[self._at][0] - self._frames[0][0]
-        return self._start_ns + span_ns * self._den // self._num
-
-    @property
-    def done(self) -> bool:
-        """Whether every message was served."""
-        return self._at == len(self._frames)
 
     def prime(self, core: VenueCore) -> None:
         """Let the venue know its opening book before anybody has subscribed, for REST's Depth."""
         self.feed.apply(core, self._frames[0][1], core.now_ns)
 
-    def skip(self, now_ns: int) -> None:
-        """Pass over a halt: what was due stays due, later."""
-        due_ns = self.next_ns
-        if due_ns is not None and due_ns < now_ns:
-            if self._start_ns is None:
-                self._floor_ns = now_ns
-            else:
-                self._start_ns += now_ns - due_ns
-
     def fire(self, core: VenueCore) -> None:
         """Serve the next message."""
         now_ns = core.now_ns
-        if self._start_ns is None:
-            self._start_ns = now_ns
-        frame = self._frames[self._at][1]
-        self._at += 1
+        frame = self._frames[self.take(now_ns)][1]
         if self._restamp:
             frame = restamped(frame, now_ns)
         name = self.feed.pair.name
@@ -254,10 +279,6 @@ class ReplayDriver:
         core.serve_frame(name, channel, frame, now_ns)
         self.feed.apply(core, frame, now_ns)
         core.book_told(name, now_ns)
-        if self._at == len(self._frames) and self._loop:
-            self.loops += 1
-            self._at = 0
-            self._start_ns = now_ns + LOOP_GAP_NS
 
 
 def restamped(frame: bytes, now_ns: int) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from decimal import Decimal
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from weakref import WeakKeyDictionary
@@ -20,18 +21,21 @@ from picows.common import WSUpgradeRequest
 
 from openmm.clock import Clock, RealClock
 from openmm.errors import ConfigError
+from openmm.instrument import Instrument
 from openmm.sim.accounts import NS
 from openmm.sim.core import VenueCore
 from openmm.sim.faults import FaultScript
 from openmm.sim.market import SyntheticMarket, market_options
 from openmm.sim.options import SimOptions
 from openmm.sim.pipe import DelayLine, Pipe
+from openmm.sim.recorded import RecordedDriver, read_recorded, recorded_instrument
 from openmm.sim.replay import Flow, ReplayDriver, read_capture
 from openmm.sim.strikes import Strikes, rest_answer
 
 STEP_S = 0.002
 IDLE_NS = 60 * NS
 BALANCES = {"BTC": "1", "ETH": "20", "XRP": "50000", "USD": "50000", "USDT": "50000"}
+OTHERS = "100000"  # of an asset that is only in a recording
 BODY_BYTES_MAX = 1 << 20
 ORDER_CALLS = frozenset({"AddOrder", "CancelOrder"})
 
@@ -59,27 +63,44 @@ def build_core(options: SimOptions, now_ns: int) -> VenueCore:
         market = market_options(options.start_price or price, options.market)
         core.drive(SyntheticMarket(pair, options.seed, now_ns, market))
     else:
-        capture = read_capture(options.replay)
-        if capture.venue != options.venue or capture.instrument not in speaks.pairs:
-            wanted = f"a capture of {', '.join(sorted(speaks.pairs))}"
-            raise ConfigError("sim.replay", str(options.replay), wanted)
-        pair, _ = speaks.pairs[capture.instrument]
-        core = VenueCore([pair], options.seed, [pair.name], options.post_only_accepted)
-        core.serve_recording(pair.name, capture.depth)
-        replay = ReplayDriver(
-            capture, pair, now_ns, options.speed, options.at_end == "loop", options.restamp
-        )
-        core.drive_on_demand(pair.name, replay)
-        replay.prime(core)
-        if options.flow is not None:
-            flow = Flow(pair, options.flow, now_ns, speed=options.speed)
-            core.drive_on_demand(pair.name, flow)
-    defaults = {asset: BALANCES[asset] for asset in (pair.base, pair.quote)}
+        core, pair = _recorded_core(options, options.replay, now_ns)
+    defaults = {asset: BALANCES.get(asset, OTHERS) for asset in (pair.base, pair.quote)}
     balances = {asset: Decimal(text) for asset, text in defaults.items()} | dict(options.balances)
     secret, tier = speaks.secret(options.api_secret), speaks.tiers[options.tier]
     core.open_account(options.api_key, secret, balances, tier, *options.fees_ppm)
     core.describe(described(options, pair.name))
     return core
+
+
+def _recorded_core(
+    options: SimOptions, path: Path, now_ns: int
+) -> tuple[VenueCore, Instrument]:  # fmt: skip
+    """Make the venue of a recording, and say which pair it serves."""
+    speaks, loop = options.dialect, options.at_end == "loop"
+    driver: ReplayDriver | RecordedDriver
+    if speaks.recording is not None:
+        recording, name = read_recorded(path, speaks, options.instrument)
+        pair = recorded_instrument(speaks, name, recording.pairs[name])
+        driver = RecordedDriver(recording, recording.pairs[name], pair, now_ns, options.speed, loop)
+    else:
+        capture = read_capture(path)
+        if capture.venue != options.venue or capture.instrument not in speaks.pairs:
+            wanted = f"a capture of {', '.join(sorted(speaks.pairs))}"
+            raise ConfigError("sim.replay", str(path), wanted)
+        pair, _ = speaks.pairs[capture.instrument]
+        driver = ReplayDriver(capture, pair, now_ns, options.speed, loop, options.restamp)
+    core = VenueCore(
+        [pair], options.seed, [pair.name],
+        options.post_only_accepted != speaks.post_only_accepted, speaks.fee_in_received,
+    )  # fmt: skip
+    if isinstance(driver, ReplayDriver):
+        core.serve_recording(pair.name, capture.depth)
+    core.drive_on_demand(pair.name, driver)
+    driver.prime(core)
+    if options.flow is not None:
+        flow = Flow(pair, options.flow, now_ns, speed=options.speed)
+        core.drive_on_demand(pair.name, flow)
+    return core, pair
 
 
 def described(options: SimOptions, instrument: str) -> dict[str, object]:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import csv
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
+from openmm._fast.book import Book
+from openmm._fast.ports import Decoder
 from openmm.errors import ProtocolError
+from openmm.instrument import Instrument
 from openmm.venues.capture import open_bytes
 
 NS_DIGITS: Final = 19
+# Ends of symbols that join two names without a mark between them, longest first.
+QUOTES: Final = ("USDT", "USDC", "BTC", "ETH", "EUR", "USD")
 FIELD_CHARS_MAX: Final = 16 << 20
 
 
@@ -23,6 +29,43 @@ class Record(Struct, frozen=True):
 
     recv_ns: int
     data: bytes
+
+
+class RecordedPair(Struct, frozen=True):
+    """A pair whose book is in a recording.
+
+    Args:
+        stream: what the decoder has to know of the book's subscription.
+    """
+
+    symbol: str
+    price_decimals: int
+    qty_decimals: int
+    stream: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What a venue sent, as its decoder reads it.
+
+    Args:
+        pairs: by our names, in the order in which their books appear.
+        decoder: makes one bound to the book of one of them, in an instrument's steps.
+    """
+
+    records: Sequence[Record]
+    pairs: Mapping[str, RecordedPair]
+    decoder: Callable[[RecordedPair, Instrument, Book], Decoder]
+
+
+def name_of(symbol: str, told: str = "") -> str:
+    """Return our name of a pair whose symbol has no mark in it; `told`: what a file says of it."""
+    if told.replace("/", "") == symbol:
+        return told
+    for quote in QUOTES:
+        if symbol.endswith(quote) and symbol != quote:
+            return f"{symbol.removesuffix(quote)}/{quote}"
+    return symbol
 
 
 def read_log(path: Path) -> Iterator[Record]:

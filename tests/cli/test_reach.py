@@ -18,6 +18,8 @@ import pytest
 
 from openmm.cli.main import main
 from openmm.config.schema import VENUES
+from openmm.sim.options import SimOptions
+from openmm.sim.server import build_core
 from openmm.venues.capture import CaptureWriter, read_frames
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +97,9 @@ def test_questions_checks_and_recording(
     verified = ask(capsys, "verify", "--venue", venue, str(out))
     assert verified["book_updates"] > 0
     assert verified["errors"] == verified["crossed"] == verified["checksums_failed"] == 0
+    again = build_core(SimOptions(venue=venue, replay=out), 0)
+    assert again.depth(pair, 0, 3)
+    assert again.depth(pair, 1, 3)
 
 
 def test_doctor_refuses_a_key_that_is_wrong(

@@ -375,6 +375,7 @@ class BitgetSession:
             trades = self.core.trades(name, TRADES_SENT)
             self.push(self.gateway.trades_frame(name, trades, "snapshot", now_ns))
         elif channel in CHANNELS[family].values():
+            self.core.begin(name, now_ns)
             book = self.gateway.publisher(name, channel)
             if (name, channel) not in self.books:
                 self.books.add((name, channel))

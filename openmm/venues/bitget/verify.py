@@ -12,25 +12,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, final
 
-from msgspec import Struct
-
 from openmm._fast.book import Book, BookState
 from openmm.errors import ProtocolError
 from openmm.events import StreamGapped, Unrecognised
+from openmm.instrument import Instrument
 from openmm.venues.bitget.fields import as_decimal, as_list, as_object, loads, text_of
 from openmm.venues.bitget.private import PrivateDecoder
 from openmm.venues.bitget.wire import BitgetDecoder
-from openmm.venues.capture import Verified, is_capture, open_bytes, read_frames
+from openmm.venues.capture import Verified, is_capture, open_bytes, read_frames, read_head
+from openmm.venues.recordings import Record, RecordedPair, Recording, name_of
 
 JSON_BYTES_MAX: Final = 256 << 20
 LOG_SUFFIXES: Final = (".raw.gz", ".raw")
-
-
-class Record(Struct, frozen=True):
-    """One message received, and when."""
-
-    recv_ns: int
-    data: bytes
 
 
 def verify(path: Path) -> Verified:
@@ -39,15 +32,40 @@ def verify(path: Path) -> Verified:
     Raises:
         ProtocolError: naming file and line, when the file is cut or of no known format.
     """
+    return _Check(rows=not is_capture(path)).run(_records(path))
+
+
+def read_recording(path: Path) -> Recording:
+    """Read a recording to be served again.
+
+    Raises:
+        ProtocolError: naming file and line, when the file is cut or of no known format.
+    """
+    told = read_head(path).instrument if is_capture(path) else ""
+    rows = not told
+    records = list(_records(path))
+    check = _Check(rows=rows)
+    check.run(iter(records))
+
+    def decoder(pair: RecordedPair, one: Instrument, book: Book) -> BitgetDecoder:
+        made = BitgetDecoder(rows)
+        made.bind(
+            pair.symbol, 0, book, one.tick_points, one.price_decimals, one.lot_points,
+            one.qty_decimals, str(pair.stream),
+        )  # fmt: skip
+        return made
+
+    return Recording(records, {name_of(one.symbol, told): one for one in check.pairs}, decoder)
+
+
+def _records(path: Path) -> Iterator[Record]:
+    """Read a file of any format."""
     if is_capture(path):
-        return _Check().run(Record(frame.recv_ns, frame.data) for frame in read_frames(path))
+        return (Record(frame.recv_ns, frame.data) for frame in read_frames(path))
     if path.name.endswith(LOG_SUFFIXES):
-        return _Check(rows=True).run(_received(path))
-    stream = _read_json(path)
-    rows = [as_object(row) for row in as_list(stream["frames"])]
-    return _Check(rows=True).run(
-        Record(index + 1, text_of(row, "raw").encode()) for index, row in enumerate(rows)
-    )
+        return _received(path)
+    rows = [as_object(row) for row in as_list(_read_json(path)["frames"])]
+    return iter([Record(index + 1, text_of(row, "raw").encode()) for index, row in enumerate(rows)])
 
 
 def _received(path: Path) -> Iterator[Record]:
@@ -95,6 +113,7 @@ class _Check:
         self.decoder = BitgetDecoder(rows)
         self.private = PrivateDecoder()
         self.books: dict[str, Book] = {}
+        self.pairs: list[RecordedPair] = []
         self.slow_errors = 0
         self.stream_gaps = 0
 
@@ -156,6 +175,7 @@ class _Check:
         price_decimals = _decimals(as_decimal(level[0]) for level in levels)
         # Later quantities may be finer than those of the first snapshot.
         qty_decimals = min(max(_decimals(as_decimal(level[1]) for level in levels), 4), 8)
+        self.pairs.append(RecordedPair(symbol, price_decimals, qty_decimals, channel))
         made = Book()
         self.decoder.bind(
             symbol, len(self.books), made, 1, price_decimals, 1, qty_decimals, channel

@@ -466,6 +466,7 @@ class GateioSession:
                 self.books.discard((name, depth))
                 self.gateway.books[name, depth].readers -= 1
             return []
+        self.core.begin(name, now_ns)
         book = self.gateway.publisher(name, depth)
         if not held:
             self.books.add((name, depth))

@@ -13,27 +13,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, final
 
-from msgspec import Struct
-
 from openmm._fast.book import Book, BookState
 from openmm.errors import ProtocolError
 from openmm.events import StreamGapped, Unrecognised
+from openmm.instrument import Instrument
 from openmm.venues.capture import Verified, is_capture, open_bytes, read_frames
 from openmm.venues.gateio.fields import as_decimal, as_int, as_list, as_object, loads, text_of
 from openmm.venues.gateio.private import PrivateDecoder
-from openmm.venues.gateio.spec import OBU_DEPTHS, UPDATE_INTERVALS
+from openmm.venues.gateio.spec import OBU_DEPTHS, UPDATE_INTERVALS, our_name
 from openmm.venues.gateio.wire import GateioDecoder
+from openmm.venues.recordings import Record, RecordedPair, Recording
 
 JSON_BYTES_MAX: Final = 256 << 20
 BOOK_PATH: Final = "/spot/order_book?"
 PAIRS_PATH: Final = "/spot/currency_pairs"
-
-
-class Record(Struct, frozen=True):
-    """One message received, and when."""
-
-    recv_ns: int
-    data: bytes
 
 
 def verify(path: Path) -> Verified:
@@ -42,11 +35,40 @@ def verify(path: Path) -> Verified:
     Raises:
         ProtocolError: naming file and line, when the file is cut or of no known format.
     """
+    if not is_capture(path) and _is_log(path) and "_ws.raw" not in path.name:
+        # What it holds is put to use together with the frames; here it only has to be whole.
+        return Verified(messages=sum(1 for _ in _replies(path)))
     check = _Check()
+    return check.run(_records(path, check))
+
+
+def read_recording(path: Path) -> Recording:
+    """Read a recording to be served again.
+
+    Raises:
+        ProtocolError: naming file and line, when the file is cut or of no known format.
+    """
+    check = _Check()
+    records = list(_records(path, check))
+    check.run(iter(records))
+
+    def decoder(pair: RecordedPair, one: Instrument, book: Book) -> GateioDecoder:
+        made = GateioDecoder()
+        made.bind(
+            pair.symbol, 0, book, one.tick_points, one.price_decimals, one.lot_points,
+            one.qty_decimals, int(pair.stream),
+        )  # fmt: skip
+        return made
+
+    return Recording(records, {our_name(one.symbol): one for one in check.pairs}, decoder)
+
+
+def _records(path: Path, check: _Check) -> Iterator[Record]:
+    """Read a file of any format; `check` learns what stands beside the frames."""
     if is_capture(path):
-        return check.run(Record(frame.recv_ns, frame.data) for frame in read_frames(path))
+        return (Record(frame.recv_ns, frame.data) for frame in read_frames(path))
     if _is_log(path):
-        return _verify_log(path, check)
+        return _logged(path, check)
     stream = _read_json(path)
     snapshot = rest_frame(text_of(stream, "pair"), loads_bytes(stream["rest_snapshot"]))
     at_ns = _seconds_to_ns(str(stream["rest_received_at_unix_s"]))
@@ -54,7 +76,7 @@ def verify(path: Path) -> Verified:
         Record(_seconds_to_ns(str(row["recv_unix_s"])), text_of(row, "raw").encode())
         for row in map(as_object, as_list(stream["ws_frames"]))
     ]
-    return check.run(merged(records, [Record(at_ns, snapshot)]))
+    return merged(records, [Record(at_ns, snapshot)])
 
 
 def rest_frame(symbol: str, body: bytes) -> bytes:
@@ -86,11 +108,8 @@ def _is_log(path: Path) -> bool:
     return any(mark in path.name for mark in ("_ws.raw", "_http.raw", "_meta.raw"))
 
 
-def _verify_log(path: Path, check: _Check) -> Verified:
-    if "_ws.raw" not in path.name:
-        # What it holds is put to use together with the frames; here it only has to be whole.
-        count = sum(1 for _ in _replies(path))
-        return Verified(messages=count)
+def _logged(path: Path, check: _Check) -> Iterator[Record]:
+    """Merge the frames of a log with the books that were asked for beside it."""
     meta = path.with_name(path.name.replace("_ws.raw", "_meta.raw"))
     http = path.with_name(path.name.replace("_ws.raw", "_http.raw"))
     if meta.is_file():
@@ -103,7 +122,7 @@ def _verify_log(path: Path, check: _Check) -> Verified:
             if BOOK_PATH in url:
                 symbol = url.partition("currency_pair=")[2].partition("&")[0]
                 replies.append(Record(recv_ns, rest_frame(symbol, body)))
-    return check.run(merged(list(_received(path)), replies))
+    return merged(list(_received(path)), replies)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -170,6 +189,7 @@ class _Check:
         self.decoder = GateioDecoder()
         self.private = PrivateDecoder()
         self.books: dict[str, Book] = {}
+        self.pairs: list[RecordedPair] = []
         self.decimals: dict[str, tuple[int, int]] = {}
         self.slow_errors = 0
         self.stream_gaps = 0
@@ -235,6 +255,7 @@ class _Check:
             return
         if depth not in (*OBU_DEPTHS, *UPDATE_INTERVALS):
             return
+        self.pairs.append(RecordedPair(symbol, price_decimals, qty_decimals, depth))
         made = self.books[symbol] = Book()
         self.decoder.bind(
             symbol, len(self.books) - 1, made, 1, price_decimals, 1, qty_decimals, depth

@@ -329,14 +329,14 @@ class MexcSession:
         if method == "PONG":
             return []
         if method == "SUBSCRIPTION" and topics:
-            return self._subscribe(req_id, topics)
+            return self._subscribe(req_id, topics, now_ns)
         if method == "UNSUBSCRIPTION" and topics:
             self.topics.difference_update(topics)
             self.gateway.release(topics)
             return [self._answer(req_id, ",".join(topics))]
         return [self._answer(req_id, "no method found")]
 
-    def _subscribe(self, req_id: int, topics: Sequence[str]) -> list[bytes]:
+    def _subscribe(self, req_id: int, topics: Sequence[str], now_ns: int) -> list[bytes]:
         """Answer with the topics taken, and once for each that is refused: with code 0 as well."""
         taken, answers = [], []
         for topic in topics:
@@ -345,6 +345,7 @@ class MexcSession:
                 taken.append(topic)
                 for book in self.gateway.books.values():
                     if book.is_book(topic):
+                        self.gateway.core.begin(book.state.pair.name, now_ns)
                         book.start(topic)
             else:
                 text = f"Not Subscribed successfully! [{topic}].  Reason： Blocked! "

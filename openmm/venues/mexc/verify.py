@@ -19,24 +19,19 @@ from openmm._fast.book import Book, BookState
 from openmm._fast.proto import read_fields
 from openmm.errors import ProtocolError
 from openmm.events import StreamGapped, Unrecognised
-from openmm.venues.capture import Verified, is_capture, open_bytes, read_frames
+from openmm.instrument import Instrument
+from openmm.venues.capture import Verified, is_capture, open_bytes, read_frames, read_head
 from openmm.venues.mexc.fields import as_decimal, as_list, as_object, loads, message_of, proto_text
 from openmm.venues.mexc.private import PrivateDecoder
 from openmm.venues.mexc.spec import WHOLE_DEPTHS
 from openmm.venues.mexc.wire import MexcDecoder
+from openmm.venues.recordings import Record, RecordedPair, Recording, name_of
 
 JSON_BYTES_MAX: Final = 64 << 20
 LIMIT_DEPTHS: Final = 303
 DEPTHS: Final = (LIMIT_DEPTHS, 313)
 REST_COPY: Final = b'{"channel":"rest.depth"'
 COPY_DEPTH: Final = 5000
-
-
-class Record(Struct, frozen=True):
-    """One message received, and when."""
-
-    recv_ns: int
-    data: bytes
 
 
 class _Pair(Struct):
@@ -59,6 +54,36 @@ def verify(path: Path) -> Verified:
     for records in _sequences(path):
         total.add(_Check().run(records))
     return total
+
+
+def read_recording(path: Path) -> Recording:
+    """Read a capture to be served again.
+
+    Raises:
+        ProtocolError: naming the file, when it is cut or no capture.
+    """
+    told = read_head(path).instrument
+    records = [Record(one.recv_ns, one.data) for one in read_frames(path)]
+    pairs = {
+        name_of(symbol, told): RecordedPair(
+            symbol, pair.price_decimals, pair.qty_decimals, _depth(pair)
+        )
+        for symbol, pair in _learn(records).items()
+    }
+
+    def decoder(pair: RecordedPair, one: Instrument, book: Book) -> MexcDecoder:
+        made = MexcDecoder()
+        made.bind(
+            pair.symbol, 0, book, one.tick_points, one.price_decimals, one.lot_points,
+            one.qty_decimals, int(pair.stream),
+        )  # fmt: skip
+        return made
+
+    return Recording(records, pairs, decoder)
+
+
+def _depth(pair: _Pair) -> int:
+    return WHOLE_DEPTHS[-1] if pair.whole else COPY_DEPTH
 
 
 def _sequences(path: Path) -> Iterator[list[Record]]:
@@ -91,10 +116,10 @@ class _Check:
         """Decode everything."""
         for name, pair in _learn(records).items():
             made = self.books[name] = Book()
-            depth = WHOLE_DEPTHS[-1] if pair.whole else COPY_DEPTH
             self.decoder.bind(
-                name, len(self.books) - 1, made, 1, pair.price_decimals, 1, pair.qty_decimals, depth
-            )
+                name, len(self.books) - 1, made, 1, pair.price_decimals, 1, pair.qty_decimals,
+                _depth(pair),
+            )  # fmt: skip
         for record in records:
             slow_before = self.decoder.counters["slow"]
             self.decoder.decode(record.data, record.recv_ns)
