@@ -1,7 +1,8 @@
 """Put a recording through the decoder and the book, and count what happened.
 
-Reads `CBCAP1` captures and JSON files of one book stream: an object with `snapshot`, `updates`,
-`depth`, `price_precision` and `qty_precision`.
+Reads `CBCAP1` captures, connection logs of API v1 (`<name>.raw.gz`, in `verify_v1`), and JSON files
+of one book stream: an object with `snapshot`, `updates`, `depth`, `price_precision` and
+`qty_precision`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from openmm.venues.kraken.fields import as_decimal, as_int, as_list, as_object, 
 from openmm.venues.kraken.private import PrivateDecoder
 from openmm.venues.kraken.spec import DEPTHS
 from openmm.venues.kraken.stream import dumps
+from openmm.venues.kraken.verify_v1 import verify_log
 from openmm.venues.kraken.wire import KrakenDecoder
+from openmm.venues.recordings import read_log
 
 JSON_BYTES_MAX: Final = 256 << 20
+LOG_SUFFIXES: Final = (".raw.gz", ".raw")
 
 
 def verify(path: Path) -> Verified:
@@ -32,6 +36,8 @@ def verify(path: Path) -> Verified:
     """
     if is_capture(path):
         return _Check().run(read_frames(path))
+    if path.name.endswith(LOG_SUFFIXES):
+        return verify_log(read_log(path))
     stream = _read_stream(path)
     check = _Check()
     check.price_decimals = as_int(stream["price_precision"])
