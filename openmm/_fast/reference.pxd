@@ -35,6 +35,7 @@ cdef struct Source:
     double age_steps_per_ns    # 512 / age_ns_max
     bint verified
     bint is_rate               # converts the currency of others
+    bint rate_inverse          # that source is quoted the other way round: its price divides
     bint admitted              # takes part since it gave enough good updates
     int32_t rate_index         # source that converts the currency, -1: none needed
     int32_t good_count         # good updates on probation

@@ -43,7 +43,9 @@ class Reference:
         is_rate: bool = False,
         quoted: bool = False,
     ) -> int: ...
-    def convert(self, index: int, rate_index: int, rate_unit_uticks: int) -> None: ...
+    def convert(
+        self, index: int, rate_index: int, rate_unit_uticks: int, *, inverse: bool = False
+    ) -> None: ...
     def set(
         self,
         index: int,

@@ -161,9 +161,14 @@ cdef class Reference:
             if self.eligible_c(rate, now_ns) != SOURCE_USED:
                 source.price_uticks = MISSING
                 return SOURCE_NO_RATE
-            source.price_uticks = mul_div(
-                source.mid_uticks, rate.mid_uticks, source.rate_unit_uticks
-            )
+            if source.rate_inverse:
+                source.price_uticks = mul_div(
+                    source.mid_uticks, source.rate_unit_uticks, rate.mid_uticks
+                )
+            else:
+                source.price_uticks = mul_div(
+                    source.mid_uticks, rate.mid_uticks, source.rate_unit_uticks
+                )
             if source.price_uticks <= 0 or source.price_uticks > PRICE_UTICKS_MAX:
                 source.price_uticks = MISSING
                 return SOURCE_NO_RATE
@@ -520,6 +525,7 @@ cdef class Reference:
         source.depth_num = depth_num
         source.depth_den = depth_den
         source.rate_index = -1
+        source.rate_inverse = False
         source.is_rate = is_rate
         if quoted:
             self.quoted_index = self.source_count
@@ -530,12 +536,15 @@ cdef class Reference:
         self.none_c()
         return self.source_count - 1
 
-    def convert(self, int index, int rate_index, int64_t rate_unit_uticks):
+    def convert(
+        self, int index, int rate_index, int64_t rate_unit_uticks, *, bint inverse=False,
+    ):
         """Multiply a source's price by the mid of another before it is compared.
 
         Args:
             rate_index: a source added with `is_rate`.
             rate_unit_uticks: that source's uticks at a rate of one.
+            inverse: divide by it: it prices our currency in the source's.
 
         Raises:
             IndexError: no such source.
@@ -549,6 +558,7 @@ cdef class Reference:
             raise ValueError(f"rate_unit_uticks must be positive: {rate_unit_uticks}")
         self.sources[index].rate_index = rate_index
         self.sources[index].rate_unit_uticks = rate_unit_uticks
+        self.sources[index].rate_inverse = inverse
 
     def set(
         self, int index, mid_uticks, int64_t spread_uticks, int64_t depth_lots, int64_t recv_ns,

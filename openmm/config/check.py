@@ -266,9 +266,12 @@ def reference_errors(venues: Sequence[Venue], traded: Venue) -> list[ConfigError
             allowed = f"a pair of {base}, as the traded {traded.pair}"
             found.append(ConfigError(f"{path}.reference", venue.pair, allowed))
         elif own_currency != currency or venue.convert is not None:
-            wanted = f"{own_currency}/{currency}"
-            if venue.convert is None or rates.get(venue.convert) != wanted:
-                allowed = f'the label of a venue with rate = "{wanted}": {venue.pair} is converted'
+            wanted = (f"{own_currency}/{currency}", f"{currency}/{own_currency}")
+            if venue.convert is None or rates.get(venue.convert) not in wanted:
+                allowed = (
+                    f'the label of a venue with rate = "{wanted[0]}" or "{wanted[1]}": '
+                    f"{venue.pair} is converted"
+                )
                 found.append(ConfigError(f"{path}.convert", venue.convert or "none", allowed))
     return found
 

@@ -238,8 +238,9 @@ class Engine:
                 {"mid_ticks": context.mid_ticks, "signals": known},
             ),
         )  # fmt: skip
-        for one in context.instruments:
-            context.append(Record.REC_INSTRUMENT, 0, clock.now_ns(), journal.instrument_record(one))
+        for index, one in enumerate(context.instruments):
+            told = journal.instrument_record(one)
+            context.append(Record.REC_INSTRUMENT, index, clock.now_ns(), told)
         files.note(pid=os.getpid(), state="starting", config=config.model_dump(mode="json"))
         # From here on, as a watchdog takes a silent engine for a dead one.
         self._spawn(self._publish(), "telemetry")

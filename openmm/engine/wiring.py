@@ -132,7 +132,9 @@ def make_tables(
         if venue.convert is not None:
             rate_index = labels.index(venue.convert)
             unit_uticks = round(UTICKS_PER_TICK / instruments[rate_index].tick_size)
-            reference.convert(index, rate_index, unit_uticks)
+            # Few venues trade a currency both ways: dollars become tethers by USDT/USD too.
+            inverse = instruments[rate_index].base == instrument.quote
+            reference.convert(index, rate_index, unit_uticks, inverse=inverse)
     plan = conf.planner_params(config, mid_ticks)
     budget: RateBudget = trading.rate_budget(
         reserve=lambda threshold_milli: risk_limits.rate_reserve_milli(config, threshold_milli)

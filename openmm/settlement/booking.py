@@ -8,7 +8,7 @@ ended.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -76,7 +76,8 @@ class Booker:
         self.lost_count = 0
         self.last_ts_ns = 0
         self.ended = False
-        self._instruments: dict[str, Instrument] = {}
+        self._labels: list[str] = []  # of the session's venues, by feed
+        self._instruments: dict[tuple[str, str], Instrument] = {}  # by label and name
         self._ledger = Ledger("")
         self._average: dict[str, AverageCost] = defaultdict(AverageCost)
         self._fifo: dict[str, Fifo] = defaultdict(Fifo)
@@ -133,7 +134,7 @@ class Booker:
         record = journal.read_session(payload)
         if record.session_id != self.session_id:
             raise LedgerError(f"session {record.session_id!r} on the tape of {self.session_id!r}")
-        self._set_venue(record.venue)
+        self._set_venue(record.venue, record.config)
         self._rows["session"].append(
             {
                 "session_id": self.session_id,
@@ -154,15 +155,20 @@ class Booker:
             }
         )
 
-    def _on_instrument(self, _index: int, _source: int, _ts_ns: int, payload: bytes) -> None:
+    def _on_instrument(self, _index: int, source: int, _ts_ns: int, payload: bytes) -> None:
         pair = journal.read_instrument(payload)
-        self._instruments[pair.name] = pair
-        self._instrument_rows[pair.venue, pair.name] = {
+        if source >= len(self._labels):
+            raise LedgerError(f"{pair.name} of feed {source}: the session has {self._labels}")
+        label = self._labels[source]
+        self._instruments[label, pair.name] = pair
+        self._instrument_rows[label, pair.name] = {
             "session_id": self.session_id,
-            "venue": pair.venue,
+            "venue": label,
             "name": pair.name,
             "definition": payload.decode(),
         }
+        if label != self.venue:
+            return  # only watched: nothing of it is booked
         for asset, decimals in ledger_decimals([pair]).items():
             # Fixed with the first record: stored atoms must not change their size.
             self._ledger.decimals.setdefault(asset, decimals)
@@ -240,7 +246,8 @@ class Booker:
 
     def _on_fill(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
         fill = journal.read_fill(payload)
-        pair = self._instruments.get(fill.instrument)
+        # Another venue's pair of the same name has other steps.
+        pair = self._instruments.get((self.venue, fill.instrument))
         if pair is None:
             raise LedgerError(f"fill {fill.exec_id} of a pair without a record: {fill.instrument}")
         venue = fill.venue or self.venue
@@ -448,8 +455,9 @@ class Booker:
         self._changed: set[int] = set()
         self._session_changes: Row = {}
 
-    def _set_venue(self, venue: str) -> None:
+    def _set_venue(self, venue: str, config: Mapping[str, Any]) -> None:
         self.venue = venue
+        self._labels = [str(one["label"]) for one in config.get("venue", ())]
         self._ledger.venue = venue
         self._ledger.account = f"venue:{venue}"
 
@@ -667,7 +675,7 @@ class Booker:
                 sa.select(tables.session).where(tables.session.c.session_id == self.session_id)
             ).first()
             if row is not None:
-                self._set_venue(row.venue)
+                self._set_venue(row.venue, orjson.loads(row.config))
                 self.ended = row.state != "running"
             self._restore_ledger(connection)
             self._restore_fills(connection)
@@ -685,7 +693,8 @@ class Booker:
             self._ledger.decimals[item.asset] = item.decimals
         mine = tables.instrument.c.session_id == self.session_id
         for item in connection.execute(sa.select(tables.instrument).where(mine)):
-            self._instruments[item.name] = journal.read_instrument(item.definition.encode())
+            pair = journal.read_instrument(item.definition.encode())
+            self._instruments[item.venue, item.name] = pair
         table = tables.posting
         mine = table.c.session_id == self.session_id
         totals = {

@@ -259,7 +259,7 @@ class _Session:
 
     def _pair(self) -> Instrument:
         for item in self.select(tables.instrument):
-            if item.name == self.row.instrument:
+            if (item.venue, item.name) == (self.row.venue, self.row.instrument):
                 return journal.read_instrument(item.definition.encode())
         raise LedgerError(f"session {self.id} has no record of {self.row.instrument}")
 

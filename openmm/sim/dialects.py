@@ -104,6 +104,7 @@ KRAKEN_PAIRS: Final[Mapping[str, Pair]] = {
     "BTC/USD": _pair("kraken", "BTC/USD", (1, 8, 10, 4), "0.00005", "0.5", "60000"),
     "ETH/USD": _pair("kraken", "ETH/USD", (2, 8, 10, 4), "0.002", "0.5", "3000"),
     "XRP/USD": _pair("kraken", "XRP/USD", (5, 8, 8, 4), "2", "0.5", "0.60"),
+    "USDT/USD": _pair("kraken", "USDT/USD", (5, 8, 8, 4), "5", "0.5", "1"),
 }
 # Base fees are exact: a millionth of the step. Quote fees are rounded to the cost's decimals.
 GATEIO_PAIRS: Final[Mapping[str, Pair]] = {

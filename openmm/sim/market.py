@@ -112,10 +112,11 @@ class SyntheticMarket:
         self._log_fair += math.log1p(share)
 
     def skip(self, now_ns: int) -> None:
-        """Pass over a halt."""
+        """Pass over a halt: nobody trades here, and the fair value goes on without this venue."""
+        while self._seeded and self._fair_ns < now_ns:
+            self._move_fair()
         self._fair_ns = max(self._fair_ns, now_ns)
         self._arrival_ns = max(self._arrival_ns, now_ns)
-        self._spell_ns = max(self._spell_ns, now_ns)
         self._excited_ns = max(self._excited_ns, now_ns)
 
     def fire(self, core: VenueCore) -> None:
@@ -138,6 +139,14 @@ class SyntheticMarket:
         self._arrival_ns = self._next_arrival(self._start_ns)
 
     def _step(self, core: VenueCore) -> None:
+        now_ns = self._fair_ns
+        self._move_fair()
+        fair = self.fair_price
+        self._pick_off(core, SELL, fair, now_ns)
+        self._pick_off(core, BUY, fair, now_ns)
+
+    def _move_fair(self) -> None:
+        """Take the walk's next step: its draws follow the clock alone, whatever happens here."""
         options, now_ns = self.options, self._fair_ns
         while self._spell_ns <= now_ns:
             self._volatile = not self._volatile
@@ -146,9 +155,6 @@ class SyntheticMarket:
         annual = options.volatile_volatility if self._volatile else options.calm_volatility
         self._log_fair += self._walk.gauss(0.0, annual * math.sqrt(options.step_s / YEAR_S))
         self._fair_ns = now_ns + round(options.step_s * NS)
-        fair = self.fair_price
-        self._pick_off(core, SELL, fair, now_ns)
-        self._pick_off(core, BUY, fair, now_ns)
 
     def _pick_off(self, core: VenueCore, taker_side: int, fair: float, now_ns: int) -> None:
         """Withdraw the market's stale orders, then take what is still on the wrong side."""

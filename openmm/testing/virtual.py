@@ -9,7 +9,7 @@ minute or less.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -240,6 +240,32 @@ class MemoryVenue:
 
 
 @final
+class _Venues:
+    """The venues of one engine, by the port of their addresses, 1 for the first."""
+
+    def __init__(self, venues: Sequence[MemoryVenue]) -> None:
+        self._venues = venues
+
+    async def dial(self, url: str, make: Callable[[], WSListener]) -> host.Connection:
+        """Connect to the venue of an address."""
+        return await self._of(url).dial(url, make)
+
+    async def __call__(
+        self, verb: str, base: str, path: str, query: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        """Carry one request and its reply."""
+        return await self._of(base)(verb, base, path, query, body, headers)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _of(self, url: str) -> MemoryVenue:
+        port = urlsplit(url).port
+        assert port, f"{url}: no venue of this bot"
+        return self._venues[port - 1]
+
+
+@final
 class MemoryOrders:
     """Orders of an engine that leave over REST, to a venue in this process."""
 
@@ -299,37 +325,47 @@ class Sample:
 
 @final
 class VirtualBot:
-    """One bot and its venue.
+    """One bot and its venues.
 
     Args:
         config: of the bot; its endpoints and folder are replaced.
-        sim: of the venue, its faults included.
+        sim: of the venue it quotes on, its faults included.
         folder: where the session's files go.
+        watched: of every other venue, by its label. Venues of one seed and start price share a
+            fair value; their order flow is the same only where their steps are.
         on_record: takes every record of the tape, in order; without it they stand in `records`.
     """
 
     def __init__(
         self, config: BotConfig, sim: SimOptions, folder: Path, *,
+        watched: Mapping[str, SimOptions] | None = None,
         on_record: Callable[[JournalRecord], None] | None = None,
     ) -> None:  # fmt: skip
         bot = config.bot.model_copy(update={"run_dir": folder})
         venues = tuple(
-            one.model_copy(update={"endpoints": one.endpoints.model_copy(update=ENDPOINTS)})
-            for one in config.venue
+            one.model_copy(
+                update={"endpoints": one.endpoints.model_copy(update=_endpoints(number))}
+            )
+            for number, one in enumerate(config.venue, 1)
         )
         self.config = config.model_copy(update={"bot": bot, "venue": venues})
         self.clock = EventClock()
         self.loop = VirtualLoop(self.clock, START_NS)
-        self.venue = MemoryVenue(sim, self.loop, self.clock)
+        sims = {**(watched or {}), config.quoted.label: sim}
+        self.venues = {
+            one.label: MemoryVenue(sims[one.label], self.loop, self.clock) for one in config.venue
+        }
+        self.venue = self.venues[config.quoted.label]
         self.core = self.venue.core
         account = self.core.account_of(sim.api_key)
         assert account is not None, "a venue opens the account of its options"
         self.account = account
+        around = _Venues(list(self.venues.values()))
         self.engine = Engine(
             self.config,
             keys=Keys(sim.api_key, sim.api_secret, sim.dialect.passphrase),
             host=host.Host(
-                clock=self.clock, dial=self.venue.dial, round_trip=self.venue,
+                clock=self.clock, dial=around.dial, round_trip=around,
                 transport=lambda: self.venue.orders, writer=False,
                 orders=lambda http: MemoryOrders(self.venue, http),
             ),
@@ -455,6 +491,7 @@ class VirtualBot:
         }
 
 
-ENDPOINTS = {
-    "ws": "ws://127.0.0.1/public", "ws_auth": "ws://127.0.0.1/private", "rest": "http://127.0.0.1",
-}  # fmt: skip
+def _endpoints(number: int) -> dict[str, str]:
+    """Return the addresses of a bot's nth venue."""
+    at = f"127.0.0.1:{number}"
+    return {"ws": f"ws://{at}/public", "ws_auth": f"ws://{at}/private", "rest": f"http://{at}"}

@@ -46,7 +46,7 @@ def built(sources: list[Source], **settings: int) -> Reference:
         )
     for index, source in enumerate(sources):
         if source.rate >= 0:
-            reference.convert(index, source.rate, source.rate_unit)
+            reference.convert(index, source.rate, source.rate_unit, inverse=source.rate_inverse)
     tell(reference, sources)
     return reference
 
@@ -222,6 +222,13 @@ def test_price_in_another_currency_is_converted() -> None:
     assert result.price == P * 999 // 1000
     assert result.verdicts == ("RATE", "USED")
     assert result.weights == (0, PPM)
+
+
+def test_price_is_converted_by_a_rate_the_other_way_round_too() -> None:
+    dollars = replace(GOOD, mid=P, rate=0, rate_unit=10_000 * TICK, rate_inverse=True)
+    result = compute([USDT, dollars])
+    assert result.price == P * 1000 // 999
+    assert result.verdicts == ("RATE", "USED")
 
 
 def test_price_without_its_rate_is_out() -> None:
@@ -510,7 +517,7 @@ def test_any_sequence_of_updates_equals_the_oracle(
     told += [
         replace(
             GOOD, quoted=index == 0, depth=data.draw(st.integers(1, 10**6)),
-            rate=0 if rate and index % 2 else -1, rate_unit=10_000 * TICK,
+            rate=0 if rate and index % 2 else -1, rate_unit=10_000 * TICK, rate_inverse=index == 3,
         )
         for index in range(count)
     ]  # fmt: skip

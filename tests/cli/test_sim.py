@@ -84,7 +84,7 @@ def test_venue_draws_its_faults_from_a_seed() -> None:
         (["--balance", "BTC"], "ASSET=AMOUNT"),
         (["--balance", "FOO=1"], "one of BTC, USD; got 'FOO'"),
         (["--balance", "BTC=0.00000000001"], "whole atoms"),
-        (["--pair", "DOGE/USD"], "one of BTC/USD, ETH/USD, XRP/USD"),
+        (["--pair", "DOGE/USD"], "one of BTC/USD, ETH/USD, USDT/USD, XRP/USD"),
         (["--price", "0"], "--price"),
         (["--seed", "-1"], "0 or more"),
         (["--port", "65534"], "0 to 65533"),

@@ -288,6 +288,17 @@ def test_watched_pair_in_another_currency_names_its_rate() -> None:
     assert (rate.pair, rate.blended) == ("USDT/USD", False)
 
 
+def test_rate_converts_the_other_way_round_too() -> None:
+    data = copy.deepcopy(BASE)
+    data["venue"][0]["quote"] = "BTC/USDT"
+    data["venue"][1] |= {"reference": "BTC/USD", "convert": "tether"}
+    data["venue"].append({"name": "kraken", "label": "tether", "rate": "USDT/USD"})
+    assert parse(data).venue[1].convert == "tether"
+    data["venue"][2]["rate"] = "USDC/USD"
+    with pytest.raises(ConfigErrors, match='rate = "USD/USDT" or "USDT/USD"'):
+        parse(data)
+
+
 def test_python_strategy_takes_class_and_params() -> None:
     data = copy.deepcopy(BASE)
     data["strategy"] = PYTHON | {"params": {"edge": "3bps", "levels": 4}, "tolerance": "2 ticks"}

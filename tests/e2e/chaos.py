@@ -22,7 +22,7 @@ from openmm.journal import FillRecord, JournalRecord
 from openmm.sim.core import VenueCore
 from openmm.sim.faults import chaos
 from openmm.testing.virtual import VirtualBot
-from tests.e2e import virtual
+from tests.e2e import crossed, virtual
 from tests.e2e.checker import Checker
 
 # After the last fault: longer than the longest wait between two questions about an order.
@@ -36,6 +36,7 @@ class Session:
 
     seed: int
     seconds: int
+    test: str
     wrong: list[str]
     struck: Counter[str]
     counters: dict[str, int]
@@ -49,12 +50,18 @@ class Session:
         return (
             f"seed {self.seed}, {self.seconds} simulated seconds: {len(self.wrong)} complaints\n"
             f"{lines}\nrerun: OPENMM_CHAOS_SEEDS={self.seed} OPENMM_CHAOS_S={self.seconds} "
-            "python -m pytest tests/e2e/test_chaos.py -k everything"
+            f"python -m pytest tests/e2e/{self.test}"
         )
 
 
-def session(folder: Path, seed: int, seconds: int, **risk: Any) -> Session:
-    """Run a session: `seconds` with every fault, then calm, then the stop."""
+def session(
+    folder: Path, seed: int, seconds: int, quoted: str = "", **risk: Any
+) -> Session:  # fmt: skip
+    """Run a session: `seconds` with every fault, then calm, then the stop.
+
+    `quoted`: on this venue, with all the others as reference, every one with its own faults; else
+    on Kraken alone.
+    """
     checker, digest = Checker(), sha256()
 
     def take(record: JournalRecord) -> None:
@@ -63,21 +70,28 @@ def session(folder: Path, seed: int, seconds: int, **risk: Any) -> Session:
         if record.kind != Record.REC_STAMPS:
             digest.update(repr(record).encode())
 
-    bot = virtual.bot(folder, seed, faults=chaos(seed), on_record=take, **risk)
+    if quoted:
+        bot = crossed.bot(folder, quoted, seed, faults=chaos, on_record=take, **risk)
+        test = f"test_crossed.py -k {quoted}"
+    else:
+        bot = virtual.bot(folder, seed, faults=chaos(seed), on_record=take, **risk)
+        test = "test_chaos.py -k everything"
     halts: Counter[str] = Counter()
     bot.start()
     for _ in range(0, seconds, OPERATOR_S):
         bot.run(OPERATOR_S)
         _resume(bot, halts)
-    bot.venue.strikes.end(bot.now_ns)
+    for venue in bot.venues.values():
+        venue.strikes.end(bot.now_ns)
     bot.run(CALM_S)
     _resume(bot, halts)
     bot.stop()
     wrong = judge(checker, bot.exit_code, bot.core, bot.account, bot.step)
     counters = bot.step.counter_values()
     return Session(
-        seed, seconds, wrong, bot.venue.strikes.struck, counters, halts, digest.hexdigest(), checker
-    )
+        seed, seconds, test, wrong, bot.venue.strikes.struck, counters, halts, digest.hexdigest(),
+        checker,
+    )  # fmt: skip
 
 
 def _resume(bot: VirtualBot, halts: Counter[str]) -> None:
@@ -116,23 +130,23 @@ def judge(
 
 
 def _fills(theirs: Sequence[dict[str, Any]], ours: dict[str, FillRecord]) -> list[str]:
-    """Compare fills one by one, to the last unit."""
-    wrong = [
-        f"the venue knows no fill {one}" for one in ours.keys() - {f["exec_id"] for f in theirs}
-    ]
-    for told in theirs:
-        mine = ours.get(told["exec_id"])
-        if mine is None:
-            wrong.append(f"fill not booked: {told}")
-            continue
-        fee = sum((fee.amount for fee in mine.fees), Decimal(0))
-        same = (
-            (1 if told["side"] == "buy" else 2) == mine.side
-            and told["price_ticks"] == mine.price_ticks
-            and told["qty_lots"] == mine.qty_lots
-            and Decimal(told["cost"]) == mine.cost
-            and Decimal(told["fee"]) == fee
+    """Compare fills one by one, to the last unit. A venue may tell them by other names."""
+    names = {told["exec_id"] for told in theirs}
+    wrong = [f"the venue knows no fill {one}" for one in ours.keys() - names if names & ours.keys()]
+    told = Counter(
+        (
+            1 if one["side"] == "buy" else 2, one["price_ticks"], one["qty_lots"],
+            Decimal(one["cost"]), Decimal(one["fee"]),
         )
-        if not same:
-            wrong.append(f"fill booked as {mine}, the venue says {told}")
+        for one in theirs
+    )  # fmt: skip
+    booked = Counter(
+        (
+            one.side, one.price_ticks, one.qty_lots, one.cost,
+            sum((fee.amount for fee in one.fees), Decimal(0)),
+        )
+        for one in ours.values()
+    )  # fmt: skip
+    wrong += [f"fill not booked: {one}" for one in (told - booked).elements()]
+    wrong += [f"fill booked that was none: {one}" for one in (booked - told).elements()]
     return wrong

@@ -8,12 +8,12 @@ from `tests.oracles.quotes`, limits from the configuration that the first record
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fractions import Fraction
 from math import floor
-from typing import Any
+from typing import Any, NamedTuple
 
 from openmm._fast.book import BookState
 from openmm._fast.orders import OrderEvent, OrderState
@@ -101,14 +101,64 @@ class Order:
             self.live = False
 
 
+Levels = list[tuple[Decimal, Decimal]]
+
+
+class News(NamedTuple):
+    """What one message says of a book; `number`: of its last change, 0 where there is none."""
+
+    snapshot: bool
+    number: int
+    bids: Levels
+    asks: Levels
+
+
+def _pairs(rows: list[list[str]]) -> Levels:
+    return [(Decimal(row[0]), Decimal(row[1])) for row in rows]
+
+
+def _kraken(message: dict[str, Any]) -> list[News]:
+    if message.get("channel") != "book":
+        return []
+    sides = [
+        [[(one["price"], one["qty"]) for one in data.get(side, ())] for side in ("bids", "asks")]
+        for data in message["data"]
+    ]
+    return [News(message["type"] == "snapshot", 0, bids, asks) for bids, asks in sides]
+
+
+def _gateio(message: dict[str, Any]) -> list[News]:
+    if message.get("channel") != "spot.obu" or message.get("event") != "update":
+        return []
+    told = message["result"]
+    full, number = bool(told.get("full")), int(told["u"])
+    return [News(full, number, _pairs(told.get("b", [])), _pairs(told.get("a", [])))]
+
+
+def _bitget(message: dict[str, Any]) -> list[News]:
+    if "action" not in message or not message["arg"]["channel"].startswith("books"):
+        return []
+    first = message["action"] == "snapshot"
+    return [
+        News(first, int(one["seq"]), _pairs(one["bids"]), _pairs(one["asks"]))
+        for one in message["data"]
+    ]
+
+
+# MEXC's messages are no JSON, and its book starts from a REST copy: it is not read again here.
+READERS = {"kraken": _kraken, "gateio": _gateio, "bitget": _bitget}
+
+
 @dataclass
 class Wire:
     """The venue's book rebuilt from its frames."""
 
+    read: Callable[[dict[str, Any]], list[News]]
     depth: int
     sides: dict[str, dict[Decimal, Decimal]] = field(
         default_factory=lambda: {"bids": {}, "asks": {}}
     )
+    number: int = 0
 
     def frame(self, payload: bytes) -> None:
         """Apply a frame if it is a book's and reads."""
@@ -116,17 +166,21 @@ class Wire:
             message = json.loads(payload, parse_float=Decimal, parse_int=Decimal)
         except ValueError:
             return
-        if not isinstance(message, dict) or message.get("channel") != "book":
+        if not isinstance(message, dict):
             return
-        for data in message["data"]:
-            if message["type"] == "snapshot":
+        for news in self.read(message):
+            if news.snapshot:
                 self.sides = {"bids": {}, "asks": {}}
-            for name, levels in self.sides.items():
-                for level in data.get(name, ()):
-                    if level["qty"]:
-                        levels[level["price"]] = level["qty"]
+            elif news.number and news.number <= self.number:
+                continue  # it came late
+            self.number = news.number
+            for name, rows in (("bids", news.bids), ("asks", news.asks)):
+                levels = self.sides[name]
+                for price, qty in rows:
+                    if qty:
+                        levels[price] = qty
                     else:
-                        levels.pop(level["price"], None)
+                        levels.pop(price, None)
                 keep = sorted(levels, reverse=name == "bids")[: self.depth]
                 self.sides[name] = {price: levels[price] for price in keep}
 
@@ -245,6 +299,7 @@ class Checker:
         self._book_state = BookState.BOOK_UNDECIDED
         self._risk = "RUNNING"
         self._private_up = True
+        self._quoted = 0  # its feed
         self._index = -1
         self._tape_index = 0
 
@@ -260,7 +315,7 @@ class Checker:
             self._say(f"fill without its transition: {self._untold}")
             self._untold.clear()
         if kind == Record.REC_FRAME:
-            if record.source == 0 and self._wire is not None:
+            if record.source == self._quoted and self._wire is not None:
                 self._wire.frame(record.payload)
             return
         if kind == Record.REC_CONNECTION:
@@ -271,12 +326,16 @@ class Checker:
         match kind:
             case Record.REC_SESSION:
                 self._session = value
-            case Record.REC_INSTRUMENT:
+                (self._quoted,) = (
+                    index for index, one in enumerate(value.config["venue"]) if one["quote"]
+                )
+            case Record.REC_INSTRUMENT if record.source == self._quoted:
                 self.set = setting(self._session, value)
-                self._wire = Wire(self.set.depth)
+                reader = READERS.get(value.venue)
+                self._wire = None if reader is None else Wire(reader, self.set.depth)
             case Record.REC_BALANCE:
                 self._on_balance(value)
-            case Record.REC_BOOK:
+            case Record.REC_BOOK if record.source == self._quoted:
                 self._book_state = BookState(value.state)
             case Record.REC_RISK:
                 self._risk = value.to_state
@@ -340,7 +399,6 @@ class Checker:
 
     def _on_ladder(self, got: LadderRecord) -> None:
         assert self.set is not None
-        assert self._wire is not None
         self.ladders += 1
         self._ladder = got
         view, limits = got.view, self.set.limits
@@ -366,6 +424,8 @@ class Checker:
             ("share of base", view.share_ppm, share),
         ):
             self._expect(told == own, f"view's {name} is {told}, the fills make it {own}")
+        if self._wire is None:
+            return
         bid, ask = self._wire.best(self.set.instrument.tick_size)
         self._expect(
             bid is not None and ask is not None,
@@ -408,7 +468,6 @@ class Checker:
     def _rules(self, intent: IntentRecord, order: Order) -> None:
         """Check what is wanted against the ladder, the market and our other side."""
         assert self.set is not None
-        assert self._wire is not None
         action = intent.action
         if self._ladder is None:
             self._say(f"{action} follows from no ladder")
@@ -430,7 +489,9 @@ class Checker:
         else:
             self._expect(levels.get(price) == rest, f"{action} is no level of {levels}")
         sign = 1 if action.side == BUY else -1
-        opposite = self._wire.best(self.set.instrument.tick_size)[1 if sign > 0 else 0]
+        opposite = None
+        if self._wire is not None:
+            opposite = self._wire.best(self.set.instrument.tick_size)[1 if sign > 0 else 0]
         if opposite is not None:
             self._expect(sign * price < sign * opposite, f"{action} crosses the book at {opposite}")
         for other in self._live(SELL if action.side == BUY else BUY):

@@ -27,11 +27,11 @@ HOUR_S = int(os.environ.get("OPENMM_CHAOS_S", "3600"))
 PLANTED_S = 600
 
 
-def seeds() -> list[int]:
+def seeds(count: int = 100) -> list[int]:
     chosen = os.environ.get("OPENMM_CHAOS_SEEDS")
     if chosen:
         return [int(one) for one in chosen.split(",")]
-    return list(range(1, 101)) if os.environ.get("OPENMM_SOAK") == "1" else [1]
+    return list(range(1, count + 1)) if os.environ.get("OPENMM_SOAK") == "1" else [1]
 
 
 @pytest.mark.slow
@@ -118,7 +118,7 @@ def test_dropped_fill_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(Step, "_on_fill", forgetful)
     found = session(tmp_path, 1, PLANTED_S)
     assert len(dropped) == 1
-    assert any(f"fill not booked: {{'exec_id': '{dropped[0]}'" in one for one in found.wrong)
+    assert sum(one.startswith("fill not booked: ") for one in found.wrong) == 1
     assert any("the venue holds" in one for one in found.wrong)
 
 

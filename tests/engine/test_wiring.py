@@ -30,15 +30,15 @@ USDT_USD = replace(
 )
 
 
-def tables() -> Tables:
-    """Wire a bot that quotes in USD and watches a book in USDT."""
+def tables(quoted: Instrument = BTC_USD, watched: Instrument = BTC_USDT) -> Tables:
+    """Wire a bot that quotes in one currency and watches a book in another."""
     config = parse(
         {
             "bot": {"name": "wired", "mode": "paper"},
             "venue": [
-                {"name": "kraken", "quote": "BTC/USD"},
+                {"name": "kraken", "quote": quoted.name},
                 {
-                    "name": "kraken", "label": "watched", "reference": "BTC/USDT",
+                    "name": "kraken", "label": "watched", "reference": watched.name,
                     "convert": "tether",
                 },
                 {"name": "kraken", "label": "tether", "rate": "USDT/USD"},
@@ -56,9 +56,9 @@ def tables() -> Tables:
     )  # fmt: skip
     connectors = [registry.connector(venue, Keys("key", "c2VjcmV0")) for venue in config.venue]
     return make_tables(
-        config, [BTC_USD, BTC_USDT, USDT_USD], connectors, connectors[0], mid_ticks=600_000,
+        config, [quoted, watched, USDT_USD], connectors, connectors[0], mid_ticks=600_000,
         tape=Tape(None, size_bytes=1 << 20, follow=False),
-        encoder=connectors[0].order_encoder(BTC_USD, bot="wired", session_s=1),
+        encoder=connectors[0].order_encoder(quoted, bot="wired", session_s=1),
         transport=NullTransport(),
     )  # fmt: skip
 
@@ -77,6 +77,18 @@ def test_book_in_another_currency_and_other_steps_gives_the_same_price() -> None
         (500_000, SourceVerdict.SOURCE_USED),
         (0, SourceVerdict.SOURCE_RATE),
     ]
+
+
+def test_dollars_are_made_tethers_by_the_same_rate() -> None:
+    reference = tables(BTC_USDT, BTC_USD).pipeline.reference
+    uticks = 1_000_000
+    reference.set(0, 6_006_006 * uticks, uticks, 10**4, NOW, True)  # 60,060.06 USDT
+    reference.set(1, 600_000 * uticks, uticks, 10**8, NOW, True)  # 60,000 USD
+    reference.set(2, 99_900 * uticks, uticks, 10**12, NOW, True)  # a USDT is 0.999 USD
+    price = reference.compute(NOW)
+    assert price is not None
+    assert abs(price - 6_006_006 * uticks) < uticks
+    assert reference.source(1)[2] is SourceVerdict.SOURCE_USED
 
 
 def test_rate_that_is_lost_takes_its_book_out() -> None:

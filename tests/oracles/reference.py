@@ -27,6 +27,7 @@ class Source:
     depth_scale: Fraction = Fraction(1)
     rate: int = -1
     rate_unit: int = 1
+    rate_inverse: bool = False
     is_rate: bool = False
     quoted: bool = False
 
@@ -149,7 +150,10 @@ def compute(
         if source.rate >= 0:
             rate = sources[source.rate]
             if judge(rate, now_ns) == "USED":
-                price = price * rate.price // source.rate_unit
+                num, den = rate.price, source.rate_unit
+                if source.rate_inverse:
+                    num, den = den, num
+                price = price * num // den
             if judge(rate, now_ns) != "USED" or not 0 < price <= PRICE_MAX:
                 verdicts[i] = "NO_RATE"
                 continue

@@ -63,7 +63,8 @@ class Tape:
             journal.session_record(
                 SessionRecord(
                     session_id, "grid", "paper", "kraken", "BTC/USD", "0.1.0", T0,
-                    {"bot": {"name": "grid"}}, {"flow": 7},
+                    {"bot": {"name": "grid"}, "venue": [{"label": "kraken"}, {"label": "other"}]},
+                    {"flow": 7},
                 )
             ),
         )  # fmt: skip

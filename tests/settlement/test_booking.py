@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from openmm import journal
 from openmm._fast.tape import Record
 from openmm.errors import JournalError, LedgerError
 from openmm.settlement.booking import Booker
+from openmm.settlement.report import load_report
 from openmm.settlement.store import SCHEMA_VERSION, Store, metadata
-from tests.settlement.made import T0, RecordTuple, hand_made
+from tests.settlement.made import PAIR, T0, RecordTuple, hand_made
 
 
 def contents(store: Store) -> dict[str, list[tuple[Any, ...]]]:
@@ -70,6 +74,45 @@ def test_any_restarts_and_repeats_give_the_same_store(
     found = contents(store)
     store.close()
     assert found == expected
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_another_venues_pair_of_the_same_name_changes_nothing(
+    tmp_path: Path, expected: dict[str, list[tuple[Any, ...]]], after: int
+) -> None:
+    watched = replace(
+        PAIR,
+        venue="other",
+        tick_size=Decimal("0.01"),
+        lot_size=Decimal("0.001"),
+        price_decimals=2,
+        qty_decimals=3,
+    )
+    records = hand_made()
+    at = 1 + after
+    told = (0, int(Record.REC_INSTRUMENT), 1, T0, journal.instrument_record(watched))
+    records = [
+        (number, *record[1:]) for number, record in enumerate([*records[:at], told, *records[at:]])
+    ]
+    # Killed between any two batches, it goes on with the right one.
+    store = Store(str(tmp_path / "s.sqlite"))
+    for cut in (2, 3, len(records)):
+        booker = Booker(store, "s-1")
+        booker.apply(records[:cut])
+        booker.commit()
+    found = contents(store)
+    assert len(found["instrument"]) == 2
+    assert found["asset"] == expected["asset"]
+    store.close()
+    booked(tmp_path / "alone.sqlite", hand_made())
+    mixed, alone = (load_report(str(tmp_path / f"{name}.sqlite")) for name in ("s", "alone"))
+    assert (mixed.pnl, mixed.volume) == (alone.pnl, alone.volume)
+    for name in ("fill", "posting"):
+        at = metadata.tables[name].columns.keys().index("record_index")
+        mine, theirs = (
+            [row[:at] + row[at + 1 :] for row in one[name]] for one in (found, expected)
+        )
+        assert mine == theirs
 
 
 def test_lost_records_are_counted(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from openmm.errors import ConfigError
 from openmm.venues.faults import Code, Fault
 
 VENUE: Final = "bitget"
@@ -117,13 +118,13 @@ def book_channel(family: Family, depth: int) -> str:
     """Name the channel of a book.
 
     Raises:
-        ValueError: for a depth the family does not offer.
+        ConfigError: for a depth the family does not offer.
     """
     try:
         return CHANNELS[family][depth]
     except KeyError:
-        offered = ", ".join(map(str, CHANNELS[family]))
-        raise ValueError(f"depth of a {family.value} account must be {offered}: {depth}") from None
+        allowed = f"one of {', '.join(map(str, CHANNELS[family]))} on {family.value} accounts"
+        raise ConfigError("venue.bitget.depth", depth, allowed) from None
 
 
 def _faults(code: Code, retryable: bool, *codes: str) -> dict[str, Fault]:
