@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 EXAMPLE = (
     "Example: openmm sim kraken --port 9100 --seed 7 --maker-fee 0%; "
@@ -17,7 +18,9 @@ EXAMPLE = (
 
 # One each of what a venue's accounts and feeds may be.
 VENUES = {
-    name: EXAMPLE.replace("kraken", name)
+    name: EXAMPLE.replace("kraken", name).replace(
+        " --maker-fee 0%", "" if name.startswith(("binance", "coinbase")) else " --maker-fee 0%"
+    )
     for name in (
         "kraken", "gateio", "bitget", "bitget-2026", "bitget-legacy", "bitget-unified",
         "mexc", "mexc-ids", "binance", "binance-cached", "binance-usdm", "binance-coinm",
@@ -25,7 +28,32 @@ VENUES = {
     )
 }  # fmt: skip
 
+
+class Venues(TyperGroup):
+    """One command a venue, made when it is asked for: `openmm --help` does not pay for them."""
+
+    def __init__(self, **told: Any) -> None:
+        super().__init__(**told)
+        made: dict[str, Any] = dict.fromkeys(VENUES)
+        self.commands = made
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name the venues."""
+        return list(VENUES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a venue's command, None for a venue that is not simulated."""
+        if self.commands.get(cmd_name) is None and cmd_name in VENUES:
+            one = typer.Typer(
+                add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+            )
+            one.command(cmd_name, epilog=VENUES[cmd_name])(_command(cmd_name))
+            self.commands[cmd_name] = typer.main.get_command(one)
+        return self.commands.get(cmd_name)
+
+
 app = typer.Typer(
+    cls=Venues,
     help="Run a simulated venue: real sockets, the venue's own protocol, checksums, signatures.",
     epilog=EXAMPLE,
     rich_markup_mode=None,
@@ -158,10 +186,6 @@ def _command(venue: str) -> Callable[..., int]:
         return 0
 
     return simulate
-
-
-for _venue, _example in VENUES.items():
-    app.command(_venue, epilog=_example)(_command(_venue))
 
 
 # Options that are not called after their field of `SimOptions`.
