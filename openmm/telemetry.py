@@ -33,7 +33,7 @@ from msgspec import Struct
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.errors import TelemetryError
 
-VERSION = 3
+VERSION = 4
 MAGIC = b"OMMPAGE\0"
 MISSING = -(1 << 63)  # "no value", as in the kernels
 
@@ -69,6 +69,12 @@ class VenuePage(NamedTuple):
     basis_uticks: int  # lasting gap to the others' price, taken off before they are compared
     weight_ppm: int
     verdict: int  # _fast.reference.SourceVerdict
+    tick_points: int  # its own tick, in units of 10**-price_decimals: prices are in these
+    price_decimals: int
+
+    def price(self, ticks: int) -> Decimal:
+        """Return a price of this venue, in its own currency, from ticks."""
+        return Decimal(ticks * self.tick_points).scaleb(-self.price_decimals)
 
 
 class OwnLevel(NamedTuple):
@@ -208,7 +214,7 @@ _WIDE = (
 )  # fmt: skip
 # field, most rows, struct of a row
 _TABLES = (
-    ("venues", VENUES_MAX, "16s11q", VenuePage),
+    ("venues", VENUES_MAX, "16s13q", VenuePage),
     ("own_bids", LEVELS_MAX, "4q", OwnLevel),
     ("own_asks", LEVELS_MAX, "4q", OwnLevel),
     ("book_bids", BOOK_LEVELS_MAX, "2q", BookLevel),

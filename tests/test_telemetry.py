@@ -67,7 +67,7 @@ def full() -> TelemetrySnapshot:
         counters=Counters(*range(1, 10)),
         venues=tuple(
             VenuePage(
-                f"kraken-{i}".encode(), i == 0, 1, 10 + i, 11, 5, 0, 9, MISSING, 0, 500_000, 1
+                f"kraken-{i}".encode(), i == 0, 1, 10 + i, 11, 5, 0, 9, MISSING, 0, 500_000, 1, 5, 1
             )
             for i in range(telemetry.VENUES_MAX)
         ),
@@ -79,6 +79,13 @@ def full() -> TelemetrySnapshot:
         stages=tuple(StagePage(9, 1, 2, 3, 4) for _ in range(telemetry.STAGES_MAX)),
         refusals=tuple(range(telemetry.REASONS_MAX)),
     )
+
+
+def test_a_venues_prices_are_in_its_own_steps() -> None:
+    told = full().venues[0]
+    fine = told._replace(tick_points=25, price_decimals=3)
+    assert fine.price(2_400_001) == Decimal("60000.025")
+    assert told._replace(tick_points=1, price_decimals=0).price(7) == Decimal(7)
 
 
 def test_full_page_reads_back(tmp_path: Path) -> None:

@@ -60,8 +60,8 @@ def _head(page: TelemetrySnapshot, title: str) -> Text:
     return line
 
 
-def _price(page: TelemetrySnapshot, ticks: int) -> str:
-    return "-" if ticks == MISSING else f"{page.price(ticks):,}"
+def _price(venue: VenuePage, ticks: int) -> str:
+    return "-" if ticks == MISSING else f"{venue.price(ticks):,}"
 
 
 def _venues(page: TelemetrySnapshot) -> Table:
@@ -77,8 +77,8 @@ def _venues(page: TelemetrySnapshot) -> Table:
         table.add_row(
             venue.label.decode("utf-8", "replace") + (" *" if venue.quoted else ""),
             Text(state, "green" if state == "verified" else "red"),
-            _price(page, venue.best_bid_ticks),
-            _price(page, venue.best_ask_ticks),
+            _price(venue, venue.best_bid_ticks),
+            _price(venue, venue.best_ask_ticks),
             age,
             f"{venue.message_count:,}",
             str(venue.break_count),

@@ -19,6 +19,7 @@ from openmm.telemetry import (
     OwnLevel,
     TelemetryReader,
     TelemetrySnapshot,
+    VenuePage,
     WriterState,
     writer_state,
 )
@@ -72,8 +73,8 @@ def enum_name(kind: Any, value: int, prefix: str = "") -> str:
 def page_view(page: TelemetrySnapshot, now_ns: int) -> dict[str, Any]:
     """Return a snapshot as plain values: prices, quantities and money as decimals."""
 
-    def price(ticks: int) -> Decimal | None:
-        return None if ticks == MISSING else page.price(ticks)
+    def best(venue: VenuePage, ticks: int) -> Decimal | None:
+        return None if ticks == MISSING else venue.price(ticks)
 
     def mid(uticks: int) -> Decimal | None:
         return None if uticks == MISSING else page.mid(uticks)
@@ -120,8 +121,8 @@ def page_view(page: TelemetrySnapshot, now_ns: int) -> dict[str, Any]:
                 "label": venue.label.decode("utf-8", "replace"),
                 "quoted": bool(venue.quoted),
                 "book": enum_name(BookState, venue.book_state, "BOOK_"),
-                "best_bid": price(venue.best_bid_ticks),
-                "best_ask": price(venue.best_ask_ticks),
+                "best_bid": best(venue, venue.best_bid_ticks),
+                "best_ask": best(venue, venue.best_ask_ticks),
                 "age_ms": None if venue.age_ns == MISSING else venue.age_ns // 1_000_000,
                 "breaks": venue.break_count,
                 "messages": venue.message_count,

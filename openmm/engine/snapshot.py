@@ -13,6 +13,7 @@ from openmm._fast.units import BookSide, Side
 from openmm.config import BotConfig
 from openmm.engine.step import Step
 from openmm.engine.wiring import Tables
+from openmm.instrument import Instrument
 from openmm.telemetry import (
     BOOK_LEVELS_MAX,
     LEVELS_MAX,
@@ -27,10 +28,10 @@ from openmm.telemetry import (
 
 
 def take(
-    config: BotConfig, session_id: str, started_ns: int, step: Step, tables: Tables, now_ns: int,
-    message: str = "",
+    config: BotConfig, session_id: str, started_ns: int, step: Step, tables: Tables,
+    instruments: Sequence[Instrument], now_ns: int, message: str = "",
 ) -> TelemetrySnapshot:  # fmt: skip
-    """Return the state as of `now_ns`."""
+    """Return the state as of `now_ns`; `instruments` are those of the feeds."""
     pipeline, instrument = tables.pipeline, tables.instrument
     inventory, monitor, signals = pipeline.inventory, tables.monitor, pipeline.feed.signals
     parts = pipeline.ladder_parts()
@@ -88,7 +89,7 @@ def take(
             decisions=pipeline.decision_count,
             requotes=pipeline.requote_count,
         ),
-        venues=_venues(config, tables, now_ns),
+        venues=_venues(config, tables, instruments, now_ns),
         own_bids=bids,
         own_asks=asks,
         book_bids=_book(tables, BookSide.BID) if verified else (),
@@ -108,9 +109,11 @@ def _known(value: int | None) -> int:
     return MISSING if value is None else value
 
 
-def _venues(config: BotConfig, tables: Tables, now_ns: int) -> tuple[VenuePage, ...]:
+def _venues(
+    config: BotConfig, tables: Tables, instruments: Sequence[Instrument], now_ns: int
+) -> tuple[VenuePage, ...]:
     pages = []
-    for venue, feed in zip(config.venue, tables.feeds, strict=True):
+    for venue, feed, instrument in zip(config.venue, tables.feeds, instruments, strict=True):
         mid_uticks, weight_ppm, verdict = tables.pipeline.reference.source(feed.index)
         book = feed.book
         pages.append(
@@ -127,6 +130,8 @@ def _venues(config: BotConfig, tables: Tables, now_ns: int) -> tuple[VenuePage, 
                 basis_uticks=tables.pipeline.reference.basis(feed.index)[0],
                 weight_ppm=weight_ppm,
                 verdict=int(verdict),
+                tick_points=instrument.tick_points,
+                price_decimals=instrument.price_decimals,
             )
         )
     return tuple(pages)

@@ -66,8 +66,10 @@ def snapshot(bot: str, risk_state: int = RUNNING, reason: str = "") -> Telemetry
         rate_threshold_milli=180_000,
         counters=Counters(10, 20, 3, 4, 0, 0, 2, 100, 30),
         venues=(
-            VenuePage(b"kraken-a", 1, 3, 659_999, 660_001, 4_000_000, 1, 900, 1, 0, 600_000, 1),
-            VenuePage(b"kraken-b", 0, 1, MISSING, MISSING, MISSING, 2, 10, MISSING, 0, 0, 2),
+            VenuePage(
+                b"kraken-a", 1, 3, 659_999, 660_001, 4_000_000, 1, 900, 1, 0, 600_000, 1, 1, 1
+            ),
+            VenuePage(b"kraken-b", 0, 1, MISSING, MISSING, MISSING, 2, 10, MISSING, 0, 0, 2, 1, 1),
         ),
         own_bids=(OwnLevel(659_900, 1_000_000, 400_000, 3), OwnLevel(659_800, 1_000_000, 0, 2)),
         own_asks=(OwnLevel(660_100, 1_000_000, 0, 6),),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from pathlib import Path
@@ -33,13 +33,17 @@ def options(**changed: Any) -> SimOptions:
 
 
 class Desk:
-    """One venue and one bot: `async with Desk(folder) as desk`. Both stop at the end."""
+    """One venue and one bot: `async with Desk(folder) as desk`. Both stop at the end.
+
+    `others` are further venues of the bot's file, as it has them.
+    """
 
     def __init__(
         self, folder: Path, sim: SimOptions | None = None, *, risk: Mapping[str, Any] | None = None,
         strategy: Mapping[str, Any] | None = None, engine: Mapping[str, Any] | None = None,
         mode: str = "live", venue: Mapping[str, Any] | None = None, with_keys: bool = True,
         ws_auth: str | None = None, ws: str | None = None,
+        others: Sequence[Mapping[str, Any]] = (),
     ) -> None:  # fmt: skip
         self.folder = folder
         self.options = sim or options()
@@ -48,6 +52,7 @@ class Desk:
         self._changed = (risk or {}, strategy or {}, engine or {}, venue or {})
         self._mode = mode
         self._ws = ws
+        self._others = [dict(one) for one in others]
         self._ws_auth = ws_auth
         self._keys = Keys(self.options.api_key, self.options.api_secret) if with_keys else None
 
@@ -67,7 +72,8 @@ class Desk:
                                 "rest": self.server.rest_url,
                             },
                             **venue,
-                        }
+                        },
+                        *self._others,
                     ],
                     "strategy": {
                         "kind": "grid", "spread": "2bps", "level_step": "1bps",
