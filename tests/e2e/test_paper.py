@@ -17,6 +17,7 @@ from openmm.settlement.report import load_report
 from openmm.sim.paper import PaperVenue
 from openmm.sim.pipe import Pipe
 from openmm.venues.http import HttpRoundTrip
+from openmm.venues.mexc.dialect import MexcGateway
 from tests.e2e.checker import check
 from tests.e2e.desk import Desk, options
 
@@ -163,6 +164,31 @@ def test_gap_of_the_paper_venues_private_stream_is_made_good(
         return lost, engine.exit_code
 
     assert asyncio.run(scenario()) == (True, 0)
+
+
+def test_a_dead_listen_key_of_the_paper_venue_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> tuple[set[str], int]:
+        desk = Watched(tmp_path, "mexc", monkeypatch).desk
+        async with desk:
+            engine = desk.engine
+            pipeline = engine.tables.pipeline
+            await desk.until(lambda: pipeline.table.live_count > 0, "quotes on paper")
+            paper = engine._traffic._paper  # type: ignore[union-attr]
+            assert paper is not None
+            assert isinstance(paper.gateway, MexcGateway)
+            keys = set(paper.gateway.listen_keys)
+            paper.gateway.expire_tokens()
+            await desk.until(lambda: not pipeline.stream_live, "the loss seen")
+            await desk.until(lambda: pipeline.stream_live, "the stream to come back")
+            fills = engine.step.counters.fills
+            await desk.until(lambda: engine.step.counters.fills > fills, "fills on paper again")
+            keys ^= set(paper.gateway.listen_keys)
+        return keys, engine.exit_code
+
+    keys, exit_code = asyncio.run(scenario())
+    assert (len(keys), exit_code) == (2, 0)
 
 
 @pytest.mark.parametrize("name", ["mexc"])
