@@ -74,6 +74,9 @@ class Sources:
         """Count the times that a source's book was broken."""
         return int(self._venue(label)["breaks"])
 
+    def broken_since(self, label: str, count: int) -> bool:
+        return self.breaks(label) > count
+
     def _venue(self, label: str) -> Mapping[str, Any]:
         rows: list[Mapping[str, Any]] = self.told()["venues"]
         (found,) = [one for one in rows if one["label"] == label]
@@ -132,7 +135,9 @@ def test_a_silent_binance_is_shown_out_and_the_bot_goes_on_without_it(tmp_path: 
             desk = Desk(
                 tmp_path, options(venue="gateio", balances=USDT),
                 venue={"name": "gateio", "quote": "BTC/USDT", "depth": 50},
-                others=[section(binance, reference="BTC/USDT", weight="0.5")],
+                others=[
+                    section(binance, reference="BTC/USDT", weight="0.5", max_book_silence="4s")
+                ],
             )  # fmt: skip
             async with desk:
                 sources = Sources(desk)
@@ -151,6 +156,8 @@ def test_a_silent_binance_is_shown_out_and_the_bot_goes_on_without_it(tmp_path: 
                 fault(binance, kind="half_open", on="book")
                 await sources.until_out("binance")
                 assert sources.of("gateio")["weight_ppm"] == 1_000_000
+                await desk.until(lambda: desk.quoting, "quotes without Binance")
+                assert sources.of("binance")["verdict"] != "used"
                 await fill_both_sides(desk)
                 # The engine gives the connection up by itself, and the source counts again.
                 await sources.until(gateio="used", binance="used")
@@ -189,7 +196,7 @@ def test_a_bot_whose_price_is_binances_alone_stops_with_it_and_starts_with_it(
                 await fill_both_sides(desk)
                 breaks = sources.breaks("binance")
                 fault(binance, kind="checksum", on="book")
-                await desk.until(lambda: sources.breaks("binance") > breaks, "a gap")
+                await desk.until(partial(sources.broken_since, "binance", breaks), "a gap")
                 await desk.until(lambda: sources.of("binance")["verdict"] == "used", "healed")
                 await fill_both_sides(desk)
         return desk
@@ -228,10 +235,15 @@ def test_coinbase_and_a_converted_binance_stand_beside_kraken(tmp_path: Path) ->
                 await desk.until(lambda: sources.of("binance")["verdict"] == "no_rate", "no rate")
                 assert sources.price is not None
                 await sources.until(**all_used, tether="rate")
-                # A message cut in its middle breaks the book; a new subscription brings it back.
-                breaks = sources.breaks("coinbase")
-                fault(coinbase, kind="garbled", on="book")
-                await desk.until(lambda: sources.breaks("coinbase") > breaks, "a broken book")
+                # Each of these breaks the book; a new subscription or connection brings it back.
+                for kind, on in (("garbled", "book"), ("lost", "trade"), ("closed", "book")):
+                    breaks = sources.breaks("coinbase")
+                    fault(coinbase, kind=kind, on=on)
+                    await desk.until(partial(sources.broken_since, "coinbase", breaks), kind)
+                    await sources.until(**all_used, tether="rate")
+                # News that are late by the venue's own stamps do not count, whole as they are.
+                fault(binance, kind="late", on="book", by="2500ms")
+                await sources.until_out("binance")
                 await sources.until(**all_used, tether="rate")
                 await fill_both_sides(desk)
         return desk
