@@ -41,7 +41,7 @@ PLACES = {
     "bitget": Place("BTC/USDT", 400, alone=True),
     "mexc": Place("BTC/USDT", 500, alone=True),
 }
-WATCHED: dict[str, Place] = {}
+WATCHED = {"binance": Place("BTC/USDT", 100)}
 
 
 def config(quoted: str, **risk: Any) -> BotConfig:

@@ -32,4 +32,4 @@ def test_everything_goes_wrong_with_the_other_venues_as_reference(
     if STRETCH_S >= 900:
         assert found.struck.total() >= 100
         assert found.counters["fills"] >= 100
-        assert found.counters["timeouts"] >= 3
+        assert found.counters["queries"] >= 10  # orders in doubt
