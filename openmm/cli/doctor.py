@@ -12,6 +12,7 @@ from openmm.cli.reach import Label, Options, RestUrl, VenueName, reach
 
 if TYPE_CHECKING:
     from openmm.venues.base import KeyRights, ServerTime
+    from openmm.venues.connector import Connector
     from openmm.venues.desk import Desk
 
 EXAMPLE = "Example: openmm doctor kraken --json"
@@ -66,14 +67,24 @@ def doctor(
 
 
 async def _examine(desk: Desk, keyed: bool) -> tuple[list[Row], dict[str, Any]]:
+    from openmm.config.schema import WATCHED
+    from openmm.venues import registry
+
     times = [await desk.get_server_time() for _ in range(ASKED)]
     latency = {"rest": _spans([one.round_trip_ns for one in times])}
     rows = [_clock(times)]
     state = await desk.get_system_state()
     open_ = state.mode.value == "online"
     rows.append(("trading mode", "ok" if open_ else "warn", state.text or state.mode.value))
-    rows += await _streams(desk, keyed, latency)
-    figures: dict[str, Any] = {"latency": latency, "capabilities": _can(desk), "rights": None}
+    connector = registry.connector(desk.config, None)
+    rows += await _streams(connector, keyed, latency)
+    figures: dict[str, Any] = {
+        "latency": latency, "capabilities": _can(desk), "rights": None, "limits": None
+    }  # fmt: skip
+    if desk.config.name not in WATCHED:
+        figures["limits"] = _limits(connector)
+        rows.append(("limits", "ok", _told(figures["limits"])))
+    await connector.rest().close()
     if not keyed:
         rows.append(("keys", "skipped", "there are none: only the public side was checked"))
         return rows, figures
@@ -89,15 +100,14 @@ def _clock(times: list[ServerTime]) -> Row:
     return "clock", "ok" if abs(best.offset_ns) <= OFFSET_NS_MAX else "failed", words
 
 
-async def _streams(desk: Desk, keyed: bool, latency: dict[str, dict[str, int]]) -> list[Row]:
+async def _streams(
+    connector: Connector, keyed: bool, latency: dict[str, dict[str, int]]
+) -> list[Row]:  # fmt: skip
     """Connect to each stream and measure it."""
     import asyncio
 
     from picows import WSError, WSListener, ws_connect
 
-    from openmm.venues import registry
-
-    connector = registry.connector(desk.config, None)
     rows: list[Row] = []
     urls = {"ws public": connector.public_url}
     if keyed and connector.private_url:
@@ -117,8 +127,38 @@ async def _streams(desk: Desk, keyed: bool, latency: dict[str, dict[str, int]]) 
             continue
         latency[f"{name} connect"] = _spans(spans)
         rows.append((name, "ok", url))
-    await connector.rest().close()
     return rows
+
+
+def _limits(connector: Connector) -> dict[str, float]:
+    """Return the counter a bot holds itself to: its units, and what each request costs of them.
+
+    It is that of a new account where the venue tells the account's own to a bot only.
+    """
+    from openmm._fast.planner import ActionKind
+
+    budget = connector.rate_budget(reserve=lambda _threshold_milli: 0)
+    costs = {
+        name: budget.cost(kind) / 1000
+        for name, kind in (
+            ("place", ActionKind.ACTION_PLACE), ("amend", ActionKind.ACTION_AMEND),
+            ("cancel", ActionKind.ACTION_CANCEL),
+        )
+    }  # fmt: skip
+    return {
+        "at_once": budget.threshold_milli / 1000, "per_s": budget.decay_milli_per_s / 1000,
+        "kept_for_cancels": budget.reserve_milli / 1000, **costs,
+    }  # fmt: skip
+
+
+def _told(limits: dict[str, float]) -> str:
+    costs = ", ".join(f"{limits[name]:g} to {name}" for name in ("place", "amend", "cancel"))
+    kept = limits["kept_for_cancels"]
+    return (
+        f"{limits['at_once']:g} at once, then {limits['per_s']:g} a second; {costs} at once after "
+        f"the order was made; {f'{kept:g}' if kept else 'none'} kept for cancels alone; a bot "
+        "takes more when the venue tells it"
+    )
 
 
 async def _keys(desk: Desk, figures: dict[str, Any]) -> list[Row]:

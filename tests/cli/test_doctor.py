@@ -16,7 +16,7 @@ from openmm.venues.kraken.dialect_rest import KrakenRest
 from openmm.venues.kraken.venue import TRADE_RIGHT
 
 
-async def verdicts(rights: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+async def verdicts(rights: tuple[str, ...] = (TRADE_RIGHT,)) -> dict[str, tuple[str, str]]:
     """Return each check's verdict and words, of a key with these rights."""
     async with asyncio.timeout(30), SimServer(SimOptions(seed=3), RealClock()) as server:
         assert isinstance(server.rest, KrakenRest)
@@ -44,3 +44,10 @@ def test_key_that_can_withdraw_or_cannot_trade_is_refused(
     assert found[check][0] == verdict
     assert words in found[check][1]
     assert found["keys"][0] == "ok"
+
+
+def test_limits_are_those_a_bot_keeps() -> None:
+    found = asyncio.run(verdicts())
+    told = "60 at once, then 1 a second; 1 to place, 4 to amend, 8 to cancel"
+    assert found["limits"][0] == "ok"
+    assert found["limits"][1].startswith(told)
