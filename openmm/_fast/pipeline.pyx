@@ -88,6 +88,11 @@ cdef class Feed(Sink):
         self.quoted = quoted
         decoder.sink = self
 
+    @property
+    def counters(self):
+        """What the decoder has counted, by name."""
+        return self.decoder.counters
+
     cdef void on_trade_c(self, const Trade* trade) noexcept nogil:
         self.trade_count += 1
         self.last_trade_id = trade.trade_id
