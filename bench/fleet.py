@@ -15,6 +15,7 @@ import asyncio
 import gc
 import json
 import mmap
+import resource
 import subprocess
 import sys
 import tempfile
@@ -29,8 +30,10 @@ from bench.book_streams import ROOT, shared_data
 from bench.fleet_frames import SOURCES, VENUES
 from bench.fleet_members import Member, members
 from bench.fleet_sender import (
+    ASKED,
     BLOCK_WORDS,
     DRAIN,
+    DRAINED,
     EXIT,
     HEAD_WORDS,
     RING,
@@ -176,17 +179,20 @@ async def told(process: asyncio.subprocess.Process, seconds: float) -> dict[str,
     """Return the next line that a process says."""
     assert process.stdout is not None
     line = await asyncio.wait_for(process.stdout.readline(), seconds)
+    if not line:
+        raise AssertionError(f"the sender has ended with {await process.wait()}")
     found: dict[str, Any] = json.loads(line)
     return found
 
 
-async def until(check: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait for something to become true."""
+async def until(check: Callable[[], bool], seconds: float) -> bool:
+    """Wait for something to become true; returns whether it did in time."""
     deadline_s = time.monotonic() + seconds
     while not check():
         if time.monotonic() > deadline_s:
-            raise AssertionError(f"not within {seconds:g} s: {what}")
+            return False
         await asyncio.sleep(SAMPLE_S)
+    return True
 
 
 async def sample(
@@ -235,7 +241,8 @@ async def _held(
     gc.freeze()
     tasks = [asyncio.create_task(one.link.keep()) for one in fleet]
     progress = Progress(warm_s + seconds, shown=not quiet and sys.stderr.isatty())
-    await until(lambda: all(one.feed.frame_count for one in fleet), READY_S, "frames for all")
+    if not await until(lambda: all(one.feed.frame_count for one in fleet), READY_S):
+        raise AssertionError(f"an instrument had no frame within {READY_S:g} s")
     warm = Watch(fleet, page)
     await sample(fleet, warm, warm_s, progress, 0.0)
     before = _state(fleet)
@@ -245,13 +252,16 @@ async def _held(
     wall_s, cpu_s = time.monotonic() - started_s, time.process_time() - cpu_s
     after = _state(fleet)
     progress.end()
-    page[0] = DRAIN
-    await until(lambda: watch.drained and all(one.verified for one in fleet), READY_S,
-                "everything read and verified")  # fmt: skip
+    page[ASKED] = DRAIN
+    await until(
+        lambda: page[DRAINED] == 1 and watch.drained and all(one.verified for one in fleet),
+        READY_S,
+    )  # fmt: skip
+    unread = sum(watch.sent(at) - one.feed.frame_count for at, one in enumerate(fleet))
     verified = sum(one.verified for one in fleet)
     for one in fleet:
         one.link.close()
-    page[0] = EXIT
+    page[ASKED] = EXIT
     sent = await told(process, READY_S)
     await asyncio.gather(*tasks)
     frames = after["frames"] - before["frames"]
@@ -259,6 +269,7 @@ async def _held(
         "instruments": len(fleet), "venues": len(VENUES), "speed": plan.speed,
         "seconds": round(wall_s, 1), "frames": frames, "frames_per_s": round(frames / wall_s),
         "cpu_share": round(cpu_s / wall_s, 3),
+        "preempted": after["preempted"] - before["preempted"],
         "resident_before_bytes": before["resident"], "resident_after_bytes": after["resident"],
         "taken_before_bytes": before["taken"], "taken_after_bytes": after["taken"],
         "grown_bytes": lasting_growth([one.taken_bytes for one in watch.memory]),
@@ -270,8 +281,7 @@ async def _held(
         "unread_frames_max": watch.unread_frames, "unread_bytes_max": watch.unread_bytes,
         "resident_bytes": [one.resident_bytes for one in (*warm.memory, *watch.memory)],
         "connections": sum(one.link.connect_count for one in fleet),
-        "verified": verified, "left_unread": sum(watch.sent(at) - one.feed.frame_count
-                                                 for at, one in enumerate(fleet)),
+        "verified": verified, "left_unread": unread,
         "slow": sum(one.slow for one in fleet), "faults": faults(fleet), "sender": sent,
     }  # fmt: skip
 
@@ -299,6 +309,7 @@ def _state(fleet: list[Member]) -> dict[str, int]:
     memory = Memory.now()
     return {
         "frames": sum(one.feed.frame_count for one in fleet),
+        "preempted": resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw,
         "resident": memory.resident_bytes, "taken": memory.taken_bytes,
         "books": sum(one.feed.book.memory_bytes for one in fleet),
     }  # fmt: skip

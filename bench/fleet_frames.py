@@ -88,7 +88,11 @@ def venue_config(venue: str, source: Source) -> Venue:
 
 
 def timelines(data: Path, source: Source, span_s: float) -> dict[str, Timeline]:
-    """Translate the first `span_s` seconds of a recording, for every venue."""
+    """Translate the first `span_s` seconds of a recording, for every venue.
+
+    Behind 215 s the price of one of them leaves the 1,000 levels of the only REST copy that was
+    recorded: a reader would have to ask for another.
+    """
     records = list(_span(data / "binance" / source.file, span_s))
     return {
         venue: _recorded(source, records) if venue == "binance" else _told(venue, source, records)

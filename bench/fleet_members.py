@@ -1,4 +1,4 @@
-"""The instruments of `bench.fleet`: connections, decoders, books and feeds as an engine has them."""
+"""The instruments of `bench.fleet`: connections, decoders, books and feeds, as in an engine."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ from bench.fleet_frames import SOURCES, Timeline, timelines
 GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 KEY: Final = re.compile(rb"(?i)sec-websocket-key: *([^\r]+)")
 NS: Final = 1_000_000_000
-# The page, in 64-bit words: what the reader asks, then a block an instrument.
+# The page, in 64-bit words: what the reader asks, whether that is done, a block an instrument.
+ASKED, DRAINED = 0, 1
 RUN, DRAIN, EXIT = 0, 1, 2
 HEAD_WORDS: Final = 8
 RING: Final = 128
@@ -42,6 +43,7 @@ BLOCK_WORDS: Final = TIMES + 2 * RING
 SEND_BUFFER_BYTES: Final = 256 << 10
 LATE_BUCKETS: Final = 40  # by the power of two of nanoseconds
 IDLE_NS: Final = 200_000
+PASS_NS: Final = 1_000_000  # between two looks at what is due: the reader needs the processor too
 DOOR_EVERY_NS: Final = 2_000_000
 
 
@@ -118,6 +120,15 @@ class Wire:
         self.at = self._pos = 0
         self.next_ns = start_ns + self.strip.due_ns[0]
 
+    def is_resting(self) -> bool:
+        """Send no more once the book is whole, with a whole frame; returns whether it is so."""
+        if self.sock is None or self.at <= self.strip.verified_at:
+            return False
+        if self._pos != self.strip.ends[self.at - 1]:
+            return False
+        self.next_ns = 1 << 62
+        return True
+
     def push(self, now_ns: int) -> int:
         """Send what is due; returns how many frames that were, or -1 when the socket is full."""
         strip, sock = self.strip, self.sock
@@ -182,23 +193,22 @@ class Sender:
 
     def run(self) -> None:
         """Send until told to stop, and then until every book that was begun is whole."""
-        while self._page[0] != EXIT:
+        while self._page[ASKED] != EXIT:
             now_ns = time.monotonic_ns()
             if now_ns > self._door_ns:
                 self._door_ns = now_ns + DOOR_EVERY_NS
                 self._greet(now_ns)
-            draining = self._page[0] == DRAIN
+            draining = self._page[ASKED] == DRAIN
+            if draining:
+                self._page[DRAINED] = all(wire.is_resting() for wire in self.wires)
             first_ns = now_ns + 5 * IDLE_NS
             for wire in self.wires:
                 if wire.next_ns <= now_ns:
-                    if draining and wire.at > wire.strip.verified_at:
-                        wire.next_ns = 1 << 62
-                        continue
                     self._push(wire)
                 if wire.next_ns < first_ns:
                     first_ns = wire.next_ns
-            wait_ns = first_ns - time.monotonic_ns()
-            if wait_ns > IDLE_NS // 4:
+            wait_ns = max(first_ns, now_ns + PASS_NS) - time.monotonic_ns()
+            if wait_ns > 0:
                 time.sleep(wait_ns / NS)
 
     def _push(self, wire: Wire) -> None:
@@ -278,18 +288,12 @@ def accepted(head: bytes) -> bytes:
 def main() -> int:
     """Run the process; returns its exit code."""
     plan = Plan(**orjson.loads(sys.argv[1]))
-    with Path(sys.argv[2]).open("r+b") as file, mmap.mmap(file.fileno(), 0) as shared:
-        page = memoryview(shared).cast("q")
-        sender = Sender(plan, page)
-        sys.stdout.write(json.dumps({"port": sender.port}) + "\n")
-        sys.stdout.flush()
-        sender.run()
-        sys.stdout.write(json.dumps(sender.measured()) + "\n")
-        sys.stdout.flush()
-        for wire in sender.wires:
-            del wire._page
-        del sender._page
-        page.release()
+    with Path(sys.argv[2]).open("r+b") as file:
+        page = memoryview(mmap.mmap(file.fileno(), 0)).cast("q")
+    sender = Sender(plan, page)
+    print(json.dumps({"port": sender.port}), flush=True)
+    sender.run()
+    print(json.dumps(sender.measured()), flush=True)
     return 0
 
 
