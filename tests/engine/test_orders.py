@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
+import trustme
 
 from openmm._fast.planner import ActionKind
 from openmm._fast.rest import RestTransport
@@ -19,10 +22,10 @@ from openmm.venues.mexc.encode import MexcEncoder
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-def http(port: int, connections: int = 2) -> OrderHttp:
+def http(port: int, scheme: str = "http") -> OrderHttp:
     return OrderHttp(
-        url=f"http://127.0.0.1:{port}", headers={"X-KEY": "k"}, secret_headers=("X-KEY",),
-        idle_path="/ping", connections=connections,
+        url=f"{scheme}://127.0.0.1:{port}", headers={"X-KEY": "k"}, secret_headers=("X-KEY",),
+        idle_path="/ping", connections=2,
         reply=lambda req_id, status, body: b"%d %d %b" % (req_id, status, body),
     )  # fmt: skip
 
@@ -61,10 +64,14 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def with_lines(work: Callable[[Server, OrderLines, list[bytes]], Awaitable[None]]) -> None:
+async def with_lines(
+    work: Callable[[Server, OrderLines, list[bytes]], Awaitable[None]],
+    tls: ssl.SSLContext | None = None,
+) -> None:
     served, replies = Server(), list[bytes]()
-    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
-    lines = OrderLines(http(server.sockets[0].getsockname()[1]))
+    server = await asyncio.start_server(served.serve, "127.0.0.1", 0, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    lines = OrderLines(http(port, "http" if tls is None else "https"))
     task = asyncio.ensure_future(lines.keep(replies.append))
     try:
         await until(lambda: all(line.up for line in lines.transport.lines))
@@ -85,7 +92,25 @@ def place(transport: RestTransport, count: int) -> int:
     return encoder.send(transport, actions, 1_000_000)
 
 
-def test_orders_share_kept_connections_and_replies_name_them() -> None:
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """An authority that this process trusts, and no other."""
+    made = trustme.CA()
+    made.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    return made
+
+
+def certified(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(made)
+    return made
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_orders_share_kept_connections_and_replies_name_them(
+    authority: trustme.CA, tls: bool
+) -> None:
     async def work(served: Server, lines: OrderLines, replies: list[bytes]) -> None:
         for _ in range(10):
             before = len(replies)
@@ -96,7 +121,25 @@ def test_orders_share_kept_connections_and_replies_name_them() -> None:
         assert sorted(int(one.split(b" ")[0]) for one in replies) == sorted([1, 2] * 10)
         assert {line.sent_count for line in lines.transport.lines} == {10}
 
-    asyncio.run(with_lines(work))
+    asyncio.run(with_lines(work, certified(authority, "127.0.0.1") if tls else None))
+
+
+def test_no_order_goes_to_a_host_that_cannot_prove_its_name(authority: trustme.CA) -> None:
+    async def scenario(tls: ssl.SSLContext) -> None:
+        served, replies = Server(), list[bytes]()
+        server = await asyncio.start_server(served.serve, "127.0.0.1", 0, ssl=tls)
+        lines = OrderLines(http(server.sockets[0].getsockname()[1], "https"))
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await lines._once(lines.transport.lines[0], lambda *_: None)
+        assert not lines.up
+        assert place(lines.transport, 1) <= 0
+        assert served.targets == replies == []
+        server.close()
+
+    for stranger in (
+        certified(authority, "elsewhere.example"), certified(trustme.CA(), "127.0.0.1"),
+    ):  # fmt: skip
+        asyncio.run(scenario(stranger))
 
 
 def test_a_lost_connection_tells_nobody_and_is_made_anew() -> None:
