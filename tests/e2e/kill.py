@@ -121,6 +121,16 @@ class Bot:
                 cwd=ROOT, env=self._env, stdout=output, stderr=output,
             )  # fmt: skip
 
+    def freeze(self) -> None:
+        """Let the engine stand still: what it has open stays as it is."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let the engine go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
     def kill(self, *, writer: bool = False, watchdog: bool = False, engine: bool = True) -> None:
         """SIGKILL the engine, its writer, its watchdog, or more than one; the engine last."""
         assert self.process is not None
@@ -208,6 +218,8 @@ class Bot:
         """Place an order far from the market by hand, on the bot's account; returns its id."""
         keys = Keys(self.sim["api_key"], self.sim["api_secret"], self.sim.get("passphrase", ""))
 
+        client = "t-byhand" if self.name == "gateio" else "byhand"
+
         async def place() -> str:
             endpoints = {key: self.sim[key] for key in ("ws", "ws_auth", "rest")}
             async with connect(self.name, keys, endpoints=endpoints) as hand:
@@ -215,7 +227,7 @@ class Bot:
                 price_ticks = pair.floor_ticks((await hand.get_ticker(pair.name)).bid / 2)
                 taken = await hand.place_order(
                     PlaceOrder(
-                        pair, Side.BUY, price_ticks, pair.floor_lots(Decimal("0.01")), "byhand"
+                        pair, Side.BUY, price_ticks, pair.floor_lots(Decimal("0.01")), client
                     )
                 )
                 return taken.venue_order_id
