@@ -297,6 +297,9 @@ class Traffic:
                     continue
                 if frame is None or not self._feeds[index].up:
                     return
+                if ctx.tables.feeds[index].book.state is BookState.BOOK_VERIFIED:
+                    # Nothing waits for it, and it is no sign of life of the stream.
+                    return
                 if listener is not None and listener is self._listeners.get(index):
                     listener.deliver(frame)
                     return

@@ -12,10 +12,12 @@ import pytest
 
 from openmm._fast.book import BookState
 from openmm._fast.units import Side
-from openmm.sim.faults import chaos
+from openmm.sim.faults import FaultScript, Rule, chaos
 from openmm.testing.virtual import VirtualBot
 from tests.e2e.desk import Desk, options
 from tests.e2e.usdt import config, sim
+
+NS = 1_000_000_000
 
 
 @pytest.mark.parametrize("depth", [20, 50, 100])
@@ -87,3 +89,28 @@ def test_over_sockets_it_quotes_fills_and_survives_lost_connections(
 
 def filled_since(desk: Desk, count: int) -> bool:
     return desk.engine.step.counters.fills > count
+
+
+def test_a_copy_that_nothing_waits_for_is_no_sign_of_life_of_a_silent_stream(
+    tmp_path: Path,
+) -> None:
+    # A book that joins a copy (20, 100), asked for anew before its stream counts as silent.
+    made = config("gateio", 100)
+    [venue] = made.venue
+    made = made.model_copy(
+        update={"venue": (venue.model_copy(update={"max_book_silence_ns": 2 * NS}),)}
+    )
+    silence = Rule("half_open", ("book",), at_ns=20 * NS, count=1, for_ns=600 * NS)
+    bot = VirtualBot(made, sim("gateio", faults=FaultScript((silence,))), tmp_path)
+    bot.start()
+    while not bot.venue.strikes.struck:
+        bot.run(0.05)
+    feed = bot.tables.pipeline.feed
+    heard_ns = feed.last_recv_ns
+    bot.run(4)
+    assert feed.last_recv_ns == heard_ns
+    assert bot.venue.strikes.struck == {"half_open book": 1}
+    bot.run(20)
+    assert feed.last_recv_ns > heard_ns
+    assert bot.stop() == 0
+    assert bot.differences() == {}
