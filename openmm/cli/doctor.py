@@ -118,7 +118,7 @@ async def _streams(
             for _ in range(3):
                 started_ns = time.perf_counter_ns()
                 async with asyncio.timeout(CONNECT_S):
-                    transport, _ = await ws_connect(WSListener, url)
+                    transport, _ = await ws_connect(WSListener, url, max_redirects=0)
                 spans.append(time.perf_counter_ns() - started_ns)
                 transport.disconnect(False)
                 await transport.wait_disconnected()

@@ -68,6 +68,8 @@ async def dial_socket(url: str, make: Callable[[], WSListener]) -> Connection:
         enable_auto_ping=True,
         # The listeners answer pings: they have to see the frame that ends a read.
         enable_auto_pong=False,
+        # A redirect would take our credentials and orders to a host of the answer's choosing.
+        max_redirects=0,
         auto_ping_idle_timeout=SILENT_AFTER_S,
         auto_ping_reply_timeout=ANSWER_WITHIN_S,
     )

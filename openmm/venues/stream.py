@@ -232,6 +232,7 @@ class _Stream(ABC, Generic[E]):
             enable_auto_ping=True,
             auto_ping_idle_timeout=5.0,
             auto_ping_reply_timeout=5.0,
+            max_redirects=0,  # it could lead a credential to another host
         )
         self._transport = transport
         work = [

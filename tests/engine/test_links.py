@@ -1,4 +1,4 @@
-"""Connections: a peer that says nothing any more is a lost one."""
+"""Connections: a silent peer is a lost one, and none is led elsewhere."""
 
 from __future__ import annotations
 
@@ -68,3 +68,48 @@ def test_silent_connection_is_lost_and_made_anew(monkeypatch: pytest.MonkeyPatch
     lost, connects = asyncio.run(run())
     assert lost >= 2
     assert connects >= 2
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("to_place", ["ws://127.0.0.1:{port}/elsewhere", "http://[elsewhere"])
+def test_redirect_is_a_failed_try_and_is_not_followed(to_place: str) -> None:
+    asked: list[bytes] = []
+
+    async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        asked.append(head.split(b" ", 2)[1])
+        port = writer.get_extra_info("sockname")[1]
+        writer.write(
+            b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: "
+            + to_place.format(port=port).encode()
+            + b"\r\n\r\n"
+        )
+        await writer.drain()
+        writer.close()
+
+    async def run() -> str:
+        server = await asyncio.start_server(redirect, "127.0.0.1", 0)
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/here"
+        tries = 0
+        twice = asyncio.Event()
+
+        async def hello() -> Sequence[bytes]:
+            nonlocal tries
+            tries += 1
+            if tries == 3:
+                twice.set()
+            return ()
+
+        link = Link("one", lambda: url, WSListener, hello, lambda _name: None, EventClock())
+        task = asyncio.ensure_future(link.keep())
+        waiting = asyncio.ensure_future(twice.wait())
+        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+        for one in (task, waiting):
+            one.cancel()
+        await asyncio.gather(task, waiting, return_exceptions=True)
+        server.close()
+        assert tries >= 3, f"the link gave up: {task}"
+        return link.last_error
+
+    assert "302" in asyncio.run(run())
+    assert set(asked) == {b"/here"}
