@@ -76,6 +76,7 @@ class Booker:
         self.lost_count = 0
         self.last_ts_ns = 0
         self.ended = False
+        self._bot = ""
         self._labels: list[str] = []  # of the session's venues, by feed
         self._instruments: dict[tuple[str, str], Instrument] = {}  # by label and name
         self._ledger = Ledger("")
@@ -134,7 +135,7 @@ class Booker:
         record = journal.read_session(payload)
         if record.session_id != self.session_id:
             raise LedgerError(f"session {record.session_id!r} on the tape of {self.session_id!r}")
-        self._set_venue(record.venue, record.config)
+        self._set_session(record.bot, record.venue, record.config)
         self._rows["session"].append(
             {
                 "session_id": self.session_id,
@@ -249,7 +250,8 @@ class Booker:
         # Another venue's pair of the same name has other steps.
         pair = self._instruments.get((self.venue, fill.instrument))
         if pair is None:
-            raise LedgerError(f"fill {fill.exec_id} of a pair without a record: {fill.instrument}")
+            self._on_fill_of_another_pair(index, ts_ns, fill)
+            return
         venue = fill.venue or self.venue
         entry = None if self._known_before(fill) else self._ledger.book_fill(fill, pair)
         if entry is None:
@@ -300,6 +302,21 @@ class Booker:
             row["venue_order_id"] = fill.venue_order_id or row["venue_order_id"]
             if not row["side"]:
                 row |= {"side": fill.side, "price_ticks": fill.price_ticks}
+
+    def _on_fill_of_another_pair(self, index: int, ts_ns: int, fill: FillRecord) -> None:
+        """Tell of a recovered fill that no session booked: this bot traded another pair before.
+
+        Its steps are not known here, nor are its assets in this session's balances.
+        """
+        if fill.seq or not self._instruments:
+            raise LedgerError(f"fill {fill.exec_id} of a pair without a record: {fill.instrument}")
+        if not self._known_before(fill):
+            text = (
+                f"execution {fill.exec_id} of {fill.instrument}, order {fill.venue_order_id}, cost "
+                f"{fill.cost}, is of an earlier session and in no ledger: {self._bot} trades "
+                "another pair now"
+            )
+            self._incident(index, ts_ns, "unbooked_fill", text, "critical")
 
     def _on_balance(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
         record = journal.read_balance(payload)
@@ -455,8 +472,8 @@ class Booker:
         self._changed: set[int] = set()
         self._session_changes: Row = {}
 
-    def _set_venue(self, venue: str, config: Mapping[str, Any]) -> None:
-        self.venue = venue
+    def _set_session(self, bot: str, venue: str, config: Mapping[str, Any]) -> None:
+        self._bot, self.venue = bot, venue
         self._labels = [str(one["label"]) for one in config.get("venue", ())]
         self._ledger.venue = venue
         self._ledger.account = f"venue:{venue}"
@@ -580,15 +597,19 @@ class Booker:
         self._touch.own(ts_ns, bid, ask)
 
     def _known_before(self, fill: FillRecord) -> bool:
-        """Whether an earlier session booked the fill: same execution, order and time.
+        """Whether an earlier session of this bot booked the fill: same execution, order and time.
 
         The time tells a simulated venue's ids from those of its last run. A venue's stream and its
-        lists tell it to different digits.
+        lists tell it to different digits. Bots that share a store may meet the same ids: those of
+        two venues are two countings, and every paper account's are alike.
         """
-        table = tables.fill
+        table, session = tables.fill, tables.session
         with self.store.engine.connect() as connection:
             found = connection.execute(
-                sa.select(table.c.session_id).where(
+                sa.select(table.c.session_id)
+                .join(session, session.c.session_id == table.c.session_id)
+                .where(
+                    session.c.bot == self._bot,
                     table.c.exec_id == fill.exec_id,
                     table.c.venue_order_id == fill.venue_order_id,
                     table.c.ts_ns.between(fill.ts_ns - SAME_TIME_NS, fill.ts_ns + SAME_TIME_NS),
@@ -675,7 +696,7 @@ class Booker:
                 sa.select(tables.session).where(tables.session.c.session_id == self.session_id)
             ).first()
             if row is not None:
-                self._set_venue(row.venue, orjson.loads(row.config))
+                self._set_session(row.bot, row.venue, orjson.loads(row.config))
                 self.ended = row.state != "running"
             self._restore_ledger(connection)
             self._restore_fills(connection)

@@ -56,14 +56,14 @@ class Tape:
     def add(self, kind: Record, at_ms: int, payload: bytes = b"", source: int = 0) -> None:
         self.records.append((len(self.records), int(kind), source, T0 + at_ms * MS, payload))
 
-    def session(self, session_id: str) -> None:
+    def session(self, session_id: str, bot: str = "grid") -> None:
         self.add(
             Record.REC_SESSION,
             0,
             journal.session_record(
                 SessionRecord(
-                    session_id, "grid", "paper", "kraken", "BTC/USD", "0.1.0", T0,
-                    {"bot": {"name": "grid"}, "venue": [{"label": "kraken"}, {"label": "other"}]},
+                    session_id, bot, "paper", "kraken", "BTC/USD", "0.1.0", T0,
+                    {"bot": {"name": bot}, "venue": [{"label": "kraken"}, {"label": "other"}]},
                     {"flow": 7},
                 )
             ),
@@ -148,7 +148,7 @@ class Tape:
             self.add(Record.REC_FILL, again_ms, payload)
 
 
-def hand_made(session_id: str = "s-1") -> list[RecordTuple]:
+def hand_made(session_id: str = "s-1", bot: str = "grid") -> list[RecordTuple]:
     """Return ten seconds of trading.
 
     Four fills, one of them told twice; an amend, a cancel, a reject, a refusal, an order whose
@@ -156,7 +156,7 @@ def hand_made(session_id: str = "s-1") -> list[RecordTuple]:
     """
     ev, st = OrderEvent, OrderState
     t = Tape()
-    t.session(session_id)
+    t.session(session_id, bot)
     t.balance(0, "BTC", "1.0000000000", "opening")
     t.balance(0, "USD", "100000.0000", "opening")
     t.book(0, 3, 499_990, 500_010, 0)

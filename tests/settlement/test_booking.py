@@ -165,6 +165,46 @@ def test_fill_of_an_earlier_session_books_once(tmp_path: Path) -> None:
     assert kinds.count("doubled_fill") == 5
 
 
+def test_same_ids_of_another_bot_are_other_fills(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    booked(path, hand_made())
+    store = Store(str(path))
+    booker = Booker(store, "s-2")
+    booker.apply(hand_made("s-2", "other"))
+    booker.commit()
+    found = contents(store)
+    store.close()
+    assert len(found["fill"]) == 8
+    kinds = [row[5] for row in found["incident"] if row[0] == "s-2"]
+    assert kinds.count("doubled_fill") == 1
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_recovered_fill_of_the_pair_traded_before_stops_no_writer(
+    tmp_path: Path, known: bool
+) -> None:
+    path = tmp_path / "s.sqlite"
+    if known:
+        booked(path, hand_made())
+    before = [journal.read_fill(r[4]) for r in hand_made() if r[1] == Record.REC_FILL]
+    records = [r for r in hand_made("s-2") if r[1] == Record.REC_SESSION]
+    other = replace(PAIR, name="ETH/USD", base="ETH")
+    records.append(
+        (1, int(Record.REC_INSTRUMENT), 0, T0, journal.instrument_record(other)),
+    )
+    recovered = journal.json_record(replace(before[0], seq=0))
+    records.append((2, int(Record.REC_FILL), 0, T0, recovered))
+    store = Store(str(path))
+    booker = Booker(store, "s-2")
+    booker.apply(records)
+    booker.commit()
+    found = contents(store)
+    store.close()
+    assert len(found["fill"]) == (4 if known else 0)
+    told = [row[4:6] for row in found["incident"] if row[0] == "s-2"]
+    assert told == ([] if known else [("critical", "unbooked_fill")])
+
+
 @pytest.mark.parametrize(
     ("kind", "payload", "error"),
     [
