@@ -129,7 +129,8 @@ def make_tables(
         feeds.append(Feed(decoder, book, signals, index, quoted=index == quoted_index))
     labels = [venue.label for venue in config.venue]
     for index, venue in enumerate(config.venue):
-        if venue.convert is not None:
+        # A book without a weight is only looked at, in its own currency.
+        if venue.convert is not None and venue.blended:
             rate_index = labels.index(venue.convert)
             unit_uticks = round(UTICKS_PER_TICK / instruments[rate_index].tick_size)
             # Few venues trade a currency both ways: dollars become tethers by USDT/USD too.

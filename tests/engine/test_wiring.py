@@ -30,7 +30,9 @@ USDT_USD = replace(
 )
 
 
-def tables(quoted: Instrument = BTC_USD, watched: Instrument = BTC_USDT) -> Tables:
+def tables(
+    quoted: Instrument = BTC_USD, watched: Instrument = BTC_USDT, weight: str = "1"
+) -> Tables:
     """Wire a bot that quotes in one currency and watches a book in another."""
     config = parse(
         {
@@ -39,7 +41,7 @@ def tables(quoted: Instrument = BTC_USD, watched: Instrument = BTC_USDT) -> Tabl
                 {"name": "kraken", "quote": quoted.name},
                 {
                     "name": "kraken", "label": "watched", "reference": watched.name,
-                    "convert": "tether",
+                    "convert": "tether", "weight": weight,
                 },
                 {"name": "kraken", "label": "tether", "rate": "USDT/USD"},
             ],
@@ -98,3 +100,13 @@ def test_rate_that_is_lost_takes_its_book_out() -> None:
     reference.set(2, None, 0, 0, NOW, False)
     assert reference.compute(NOW) == 600_000_000_000
     assert reference.source(1)[2] is SourceVerdict.SOURCE_NO_RATE
+
+
+def test_converted_book_without_a_weight_is_only_looked_at() -> None:
+    reference = tables(weight="0").pipeline.reference
+    uticks = 1_000_000
+    reference.set(0, 600_000 * uticks, uticks, 10**8, NOW, True)
+    reference.set(1, 6_006_006 * uticks, uticks, 10**4, NOW, True)
+    reference.set(2, 99_900 * uticks, uticks, 10**12, NOW, True)
+    assert reference.compute(NOW) == 600_000 * uticks
+    assert reference.source(1)[1] == 0
