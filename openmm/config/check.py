@@ -10,6 +10,7 @@ from openmm.config.schema import (
     ENDPOINT_KEYS,
     PAPER_VENUES,
     SECOND,
+    VENUES_MAX,
     WATCHED,
     Bot,
     BotConfig,
@@ -160,6 +161,8 @@ def venue_errors(
     """Check the venues against each other, the mode and the fees they state."""
     found: list[ConfigError] = []
     quoted = [(i, venue) for i, venue in enumerate(venues) if venue.quote is not None]
+    if len(venues) > VENUES_MAX:
+        found.append(ConfigError("venue", f"{len(venues)} of them", f"at most {VENUES_MAX}"))
     labels: set[str] = set()
     for index, venue in enumerate(venues):
         path = f"venue[{index}]"

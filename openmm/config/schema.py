@@ -74,6 +74,7 @@ SWITCH_ANY_S = (2, 86_399)
 # Venues whose keys have a passphrase beside the secret.
 WITH_PASSPHRASE = ("bitget",)
 LEVELS_MAX = 32  # of a side: openmm._fast.quotes
+VENUES_MAX = 8  # of one bot: openmm.telemetry
 ORDERS_MAX = 512  # slots of the order table: openmm._fast.orders
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 _LABEL = r"^[a-z][a-z0-9-]{0,15}$"

@@ -48,6 +48,7 @@ from openmm.config.values import Distance
 from openmm.errors import ConfigError, ConfigErrors
 from openmm.instrument import Instrument
 from openmm.risk.limits import drawdown_ticklots, limits, rate_reserve_milli
+from openmm.telemetry import VENUES_MAX
 
 BASE: dict[str, Any] = {
     "bot": {"name": "btc-grid", "mode": "paper", "run_dir": "runs"},
@@ -597,6 +598,18 @@ def test_two_quoted_venues_are_refused() -> None:
     data = copy.deepcopy(BASE)
     data["venue"][1] = {"name": "kraken", "label": "kraken-b", "quote": "BTC/USD"}
     assert any("exactly one venue" in error.allowed for error in refusal(data))
+
+
+def test_more_venues_than_the_telemetry_page_shows_are_refused() -> None:
+    data = copy.deepcopy(BASE)
+    watched = [
+        {"name": "kraken", "label": f"watched-{number}", "reference": data["venue"][0]["quote"]}
+        for number in range(VENUES_MAX)
+    ]
+    data["venue"] = [data["venue"][0], *watched[1:]]
+    assert len(parse(data).venue) == VENUES_MAX
+    data["venue"] += watched[:1]
+    assert any("at most 8" in error.allowed for error in refusal(data))
 
 
 def test_no_quoted_venue_is_refused() -> None:
