@@ -8,7 +8,7 @@
         <session>.tape  what happens, as it happens; gone once journal and store have it all
         journal/        the tape's segments, compressed and chained
         signals         state of the estimators, of a second ago
-        settled         until when every fill is known to be booked
+        settled-…       until when every fill is known to be booked, by mode, venue and pair
         store.sqlite    the ledger
         log             JSON lines, rotated
 
@@ -89,10 +89,12 @@ class RunDir(Struct, frozen=True):
         """The ledger, unless `settlement.store` says otherwise."""
         return self.path / "store.sqlite"
 
-    @property
-    def settled(self) -> Path:
-        """Until when the account's money was last proven: a recovery asks for fills from there."""
-        return self.path / "settled"
+    def settled(self, mode: str, venue: str, pair: str) -> Path:
+        """Until when the account's money was last proven: a recovery asks for fills from there.
+
+        What is proven of one market says nothing of another that the bot traded before.
+        """
+        return self.path / f"settled-{mode}-{venue}-{pair.replace('/', '-')}"
 
     @property
     def log(self) -> Path:

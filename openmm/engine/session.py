@@ -40,8 +40,8 @@ class SettledMark:
     another was proven that is so much later that what was on the tape then is on disk by now.
     """
 
-    def __init__(self, run_dir: RunDir) -> None:
-        self._fd = os.open(run_dir.settled, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._waiting_ns: int | None = None
 
     def read(self) -> int | None:
@@ -90,7 +90,8 @@ class SessionFiles:
         # newest: two sessions never share ids, and the later one has the greater.
         self.session_s = max(started_ns // 1_000_000_000, self._newest_s() + 1)
         self.session_id = _session_id(config.bot.name, self.session_s)
-        self._settled = SettledMark(self.run_dir)
+        quoted = config.quoted
+        self._settled = SettledMark(self.run_dir.settled(config.bot.mode, quoted.name, quoted.pair))
         self.signals = SignalMemory(self.run_dir.signals)
         self.tape: Tape | None = None
         self.telemetry: TelemetryWriter | None = None

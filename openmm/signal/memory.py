@@ -15,7 +15,7 @@ from typing import Any, final
 import orjson
 
 from openmm._fast.pipeline import Feed
-from openmm.config import BotConfig
+from openmm.config import BotConfig, Venue
 from openmm.instrument import Instrument
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class SignalMemory:
 def states(config: BotConfig, instruments: Sequence[Instrument], feeds: Sequence[Feed]) -> States:
     """Return what the signals of each feed know, under its venue's label; none of cold ones."""
     return {
-        venue.label: _units(config, instrument) | {"state": feed.signals.state()}
+        venue.label: _units(config, venue, instrument) | {"state": feed.signals.state()}
         for venue, instrument, feed in zip(config.venue, instruments, feeds, strict=True)
         if feed.signals.warm
     }
@@ -86,7 +86,7 @@ def go_on(
         found = before.get(venue.label)
         if not isinstance(found, dict):
             continue
-        units = _units(config, instrument)
+        units = _units(config, venue, instrument)
         if {key: found.get(key) for key in units} != units:
             continue
         state = found.get("state")
@@ -103,9 +103,11 @@ def go_on(
     return taken
 
 
-def _units(config: BotConfig, instrument: Instrument) -> dict[str, Any]:
-    """Return what a state means only together with."""
+def _units(config: BotConfig, venue: Venue, instrument: Instrument) -> dict[str, Any]:
+    """Return what a state means only together with; a label may name another market by now."""
     return {
+        "venue": venue.name,
+        "options": venue.options,
         "instrument": instrument.name,
         "tick_size": str(instrument.tick_size),
         "lot_size": str(instrument.lot_size),

@@ -102,8 +102,8 @@ def test_session_is_later_than_one_that_left_only_its_tape(config: BotConfig) ->
 
 
 def test_moment_of_the_last_proof_outlives_the_session(tmp_path: Path) -> None:
-    run_dir = RunDir(tmp_path, "bot").make()
-    mark = SettledMark(run_dir)
+    path = RunDir(tmp_path, "bot").make().settled("live", "kraken", "BTC/USD")
+    mark = SettledMark(path)
     assert mark.read() is None
     first = 1_795_654_771_000_000_000
     mark.prove(first)
@@ -112,16 +112,35 @@ def test_moment_of_the_last_proof_outlives_the_session(tmp_path: Path) -> None:
     assert mark.read() is None
     mark.prove(first + ON_DISK_NS)
     # No close: what a killed engine leaves.
-    assert SettledMark(run_dir).read() == first
+    assert SettledMark(path).read() == first
 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_last_moment_is_written_only_with_the_whole_journal(tmp_path: Path, whole: bool) -> None:
-    run_dir = RunDir(tmp_path, "bot").make()
-    mark = SettledMark(run_dir)
+    path = RunDir(tmp_path, "bot").make().settled("live", "kraken", "BTC/USD")
+    mark = SettledMark(path)
     mark.prove(T0)
     mark.close(whole=whole)
-    assert SettledMark(run_dir).read() == (T0 if whole else None)
+    assert SettledMark(path).read() == (T0 if whole else None)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [("live", "kraken", "BTC/USD"), ("paper", "gateio", "BTC/USD"), ("paper", "kraken", "ETH/USD")],
+)
+def test_proof_of_one_market_is_none_of_another(
+    config: BotConfig, tmp_path: Path, other: tuple[str, str, str]
+) -> None:
+    mode, name, pair = other
+    venue = config.quoted.model_copy(update={"name": name, "quote": pair})
+    bot = config.bot.model_copy(update={"mode": mode})
+    changed = config.model_copy(update={"bot": bot, "venue": (venue,)})
+    for one, before in ((config, None), (changed, None), (config, T0)):
+        files = SessionFiles(one, T0)
+        assert files.settled_ns == before
+        files.settle(T0)
+        files.settle(T0 + ON_DISK_NS)
+        asyncio.run(asyncio.to_thread(files.close, {"state": "ended"}))
 
 
 def test_bot_that_is_back_within_the_second_takes_ids_of_its_own(config: BotConfig) -> None:

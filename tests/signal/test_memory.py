@@ -95,6 +95,15 @@ def test_state_that_is_old_or_of_other_settings_is_left_aside(
     assert not after.signals.warm
 
 
+def test_state_of_another_venue_under_the_same_label_is_left_aside() -> None:
+    before = states(CONFIG, BTC, [warm()])
+    venue = CONFIG.venue[0].model_copy(update={"name": "gateio"})
+    after = fresh()
+    moved = CONFIG.model_copy(update={"venue": (venue,)})
+    assert go_on(moved, BTC, [after], before, NOW) == {}
+    assert not after.signals.warm
+
+
 @pytest.mark.parametrize(
     "state",
     [None, [], {}, {"sampled_ns": "x"}, {"sampled_ns": NOW}, {"sampled_ns": NOW - 1, "q": 2}],
