@@ -17,6 +17,7 @@ from openmm.cli import (
     check,
     demo,
     doctor,
+    explain,
     halt,
     init,
     market,
@@ -53,6 +54,7 @@ app.command("resume", epilog=resume.EXAMPLE)(resume.resume)
 app.command("tighten", epilog=tighten.EXAMPLE)(tighten.tighten)
 app.command("stop", epilog=stop.EXAMPLE)(stop.stop)
 app.command("report", epilog=report.EXAMPLE)(report.report)
+app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.command("record", epilog=record.EXAMPLE)(record.record)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)

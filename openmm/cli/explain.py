@@ -1,0 +1,135 @@
+"""`openmm explain`: why an order was placed, moved and ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from openmm.cli.output import EXIT_DONE, Json, emit
+from openmm.cli.pick import Bot, Folder, pick
+
+if TYPE_CHECKING:
+    from openmm.settlement.explain import Event, Explanation, Terms
+
+EXAMPLE = "Example: openmm explain 512 --bot btc-grid"
+
+
+def explain(
+    order: Annotated[
+        str,
+        typer.Argument(help="Its number, its client id, or the venue's id of one that traded."),
+    ],
+    session: Annotated[
+        str | None, typer.Option("--session", help="The session; the last one unless told.")
+    ] = None,
+    journal: Annotated[
+        Path | None, typer.Option("--journal", help="A session's folder of segments instead.")
+    ] = None,
+    bot: Bot = None,
+    run_dir: Folder = None,
+    json_: Json = False,
+) -> int:
+    """Tell an order's life out of the journal: each act with its reason, the terms of the ladder it
+    follows from, clamps, the checks that refused, answers with their evidence, fills, and times.
+    """
+    from dataclasses import asdict
+
+    from openmm.errors import CommandError
+    from openmm.journal import read_journal, session_folder
+    from openmm.settlement.explain import explain as found_in
+
+    if journal is None:
+        picked = pick(bot, run_dir)
+        name = session or str(picked.read_session().get("session_id", ""))
+        journal = session_folder(picked.journal, name)
+        if not journal.is_dir():
+            known = ", ".join(sorted(one.name for one in picked.journal.glob("*"))) or "none"
+            raise CommandError(f"no journal of session {name}; there are: {known}", code="journal")
+    found = found_in(read_journal(journal), order)
+    emit(asdict(found), json_, lambda: text_of(found))
+    return EXIT_DONE
+
+
+def text_of(found: Explanation) -> str:
+    """Render an order's life as text; a ladder's terms are told once for all acts out of it."""
+    from datetime import UTC, datetime
+
+    head = f"order {found.seq}: {found.side} {found.instrument} on {found.venue}"
+    lines = [head, f"client id {found.client_id}, session {found.session_id}"]
+    if found.venue_order_ids:
+        lines.append(f"at the venue: {', '.join(found.venue_order_ids)}")
+    terms: Terms | None = None
+    for event in found.events:
+        at = datetime.fromtimestamp(event.ts_ns // 10**9, UTC)
+        time = f"{at:%H:%M:%S}.{event.ts_ns % 10**9 // 1000:06d}"
+        priced = "" if event.price is None else f"  {_plain(event.price)}"
+        priced += "" if event.qty is None else f" x {_plain(event.qty)}"
+        lines += ["", f"{time}  {event.what}{priced}  {event.text}"]
+        if event.terms is not None and event.terms is not terms:
+            terms = event.terms
+            lines += [f"    {line}" for line in _of_terms(terms)]
+        lines += [f"    {line}" for line in _of_act(event)]
+    return "\n".join(lines)
+
+
+def _plain(value: object) -> str:
+    from decimal import Decimal
+
+    assert isinstance(value, Decimal), value
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _of_terms(terms: Terms) -> list[str]:
+    def part(name: str, value: object) -> str:
+        text = _plain(value)
+        return f"{'- ' if text.startswith('-') else '+ '}{text.lstrip('-')} {name}"
+
+    rows = [
+        (
+            "market", f"{_plain(terms.best_bid)} / {_plain(terms.best_ask)}, reference "
+            f"{_plain(terms.reference)} at {terms.confidence:.0%} confidence",
+        ),
+        (
+            "signals", f"volatility {_plain(terms.volatility)} a root second, flow "
+            f"{terms.flow:+.0%}, depth {_plain(terms.depth)} of usually "
+            f"{_plain(terms.usual_depth)}",
+        ),
+        (
+            "inventory", f"{terms.inventory:+.2%} of the scale off target: base is "
+            f"{terms.base_share:.2%}, wanted {terms.target_share:.2%}",
+        ),
+        (
+            "centre", f"{_plain(terms.centre)}, with {part('for inventory', terms.skew)} "
+            f"{part('for flow', terms.flow_skew)}",
+        ),
+        (
+            "half spread", f"{_plain(terms.half_spread)}: {_plain(terms.half_base)} "
+            f"{part('volatility', terms.widened_by_volatility)} "
+            f"{part('depth', terms.widened_by_depth)} "
+            f"{part('inventory', terms.widened_by_inventory)}",
+        ),
+        ("clamps", ", ".join(terms.clamps) or "none"),
+    ]  # fmt: skip
+    for side, levels in (("bids", terms.bids), ("asks", terms.asks)):
+        told = "  ".join(f"{_plain(price)} x {_plain(qty)}" for price, qty in levels)
+        rows.append((side, told or "none"))
+    return [f"{name:<12}{told}" for name, told in rows]
+
+
+def _of_act(event: Event) -> list[str]:
+    lines = []
+    if event.limit is not None:
+        lines.append(f"{'check':<12}limit {event.limit:,}, value {event.value:,}")
+    if event.sent_bytes is not None:
+        sent = event.sent_bytes
+        told = f"{sent:,} bytes, with all of its batch" if sent >= 0 else f"not sent: error {sent}"
+        lines.append(f"{'sent':<12}{told}")
+    if event.stages_ns:
+        spans = ", ".join(f"{name} {span / 1000:.1f}" for name, span in event.stages_ns.items())
+        lines.append(f"{'took, µs':<12}{spans}")
+    if "reference" in event.details:
+        lines.append(f"{'reference':<12}{_plain(event.details['reference'])}")
+    return lines
