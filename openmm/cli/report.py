@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +10,7 @@ from openmm.cli.output import EXIT_DONE, Json, emit
 from openmm.cli.pick import Bot, Folder, pick
 
 if TYPE_CHECKING:
+    from openmm.engine.rundir import RunDir
     from openmm.settlement.report import Report
 
 EXAMPLE = "Example: openmm report --bot btc-grid --json"
@@ -30,14 +30,17 @@ def report(
     """Print what a session came to: volume, P&L, fees, spread captured, fill rate, latency."""
     from openmm.settlement.report import load_report
 
-    found = load_report(store or store_of(bot, run_dir), session)
+    if store is None:
+        picked = pick(bot, run_dir)
+        store, bot = store_of(picked), picked.bot
+    # Bots may share a store: the last session is that of the bot asked for.
+    found = load_report(store, session, bot=bot if session is None else None)
     emit(found.to_json(), json_, lambda: text_of(found))
     return EXIT_DONE
 
 
-def store_of(bot: str | None, folder: Path | None) -> str:
+def store_of(run_dir: RunDir) -> str:
     """Return the address of a bot's ledger, as its last session told it."""
-    run_dir = pick(bot, folder)
     told = run_dir.read_session().get("store")
     return told if isinstance(told, str) else f"sqlite:///{run_dir.store}"
 

@@ -229,15 +229,18 @@ class Report:
             console.print(table)
 
 
-def load_report(store_url: str, session: str | None = None) -> Report:
+def load_report(store_url: str, session: str | None = None, *, bot: str | None = None) -> Report:
     """Compute the report of a session; without a name, of the one that started last.
+
+    Args:
+        bot: whose sessions count; None: every bot's of the store.
 
     The store is only read. Raises LedgerError when there is none, or it holds no such session.
     """
     store = Store(store_url, create=False)
     try:
         with store.engine.connect() as connection:
-            return _load(connection, session)
+            return _load(connection, session, bot)
     finally:
         store.close()
 
@@ -279,17 +282,18 @@ class _Session:
         return self.amount(self.pair.quote, atoms)
 
 
-def _load(connection: Connection, session_id: str | None) -> Report:
+def _load(connection: Connection, session_id: str | None, bot: str | None) -> Report:
     table = tables.session
     statement = sa.select(table).order_by(table.c.started_ns.desc(), table.c.session_id.desc())
     if session_id is not None:
         statement = statement.where(table.c.session_id == session_id)
+    if bot is not None:
+        statement = statement.where(table.c.bot == bot)
     row = connection.execute(statement.limit(1)).first()
     if row is None:
         raise LedgerError(
-            "the store holds no session"
-            if session_id is None
-            else f"the store holds no session {session_id!r}"
+            f"the store holds no session{'' if session_id is None else f' {session_id!r}'}"
+            f"{'' if bot is None else f' of {bot}'}"
         )
     s = _Session(connection, row)
     fees = {

@@ -48,11 +48,31 @@ def test_report_as_text(store: str, capsys: Capture) -> None:
 def test_report_of_a_bot_finds_the_store_its_session_told(
     store: str, tmp_path: Path, capsys: Capture
 ) -> None:
-    run_dir = RunDir(tmp_path / "runs", "btc").make()
+    run_dir = RunDir(tmp_path / "runs", "grid").make()
     with lock_bot(run_dir):
         run_dir.write_session({"session": "s-1", "store": store})
     assert main(["report", "--run-dir", str(tmp_path / "runs"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["session"]["session_id"] == "s-1"
+
+
+def test_report_of_a_bot_is_none_of_another_on_its_store(
+    store: str, tmp_path: Path, capsys: Capture
+) -> None:
+    made = Store(store)
+    booker = Booker(made, "s-2")
+    booker.apply(hand_made("s-2", "other"))
+    booker.commit()
+    made.close()
+    for bot in ("grid", "other", "new"):
+        run_dir = RunDir(tmp_path / "runs", bot).make()
+        with lock_bot(run_dir):
+            run_dir.write_session({"session": "one", "store": store})
+    for bot, session in (("grid", "s-1"), ("other", "s-2")):
+        asked = ["report", "--run-dir", str(tmp_path / "runs"), "--bot", bot, "--json"]
+        assert main(asked) == 0
+        assert json.loads(capsys.readouterr().out)["session"]["session_id"] == session
+    assert main(["report", "--run-dir", str(tmp_path / "runs"), "--bot", "new"]) == 1
+    assert "no session of new" in capsys.readouterr().err
 
 
 def test_unknown_session_is_one_line(store: str, capsys: Capture) -> None:
