@@ -11,7 +11,14 @@ from openmm.errors import ConfigError, ProtocolError, VenueRejected
 from openmm.events import TickerUpdated
 from openmm.instrument import Instrument
 from openmm.venues.base import MarketTrade, OrderBook, ServerTime
-from openmm.venues.binance.fields import as_decimal, as_int, as_list, as_object, text_of
+from openmm.venues.binance.fields import (
+    as_decimal,
+    as_int,
+    as_list,
+    as_object,
+    decimal_of,
+    text_of,
+)
 from openmm.venues.binance.rest import Rest
 from openmm.venues.binance.spec import VENUE, venue_symbol
 from openmm.venues.faults import Code
@@ -51,7 +58,9 @@ class BinanceVenue(WatchedVenue):
             except (ProtocolError, ConfigError):
                 # One that cannot be told exactly is not listed.
                 continue
-            self._listed[found.name] = found
+            # Another symbol of the same two assets has steps of its own, and another book.
+            if text_of(row, "symbol") == self._symbol(found.name):
+                self._listed[found.name] = found
         return dict(self._listed)
 
     async def get_order_book(self, instrument: str, depth: int = 100) -> OrderBook:
@@ -63,8 +72,7 @@ class BinanceVenue(WatchedVenue):
         )
         sides = []
         for name in ("bids", "asks"):
-            levels = [as_list(level) for level in as_list(row.get(name))][:depth]
-            sides.append(tuple((as_decimal(level[0]), as_decimal(level[1])) for level in levels))
+            sides.append(_levels(row.get(name))[:depth])
         return OrderBook(instrument, sides[0], sides[1])
 
     async def get_ticker(self, instrument: str) -> TickerUpdated:
@@ -114,15 +122,24 @@ class BinanceVenue(WatchedVenue):
         """Return what a coin costs now, by symbol, where quantities are contracts."""
         if self.rest.settings.market != "coinm":
             return {}
-        rows = as_list(await self.rest.get("/ticker/bookTicker"))
-        return {
-            text_of(row, "symbol"): as_decimal(row.get("bidPrice")) for row in map(as_object, rows)
-        }
+        rows = map(as_object, as_list(await self.rest.get("/ticker/bookTicker")))
+        # One without bids has no price; its contract is not listed.
+        told = {text_of(row, "symbol"): decimal_of(row, "bidPrice") for row in rows}
+        return {symbol: price for symbol, price in told.items() if price is not None}
 
     def _symbol(self, instrument: str) -> str:
         if not all(part.isalnum() for part in instrument.split("/")) or "/" not in instrument:
             raise VenueRejected(f"no such pair: {instrument}", venue=VENUE, code=Code.INSTRUMENT)
         return venue_symbol(instrument, self.rest.settings.market)
+
+
+def _levels(rows: object) -> tuple[tuple[Decimal, Decimal], ...]:
+    levels = []
+    for row in map(as_list, as_list(rows)):
+        if len(row) < 2:
+            raise ProtocolError(f"level of price and quantity expected; got {row!r}", venue=VENUE)
+        levels.append((as_decimal(row[0]), as_decimal(row[1])))
+    return tuple(levels)
 
 
 def _one(reply: object) -> Mapping[str, Any]:
@@ -142,7 +159,9 @@ def read_pair(row: Mapping[str, Any], price: Decimal | None = None) -> Instrumen
         ProtocolError: steps are missing.
     """
     symbol = text_of(row, "symbol")
-    filters = {text_of(one, "filterType"): one for one in map(as_object, as_list(row["filters"]))}
+    filters = {
+        text_of(one, "filterType"): one for one in map(as_object, as_list(row.get("filters")))
+    }
     if not {"PRICE_FILTER", "LOT_SIZE"} <= filters.keys():
         raise ProtocolError(f"exchangeInfo {symbol}: steps are missing", venue=VENUE)
     tick_size = as_decimal(filters["PRICE_FILTER"].get("tickSize")).normalize()
@@ -150,8 +169,11 @@ def read_pair(row: Mapping[str, Any], price: Decimal | None = None) -> Instrumen
     if "contractSize" in row:
         if price is None or price <= 0:
             raise ProtocolError(f"exchangeInfo {symbol}: no price", venue=VENUE)
-        worth = lot_size * as_decimal(row["contractSize"]) / price
-        lot_size = worth.quantize(Decimal(1).scaleb(-CONTRACT_QTY_DECIMALS)).normalize()
+        try:
+            worth = lot_size * as_decimal(row["contractSize"]) / price
+            lot_size = worth.quantize(Decimal(1).scaleb(-CONTRACT_QTY_DECIMALS)).normalize()
+        except ArithmeticError:
+            raise ProtocolError(f"exchangeInfo {symbol}: worth out of range", venue=VENUE) from None
     price_decimals = max(-int(tick_size.as_tuple().exponent), 0)
     qty_decimals = max(-int(lot_size.as_tuple().exponent), 0)
     status = text_of(row, "status") or text_of(row, "contractStatus")

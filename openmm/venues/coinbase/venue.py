@@ -56,8 +56,7 @@ class CoinbaseVenue(WatchedVenue):
         row = as_object(await self.rest.get(f"{_path(instrument)}/book", {"level": level}))
         sides = []
         for name in ("bids", "asks"):
-            levels = [as_list(one) for one in as_list(row.get(name))][:depth]
-            sides.append(tuple((as_decimal(one[0]), as_decimal(one[1])) for one in levels))
+            sides.append(_levels(row.get(name))[:depth])
         return OrderBook(instrument, sides[0], sides[1])
 
     async def get_ticker(self, instrument: str) -> TickerUpdated:
@@ -95,6 +94,15 @@ class CoinbaseVenue(WatchedVenue):
     async def close(self) -> None:
         """Give back connections."""
         await self.rest.close()
+
+
+def _levels(rows: object) -> tuple[tuple[Decimal, Decimal], ...]:
+    levels = []
+    for row in map(as_list, as_list(rows)):
+        if len(row) < 2:
+            raise ProtocolError(f"level of price and quantity expected; got {row!r}", venue=VENUE)
+        levels.append((as_decimal(row[0]), as_decimal(row[1])))
+    return tuple(levels)
 
 
 def _path(instrument: str) -> str:

@@ -13,8 +13,9 @@ from openmm._fast.book import Book
 from openmm._fast.ports import Decoded
 from openmm.clock import ManualClock
 from openmm.config import Venue
-from openmm.errors import TransportError, VenueRejected
+from openmm.errors import ProtocolError, TransportError, VenueRejected
 from openmm.events import RequestRefused, Subscribed, Unrecognised
+from openmm.instrument import Instrument
 from openmm.venues import registry
 from openmm.venues.binance.connector import BinanceConnector
 from openmm.venues.binance.rest import Rest
@@ -117,6 +118,53 @@ def test_contracts_weigh_what_they_are_worth() -> None:
     )
     assert decoder.decode(copy, 1) is Decoded.DECODED_BOOK
     assert book.levels(0) == [(500001, 35)]
+
+
+@pytest.mark.parametrize("market", ["usdm", "coinm"])
+def test_rows_that_cannot_be_read_leave_the_others_listed(market: str) -> None:
+    good = SPOT if market == "usdm" else COINM
+    others = [
+        {"symbol": "ETHUSDT"},
+        good | {"baseAsset": "ETH", "symbol": "huge", "contractSize": "1e300"},
+        good | {"baseAsset": "ETH", "symbol": "no bids", "contractSize": 1},
+        # Of the same two assets, in other steps: not what the pair's streams are of.
+        good
+        | {
+            "symbol": "twin",
+            "filters": [
+                {"filterType": "PRICE_FILTER", "tickSize": "5"},
+                {"filterType": "LOT_SIZE", "stepSize": "1"},
+            ],
+        },
+    ]
+    prices = [
+        {"symbol": "BTCUSD_PERP", "bidPrice": "50000"}, {"symbol": "huge", "bidPrice": "1"},
+        {"symbol": "twin", "bidPrice": "1"}, {"symbol": "no bids", "bidPrice": ""},
+    ]  # fmt: skip
+    api = "/fapi/v1" if market == "usdm" else "/dapi/v1"
+    feed, _ = connector(
+        market,
+        {f"{api}/exchangeInfo": {"symbols": [good, *others]}, f"{api}/ticker/bookTicker": prices},
+    )
+    pair = f"{good['baseAsset']}/{good['quoteAsset']}"
+    found = asyncio.run(feed.rest().instruments([pair, "ETH/USDT", "ETH/USD"]))
+    assert list(found) == [pair]
+    assert found[pair].tick_size == Decimal("0.01" if market == "usdm" else "0.1")
+
+
+@pytest.mark.parametrize("name", ["binance", "coinbase"])
+def test_level_that_is_cut_short_is_a_typed_error(name: str) -> None:
+    venue = Venue(name=name, reference="BTC/USDT")
+    path = {"binance": "/api/v3/depth", "coinbase": "/products/BTC-USDT/book"}[name]
+    answers = Answers({path: {"bids": [["1"]], "asks": []}})
+    rest = registry.connector(venue, None, round_trip=answers).rest()
+    pair = Instrument(
+        venue=name, name="BTC/USDT", base="BTC", quote="USDT", price_decimals=2, qty_decimals=2,
+        tick_size=Decimal("0.01"), lot_size=Decimal("0.01"), qty_min=Decimal(0),
+        cost_min=Decimal(0), base_decimals=8, quote_decimals=8,
+    )  # fmt: skip
+    with pytest.raises(ProtocolError, match="level"):
+        asyncio.run(rest.mid(pair))
 
 
 def test_a_refused_request_is_typed() -> None:
