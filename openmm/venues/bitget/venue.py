@@ -6,6 +6,7 @@ answers as in `samples/bitget/rest_docs.json` and `live_captures.json`.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
@@ -60,6 +61,8 @@ from openmm.venues.bitget.spec import (
 from openmm.venues.checks import check_ohlcv
 from openmm.venues.connector import Capabilities, Fees
 from openmm.venues.faults import Code
+
+log = logging.getLogger(__name__)
 
 CAPABILITIES: Final = Capabilities(
     amend=False,  # a replacement is a new order with a new id
@@ -165,14 +168,21 @@ class BitgetVenue:
         return SystemState(SystemMode.ONLINE, "online")
 
     async def get_instruments(self) -> dict[str, Instrument]:
-        """List what is traded, by our name ("BTC/USDT"), with the fees of the base tier."""
+        """List what is traded, by our name ("BTC/USDT"), with the fees of the base tier.
+
+        A pair that cannot be read is left out: it is no reason not to trade the others.
+        """
         if self.unified:
             rows = await self.rest.public("/api/v3/market/instruments", SPOT)
         else:
             rows = await self.rest.public("/api/v2/spot/public/symbols")
         found: dict[str, Instrument] = {}
         for row in map(as_object, as_list(rows)):
-            instrument = read_pair(row)
+            try:
+                instrument = read_pair(row)
+            except (ProtocolError, ArithmeticError) as error:
+                log.warning("a pair is left out: %s", error)
+                continue
             symbol = text_of(row, "symbol")
             found[instrument.name] = instrument
             self.pairs[symbol] = instrument

@@ -6,6 +6,7 @@ answers as in `samples/gateio/official_rest.json` and the captures beside it.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -60,6 +61,8 @@ from openmm.venues.gateio.spec import (
     our_name,
     venue_symbol,
 )
+
+log = logging.getLogger(__name__)
 
 CAPABILITIES: Final = Capabilities(
     amend=True,
@@ -125,11 +128,18 @@ class GateioVenue:
         return SystemState(SystemMode.ONLINE, "online")
 
     async def get_instruments(self) -> dict[str, Instrument]:
-        """List what is traded, by our name ("BTC/USDT"), with the fees of the lowest tier."""
+        """List what is traded, by our name ("BTC/USDT"), with the fees of the lowest tier.
+
+        A pair that cannot be read is left out: it is no reason not to trade the others.
+        """
         rows = as_list(await self.rest.public("/spot/currency_pairs"))
         found: dict[str, Instrument] = {}
         for row in map(as_object, rows):
-            instrument = read_pair(row)
+            try:
+                instrument = read_pair(row)
+            except (ProtocolError, ArithmeticError) as error:
+                log.warning("a pair is left out: %s", error)
+                continue
             found[instrument.name] = instrument
         self._pairs.update(found)
         return found

@@ -6,6 +6,7 @@ Source: Kraken API documentation (REST), read 2026-06; shapes of the answers as 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, final
@@ -54,6 +55,8 @@ from openmm.venues.kraken.spec import (
     Code,
     venue_symbol,
 )
+
+log = logging.getLogger(__name__)
 
 CAPABILITIES: Final = Capabilities(
     amend=True,
@@ -135,18 +138,22 @@ class KrakenVenue:
         return SystemState(MODES.get(text, SystemMode.UNKNOWN), text)
 
     async def get_instruments(self) -> dict[str, Instrument]:
-        """List what is traded, by name ("BTC/USD"), with the fees of the lowest tier."""
+        """List what is traded, by name ("BTC/USD"), with the fees of the lowest tier.
+
+        A pair that cannot be read is left out: it is no reason not to trade the others.
+        """
         pairs = as_object(await self.rest.public("AssetPairs"))
         found: dict[str, Instrument] = {}
         for rest_name, raw in pairs.items():
             pair = as_object(raw)
             wsname = text_of(pair, "wsname")
-            if "/" not in wsname:
+            if wsname.count("/") != 1:
                 continue
             try:
                 instrument = read_pair(pair)
-            except ConfigError as error:
-                raise ProtocolError(f"AssetPairs {rest_name}: {error}", venue=VENUE) from error
+            except (ProtocolError, ConfigError, ArithmeticError) as error:
+                log.warning("AssetPairs %s is left out: %s", rest_name, error)
+                continue
             found[instrument.name] = instrument
             self._assets[text_of(pair, "base")] = instrument.base
             self._assets[text_of(pair, "quote")] = instrument.quote
