@@ -20,7 +20,7 @@ from openmm._fast.quotes import QuoteClamp
 from openmm._fast.tape import Record
 from openmm._fast.text import base32
 from openmm._fast.units import UTICKS_PER_TICK, Side
-from openmm.errors import CommandError
+from openmm.errors import CommandError, JournalError
 from openmm.instrument import Instrument
 from openmm.journal import ActionRecord, JournalRecord, LadderRecord
 
@@ -119,7 +119,7 @@ def explain(records: Iterable[JournalRecord], order: str) -> Explanation:
 
     Raises:
         CommandError: the session has no such order.
-        JournalError: a record cannot be read.
+        JournalError: a record cannot be read, or the first ones are missing.
     """
     reader = _Reader(order.strip())
     for record in records:
@@ -290,7 +290,7 @@ class _Reader:
 
     def _known_pair(self) -> Instrument:
         if self._pair is None:
-            raise CommandError("the journal does not begin with its session", code="no_session")
+            raise JournalError("the journal does not begin with its session")
         return self._pair
 
     # ---- the answer
@@ -298,7 +298,7 @@ class _Reader:
     def found(self) -> Explanation:
         """Return what was found."""
         if self._session is None:
-            raise CommandError("the journal does not begin with its session", code="no_session")
+            raise JournalError("the journal does not begin with its session")
         seq, session = self._seq, self._session
         if seq is None or seq not in self._events:
             first, last = self._first_seq, self._last_seq

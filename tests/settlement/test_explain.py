@@ -152,7 +152,7 @@ def test_the_command_tells_it_as_text_and_as_json(
 def test_a_journal_that_is_cut_or_bad_is_told(
     tmp_path: Path, records: list[JournalRecord], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(CommandError, match="does not begin with its session"):
+    with pytest.raises(JournalError, match="does not begin with its session"):
         explain(records[5:], str(FIRST))
     bad = [one._replace(payload=b"x") if one.kind == Record.REC_LADDER else one for one in records]
     with pytest.raises(JournalError, match="ladder"):

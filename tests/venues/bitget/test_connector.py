@@ -116,7 +116,7 @@ def test_a_unified_account_speaks_its_own_words(shared: Path) -> None:
 
 
 def test_a_depth_of_the_other_family_is_refused(shared: Path) -> None:
-    with pytest.raises(ValueError, match="depth"):
+    with pytest.raises(ConfigError, match=r"venue\.bitget\.depth: one of 1, 5, 15, 400 on classic"):
         make(shared).market_decoder(instrument(), Book(), depth=50, verify=True)
     make(shared, Settings(account="unified")).market_decoder(
         instrument(), Book(), depth=50, verify=True
