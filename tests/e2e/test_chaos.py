@@ -84,6 +84,15 @@ async def minute(folder: Path, seed: int, seconds: float) -> tuple[list[str], in
         await desk.until(resumed, "the minute")
         desk.server.strikes.end(desk.server.now_ns())
         await desk.until_quoting()
+        # A stop proves what there is time for: what the faults left in doubt is settled before it.
+        table, core = desk.engine.tables.pipeline.table, desk.server.core
+
+        def agreed() -> bool:
+            return not table.unknown_count and table.live_count == len(
+                core.open_orders(desk.account)
+            )
+
+        await desk.until(agreed, "the venue's open orders are ours")
     checker = check(desk.journal())
     wrong = judge(checker, desk.engine.exit_code, desk.server.core, desk.account, step)
     return wrong, desk.server.strikes.struck.total(), len(checker.fills)
