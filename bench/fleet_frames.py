@@ -185,7 +185,6 @@ class Listed:
         self.core.now_ns = now_ns
         self.gateway, self.rest = speaks.make(self.core, 1, False)
         self.kernel = self.core.recording(self.pair.name)
-        self._trade_id = 0
 
     async def connector(self) -> Connector:
         """Make a connector that knows the pair, and asks this venue for the rest."""
@@ -206,14 +205,12 @@ class Listed:
 
     def trade(self, data: Mapping[str, Any]) -> None:
         """Print a trade."""
-        self._trade_id += 1
         trade = TradeRecord(
             self.pair.name, SELL if data["m"] else BUY,
             self.pair.exact_ticks(Decimal(data["p"])), self.pair.exact_lots(Decimal(data["q"])),
-            False, self._trade_id, self.now_ns,
+            False, 0, self.now_ns,
         )  # fmt: skip
-        self.core.print_recorded(trade)
-        self.gateway.on_trades([trade])  # type: ignore[attr-defined]
+        self.core.tell_recorded(trade)
 
 
 def _told(venue: str, source: Source, records: Sequence[Record]) -> Timeline:
