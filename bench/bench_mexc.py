@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.mexc_frames import SYMBOL, Frames, generated
+from bench.mexc_frames import SYMBOL, WARM, Frames, generated
 from bench.peers import ROOT, peers_python
 from openmm._fast.book import Book, BookState
 from openmm.testing.callgrind import run_sections
@@ -70,7 +73,11 @@ def gate_mexc() -> dict[str, float]:
 def count() -> dict[str, float]:
     """Count instructions under callgrind: of a push, and of an order by REST and WebSocket."""
     sizes = [str(one) for one in (SHORT, LONG, SHORT_ORDERS, LONG_ORDERS)]
-    found = run_sections(SCRIPT, sizes, env={"PYTHONPATH": str(ROOT)})
+    made = {mix.name: generated(mix, 1 + WARM + SHORT + LONG) for mix in (NARROW, WIDE)}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "frames"
+        file.write_bytes(pickle.dumps(made))
+        found = run_sections(SCRIPT, [str(file), *sizes], env={"PYTHONPATH": str(ROOT)})
 
     def each(name: str, more: int) -> float:
         return (found[f"{name}/long"] - found[f"{name}/short"]).instructions / more

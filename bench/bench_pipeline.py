@@ -22,6 +22,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.bench_mexc import count as count_mexc
+from bench.book_streams import synthetic
 from openmm._fast.book import BookState
 from openmm._fast.latency import Stage, calibrate
 from openmm._fast.pipeline import Frames
@@ -43,6 +44,8 @@ COUNTS = HERE / "instructions.toml"
 GROUP = "pipeline: 5,000 canonical frames"
 NEVER_UTICKS = 1 << 50
 MESSAGES = 5_000
+DEPTHS = (25, 1000)  # of the books whose levels are counted
+LEVELS = {"short": 2_000, "long": 10_000}
 
 # Functions whose instructions are told per call: gate or figure -> end of the C name.
 PARTS = {
@@ -221,7 +224,12 @@ def count(short: int = 500, long: int = 2_500) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "workloads"
         mixes = (NARROW, MIXED, WIDE)
-        file.write_bytes(pickle.dumps({mix.name: workload(messages, mix) for mix in mixes}))
+        workloads = {mix.name: workload(messages, mix) for mix in mixes}
+        streams = {
+            depth: {part: synthetic(depth, levels) for part, levels in LEVELS.items()}
+            for depth in DEPTHS
+        }
+        file.write_bytes(pickle.dumps((workloads, streams)))
         told: list[str] = []
         found = run_sections(
             HERE / "count_pipeline.py", [str(file), str(short), str(long)],

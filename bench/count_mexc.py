@@ -1,18 +1,21 @@
 """What `bench_mexc` counts under callgrind: decoding, and an order's way to its socket.
 
-`python bench/count_mexc.py SHORT LONG`. Every kind of work is done twice, SHORT times and LONG
-times; what one costs is the difference. The order is written and sent to a socket of this process:
-by WebSocket as Kraken takes it, and over REST as MEXC does, unsigned and signed.
+`python bench/count_mexc.py FILE SHORT LONG SHORT_ORDERS LONG_ORDERS`: FILE holds pickled frames by
+mix: making them is not for an emulated processor. Every kind of work is done twice, SHORT times and
+LONG times; what one costs is the difference. The order is written and sent to a socket of this
+process: by WebSocket as Kraken takes it, and over REST as MEXC does, unsigned and signed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import pickle
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from bench.mexc_frames import SYMBOL, generated
+from bench.mexc_frames import SYMBOL, WARM, Frames
 from openmm._fast.book import Book, BookState
 from openmm._fast.feed import SocketTransport
 from openmm._fast.planner import ActionKind
@@ -21,7 +24,6 @@ from openmm._fast.rest import RestTransport
 from openmm._fast.text import base32
 from openmm._fast.units import Side
 from openmm.testing.callgrind import section
-from openmm.testing.workload import NARROW, WIDE
 from openmm.venues.kraken.encode import KrakenEncoder
 from openmm.venues.mexc.auth import Key
 from openmm.venues.mexc.encode import MexcEncoder
@@ -34,19 +36,18 @@ ORDER: list[tuple[int, int, int, int, int, bool]] = [
 ]
 
 
-def decode(short: int, long: int) -> None:
-    """Decode the frames of both mixes."""
-    for mix in (NARROW, WIDE):
-        frames = generated(mix, 200 + short + long)
+def decode(made: dict[str, Frames], short: int, long: int) -> None:
+    """Decode the frames of each mix."""
+    for mix, frames in made.items():
         decoder, book = MexcDecoder(), Book()
         decoder.bind(SYMBOL, 0, book, 1, 1, 1, 8, 500)
         decoder.decode(frames.copy)
-        decoder.decode_many(frames.frames[:199])
+        decoder.decode_many(frames.frames[:WARM])
         for part, rows in (
-            ("short", frames.frames[199 : 199 + short]),
-            ("long", frames.frames[199 + short : 199 + short + long]),
+            ("short", frames.frames[WARM : WARM + short]),
+            ("long", frames.frames[WARM + short : WARM + short + long]),
         ):
-            with section(f"decode_mexc_{mix.name}/{part}"):
+            with section(f"decode_mexc_{mix}/{part}"):
                 decoder.decode_many(rows)
         assert book.state is BookState.BOOK_VERIFIED
 
@@ -112,5 +113,6 @@ async def orders(short: int, long: int) -> None:
 
 
 if __name__ == "__main__":
-    decode(int(sys.argv[1]), int(sys.argv[2]))
-    asyncio.run(orders(int(sys.argv[3]), int(sys.argv[4])))
+    counts = [int(one) for one in sys.argv[2:]]
+    decode(pickle.loads(Path(sys.argv[1]).read_bytes()), *counts[:2])
+    asyncio.run(orders(*counts[2:]))

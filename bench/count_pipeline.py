@@ -1,6 +1,7 @@
 """What `bench_pipeline` counts under callgrind: the book, decoding, and the canonical bot.
 
-`python bench/count_pipeline.py FILE SHORT LONG`: FILE holds pickled workloads by mix. Every kind of
+`python bench/count_pipeline.py FILE SHORT LONG`: FILE holds pickled workloads by mix,
+and book streams by depth and part: making them is not for an emulated processor. Every kind of
 work is done twice, with SHORT frames and with LONG ones; what a frame costs is the difference.
 Prints how many orders the long part of the re-quoting bot sent beyond the short one's.
 """
@@ -12,26 +13,23 @@ import sys
 from array import array
 from pathlib import Path
 
-from bench.book_streams import synthetic, table
+from bench.book_streams import Stream, table
 from openmm._fast.book import Book
 from openmm.testing.callgrind import section
 from openmm.testing.canonical import CanonicalBot, frames_of, make_bot
 
 WARM = 2_000
 NEVER_UTICKS = 1 << 50
-DEPTHS = (25, 1000)
-LEVELS = {"short": 2_000, "long": 10_000}
 
 
-def book_levels() -> None:
+def book_levels(streams: dict[int, dict[str, Stream]]) -> None:
     """Apply level updates, both best prices read after each message, on a shallow and a deep book.
 
     Prints how many levels the long part had beyond the short one.
     """
-    for depth in DEPTHS:
+    for depth, parts in streams.items():
         rows = {}
-        for part, levels in LEVELS.items():
-            stream = synthetic(depth, levels)
+        for part, stream in parts.items():
             changes, ends = table(stream.rows), array("q", stream.ends)
             book = Book()
             book.apply_many(table(stream.snapshot))
@@ -43,8 +41,8 @@ def book_levels() -> None:
 
 def main(file: str, short: int, long: int) -> None:
     """Run every kind of work, marked."""
-    book_levels()
-    workloads = pickle.loads(Path(file).read_bytes())
+    workloads, streams = pickle.loads(Path(file).read_bytes())
+    book_levels(streams)
     ends = (WARM, WARM + short, WARM + short + long)
     for mix in ("narrow", "wide"):
         frames = frames_of(workloads[mix])

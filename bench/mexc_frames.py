@@ -10,6 +10,7 @@ from openmm.venues.mexc.dialect_text import message, push
 
 Levels = dict[str, str]
 DEPTH = 25
+WARM = 199  # frames decoded before any is counted
 SYMBOL = "BTCUSDT"
 CHANNEL = "spot@public.aggre.depth.v3.api.pb@10ms"
 

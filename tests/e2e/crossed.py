@@ -20,7 +20,7 @@ from openmm.testing.virtual import VirtualBot
 
 NOWHERE = "127.0.0.1:1"
 TETHER = "tether"
-QUIET = {"arrivals_per_s": 2.0, "orders_a_side": 30, "taker_share": 0.05}
+QUIET = {"arrivals_per_s": 1.0, "orders_a_side": 30, "taker_share": 0.05}
 # A stable coin: its price hardly moves.
 STABLE = {**QUIET, "calm_volatility": 0.01, "volatile_volatility": 0.03}
 

@@ -1,8 +1,8 @@
 """Everything goes wrong on each venue, and on all the others, which are its reference.
 
 Every venue has the faults of its own seed: those of the traded one strike orders and books, those
-of the watched ones the reference. A quarter of an hour and one seed each here, hours and ten seeds
-by `make soak`; `OPENMM_CHAOS_SEEDS` and `OPENMM_CHAOS_S` choose others, as in `test_chaos.py`.
+of the watched ones the reference. An hour and one seed each here, ten seeds by `make soak`;
+`OPENMM_CHAOS_SEEDS` and `OPENMM_CHAOS_S` choose others, as in `test_chaos.py`.
 """
 
 from __future__ import annotations
@@ -16,20 +16,19 @@ from tests.e2e.chaos import session
 from tests.e2e.crossed import PLACES
 from tests.e2e.test_chaos import seeds
 
-SOAK = os.environ.get("OPENMM_SOAK") == "1"
-STRETCH_S = int(os.environ.get("OPENMM_CHAOS_S", "3600" if SOAK else "900"))
+HOUR_S = int(os.environ.get("OPENMM_CHAOS_S", "3600"))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", seeds(10))
 @pytest.mark.parametrize("quoted", PLACES)
 def test_everything_goes_wrong_with_the_other_venues_as_reference(
     tmp_path: Path, quoted: str, seed: int
 ) -> None:
-    found = session(tmp_path, seed, STRETCH_S, quoted)
+    found = session(tmp_path, seed, HOUR_S, quoted)
     assert not found.wrong, found.report()
-    if STRETCH_S >= 900:
-        assert found.struck.total() >= 100
+    if HOUR_S >= 3600:
+        assert found.struck.total() >= 500
         assert found.counters["fills"] >= 100
-        assert found.counters["queries"] >= 10  # orders in doubt
+        assert found.counters["queries"] >= 30  # orders in doubt
