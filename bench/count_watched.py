@@ -1,7 +1,7 @@
 """What `bench_watched` counts under callgrind: `python bench/count_watched.py FILE SHORT LONG`.
 
-FILE holds pickled frames by venue and mix: making them is not for an emulated processor. Each mix of
-each venue is decoded twice, SHORT frames and LONG ones; what a frame costs is the difference.
+FILE holds pickled frames by venue and mix: making them is not for an emulated processor. Each mix
+of each venue is decoded twice, SHORT frames and LONG ones; what a frame costs is the difference.
 """
 
 from __future__ import annotations
