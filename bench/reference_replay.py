@@ -43,7 +43,7 @@ SIGNAL: Final = {
     "readmit_count": 3, "jump_ppm": 5_000, "jump_hold_ns": 10 * SECOND,
 }  # fmt: skip
 AGE_NS_MAX: Final = 5 * SECOND
-SPREAD_UTICKS_MAX: Final = 600 * PRICE_UTICKS
+SPREAD_PPM_MAX: Final = 10_000
 DEPTH_PRICE: Final = 60  # USD from the best price within which depth counts
 OUTSIDE_LEVELS: Final = 1 << 16
 
@@ -150,7 +150,7 @@ def replay(
     reference = Reference(**SIGNAL)
     for index in range(len(FEEDS)):
         reference.add_source(
-            age_ns_max=AGE_NS_MAX, spread_uticks_max=SPREAD_UTICKS_MAX, quoted=index == 0
+            age_ns_max=AGE_NS_MAX, spread_ppm_max=SPREAD_PPM_MAX, quoted=index == 0
         )
     prices, mids, verdicts = [], [], []
     columns = (rows.recv_ns, rows.feed, rows.mid_uticks, rows.spread_uticks, rows.depth_lots)

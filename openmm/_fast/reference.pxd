@@ -24,7 +24,7 @@ cdef struct Source:
     int64_t depth_lots
     int64_t recv_ns
     int64_t age_ns_max
-    int64_t spread_uticks_max
+    int64_t spread_ppm_max     # of its mid: holds in any currency, at any price
     int64_t trust_ppm
     int64_t weight_ppm         # out: last weight used
     int64_t scale_num          # source uticks * num / den = quoted uticks (tick sizes differ)

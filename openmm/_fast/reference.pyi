@@ -34,7 +34,7 @@ class Reference:
         self,
         *,
         age_ns_max: int,
-        spread_uticks_max: int,
+        spread_ppm_max: int,
         trust_ppm: int = 1_000_000,
         scale_num: int = 1,
         scale_den: int = 1,

@@ -141,7 +141,7 @@ cdef class Reference:
         # A stamp further in the future than the limit is as wrong as one that old.
         if age_ns > source.age_ns_max or age_ns < -source.age_ns_max:
             return SOURCE_STALE
-        if source.spread_uticks < 0 or source.spread_uticks > source.spread_uticks_max:
+        if source.spread_uticks < 0 or source.spread_uticks > part_c(source.mid_uticks, source.spread_ppm_max):
             return SOURCE_WIDE
         if source.depth_lots <= 0:
             return SOURCE_THIN
@@ -476,7 +476,7 @@ cdef class Reference:
     # ---------------------------------------------------------------- Python face
 
     def add_source(
-        self, *, int64_t age_ns_max, int64_t spread_uticks_max, int64_t trust_ppm=1_000_000,
+        self, *, int64_t age_ns_max, int64_t spread_ppm_max, int64_t trust_ppm=1_000_000,
         int64_t scale_num=1, int64_t scale_den=1, int64_t depth_num=1, int64_t depth_den=1,
         bint is_rate=False, bint quoted=False,
     ):
@@ -484,7 +484,7 @@ cdef class Reference:
 
         Args:
             age_ns_max: oldest book that counts, about three times the venue's push interval.
-            spread_uticks_max: widest spread that counts, in the quoted pair's uticks.
+            spread_ppm_max: widest spread that counts, as a share of the source's mid, 1 to 1e6.
             trust_ppm: weight by judgement, 1 to 1e6.
             scale_num, scale_den: source uticks * num / den are uticks of the quoted pair.
             depth_num, depth_den: source lots * num / den are lots of the quoted pair.
@@ -499,8 +499,8 @@ cdef class Reference:
             raise ValueError(f"no more than {SOURCES_MAX} sources")
         if not 0 < age_ns_max <= 10**15:
             raise ValueError(f"age_ns_max must be 1 to 10**15: {age_ns_max}")
-        if spread_uticks_max <= 0:
-            raise ValueError(f"spread_uticks_max must be positive: {spread_uticks_max}")
+        if not 0 < spread_ppm_max <= PPM:
+            raise ValueError(f"spread_ppm_max must be 1 to 1000000: {spread_ppm_max}")
         if not 0 < trust_ppm <= PPM:
             raise ValueError(f"trust_ppm must be 1 to 1000000: {trust_ppm}")
         if scale_num <= 0 or scale_den <= 0:
@@ -515,7 +515,7 @@ cdef class Reference:
         source.spread_uticks = MISSING
         source.age_ns_max = age_ns_max
         source.age_steps_per_ns = <double>(AGE_STEPS >> 1) / <double>age_ns_max
-        source.spread_uticks_max = spread_uticks_max
+        source.spread_ppm_max = spread_ppm_max
         source.trust_ppm = trust_ppm
         source.scale_num = scale_num
         source.scale_den = scale_den

@@ -9,6 +9,7 @@ cdef struct SignalParams:
     int64_t flow_ns                 # half-life of the trade flow
     int64_t depth_ns                # half-life of the depth and spread means
     int64_t depth_distance_ticks    # depth counts quantity within this distance of the best
+    int64_t depth_distance_ppm      # the same as a share of that best price, where it is not 0
     int64_t jump_sigma_ppm          # a sample beyond this many sigmas sets the jump flag (models.md 7)
     int64_t sigma_floor_uticks
 

@@ -14,6 +14,7 @@ class Signals:
         flow_ns: int = 10_000_000_000,
         depth_ns: int = 60_000_000_000,
         depth_distance_ticks: int = 100,
+        depth_distance_ppm: int = 0,
         jump_sigma_ppm: int = 6_000_000,
         sigma_floor_uticks: int = 0,
     ) -> Signals: ...

@@ -57,6 +57,7 @@ cdef class Signals:
         flow_ns: half-life of the trade flow.
         depth_ns: half-life of the means of depth and spread.
         depth_distance_ticks: depth counts quantity within this distance of the best price.
+        depth_distance_ppm: the same as a share of the best price; 0: the ticks count.
         jump_sigma_ppm: a move beyond this many millionths of a sigma sets `jump` for one sample.
         sigma_floor_uticks: least volatility told, per square root of a second.
 
@@ -73,6 +74,7 @@ cdef class Signals:
         int64_t flow_ns=10_000_000_000,
         int64_t depth_ns=60_000_000_000,
         int64_t depth_distance_ticks=100,
+        int64_t depth_distance_ppm=0,
         int64_t jump_sigma_ppm=6_000_000,
         int64_t sigma_floor_uticks=0,
     ):
@@ -86,6 +88,8 @@ cdef class Signals:
             raise ValueError(f"vol_slow_ns is below vol_fast_ns {vol_fast_ns}: {vol_slow_ns}")
         if depth_distance_ticks < 0 or depth_distance_ticks > 1 << 40:
             raise ValueError(f"depth_distance_ticks must be 0 to 2**40: {depth_distance_ticks}")
+        if depth_distance_ppm < 0 or depth_distance_ppm > PPM:
+            raise ValueError(f"depth_distance_ppm must be 0 to 1000000: {depth_distance_ppm}")
         if sigma_floor_uticks < 0:
             raise ValueError(f"sigma_floor_uticks must not be negative: {sigma_floor_uticks}")
         self.params.sample_ns = sample_ns
@@ -94,6 +98,7 @@ cdef class Signals:
         self.params.flow_ns = flow_ns
         self.params.depth_ns = depth_ns
         self.params.depth_distance_ticks = depth_distance_ticks
+        self.params.depth_distance_ppm = depth_distance_ppm
         self.params.jump_sigma_ppm = jump_sigma_ppm
         self.params.sigma_floor_uticks = sigma_floor_uticks
         self.flow_step_ns = floor_div(flow_ns, FLOW_STEPS) + 1
@@ -275,6 +280,9 @@ cdef class Signals:
         cdef int64_t ours = 0
         cdef int64_t lots, away
         cdef int i
+        if self.params.depth_distance_ppm:
+            # Prices are below 2**40: the product has 60 bits.
+            reach = floor_div(price_ticks * self.params.depth_distance_ppm, PPM)
         for i in range(self.own_count):
             if self.own[i].side != side:
                 continue

@@ -6,6 +6,7 @@ The keys of each mapping are the fields of the struct of the same name in `openm
 from __future__ import annotations
 
 from decimal import ROUND_FLOOR, Decimal
+from fractions import Fraction
 
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.config.check import maker_fee_ppm
@@ -63,16 +64,25 @@ def planner_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
     }
 
 
-def signal_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
-    """Return the fields of `signals.SignalParams` at a price."""
+def signal_params(
+    config: BotConfig, price_ticks: int, tick_ratio: Fraction = Fraction(1)
+) -> dict[str, int]:
+    """Return the fields of `signals.SignalParams` at a price.
+
+    Args:
+        price_ticks: in the ticks of the book they are for.
+        tick_ratio: that book's tick over the quoted one's: the file's ticks are those.
+    """
     signal = config.signal
+    depth = signal.depth_distance
     return {
         "sample_ns": signal.sample_ns,
         "vol_fast_ns": signal.vol_fast_ns,
         "vol_slow_ns": signal.vol_slow_ns,
         "flow_ns": signal.flow_ns,
         "depth_ns": signal.depth_ns,
-        "depth_distance_ticks": max(1, signal.depth_distance.to_ticks(price_ticks)),
+        "depth_distance_ticks": max(1, int((depth.ticks or 0) / tick_ratio)),
+        "depth_distance_ppm": depth.ppm or 0,
         "jump_sigma_ppm": int(signal.jump_sigma * PPM),
         "sigma_floor_uticks": signal.sigma_floor.to_uticks(price_ticks * UTICKS_PER_TICK),
     }
@@ -91,11 +101,11 @@ def reference_params(signal: Signal) -> dict[str, int]:
     }
 
 
-def source_params(venue: Venue, price_ticks: int) -> dict[str, int]:
-    """Return the settings of one `reference.Source` at a price."""
+def source_params(venue: Venue) -> dict[str, int]:
+    """Return the settings of one `reference.Source`."""
     return {
         "age_ns_max": venue.max_age_ns,
-        "spread_uticks_max": price_ticks * UTICKS_PER_TICK * venue.max_spread_ppm // PPM,
+        "spread_ppm_max": venue.max_spread_ppm,
         "trust_ppm": max(1, venue.weight_ppm),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import socket
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import final
 
 from msgspec import Struct
@@ -119,10 +120,10 @@ def make_tables(
         reference.add_source(
             scale_num=num, scale_den=den, depth_num=depth_num, depth_den=depth_den,
             quoted=index == quoted_index and venue.blended, is_rate=not venue.blended,
-            **conf.source_params(venue, mid_ticks if venue.rate is None else own_mid_ticks),
+            **conf.source_params(venue),
         )  # fmt: skip
         book = Book(window_ticks=BOOK_WINDOW_TICKS, outside_levels=BOOK_OUTSIDE_LEVELS)
-        signals = Signals(**conf.signal_params(config, own_mid_ticks))
+        signals = Signals(**conf.signal_params(config, own_mid_ticks, Fraction(num, den)))
         decoder = connectors[index].market_decoder(
             own, book, depth=venue.depth, verify=venue.verify_checksum
         )

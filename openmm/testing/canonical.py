@@ -85,7 +85,7 @@ def make_bot(
     )  # fmt: skip
     feed = Feed(decoder, book, Signals(), 0, quoted=True)
     reference = Reference()
-    reference.add_source(age_ns_max=60_000_000_000, spread_uticks_max=1_000_000_000)
+    reference.add_source(age_ns_max=60_000_000_000, spread_ppm_max=10_000)
     kraken = KrakenEncoder(
         instrument.name, instrument.tick_points, instrument.price_decimals, instrument.lot_points,
         instrument.qty_decimals, "can", "0000001",

@@ -402,7 +402,7 @@ def test_second_feed_moves_the_reference_and_its_silence_ends_it() -> None:
 
     bot, _ = quoting()
     reference = bot.pipeline.reference
-    reference.add_source(age_ns_max=100 * MS, spread_uticks_max=10**9)
+    reference.add_source(age_ns_max=100 * MS, spread_ppm_max=10_000)
     book, decoder = Book(), KrakenDecoder()
     instrument = bot.instrument
     decoder.bind(

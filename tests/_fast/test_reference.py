@@ -35,7 +35,7 @@ def built(sources: list[Source], **settings: int) -> Reference:
     for source in sources:
         reference.add_source(
             age_ns_max=source.age_ns_max,
-            spread_uticks_max=source.spread_max,
+            spread_ppm_max=source.spread_ppm_max,
             trust_ppm=source.trust,
             scale_num=source.scale.numerator,
             scale_den=source.scale.denominator,
@@ -91,7 +91,7 @@ def test_single_source_is_its_own_reference() -> None:
         ({"mid": (TICK << 40) + 1}, "UNVERIFIED"),
         ({"recv_ns": NOW - SECOND - 1}, "STALE"),
         ({"recv_ns": NOW + SECOND + 1}, "STALE"),
-        ({"spread_max": TICK - 1}, "WIDE"),
+        ({"spread_ppm_max": 1}, "WIDE"),
         ({"spread": -1}, "WIDE"),
         ({"depth": 0}, "THIN"),
     ],
@@ -106,7 +106,7 @@ def test_source_that_is_not_eligible_gives_no_reference(
 
 @pytest.mark.parametrize(
     "changes",
-    [{"recv_ns": NOW - SECOND}, {"spread_max": TICK}, {"recv_ns": NOW + SECOND}, {"depth": 1}],
+    [{"recv_ns": NOW - SECOND}, {"spread_ppm_max": 2}, {"recv_ns": NOW + SECOND}, {"depth": 1}],
     ids=str,
 )
 def test_source_at_its_limit_is_eligible(changes: dict[str, Any]) -> None:
@@ -116,7 +116,7 @@ def test_source_at_its_limit_is_eligible(changes: dict[str, Any]) -> None:
 def test_nothing_told_yet_gives_no_reference() -> None:
     reference = Reference()
     assert reference.compute(NOW) is None
-    reference.add_source(age_ns_max=SECOND, spread_uticks_max=TICK)
+    reference.add_source(age_ns_max=SECOND, spread_ppm_max=2)
     assert reference.compute(0) is None
     assert reference.source(0) == (None, 0, SourceVerdict.SOURCE_UNVERIFIED)
 
@@ -130,8 +130,15 @@ def test_reference_lost_is_forgotten() -> None:
 
 
 def test_prices_are_scaled_to_the_quoted_ticks() -> None:
-    fine = replace(GOOD, mid=10 * P, spread=10 * TICK, spread_max=TICK, scale=Fraction(1, 10))
+    fine = replace(GOOD, mid=10 * P, spread=10 * TICK, spread_ppm_max=2, scale=Fraction(1, 10))
     assert compute([fine]).price == P
+
+
+def test_spread_is_judged_in_the_currency_of_the_book() -> None:
+    # A book in yen at 150 to the dollar: its spread is 150 times ours, and as wide as ours.
+    yen = replace(GOOD, mid=150 * P, spread=150 * TICK, spread_ppm_max=2)
+    assert compute([yen]).verdicts == ("USED",)
+    assert compute([replace(yen, spread=300 * TICK)]).verdicts == ("WIDE",)
 
 
 # ------------------------------------------------------------------------ two sources
@@ -362,7 +369,7 @@ def test_bad_setting_is_refused(settings: dict[str, int]) -> None:
     "source",
     [
         {"age_ns_max": 0},
-        {"spread_uticks_max": 0},
+        {"spread_ppm_max": 0},
         {"trust_ppm": 0},
         {"scale_num": 0},
         {"scale_den": -1},
@@ -373,7 +380,7 @@ def test_bad_setting_is_refused(settings: dict[str, int]) -> None:
 )
 def test_bad_source_is_refused(source: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
-        Reference().add_source(**({"age_ns_max": 1, "spread_uticks_max": 1} | source))
+        Reference().add_source(**({"age_ns_max": 1, "spread_ppm_max": 1} | source))
 
 
 def test_bad_conversion_is_refused() -> None:
@@ -393,7 +400,7 @@ def test_depth_is_compared_in_the_same_lots() -> None:
 def test_sources_are_bounded_and_indexed() -> None:
     reference = built([GOOD] * 16)
     with pytest.raises(ValueError, match="16"):
-        reference.add_source(age_ns_max=1, spread_uticks_max=1)
+        reference.add_source(age_ns_max=1, spread_ppm_max=1)
     for index in (-1, 16):
         with pytest.raises(IndexError):
             reference.source(index)
@@ -419,7 +426,7 @@ def sources(draw: st.DrawFn, least: int = 1, most: int = 16) -> list[Source]:
             depth=draw(st.one_of(st.integers(0, 100), st.integers(0, 1 << 62))),
             recv_ns=NOW - draw(st.one_of(st.just(0), st.integers(-SECOND, 2 * SECOND))),
             verified=draw(st.sampled_from([True, True, True, False])),
-            spread_max=2 * TICK,
+            spread_ppm_max=3,
             trust=draw(st.one_of(st.just(PPM), st.integers(1, PPM))),
             scale=draw(st.sampled_from([Fraction(1), Fraction(1), Fraction(1, 10), Fraction(3)])),
         )

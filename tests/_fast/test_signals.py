@@ -249,6 +249,16 @@ def test_depth_is_that_of_the_thinner_side_within_the_distance() -> None:
     assert market.signals.depth_mean_lots == 60
 
 
+def test_distance_as_a_share_follows_the_price() -> None:
+    # 0.35% reaches 3 ticks from 1,000 and 7 from 2,000; the ticks do not count beside it.
+    market = Market(depth_distance_ppm=3_500)
+    market.show(BIDS, ASKS, T0)
+    assert market.signals.depth_lots == 40  # bids 10 + 30, asks 20 + 40
+    far = [{price + 1_000: qty for price, qty in side.items()} for side in (BIDS, ASKS)]
+    market.show(*far, T0 + SECOND)
+    assert market.signals.depth_lots == 90  # bids 10 + 30 + 50, asks 20 + 40 + 70
+
+
 def test_own_quantity_at_the_best_is_not_depth() -> None:
     market = Market()
     market.show(BIDS, ASKS, T0, own=(0, 15))
@@ -312,6 +322,8 @@ def test_flow_that_faded_for_ages_is_nothing() -> None:
         {"flow_ns": -1},
         {"vol_fast_ns": 121 * SECOND},
         {"depth_distance_ticks": -1},
+        {"depth_distance_ppm": -1},
+        {"depth_distance_ppm": PPM + 1},
         {"sigma_floor_uticks": -1},
         {"jump_sigma_ppm": 0},
     ],

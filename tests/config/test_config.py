@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -890,12 +891,16 @@ def test_prices_turn_distances_into_ticks() -> None:
         "order_age_ns_max": 3_600_000_000_000,
     }
     signal = signal_params(config, price_ticks)
-    assert signal["depth_distance_ticks"] == 660
+    assert (signal["depth_distance_ticks"], signal["depth_distance_ppm"]) == (1, 1_000)
     assert signal["sigma_floor_uticks"] == 66 * 1_000_000
+    # Ticks of the file are the quoted pair's: 40 of them are 4 of a book with ticks ten times that.
+    near = parse(data | {"signal": {"depth_distance": "40 ticks"}})
+    told = signal_params(near, price_ticks, Fraction(10))
+    assert (told["depth_distance_ticks"], told["depth_distance_ppm"]) == (4, 0)
     assert signal["jump_sigma_ppm"] == 6_000_000
-    assert source_params(config.venue[1], price_ticks) == {
+    assert source_params(config.venue[1]) == {
         "age_ns_max": 5_000_000_000,
-        "spread_uticks_max": 6_600 * 1_000_000,
+        "spread_ppm_max": 10_000,
         "trust_ppm": 1_000_000,
     }
     assert inventory_params(config, BTC) == {"target_ppm": 500_000, "scale_lots": 50_000_000}

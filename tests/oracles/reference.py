@@ -21,7 +21,7 @@ class Source:
     recv_ns: int
     verified: bool
     age_ns_max: int = 1_000_000_000
-    spread_max: int = 1 << 50
+    spread_ppm_max: int = 500_000
     trust: int = PPM
     scale: Fraction = Fraction(1)
     depth_scale: Fraction = Fraction(1)
@@ -101,7 +101,8 @@ def judge(source: Source, now_ns: int) -> str:
         return "UNVERIFIED"
     if abs(now_ns - source.recv_ns) > source.age_ns_max:
         return "STALE"
-    if not 0 <= floor(source.spread * source.scale) <= source.spread_max:
+    limit = source.price * source.spread_ppm_max // 1_000_000
+    if not 0 <= floor(source.spread * source.scale) <= limit:
         return "WIDE"
     return "USED" if floor(source.depth * source.depth_scale) > 0 else "THIN"
 
