@@ -254,8 +254,8 @@ def test_distance_as_a_share_follows_the_price() -> None:
     market = Market(depth_distance_ppm=3_500)
     market.show(BIDS, ASKS, T0)
     assert market.signals.depth_lots == 40  # bids 10 + 30, asks 20 + 40
-    far = [{price + 1_000: qty for price, qty in side.items()} for side in (BIDS, ASKS)]
-    market.show(*far, T0 + SECOND)
+    bids, asks = ({price + 1_000: qty for price, qty in side.items()} for side in (BIDS, ASKS))
+    market.show(bids, asks, T0 + SECOND)
     assert market.signals.depth_lots == 90  # bids 10 + 30 + 50, asks 20 + 40 + 70
 
 
