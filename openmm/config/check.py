@@ -253,9 +253,24 @@ def check_live(config: BotConfig) -> None:
         _refuse(config, found)
 
 
+def twice_errors(venues: Sequence[Venue]) -> list[ConfigError]:
+    """Check that no market is blended into the reference twice: it would confirm itself."""
+    found: list[ConfigError] = []
+    seen: dict[str, Venue] = {}
+    for index, venue in enumerate(venues):
+        if not venue.blended:
+            continue
+        key = (venue.name, venue.pair, venue.endpoints.ws, venue.options)
+        first = seen.setdefault(repr(key), venue)
+        if first is not venue:
+            allowed = f"a market once: {venue.pair} of {venue.name} is {first.label} already"
+            found.append(ConfigError(f"venue[{index}]", venue.label, allowed))
+    return found
+
+
 def reference_errors(venues: Sequence[Venue], traded: Venue) -> list[ConfigError]:
     """Check that every watched pair is the traded one, or is converted into its currency."""
-    found: list[ConfigError] = []
+    found = twice_errors(venues)
     rates = {venue.label: venue.pair for venue in venues if venue.rate is not None}
     base, _, currency = traded.pair.partition("/")
     for index, venue in enumerate(venues):

@@ -33,6 +33,7 @@ from openmm.engine.commands import Request as Asked
 from openmm.engine.context import Context, Handler
 from openmm.engine.door import CommandServer
 from openmm.engine.host import Host
+from openmm.engine.listing import Listings
 from openmm.engine.proof import Proof, within_limits
 from openmm.engine.session import SessionFiles
 from openmm.engine.step import (
@@ -223,7 +224,8 @@ class Engine:
         if self._keys is not None and config.watchdog_ns is not None and self._host.writer:
             self._watchdog = WatchdogProcess(config, self._keys, files.run_dir)
             self._watchdog.spawn()
-        context, paper = await self._connect(files, tape)
+        listings = Listings(files.run_dir.path, clock)
+        context, paper = await self._connect(files, tape, listings)
         self._context = context
         pipeline = context.tables.pipeline
         proof = self._proof = Proof(context)
@@ -242,6 +244,8 @@ class Engine:
             told = journal.instrument_record(one)
             context.append(Record.REC_INSTRUMENT, index, clock.now_ns(), told)
         files.note(pid=os.getpid(), state="starting", config=config.model_dump(mode="json"))
+        for text in listings.missed:
+            self._alert("warning", text)
         # From here on, as a watchdog takes a silent engine for a dead one.
         self._spawn(self._publish(), "telemetry")
         # The books come up while the account is asked about; nothing is quoted before `step.start`.
@@ -283,7 +287,9 @@ class Engine:
             config.quoted.label,
         )  # fmt: skip
 
-    async def _connect(self, files: SessionFiles, tape: Tape) -> tuple[Context, PaperVenue | None]:
+    async def _connect(
+        self, files: SessionFiles, tape: Tape, listings: Listings
+    ) -> tuple[Context, PaperVenue | None]:
         """Ask the venues for facts, check the configuration against them, build the tables."""
         config = self.config
         live = config.bot.mode == "live"
@@ -297,10 +303,7 @@ class Engine:
                 venue, keys, clock=self._clock, round_trip=self._host.round_trip
             )
             self._connectors.append(connector)
-            found = await within_limits(partial(connector.rest().instruments, [venue.pair]))
-            if venue.pair not in found:
-                raise ConfigError(f"venue.{venue.label}", venue.pair, f"a pair of {venue.name}")
-            instruments.append(found[venue.pair])
+            instruments.append(await listings.find(connector, venue))
         trading = self._connectors[quoted_index]
         instrument = instruments[quoted_index]
         mid_ticks = instrument.floor_ticks(

@@ -78,6 +78,10 @@ class Rest(Protocol):
         """Return the named instruments with their steps, minimums and listed fees."""
         ...
 
+    def remember(self, instrument: Instrument) -> None:
+        """Take an instrument as the venue listed it before, instead of asking for it."""
+        ...
+
     async def mid(self, instrument: Instrument) -> Decimal:
         """Return the middle of the best bid and ask now."""
         ...

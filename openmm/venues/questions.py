@@ -33,6 +33,10 @@ class Questions(Generic[V]):
         self.known.update(found)
         return found
 
+    def remember(self, instrument: Instrument) -> None:
+        """Take an instrument as the venue listed it before."""
+        self.known[instrument.name] = instrument
+
     async def mid(self, instrument: Instrument) -> Decimal:
         """Return the middle of the best bid and ask now."""
         book = await self.venue.get_order_book(instrument.name, 1)

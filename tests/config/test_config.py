@@ -61,7 +61,12 @@ BASE: dict[str, Any] = {
             "taker_fee": "0.35%",
             "account": "dedicated",
         },
-        {"name": "kraken", "label": "kraken-b", "reference": "BTC/USD"},
+        {
+            "name": "kraken",
+            "label": "kraken-b",
+            "reference": "BTC/USD",
+            "endpoints": {"ws": "ws://127.0.0.1:8/v2"},
+        },
     ],
     "strategy": {
         "kind": "grid",
@@ -434,6 +439,7 @@ IMPOSSIBLE: list[tuple[dict[str, object], str, str]] = [
     ({"venue[1].quote": "BTC/USD"}, "venue[1].quote", "one of quote"),
     ({"venue[1].reference": REMOVED}, "venue[1].quote", "one of quote"),
     ({"venue[1].rate": "USDT/USD"}, "venue[1].quote", "one of quote"),
+    ({"venue[1].endpoints": {}}, "venue[1]", "BTC/USD of kraken is kraken already"),
     ({"venue[1].reference": "ETH/USD"}, "venue[1].reference", "a pair of BTC"),
     ({"venue[1].reference": "BTC/USDT"}, "venue[1].convert", 'rate = "USDT/USD"'),
     ({"venue[1].convert": "kraken"}, "venue[1].convert", 'rate = "USD/USD"'),
@@ -604,7 +610,12 @@ def test_two_quoted_venues_are_refused() -> None:
 def test_more_venues_than_the_telemetry_page_shows_are_refused() -> None:
     data = copy.deepcopy(BASE)
     watched = [
-        {"name": "kraken", "label": f"watched-{number}", "reference": data["venue"][0]["quote"]}
+        {
+            "name": "kraken",
+            "label": f"watched-{number}",
+            "reference": data["venue"][0]["quote"],
+            "endpoints": {"ws": f"ws://127.0.0.1:{number + 1}/v2"},
+        }
         for number in range(VENUES_MAX)
     ]
     data["venue"] = [data["venue"][0], *watched[1:]]

@@ -63,6 +63,11 @@ class BitgetRequests(Questions[BitgetVenue]):
             await self.venue.discover()
         return await super().instruments(names)
 
+    def remember(self, instrument: Instrument) -> None:
+        """Take an instrument as the venue listed it before."""
+        super().remember(instrument)
+        self.venue.remember(instrument.name)
+
     async def find_orders(
         self, client_ids: Sequence[str], venue_order_ids: Sequence[str], since_ns: int = 0
     ) -> list[OrderUpdated | OrderFilled]:

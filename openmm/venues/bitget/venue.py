@@ -189,6 +189,10 @@ class BitgetVenue:
             self._symbols[instrument.name] = symbol
         return found
 
+    def remember(self, name: str) -> None:
+        """Take a pair as listed, under the symbol that every spot pair has: its assets joined."""
+        self._symbols.setdefault(name, name.replace("/", ""))
+
     def symbol_of(self, name: str) -> str:
         """Return the venue's symbol of a pair that has been loaded.
 
