@@ -78,6 +78,7 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.ports": HOT,
     "openmm._fast.increments": HOT,
     "openmm._fast.rest": HOT,
+    "openmm._fast.recalled": HOT,
     "openmm._fast.pipeline": HOT,
     "openmm._fast.rehearsal": HOT,
     "openmm._fast.feed": HOT,

@@ -2,7 +2,8 @@
 
 Events are past tense, commands imperative. Quantities are integers in the instrument's ticks and
 lots; amounts of money are exact decimals as the venue stated them. A client id is the text the
-venue sees; `seq` is its order-table sequence, 0 when the order is not ours.
+venue sees; `seq` is its order-table sequence, 0 when the order is not ours. Their tags tell them
+apart in the journal's calls (`engine/entry.py`).
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Fee(Struct, frozen=True):
     amount: Decimal
 
 
-class RequestAccepted(Struct, frozen=True):
+class RequestAccepted(Struct, frozen=True, tag=True):
     """The venue took a request.
 
     `kind`: add, amend, cancel, cancel_all, dead_man, subscribe, ping.
@@ -86,7 +87,7 @@ class RequestAccepted(Struct, frozen=True):
     index: int = -1  # position in a batch, -1 for the whole request
 
 
-class RequestRefused(Struct, frozen=True):
+class RequestRefused(Struct, frozen=True, tag=True):
     """The venue refused a request (one order of a batch, or the whole of it)."""
 
     kind: str
@@ -98,7 +99,7 @@ class RequestRefused(Struct, frozen=True):
     index: int = -1  # position in a batch, -1 for the whole request
 
 
-class OrderUpdated(Struct, frozen=True):
+class OrderUpdated(Struct, frozen=True, tag=True):
     """The state of an order by the venue's word. None: the message did not say."""
 
     venue_order_id: str
@@ -115,7 +116,7 @@ class OrderUpdated(Struct, frozen=True):
     instrument: str = ""
 
 
-class OrderFilled(Struct, frozen=True):
+class OrderFilled(Struct, frozen=True, tag=True):
     """One execution of an order on the account.
 
     `exec_id` is the venue's, unique: a doubled fill books once. Of a pair that is not loaded only
@@ -139,7 +140,7 @@ class OrderFilled(Struct, frozen=True):
     qty: Decimal | None = None  # in base, where the pair's lots are not known to the reader
 
 
-class BalanceUpdated(Struct, frozen=True):
+class BalanceUpdated(Struct, frozen=True, tag=True):
     """Total of one asset after a change (or in a snapshot); `kind` is the venue's ledger type."""
 
     asset: str
@@ -151,20 +152,20 @@ class BalanceUpdated(Struct, frozen=True):
     ts_ns: int
 
 
-class StatusChanged(Struct, frozen=True):
+class StatusChanged(Struct, frozen=True, tag=True):
     """The venue's trading mode changed (or was told on connect)."""
 
     mode: SystemMode
     text: str
 
 
-class InstrumentUpdated(Struct, frozen=True):
+class InstrumentUpdated(Struct, frozen=True, tag=True):
     """A venue told what it lists: steps, minimums and trading status of one pair."""
 
     instrument: Instrument
 
 
-class TickerUpdated(Struct, frozen=True):
+class TickerUpdated(Struct, frozen=True, tag=True):
     """Best prices and the day's figures of one pair, as the venue stated them."""
 
     instrument: str
@@ -177,7 +178,7 @@ class TickerUpdated(Struct, frozen=True):
     ts_ns: int  # 0: the venue did not say
 
 
-class Subscribed(Struct, frozen=True):
+class Subscribed(Struct, frozen=True, tag=True):
     """A subscription was acknowledged. `rate_threshold`: the account's counter limit, when told."""
 
     channel: str
@@ -185,7 +186,7 @@ class Subscribed(Struct, frozen=True):
     rate_threshold: int | None = None
 
 
-class StreamGapped(Struct, frozen=True):
+class StreamGapped(Struct, frozen=True, tag=True):
     """A private stream lost messages: reconcile by query and resubscribe."""
 
     channel: str
@@ -193,7 +194,7 @@ class StreamGapped(Struct, frozen=True):
     seen: int
 
 
-class Unrecognised(Struct, frozen=True):
+class Unrecognised(Struct, frozen=True, tag=True):
     """A message of no known kind; kept, logged once, never acted upon."""
 
     text: str

@@ -166,6 +166,17 @@ cdef class RateBudget:
         self.decay_c(now_ns)
         return self.level_milli
 
+    def level_at(self, int64_t now_ns):
+        """Tell the level at `now_ns` and leave it where it is: to look is no input of any decision."""
+        cdef int64_t level_milli = self.level_milli
+        cdef int64_t updated_ns = self.updated_ns
+        cdef int64_t told_milli
+        self.decay_c(now_ns)
+        told_milli = self.level_milli
+        self.level_milli = level_milli
+        self.updated_ns = updated_ns
+        return told_milli
+
     def allows(self, int kind, int64_t cost_milli, int64_t now_ns):
         """Tell whether a request of that cost may be sent now."""
         return bool(self.allows_c(kind, cost_milli, now_ns))

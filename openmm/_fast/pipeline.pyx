@@ -54,6 +54,7 @@ from openmm._fast.ports import Decoded as DecodedCode
 cdef enum:
     TIMER_REQUOTE = 1       # sources of REC_TIMER
     TIMER_WITHDRAW = 2
+    WRITE_DOWN = -2         # REC_WRITE_RESULT: nothing was tried, the transport is down
     JUMP_SAMPLES = 4        # quotes keep clear of a jump for so many sample times
     AHEAD_BYTES = 8192      # of the tape: a frame and the records of a decision
     SHUT_NS = 20000000      # a refused price is left for so long, twice that the next time, and so on
@@ -464,15 +465,19 @@ cdef class Pipeline:
 
     cdef Decision withdraw_c(self, int64_t now_ns, ActionWhy why) noexcept:
         """Cancel every order of ours that can be cancelled now."""
+        cdef int64_t result = WRITE_DOWN
         self.ladder.count[<int>BID] = 0
         self.ladder.count[<int>ASK] = 0
         self.last_reference_uticks = MISSING
         self.stamps[3] = stamp_c()
-        if self.transport.live:
-            self.planner.plan_cancel_all_c(self.table, why, now_ns)
-            self.stamps[4] = stamp_c()
-            if self.planner.count:
+        self.planner.plan_cancel_all_c(self.table, why, now_ns)
+        self.stamps[4] = stamp_c()
+        if self.planner.count:
+            if self.transport.live:
                 self.send_c(now_ns, self.stamps[0])
+            else:
+                # That there was no way out is an input: a replay has to know.
+                self.append_c(REC_WRITE_RESULT, self.feed.index, now_ns, &result, sizeof(int64_t))
         self.last_decision = DECISION_WITHDRAWN
         return DECISION_WITHDRAWN
 
@@ -811,6 +816,10 @@ cdef class Pipeline:
         return DecodedCode(self.on_frame_c(
             feed, <const char*>&data[0], data.shape[0], recv_ns, stamp_c(), last
         ))
+
+    def end_read(self, Feed feed not None, int64_t now_ns):
+        """End a read whose last frame was not for the decoder, or has been read: decide if need be."""
+        self.end_read_c(feed, now_ns, stamp_c())
 
     def requote(self, int64_t now_ns):
         """Decide again though no frame came: after a fill, a timer, a changed parameter.

@@ -17,6 +17,7 @@ cpdef enum Record:
     REC_REST = 7           # REST reply body, redacted; source = request kind
     REC_CONNECTION = 8     # connected, lost
     REC_STRATEGY = 9       # output of a Python strategy
+    REC_CALL = 10          # one call into the slow path: its name and arguments, JSON
     # outputs and evidence
     REC_LADDER = 16        # MarketView + Ladder as decided (for explain and the checker)
     REC_INTENT = 17        # one order action, before its bytes leave
@@ -32,6 +33,7 @@ cpdef enum Record:
     REC_INCIDENT = 27      # JSON
     REC_END = 28           # JSON: session end, reason
     REC_SAMPLE = 29        # best prices, reference and inventory at a timer
+    REC_STATE = 30         # hashes over the tables, by part, JSON
 
 # 32 bytes, little endian; payload follows, padded to 8.
 cdef struct RecordHeader:

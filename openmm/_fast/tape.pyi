@@ -17,6 +17,7 @@ class Record(IntEnum):
     REC_REST = 7
     REC_CONNECTION = 8
     REC_STRATEGY = 9
+    REC_CALL = 10
     REC_LADDER = 16
     REC_INTENT = 17
     REC_ORDER_BYTES = 18
@@ -31,6 +32,7 @@ class Record(IntEnum):
     REC_INCIDENT = 27
     REC_END = 28
     REC_SAMPLE = 29
+    REC_STATE = 30
 
 @final
 class Tape:

@@ -24,6 +24,7 @@ from openmm.cli import (
     output,
     pause,
     record,
+    replay,
     report,
     resume,
     run,
@@ -55,6 +56,7 @@ app.command("tighten", epilog=tighten.EXAMPLE)(tighten.tighten)
 app.command("stop", epilog=stop.EXAMPLE)(stop.stop)
 app.command("report", epilog=report.EXAMPLE)(report.report)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
+app.command("replay", epilog=replay.EXAMPLE)(replay.replay)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.command("record", epilog=record.EXAMPLE)(record.record)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)

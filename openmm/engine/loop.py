@@ -48,7 +48,6 @@ from openmm.engine.step import (
     RiskMoved,
     SetDeadMan,
     Step,
-    StepConfig,
 )
 from openmm.engine.traffic import Traffic
 from openmm.engine.watchdog import WatchdogProcess
@@ -237,7 +236,12 @@ class Engine:
             Record.REC_SESSION, 0, clock.now_ns(),
             files.session_record(
                 context.trading.client_id(0)[:-7],
-                {"mid_ticks": context.mid_ticks, "signals": known},
+                {
+                    "mid_ticks": context.mid_ticks, "signals": known,
+                    "session_s": files.session_s, "watchdog": self._watchdog is not None,
+                    "custom": self._custom is not None,
+                    "symbols": wiring.symbols(config, context.instruments, self._connectors),
+                },
             ),
         )  # fmt: skip
         for index, one in enumerate(context.instruments):
@@ -341,16 +345,7 @@ class Engine:
             tape=tape, encoder=encoders[1], transport=transport, custom=self._custom,
             seal=files.started_ns,
         )  # fmt: skip
-        step = Step(
-            tables.pipeline, tables.feeds, instrument, tables.monitor, trading,
-            StepConfig(
-                ack_timeout_ns=config.risk.ack_timeout_ns,
-                feed_age_ns_max=config.risk.max_message_age_ns,
-                dead_man_ns=config.dead_man_ns if live else None,
-                book_silence_ns=tuple(venue.max_book_silence_ns for venue in config.venue),
-                watchdog=self._watchdog is not None,
-            ),
-        )  # fmt: skip
+        step = wiring.make_step(config, tables, trading, watchdog=self._watchdog is not None)
         rehearsal = None
         # A strategy in Python is its owner's: it sees no tick twice.
         compiled = isinstance(config.strategy, Grid) and self._custom is None
@@ -384,13 +379,10 @@ class Engine:
                 case Alert():
                     self._alert(request.severity, request.text)
                 case RiskMoved():
-                    change = request.change
-                    severity = "critical" if change.after is RiskState.HALTED else "warning"
+                    halted = request.change.after is RiskState.HALTED
                     self._alert(
-                        severity, f"risk {change.before.name} -> {change.after.name}: "
-                        f"{change.reason}: {change.detail}",
-                        event="halted" if change.after is RiskState.HALTED else "incident",
-                    )  # fmt: skip
+                        request.severity, request.text, event="halted" if halted else "incident"
+                    )
                 case Resubscribe():
                     traffic.resubscribe(request)
                 case QueryOrders():
@@ -682,6 +674,7 @@ class Engine:
             for asset, total in proof.closing.items():
                 event = BalanceUpdated(asset, total, None, Decimal(0), "closing", "", now_ns)
                 context.append(Record.REC_BALANCE, 0, now_ns, journal.balance_record(event))
+            context.step.end(now_ns)
             context.append(
                 Record.REC_END, 0, now_ns,
                 journal.end_record(

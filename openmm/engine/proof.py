@@ -86,10 +86,8 @@ class Proof:
 
     def tell_clock(self) -> None:
         """Tell the checks what is known of the venue's clock by now, be it nothing."""
-        value_ns = self._offset.value_ns(self._ctx.clock.now_ns())
-        self._ctx.tables.pipeline.set_inputs(
-            clock_offset_ns=journal.MISSING if value_ns is None else value_ns
-        )
+        now_ns = self._ctx.clock.now_ns()
+        self._ctx.step.clock_told(self._offset.value_ns(now_ns), now_ns)
 
     async def adopt(self) -> None:
         """Cancel what earlier sessions of this bot left open, and prove it; touch nothing foreign.

@@ -76,7 +76,7 @@ def take(
         equity_start_ticklots=monitor.equity_start or 0,
         drawdown_ppm=monitor.drawdown_ppm or 0,
         drawdown_peak_ppm=monitor.drawdown_peak_ppm or 0,
-        rate_level_milli=budget.decay(now_ns),
+        rate_level_milli=budget.level_at(now_ns),
         rate_threshold_milli=budget.threshold_milli,
         counters=Counters(
             placed=pipeline.placed_count,

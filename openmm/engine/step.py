@@ -23,6 +23,8 @@ from openmm._fast.book import BookBreak, BookState
 from openmm._fast.checks import RiskState
 from openmm._fast.pipeline import Feed, Pipeline
 from openmm._fast.tape import Record
+from openmm.engine import state
+from openmm.engine.entry import entry
 from openmm.engine.guard import Guard
 from openmm.engine.money import Money
 from openmm.events import (
@@ -87,6 +89,17 @@ class RiskMoved(Struct, frozen=True):
 
     change: RiskChanged
 
+    @property
+    def severity(self) -> str:
+        """How loudly people are told."""
+        return "critical" if self.change.after is RiskState.HALTED else "warning"
+
+    @property
+    def text(self) -> str:
+        """What they are told."""
+        one = self.change
+        return f"risk {one.before.name} -> {one.after.name}: {one.reason}: {one.detail}"
+
 
 class SetDeadMan(Struct, frozen=True):
     """Arm the venue's dead-man's switch, or disarm it around maintenance."""
@@ -127,6 +140,7 @@ class StepConfig(Struct, frozen=True):
     feed_age_ns_max: int = 5 * SECOND_NS
     book_silence_ns: tuple[int, ...] = ()  # of each feed; without one it is not watched
     sample_every_ns: int = SECOND_NS
+    state_every_ns: int = 10 * SECOND_NS
     dead_man_ns: int | None = None
     watchdog: bool = False
 
@@ -154,6 +168,7 @@ class Step:
     _catching_up: dict[int, int] = field(default_factory=dict)
     _renewed: dict[int, int] = field(default_factory=dict)
     _sampled_ns: int = 0
+    _stated_ns: int = 0
     _covered: bool = True
     _token_stale: bool = False
     _opened_ns: int = 0
@@ -172,6 +187,7 @@ class Step:
 
     # ------------------------------------------------------------------ money
 
+    @entry
     def set_opening(self, opening: Mapping[str, Decimal], now_ns: int) -> None:
         """Take the opening balances of base and quote; what we hold follows from here on."""
         self._opened_ns = now_ns
@@ -200,6 +216,7 @@ class Step:
         """Fees paid, by asset."""
         return self.money.fees
 
+    @entry
     def on_differences(
         self, found: Sequence[Difference], halt_above_ppm: int, now_ns: int
     ) -> list[Request]:
@@ -218,6 +235,7 @@ class Step:
 
     # ------------------------------------------------------------------ events
 
+    @entry
     def on_events(self, events: Sequence[Event], now_ns: int) -> list[Request]:
         """Apply the events of one private message or reply, then look at the quotes once."""
         before = self.pipeline.table.version
@@ -308,6 +326,7 @@ class Step:
             self._out.append(RenewToken(event.text))
         self._incident(f"{event.kind} refused: {event.text}")
 
+    @entry
     def token_renewed(self, now_ns: int) -> list[Request]:
         """There is a fresh credential: quote again."""
         self._token_stale = False
@@ -383,6 +402,7 @@ class Step:
             del self._unclaimed[exec_id]
             self._book(one.event, now_ns)
 
+    @entry
     def on_named(
         self, venue_order_ids: Sequence[str], found: Sequence[OrderUpdated], now_ns: int
     ) -> list[Request]:
@@ -439,6 +459,7 @@ class Step:
                 f"{' and '.join(moved)} moved"
             )
 
+    @entry
     def recover(
         self, fills: Sequence[OrderFilled], listed: Sequence[str], now_ns: int
     ) -> list[Request]:
@@ -510,6 +531,7 @@ class Step:
 
     # ------------------------------------------------------------------ time
 
+    @entry
     def on_timer(self, now_ns: int) -> list[Request]:
         """Look for what did not happen: silence, unanswered requests, broken books, cooldowns."""
         for feed in self.feeds:
@@ -525,6 +547,8 @@ class Step:
         self.pipeline.set_inputs(fills_last_minute=self.monitor.fills_last_minute(now_ns))
         self._sample(now_ns)
         self._requote(now_ns)
+        if now_ns - self._stated_ns >= self.config.state_every_ns:
+            self._tell_state(now_ns)
         return self._take()
 
     def _look_at_guard(self, now_ns: int) -> None:
@@ -555,6 +579,18 @@ class Step:
                 _known(self.pipeline.inventory.base_lots),
             ),
         )
+
+    def _tell_state(self, now_ns: int) -> None:
+        """Journal hashes over all that decisions rest on: a replay has to come to the same."""
+        self._stated_ns = now_ns
+        self.pipeline.append(
+            Record.REC_STATE, self.pipeline.feed.index, now_ns,
+            journal.json_record(
+                state.digests(
+                    self.pipeline, self.feeds, self.monitor, self.money, self.counter_values()
+                )
+            ),
+        )  # fmt: skip
 
     def _watch_feed(self, feed: Feed, now_ns: int) -> None:
         book = feed.book
@@ -603,6 +639,7 @@ class Step:
             return "brings heartbeats and no book"
         return ""
 
+    @entry
     def on_query(
         self, seqs: Sequence[int], found: Sequence[Event], asked_ns: int, now_ns: int
     ) -> list[Request]:
@@ -632,22 +669,26 @@ class Step:
 
     # ------------------------------------------------------------------ commands
 
+    @entry
     def halt(self, who: str, now_ns: int) -> list[Request]:
         """Latch HALTED and cancel everything."""
         self._halt("operator", f"halted by {who}", now_ns)
         return self._take()
 
+    @entry
     def pause(self, who: str, now_ns: int) -> list[Request]:
         """Cancel everything and quote nothing until resumed."""
         for change in self.monitor.pause(who):
             self._apply(change, now_ns)
         return self._take()
 
+    @entry
     def resume(self, who: str, now_ns: int) -> list[Request]:
         """Leave PAUSED or HALTED."""
         self._changed(self.monitor.resume(who, now_ns), now_ns)
         return self._take()
 
+    @entry
     def tighten(
         self, limits: Mapping[str, int], monitor: MonitorLimits, now_ns: int
     ) -> list[Request]:
@@ -663,17 +704,25 @@ class Step:
         self._requote(now_ns)
         return self._take()
 
+    @entry
     def trip(self, reason: str, now_ns: int) -> list[Request]:
         """Halt because something inside is broken."""
         self._halt("internal", reason, now_ns)
         return self._take()
 
+    @entry
     def stop(self, now_ns: int) -> list[Request]:
         """Quote no more and cancel everything; the loop waits for the proof."""
         self.stopping = True
         self._gate(now_ns)
         return self._take()
 
+    @entry
+    def end(self, now_ns: int) -> None:
+        """The session ends: put the state it ends in on the tape."""
+        self._tell_state(now_ns)
+
+    @entry
     def start(self, now_ns: int) -> list[Request]:
         """Begin to quote: books, balances and streams are in place."""
         self.pipeline.set_inputs(risk_state=self.monitor.state, drawdown_breached=False,
@@ -683,6 +732,7 @@ class Step:
         self._gate(now_ns)
         return self._take()
 
+    @entry
     def private_lost(self, now_ns: int) -> list[Request]:
         """The private stream is gone: nothing may be placed until it has been reconciled."""
         self.pipeline.set_inputs(stream_live=False)
@@ -691,21 +741,46 @@ class Step:
         self._requote(now_ns)
         return self._take()
 
+    @entry
+    def private_down(self, now_ns: int) -> None:
+        """The private connection has ended: market data may be read before `private_lost`."""
+        self.pipeline.set_inputs(stream_live=False)
+
+    @entry
+    def market_lost(self, feed_index: int, now_ns: int) -> list[Request]:
+        """A feed's connection is gone: its book says nothing any more, now."""
+        feed = self.feeds[feed_index]
+        feed.book.break_(BookBreak.BREAK_DISCONNECT)
+        self.pipeline.refresh(feed, now_ns)
+        self._requote(now_ns)
+        return self._take()
+
+    @entry
+    def clock_told(self, offset_ns: int | None, now_ns: int) -> None:
+        """How far the venue's clock may be from ours; None: nothing is known."""
+        self.pipeline.set_inputs(
+            clock_offset_ns=journal.MISSING if offset_ns is None else offset_ns
+        )
+
+    @entry
     def private_restored(self, now_ns: int) -> list[Request]:
         """The private stream is back and its snapshot has been applied."""
         self.pipeline.set_inputs(stream_live=True)
         self._requote(now_ns)
         return self._take()
 
+    @entry
     def refused(self, text: str, now_ns: int) -> list[Request]:
         """The venue refused what no retry will mend (key, rights, account): halt, latched."""
         self._halt("refused", text, now_ns)
         return self._take()
 
+    @entry
     def dead_man_sent(self, armed: bool, now_ns: int) -> None:
         """A request to arm or disarm the dead-man's switch has left."""
         self.guard.sent(armed, now_ns)
 
+    @entry
     def watchdog_seen(self, alive: bool, now_ns: int) -> list[Request]:
         """The watchdog process runs, or does not."""
         self.guard.watchdog_alive = alive

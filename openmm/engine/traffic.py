@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, final
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from openmm._fast.book import BookBreak, BookState
 from openmm._fast.feed import MarketListener, PrivateListener, SocketTransport
@@ -16,7 +18,7 @@ from openmm.engine.links import Link
 from openmm.engine.proof import OVERLAP_NS, Proof
 from openmm.engine.step import Resubscribe
 from openmm.errors import TransportError, VenueError
-from openmm.events import Event, RequestAccepted, RequestRefused
+from openmm.events import Event, RequestAccepted, RequestRefused, Unrecognised
 
 if TYPE_CHECKING:
     from openmm.engine.orders import OrderRequests
@@ -222,8 +224,7 @@ class Traffic:
 
         def drop_book() -> int:
             now_ns = ctx.clock.now_ns()
-            feed.book.break_(BookBreak.BREAK_DISCONNECT)
-            ctx.tables.pipeline.refresh(feed, now_ns)
+            ctx.handle(ctx.step.market_lost(index, now_ns))
             return now_ns
 
         def on_connection(up: bool) -> None:
@@ -234,7 +235,7 @@ class Traffic:
                 if before is not None and self._paper is not None:
                     self._paper.on_public_lost()
                 # At once: the link's task has its turn only after whatever else is waiting.
-                ctx.tables.pipeline.requote(drop_book())
+                drop_book()
 
         def make() -> MarketListener:
             made = self._listeners[index] = MarketListener(
@@ -309,7 +310,7 @@ class Traffic:
     def _on_connection(self, source: int, up: bool) -> None:
         if source == SOURCE_PRIVATE and not up:
             # At once: market data may be read before the loop comes to what follows from it.
-            self._ctx.tables.pipeline.set_inputs(stream_live=False)
+            self._ctx.step.private_down(self._ctx.clock.now_ns())
         self._ctx.append(
             Record.REC_CONNECTION, source, self._ctx.clock.now_ns(), b"1" if up else b"0"
         )
@@ -355,7 +356,7 @@ class Traffic:
 
     def _on_message(self, payload: bytes, recv_ns: int) -> None:
         ctx = self._ctx
-        events = ctx.trading.read_private(payload, recv_ns)
+        events = _without_secrets(ctx.trading.read_private(payload, recv_ns), ctx.trading.redact)
         due = ctx.trading.due()
         if due and self._private is not None:
             self._private.send(due)
@@ -476,3 +477,13 @@ class Traffic:
                 Record.REC_FRAME, SOURCE_PRIVATE, now_ns, self._ctx.trading.redact(payload)
             )
             self._ctx.safely(handler)(payload, now_ns)
+
+
+def _without_secrets(events: Sequence[Event], redact: Callable[[bytes], bytes]) -> list[Event]:
+    """Blank secrets in what events quote of a message: the step acts on what is journalled."""
+    return [
+        replace(one, text=redact(one.text.encode()).decode())
+        if isinstance(one, RequestRefused | Unrecognised)
+        else one
+        for one in events
+    ]

@@ -26,6 +26,7 @@ from openmm._fast.signals import Signals
 from openmm._fast.tape import Tape
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.config import BotConfig, Grid, PythonStrategy
+from openmm.engine.step import Step, StepConfig
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
 from openmm.risk import limits as risk_limits
@@ -34,7 +35,8 @@ from openmm.strategy.grid import GridStrategy
 from openmm.strategy.parameters import GridParameters
 from openmm.strategy.python import PythonStrategy as PythonAdapter
 from openmm.strategy.quotes import Quoter
-from openmm.venues.connector import Connector
+from openmm.strategy.recorded import RecordedQuoter
+from openmm.venues.connector import Connector, Named
 
 # Ticks a side of the price that the ladder's window covers; prices outside it still work.
 BOOK_WINDOW_TICKS = 1 << 15
@@ -54,18 +56,21 @@ class Tables(Struct):
 
 
 def make_strategy(
-    config: BotConfig, instrument: Instrument, custom: Quoter | None = None
+    config: BotConfig, instrument: Instrument, tape: Tape, custom: Quoter | None = None
 ) -> Strategy:
     """Make the configured strategy, or wrap the caller's own.
+
+    Args:
+        tape: takes what a strategy in Python answers: it is an input, no replay can make it anew.
 
     Raises:
         ConfigError: the class of a `kind = "python"` strategy cannot be made.
     """
     if custom is not None:
-        return PythonAdapter(instrument, custom)
+        return PythonAdapter(instrument, RecordedQuoter(custom, tape))
     if isinstance(config.strategy, Grid):
         return GridStrategy(instrument, GridParameters(**conf.grid_params(config, instrument)))
-    return PythonAdapter(instrument, _load_quoter(config.strategy))
+    return PythonAdapter(instrument, RecordedQuoter(_load_quoter(config.strategy), tape))
 
 
 def _load_quoter(strategy: PythonStrategy) -> Quoter:
@@ -144,7 +149,7 @@ def make_tables(
     pipeline = Pipeline(
         feeds[quoted_index],
         reference,
-        make_strategy(config, instrument, custom),
+        make_strategy(config, instrument, tape, custom),
         Planner(
             tolerance_ticks=plan["tolerance_ticks"],
             qty_tolerance_ppm=plan["qty_tolerance_ppm"],
@@ -165,6 +170,35 @@ def make_tables(
     )
     monitor = RiskMonitor(risk_limits.monitor_limits(config, instrument))
     return Tables(instrument, pipeline, feeds, monitor)
+
+
+def symbols(
+    config: BotConfig, instruments: Sequence[Instrument], connectors: Sequence[Connector]
+) -> dict[str, str]:
+    """Return the symbols that only the venues could tell, by label."""
+    return {
+        venue.label: connector.symbol(instrument)
+        for venue, instrument, connector in zip(config.venue, instruments, connectors, strict=True)
+        if isinstance(connector, Named)
+    }
+
+
+def make_step(config: BotConfig, tables: Tables, trading: Connector, *, watchdog: bool) -> Step:
+    """Build the slow path over the tables of a bot.
+
+    Args:
+        watchdog: whether a watchdog process has to run.
+    """
+    return Step(
+        tables.pipeline, tables.feeds, tables.instrument, tables.monitor, trading,
+        StepConfig(
+            ack_timeout_ns=config.risk.ack_timeout_ns,
+            feed_age_ns_max=config.risk.max_message_age_ns,
+            dead_man_ns=config.dead_man_ns if config.bot.mode == "live" else None,
+            book_silence_ns=tuple(venue.max_book_silence_ns for venue in config.venue),
+            watchdog=watchdog,
+        ),
+    )  # fmt: skip
 
 
 def make_rehearsal(

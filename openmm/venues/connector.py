@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -125,6 +125,22 @@ class Rest(Protocol):
 
     async def close(self) -> None:
         """Release the connections."""
+        ...
+
+
+@runtime_checkable
+class Named(Protocol):
+    """A connector whose symbols do not follow from the names of pairs: the venue has to tell them.
+
+    They are journalled, as a replay asks nobody.
+    """
+
+    def symbol(self, instrument: Instrument) -> str:
+        """Return the venue's symbol of a pair it has told of."""
+        ...
+
+    def recall(self, instrument: Instrument, symbol: str) -> None:
+        """Know a pair and its symbol as if the venue had told them."""
         ...
 
 

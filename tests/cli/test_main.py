@@ -18,8 +18,8 @@ from openmm.venues.faults import Code
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMANDS = ["balance", "check", "demo", "doctor", "explain", "halt", "init", "ohlcv", "orderbook",
-            "orders", "pause", "record", "report", "resume", "run", "sim kraken", "status", "stop",
-            "ticker", "tighten", "trades", "verify"]  # fmt: skip
+            "orders", "pause", "record", "replay", "report", "resume", "run", "sim kraken",
+            "status", "stop", "ticker", "tighten", "trades", "verify"]  # fmt: skip
 Capture = pytest.CaptureFixture[str]
 
 

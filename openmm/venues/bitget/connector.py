@@ -144,7 +144,7 @@ class BitgetConnector(Session[BitgetEncoder]):
         """Make a decoder bound to one instrument's book; sequences are always checked."""
         decoder = BitgetDecoder()
         decoder.bind(
-            self._symbol(instrument),
+            self.symbol(instrument),
             0,
             book,
             instrument.tick_points,
@@ -158,9 +158,9 @@ class BitgetConnector(Session[BitgetEncoder]):
 
     def order_encoder(self, instrument: Instrument, *, bot: str, session_s: int) -> BitgetEncoder:
         """Make the encoder of a session; also what the slow path asks about client ids."""
-        self._reader.instruments[self._symbol(instrument)] = instrument
+        self._reader.instruments[self.symbol(instrument)] = instrument
         self._encoder = BitgetEncoder(
-            self._symbol(instrument),
+            self.symbol(instrument),
             instrument.tick_points,
             instrument.price_decimals,
             instrument.lot_points,
@@ -202,7 +202,7 @@ class BitgetConnector(Session[BitgetEncoder]):
     def subscribe_market(self, instrument: Instrument, depth: int) -> list[bytes]:
         """Make the messages that start the market data of an instrument, on a new connection."""
         self._public.reset()
-        symbol = self._symbol(instrument)
+        symbol = self.symbol(instrument)
         return self._public.subscribe(
             self.family,
             stream.book(symbol, depth, self.family),
@@ -211,7 +211,7 @@ class BitgetConnector(Session[BitgetEncoder]):
 
     def resubscribe_book(self, instrument: Instrument, depth: int) -> list[bytes]:
         """Make the messages that bring a new snapshot."""
-        one = stream.book(self._symbol(instrument), depth, self.family)
+        one = stream.book(self.symbol(instrument), depth, self.family)
         return self._public.renew(self.family, one)
 
     async def book_snapshot(self, instrument: Instrument, depth: int) -> bytes | None:
@@ -280,8 +280,14 @@ class BitgetConnector(Session[BitgetEncoder]):
 
     # --- inside
 
-    def _symbol(self, instrument: Instrument) -> str:
+    def symbol(self, instrument: Instrument) -> str:
+        """Return the venue's symbol of a pair it has told of."""
         return self._requests.venue.symbol_of(instrument.name)
+
+    def recall(self, instrument: Instrument, symbol: str) -> None:
+        """Know a pair and its symbol as if the venue had told them."""
+        self._requests.known[instrument.name] = instrument
+        self._requests.venue.know(instrument, symbol)
 
     def _last_request(self) -> int:
         return 0 if self._encoder is None else self._encoder.last_req_id

@@ -185,13 +185,17 @@ class BitgetVenue:
                 continue
             symbol = text_of(row, "symbol")
             found[instrument.name] = instrument
-            self.pairs[symbol] = instrument
-            self._symbols[instrument.name] = symbol
+            self.know(instrument, symbol)
         return found
 
     def remember(self, name: str) -> None:
         """Take a pair as listed, under the symbol that every spot pair has: its assets joined."""
         self._symbols.setdefault(name, name.replace("/", ""))
+
+    def know(self, instrument: Instrument, symbol: str) -> None:
+        """Take a pair and its symbol as told by the venue."""
+        self.pairs[symbol] = instrument
+        self._symbols[instrument.name] = symbol
 
     def symbol_of(self, name: str) -> str:
         """Return the venue's symbol of a pair that has been loaded.
