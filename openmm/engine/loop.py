@@ -113,7 +113,8 @@ class Engine:
         self._host = host or Host()
         self._clock = self._host.clock
         self._connectors: list[Connector] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        # In the order they were made: a set's would follow from where they lie in memory.
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self._stopping = asyncio.Event()
         self._context: Context | None = None
         self._proof: Proof | None = None
@@ -701,8 +702,8 @@ class Engine:
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str, *, vital: bool = True) -> None:
         task = asyncio.get_running_loop().create_task(self._guard(work, name, vital), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
 
     async def _guard(self, work: Coroutine[Any, Any, None], name: str, vital: bool) -> None:
         """The task boundary: an error of a vital task halts the bot, of another is reported."""

@@ -199,7 +199,9 @@ def test_lost_public_connection_drops_the_book_until_it_is_verified_anew(session
     assert connections[:2] == [b"0", b"1"]
     lost = [one.kind == Record.REC_CONNECTION for one in part].index(True)
     ((at, reason), *_) = breaks(part)
-    assert (at, reason) == (lost + 1, BookBreak.BREAK_DISCONNECT)
+    # The first thing that is done about it: its call, then the break.
+    assert part[lost + 1].payload == b'["market_lost",0]'
+    assert (at, reason) == (lost + 2, BookBreak.BREAK_DISCONNECT)
     verified = next(
         place
         for place, one in enumerate(part)
