@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from openmm._fast.tape import Record
+from openmm.engine.replay import replay
 from openmm.events import StreamGapped
 from openmm.journal import read_balance
 from openmm.settlement.report import load_report
@@ -137,6 +138,9 @@ def test_paper_fills_in_this_process_and_asks_the_venue_nothing_private(
     session = json.loads((tmp_path / "desk" / "session.json").read_text())
     report = load_report(session["store"])
     assert report.session.mode == "paper"
+    again = replay(records)
+    assert again.difference is None
+    assert again.ended
     assert report.volume.fills == counters.fills
     assert closing.keys() == statement["assets"].keys()
     assert desk.engine.step.expected() == closing

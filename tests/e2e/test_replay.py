@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,16 @@ from openmm import config
 from openmm._fast.checks import RiskState
 from openmm._fast.tape import Record
 from openmm.cli.main import main
+from openmm.config import parse
 from openmm.engine import money
 from openmm.engine.commands import Pause, Resume, Tighten
 from openmm.engine.replay import Outcome, replay
 from openmm.errors import JournalError
 from openmm.journal import JournalRecord
 from openmm.sim.faults import chaos
+from openmm.sim.options import SimOptions
+from openmm.strategy.python import View
+from openmm.strategy.quotes import Quotes
 from openmm.testing.virtual import VirtualBot
 from openmm.writer.segments import SegmentWriter
 from tests.e2e import crossed, virtual
@@ -103,6 +108,59 @@ def test_session_with_faults_on_each_venue_replays_identically(tmp_path: Path, v
     records = session(bot, 20)
     assert bot.venue.strikes.struck.total() >= 1
     assert_identical(replay(records), records)
+
+
+class Moody:
+    """A strategy that no second run would repeat: its quotes follow from how often it was asked in
+    this process, and now and then it fails, or answers what nobody can quote."""
+
+    asked = 0
+
+    def quote(self, view: View) -> Quotes | None:
+        """Quote around the best prices."""
+        Moody.asked += 1
+        turn = Moody.asked % 23
+        if turn == 5:
+            raise ValueError("in a mood")
+        if turn == 11:
+            return Quotes(bids=[(1.5, 2)])  # type: ignore[list-item]
+        if turn == 17:
+            return None
+        return Quotes(
+            [(view.best_bid_ticks - turn, 1_000_000)], [(view.best_ask_ticks + turn, 1_000_000)]
+        )
+
+
+def test_strategy_in_python_is_not_asked_again(tmp_path: Path) -> None:
+    at = {"ws": "ws://127.0.0.1:1", "ws_auth": "ws://127.0.0.1:1", "rest": "http://127.0.0.1:1"}
+    quoted = {"name": "kraken", "quote": "BTC/USD", "account": "dedicated", "endpoints": at}
+    parsed = parse(
+        {
+            "bot": {"name": "virtual", "mode": "live"},
+            "venue": [quoted],
+            "strategy": {"kind": "python", "class": f"{__name__}:Moody"},
+            "risk": {
+                "max_order_size": "0.02", "max_open_notional": "50000", "max_inventory": "0.3",
+                "max_drawdown": "5%",
+            },
+        }
+    )  # fmt: skip
+    sim = SimOptions(
+        seed=5, maker_fee_ppm=0, taker_fee_ppm=1000, latency_ns=2_000_000,
+        balances={"BTC": Decimal(1), "USD": Decimal(60_000)},
+    )  # fmt: skip
+    bot = VirtualBot(parsed, sim, tmp_path)
+    bot.start()
+    bot.run(20)
+    assert bot.stop() == 0
+    answers = [one.payload for one in bot.records if one.kind == Record.REC_STRATEGY]
+    assert answers.count(b"null") > 5
+    assert len(set(answers)) > 20
+    asked = Moody.asked
+    found = replay(bot.records)
+    assert found.difference is None
+    assert found.orders > 10
+    assert Moody.asked == asked
 
 
 # ---------------------------------------------------------------- what is not the same

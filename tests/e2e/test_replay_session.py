@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
@@ -35,6 +36,7 @@ class Session:
     statement: dict[str, Any]
     open_orders: Any
     journal: list[JournalRecord]
+    folder: Path  # of the journal
     checker: Checker
     report: Report
     report_json: dict[str, Any]
@@ -61,7 +63,7 @@ def session(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Session:
     told = openmm("report", "--run-dir", folder / "runs", "--bot", "replay", "--json")
     assert told.returncode == 0, told.stderr
     return Session(
-        done.returncode, end, statement, open_orders, records, check(records),
+        done.returncode, end, statement, open_orders, records, path, check(records),
         load_report(end["store"]), json.loads(told.stdout),
     )  # fmt: skip
 
@@ -80,6 +82,23 @@ def test_every_ladder_intent_and_limit_follows_from_the_journal(session: Session
     assert session.checker.ladders >= 20
     assert session.checker.placed >= 6
     assert session.checker.amended >= 10
+
+
+def test_session_replays_identically_in_a_process_of_its_own(session: Session) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = openmm("replay", session.folder, "--json")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found["identical"]
+    assert found["ended"]
+    assert found["records"] == len(session.journal)
+    assert found["orders"] >= 16
+    assert found["states"] >= 2
+    # The start of the process included, a recorded minute takes about 1.3 s of CPU.
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"replay of {SPAN_S} s of recording: {cpu_s:.2f} s of CPU")
+    assert 0 < cpu_s * 60 / SPAN_S < 3
 
 
 def test_every_fill_of_the_venue_is_booked_once(session: Session) -> None:
