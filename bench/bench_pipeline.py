@@ -22,6 +22,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.bench_mexc import count as count_mexc
+from bench.bench_venues import gate_venues_instructions
 from bench.book_streams import synthetic
 from openmm._fast.book import BookState
 from openmm._fast.latency import Stage, calibrate
@@ -278,7 +279,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.bench_pipeline")
     parser.add_argument("--record", action="store_true", required=True, help=f"write {COUNTS.name}")
     parser.parse_args()
-    counted = count() | count_mexc()
+    counted = count() | count_mexc() | gate_venues_instructions()
     gated = {name: value for name, value in counted.items() if name.startswith("instructions/")}
     write_counts(COUNTS, compiler(), gated)
     for name, value in counted.items():
