@@ -641,12 +641,13 @@ class RiskRecord(Struct, frozen=True):
 
 
 class CommandRecord(Struct, frozen=True):
-    """REC_COMMAND: what an operator asked for, through which door."""
+    """REC_COMMAND: what an operator asked for, through which door, and what came of it."""
 
     command: str
     arguments: Mapping[str, Any]
     by: str
     door: str
+    verdict: str = ""  # done, or refused and why; empty: of a journal that did not tell
 
 
 class IncidentRecord(Struct, frozen=True):
@@ -804,9 +805,11 @@ def read_risk(payload: bytes) -> RiskRecord:
     return _build(RiskRecord, _object(payload, "risk"), "risk")
 
 
-def command_record(command: str, arguments: Mapping[str, Any], by: str, door: str) -> bytes:
+def command_record(
+    command: str, arguments: Mapping[str, Any], by: str, door: str, verdict: str = ""
+) -> bytes:
     """Encode REC_COMMAND."""
-    return json_record(CommandRecord(command, arguments, by, door))
+    return json_record(CommandRecord(command, arguments, by, door, verdict))
 
 
 def read_command(payload: bytes) -> CommandRecord:

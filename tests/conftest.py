@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.postgres import Server, find_binaries
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,6 +42,42 @@ def shared() -> Path:
     if os.environ.get("OPENMM_REQUIRE_DATA") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """Start a PostgreSQL server of this test run's own; skip without one, fail if required."""
+    binaries = find_binaries()
+    if binaries is None:
+        reason = "no PostgreSQL server is installed: apt-get install postgresql"
+        if os.environ.get("OPENMM_REQUIRE_DATA") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    server = Server(binaries)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
+    """Return what gives the address of an empty database, the same for the same name."""
+    known: dict[str, str] = {}
+    folder = tmp_path_factory.mktemp("store")
+
+    def address(name: str = "store") -> str:
+        if name not in known:
+            if request.param == "sqlite":
+                known[name] = f"sqlite:///{folder / name}.sqlite"
+            else:
+                known[name] = request.getfixturevalue("postgres").make_database()
+        return known[name]
+
+    return address
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -468,6 +468,9 @@ class Settlement(Section):
     reconcile_every_ns: Annotated[int, _span(SECOND, DAY)] = 30 * SECOND
     halt_above_ppm: Share = 1_000
     store: Annotated[str, StringConstraints(pattern=r"^[a-z0-9+]+://.+$")] | None = None
+    # A side counts as up with this much base within this distance of the reference; 0: any.
+    uptime_within_ppm: Annotated[int, _ratio(1, 500_000)] = 5_000
+    uptime_depth: NotNegative = Decimal(0)
 
 
 class Engine(Section):

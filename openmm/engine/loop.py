@@ -27,6 +27,7 @@ from openmm._fast.checks import RiskState
 from openmm._fast.ports import MemoryTransport, Transport
 from openmm._fast.tape import Record, Tape
 from openmm.config import BotConfig, Grid, check_live, check_with_instrument
+from openmm.config.redact import public
 from openmm.engine import snapshot, spin, wiring
 from openmm.engine.commands import Halt, Pause, Resume, Status, Stop, Tighten, name_of
 from openmm.engine.commands import Request as Asked
@@ -51,7 +52,7 @@ from openmm.engine.step import (
 )
 from openmm.engine.traffic import Traffic
 from openmm.engine.watchdog import WatchdogProcess
-from openmm.errors import ConfigError, JournalError, OpenMMError, VenueError
+from openmm.errors import ConfigError, JournalError, OpenMMError, RiskError, VenueError
 from openmm.events import BalanceUpdated
 from openmm.instrument import Instrument
 from openmm.risk import limits as risk_limits
@@ -248,7 +249,7 @@ class Engine:
         for index, one in enumerate(context.instruments):
             told = journal.instrument_record(one)
             context.append(Record.REC_INSTRUMENT, index, clock.now_ns(), told)
-        files.note(pid=os.getpid(), state="starting", config=config.model_dump(mode="json"))
+        files.note(pid=os.getpid(), state="starting", config=public(config))
         for text in listings.missed:
             self._alert("warning", text)
         # From here on, as a watchdog takes a silent engine for a dead one.
@@ -271,7 +272,7 @@ class Engine:
         # All that can fail comes before the first order.
         self._door = CommandServer(files.run_dir.socket, self.on_command)
         await self._door.start()
-        files.note(pid=os.getpid(), state="running", config=config.model_dump(mode="json"))
+        files.note(pid=os.getpid(), state="running", config=public(config))
         # The heap of a started engine is for life: collections need not walk it again. Where the
         # collector was off all along, what a start leaves behind is less than a walk costs.
         if gc.isenabled():
@@ -580,11 +581,21 @@ class Engine:
         """Carry out one command of the door; all but `status` are journalled before they act."""
         now_ns = self._clock.now_ns()
         caller, command = str(asked.caller), asked.command
+        refused: RiskError | None = None
+        wanted = self._in_force
+        if isinstance(command, Tighten):
+            try:
+                wanted = risk_limits.tightened(self.config, wanted, command.changes())
+            except RiskError as error:
+                refused = error
         if not isinstance(command, Status):
             record = journal.command_record(
-                name_of(command), asdict(command), caller, asked.caller.surface
-            )
+                name_of(command), asdict(command), caller, asked.caller.surface,
+                "done" if refused is None else f"refused: {refused}",
+            )  # fmt: skip
             self._running.append(Record.REC_COMMAND, 0, now_ns, record)
+        if refused is not None:
+            raise refused
         step = self.step
         match command:
             case Halt():
@@ -594,7 +605,7 @@ class Engine:
             case Resume():
                 self._handle(step.resume(caller, now_ns))
             case Tighten():
-                self._tighten(command.changes(), caller, now_ns)
+                self._tighten(wanted, caller, now_ns)
             case Stop():
                 self.request_stop(f"stopped by {caller} {command.reason}".strip())
             case Status():
@@ -612,9 +623,8 @@ class Engine:
             "last_decision": pipeline.last_decision.name,
         }
 
-    def _tighten(self, changes: dict[str, str], caller: str, now_ns: int) -> None:
+    def _tighten(self, wanted: BotConfig, caller: str, now_ns: int) -> None:
         """Put closer limits in force, and note them where `status` looks."""
-        wanted = risk_limits.tightened(self.config, self._in_force, changes)
         instrument = self.step.instrument
         self._handle(
             self.step.tighten(
@@ -627,7 +637,7 @@ class Engine:
         closer = {key: text for key, text in now.items() if text != file[key]}
         assert self._files is not None, "a bot that takes commands has its files"
         self._files.note(
-            pid=os.getpid(), state="running", config=self.config.model_dump(mode="json"),
+            pid=os.getpid(), state="running", config=public(self.config),
             tightened=closer,
         )  # fmt: skip
         self._alert("warning", f"limits in force, by {caller}: {closer or 'those of the file'}")

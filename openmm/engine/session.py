@@ -15,7 +15,9 @@ from typing import Any, final
 
 from openmm import __version__, journal
 from openmm._fast.tape import Tape
+from openmm.address import STORE_VARIABLE, without_password
 from openmm.config import BotConfig, default_run_dir
+from openmm.config.redact import public
 from openmm.engine.process import unpin
 from openmm.engine.rundir import Lock, RunDir, lock_account, lock_bot
 from openmm.errors import JournalError
@@ -162,7 +164,7 @@ class SessionFiles:
                 instrument=venue.pair,
                 build=__version__,
                 started_ns=self.started_ns,
-                config=config.model_dump(mode="json"),
+                config=public(config),
                 seeds=dict(seeds),
                 client_id_prefix=client_id_prefix,
             )
@@ -176,7 +178,7 @@ class SessionFiles:
                 "bot": self.config.bot.name,
                 "mode": self.config.bot.mode,
                 "started_ns": self.started_ns,
-                "store": self.store_url,
+                "store": without_password(self.store_url),
                 "journal": str(self.run_dir.journal),
                 **fields,
             }
@@ -230,8 +232,9 @@ class SessionFiles:
                     "--tape", str(self.run_dir.tape(self.session_id)),
                     *(f"--left={path}" for path in self._left),
                     "--journal", str(self.run_dir.journal),
-                    "--store", self.store_url,
                 ],
+                # Not among the arguments, which every user of the machine may read.
+                env={**os.environ, STORE_VARIABLE: self.store_url},
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 # Ctrl+C at a terminal reaches the whole group; the writer outlives the engine.
                 start_new_session=True,

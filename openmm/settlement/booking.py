@@ -30,7 +30,7 @@ from openmm.settlement.histogram import bucket_ns
 from openmm.settlement.ledger import BUY, SELL, Entry, Ledger, ledger_decimals
 from openmm.settlement.pnl import AverageCost, Fifo, captured_atoms
 from openmm.settlement.store import Store, upsert
-from openmm.settlement.touch import TouchState, TouchTracker
+from openmm.settlement.touch import TouchState, TouchTracker, Uptime
 
 # On the venue's book, as far as anybody knows.
 RESTING = frozenset(
@@ -66,9 +66,11 @@ class Booker:
     Args:
         store: to write to.
         session_id: of the tape or journal the records come from.
+        uptime: what to measure the quotes' uptime by instead of what the session's configuration
+            says; for a session that is booked from its start.
     """
 
-    def __init__(self, store: Store, session_id: str) -> None:
+    def __init__(self, store: Store, session_id: str, *, uptime: Uptime | None = None) -> None:
         self.store = store
         self.session_id = session_id
         self.venue = ""
@@ -84,6 +86,8 @@ class Booker:
         self._fifo: dict[str, Fifo] = defaultdict(Fifo)
         self._orders: dict[int, Row] = {}
         self._touch = TouchTracker()
+        self._uptime_told = uptime
+        self._uptime = uptime or Uptime()
         self._batch: list[ActionRecord] = []
         self._restore()
         self._clear()
@@ -153,6 +157,8 @@ class Booker:
                 "open_order_count": None,
                 "counters": None,
                 "journal_hash": None,
+                "uptime_within_ppm": self._uptime.within_ppm,
+                "uptime_depth": format(self._uptime.depth, "f"),
             }
         )
 
@@ -170,6 +176,7 @@ class Booker:
         }
         if label != self.venue:
             return  # only watched: nothing of it is booked
+        self._measure(pair)
         for asset, decimals in ledger_decimals([pair]).items():
             # Fixed with the first record: stored atoms must not change their size.
             self._ledger.decimals.setdefault(asset, decimals)
@@ -353,6 +360,7 @@ class Booker:
                 "arguments": _text(record.arguments),
                 "by": record.by,
                 "door": record.door,
+                "verdict": record.verdict,
             }
         )
 
@@ -421,6 +429,7 @@ class Booker:
         self._quoted_feed = source
         self._touch.market(ts_ns, view.best_bid_ticks, view.best_ask_ticks)
         self._touch.reference(view.reference_uticks)
+        self._touch.inventory(view.share_ppm, view.target_ppm)
 
     def _on_sample(self, _index: int, source: int, ts_ns: int, payload: bytes) -> None:
         record = journal.read_sample(payload)
@@ -477,6 +486,12 @@ class Booker:
         self._labels = [str(one["label"]) for one in config.get("venue", ())]
         self._ledger.venue = venue
         self._ledger.account = f"venue:{venue}"
+        self._uptime = self._uptime_told or Uptime.of(config.get("settlement", {}))
+
+    def _measure(self, pair: Instrument) -> None:
+        """Tell the touch tracker what counts as up, in this pair's lots."""
+        lots = -(-self._uptime.depth // pair.lot_size)  # never less than what was wanted
+        self._touch.measure(self._uptime.within_ppm, int(lots))
 
     def _post(self, index: int, ts_ns: int, entry: Entry) -> None:
         for line, item in enumerate(entry.postings):
@@ -585,16 +600,17 @@ class Booker:
 
     def _own(self, ts_ns: int) -> None:
         """Tell the touch tracker our best resting prices."""
-        bid = ask = 0
+        bids: list[tuple[int, int]] = []
+        asks: list[tuple[int, int]] = []
         for row in self._orders.values():
             if row["state"] not in RESTING:
                 continue
-            price = row["price_ticks"]
+            level = (row["price_ticks"], max(0, row["qty_lots"] - row["filled_lots"]))
             if row["side"] == BUY:
-                bid = max(bid, price)
+                bids.append(level)
             elif row["side"] == SELL:
-                ask = min(ask, price) if ask else price
-        self._touch.own(ts_ns, bid, ask)
+                asks.append(level)
+        self._touch.own(ts_ns, bids, asks)
 
     def _known_before(self, fill: FillRecord) -> bool:
         """Whether an earlier session of this bot booked the fill: same execution, order and time.
@@ -644,6 +660,15 @@ class Booker:
                 "ask_quoted_ns": second.ask_quoted_ns,
                 "ask_touch_ns": second.ask_touch_ns,
                 "reference_uticks": second.reference_uticks,
+                "bid_deep_ns": second.bid_deep_ns,
+                "ask_deep_ns": second.ask_deep_ns,
+                "both_deep_ns": second.both_deep_ns,
+                "best_bid_ticks": second.best_bid_ticks,
+                "best_ask_ticks": second.best_ask_ticks,
+                "own_bid_ticks": second.own_bid_ticks,
+                "own_ask_ticks": second.own_ask_ticks,
+                "share_ppm": second.share_ppm,
+                "target_ppm": second.target_ppm,
             }
             for number, second in self._touch.seconds.items()
         ]
@@ -716,6 +741,8 @@ class Booker:
         for item in connection.execute(sa.select(tables.instrument).where(mine)):
             pair = journal.read_instrument(item.definition.encode())
             self._instruments[item.venue, item.name] = pair
+            if item.venue == self.venue:
+                self._measure(pair)
         table = tables.posting
         mine = table.c.session_id == self.session_id
         totals = {

@@ -18,9 +18,21 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
+from openmm.address import without_password
 from openmm.errors import LedgerError
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
+MIGRATION_LOCK = 0x6F70656E6D6D  # "openmm": of the advisory lock under which tables are made
+# How long a PostgreSQL server may take; what the address says itself comes first.
+# Source: PostgreSQL documentation, "Database Connection Control Functions", "Client Connection
+# Defaults".
+PATIENCE = {
+    "connect_timeout": "5",
+    "tcp_user_timeout": "10000",
+    "keepalives_idle": "10",
+    "options": "-c statement_timeout=30000 -c lock_timeout=10000",
+    "application_name": "openmm",
+}
 _BIG = sa.BigInteger()
 
 metadata = sa.MetaData()
@@ -43,6 +55,9 @@ session = sa.Table(
     sa.Column("open_order_count", sa.Integer),
     sa.Column("counters", sa.Text),
     sa.Column("journal_hash", sa.String),
+    # What its uptime was measured by; None: not measured.
+    sa.Column("uptime_within_ppm", _BIG),
+    sa.Column("uptime_depth", sa.String),
 )
 
 # Where the booking of a session stands; `state` is what it must remember between records.
@@ -184,6 +199,8 @@ operator_command = sa.Table(
     sa.Column("arguments", sa.Text, nullable=False),
     sa.Column("by", sa.String, nullable=False),
     sa.Column("door", sa.String, nullable=False),
+    # done, or refused and why; empty: of a journal that did not tell
+    sa.Column("verdict", sa.String, nullable=False, server_default=""),
 )
 
 risk_event = sa.Table(
@@ -241,7 +258,8 @@ book_event = sa.Table(
     sa.Column("break_count", _BIG, nullable=False),
 )
 
-# Where our quotes stood, in spans of one second: nanoseconds by side.
+# Where our quotes stood, in spans of one second: nanoseconds by side, and the last state of it.
+# "deep": live with at least the wanted depth within the wanted distance of the reference.
 touch = sa.Table(
     "touch",
     metadata,
@@ -253,6 +271,15 @@ touch = sa.Table(
     sa.Column("ask_quoted_ns", _BIG, nullable=False),
     sa.Column("ask_touch_ns", _BIG, nullable=False),
     sa.Column("reference_uticks", _BIG),
+    sa.Column("bid_deep_ns", _BIG, nullable=False, server_default="0"),
+    sa.Column("ask_deep_ns", _BIG, nullable=False, server_default="0"),
+    sa.Column("both_deep_ns", _BIG, nullable=False, server_default="0"),
+    sa.Column("best_bid_ticks", _BIG),
+    sa.Column("best_ask_ticks", _BIG),
+    sa.Column("own_bid_ticks", _BIG),
+    sa.Column("own_ask_ticks", _BIG),
+    sa.Column("share_ppm", _BIG),  # base share of the account's value, and the one wanted
+    sa.Column("target_ppm", _BIG),
 )
 
 latency = sa.Table(
@@ -280,14 +307,27 @@ class Store:
 
     def __init__(self, url: str, *, create: bool = True) -> None:
         self.url = url if "://" in url else f"sqlite:///{url}"
+        self.told = without_password(self.url)
         try:
             place = sa.engine.make_url(self.url)
             if not create:
                 place = _read_only(place)
             self.engine = _engine(place, create)
-            self._migrate() if create else self._refuse_other()
+            try:
+                self._migrate() if create else self._refuse_other()
+            except BaseException:
+                self.close()
+                raise
+        except ModuleNotFoundError as error:
+            raise LedgerError(
+                f"the store {self.told} needs a driver that is not installed ({error.name}): "
+                "pip install 'openmm-engine[postgres]'",
+                code="no_driver",
+            ) from None
         except (sa.exc.DatabaseError, sa.exc.ArgumentError) as error:
-            raise LedgerError(f"cannot open the store {url}: {error}") from error
+            # A driver's own words may repeat the address, so nothing of the chain is kept.
+            why = _without(str(error), self.url)
+            raise LedgerError(f"cannot open the store {self.told}: {why}") from None
 
     def _revision(self) -> str | None:
         with self.engine.connect() as connection:
@@ -296,10 +336,9 @@ class Store:
     def _refuse_other(self) -> None:
         found = self._revision()
         if found != SCHEMA_VERSION:
-            self.close()
             known = f"this build reads {SCHEMA_VERSION}; running the bot brings it up to date"
             told = "no ledger" if found is None else f"of version {found}"
-            raise LedgerError(f"the store {self.url} is {told}: {known}")
+            raise LedgerError(f"the store {self.told} is {told}: {known}")
 
     def _migrate(self) -> None:
         found = self._revision()
@@ -310,6 +349,9 @@ class Store:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with self.engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                # Bots that share a database may start at once: the second finds it done.
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -331,8 +373,22 @@ def _read_only(url: sa.engine.URL) -> sa.engine.URL:
     return url.set(database=f"file:{quote(url.database)}", query={"mode": "ro", "uri": "true"})
 
 
+def _without(text: str, url: str) -> str:
+    """Take a password out of a message."""
+    try:
+        password = sa.engine.make_url(url).password
+    except sa.exc.ArgumentError:
+        return "not an address of a database"
+    return text.replace(str(password), "…") if password else text
+
+
 def _engine(url: sa.engine.URL, create: bool) -> Engine:
-    engine = sa.create_engine(url)
+    # A statement's parameters hold the account's money: they are no part of an error's text.
+    if url.get_backend_name() == "postgresql":
+        # A server that went and came back is noticed; one that hangs holds nobody for long.
+        given = {key: value for key, value in PATIENCE.items() if key not in url.query}
+        return sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=given)
+    engine = sa.create_engine(url, hide_parameters=True)
     if engine.dialect.name == "sqlite":
 
         @sa.event.listens_for(engine, "connect")
@@ -343,7 +399,7 @@ def _engine(url: sa.engine.URL, create: bool) -> Engine:
                 # The journal is what must survive a power cut; the store is rebuilt from it.
                 cursor.execute("PRAGMA synchronous=NORMAL")
                 cursor.execute("PRAGMA foreign_keys=ON")
-            cursor.execute("PRAGMA busy_timeout=5000")
+            cursor.execute("PRAGMA busy_timeout=1000")
             cursor.close()
 
     return engine

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
 
+from openmm.address import STORE_VARIABLE
 from openmm.errors import OpenMMError
 from openmm.writer.follow import Follower, Timing, write_log
 
@@ -27,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
                         help="ring that a session before left; may be repeated")  # fmt: skip
     parser.add_argument("--session", help="without --tape: the session to book from its journal")
     parser.add_argument("--journal", type=Path, required=True, help="folder of the journals")
-    parser.add_argument("--store", required=True, help="URL of the store")
+    parser.add_argument("--store", default=os.environ.get(STORE_VARIABLE),
+                        help=f"URL of the store; else {STORE_VARIABLE}")  # fmt: skip
     parser.add_argument("--build", default=_build(), help="named in the journal")
     parser.add_argument("--segment-bytes", type=int, default=usual.segment_bytes)
     parser.add_argument("--free-bytes", type=int, default=usual.free_bytes_min,
@@ -37,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if (options.tape is None) == (options.session is None):
         parser.error("give either --tape or --session")
+    if not options.store:
+        parser.error(f"give --store or {STORE_VARIABLE}")
     try:
         if options.tape is None:
             from openmm.writer.books import rebuild

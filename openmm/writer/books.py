@@ -29,7 +29,8 @@ def _refused(work: Callable[P, R]) -> Callable[P, R]:
         try:
             return work(*args, **kwargs)
         except sa.exc.SQLAlchemyError as error:
-            raise LedgerError(str(error)) from error
+            # Not with the chain: a driver's own words may repeat the address.
+            raise LedgerError(str(error)) from None
 
     return told
 

@@ -220,6 +220,8 @@ KEYS: list[tuple[str, object, object]] = [
     ("settlement.reconcile_every", "15s", 15_000_000_000),
     ("settlement.halt_above", "0.05%", 500),
     ("settlement.store", "postgresql://db/openmm", "postgresql://db/openmm"),
+    ("settlement.uptime_within", "25bps", 2_500),
+    ("settlement.uptime_depth", "0.5", Decimal("0.5")),
     ("engine.telemetry_interval", "50ms", 50_000_000),
     ("engine.tape_size", "128MiB", 128 << 20),
     ("engine.log_level", "debug", "debug"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from openmm import journal
 from openmm._fast.checks import RiskState
 from openmm._fast.tape import Record
 from openmm.control import Tighten, send_command
@@ -52,7 +53,11 @@ def test_closer_limit_by_command_holds_at_once_and_is_journalled_and_shown(tmp_p
     assert desk.open_at_end == []
     commands = [one.payload for one in desk.journal() if one.kind == Record.REC_COMMAND]
     assert len([one for one in commands if b"tighten" in one]) == 3
-    assert any(b"20001" in one for one in commands), "what was refused is on record too"
+    told = [journal.read_command(one) for one in commands]
+    refused = [one for one in told if one.verdict.startswith("refused: ")]
+    assert len(refused) == 1, "what was refused is on record too"
+    assert "20001" in str(refused[0].arguments)
+    assert {one.verdict for one in told if one not in refused} == {"done"}
 
 
 def test_venue_that_refuses_every_post_only_order_is_left_alone_and_tried_again(

@@ -202,7 +202,11 @@ def hand_made(session_id: str = "s-1", bot: str = "grid") -> list[RecordTuple]:
     t.book(7000, 1, 499_980, 500_000, 1)
     t.book(8000, 3, 499_980, 500_000, 1)
     t.add(Record.REC_RISK, 8000, journal.risk_record("RUNNING", "PAUSED", "operator", "tea"))
-    t.add(Record.REC_COMMAND, 8000, journal.command_record("pause", {"why": "tea"}, "me", "cli"))
+    t.add(
+        Record.REC_COMMAND,
+        8000,
+        journal.command_record("pause", {"why": "tea"}, "me", "cli", "done"),
+    )
     t.balance(9500, "USD", "99799.9360", "deposit", "50")
     t.add(Record.REC_INCIDENT, 9600, journal.incident_record("feed was silent", kind="feed"))
     t.balance(10_000, "BTC", "1.0050000000", "closing")

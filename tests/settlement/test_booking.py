@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -19,6 +20,8 @@ from openmm.settlement.booking import Booker
 from openmm.settlement.report import load_report
 from openmm.settlement.store import SCHEMA_VERSION, Store, metadata
 from tests.settlement.made import PAIR, T0, RecordTuple, hand_made
+
+Database = Callable[[str], str]
 
 
 def contents(store: Store) -> dict[str, list[tuple[Any, ...]]]:
@@ -31,8 +34,8 @@ def contents(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     return out
 
 
-def booked(path: Path, records: list[RecordTuple]) -> dict[str, list[tuple[Any, ...]]]:
-    store = Store(str(path))
+def booked(url: str, records: list[RecordTuple]) -> dict[str, list[tuple[Any, ...]]]:
+    store = Store(url)
     booker = Booker(store, "s-1")
     booker.apply(records)
     booker.commit()
@@ -44,23 +47,28 @@ def booked(path: Path, records: list[RecordTuple]) -> dict[str, list[tuple[Any, 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Any, ...]]]:
     """The store after one uninterrupted run."""
-    return booked(tmp_path_factory.mktemp("store") / "whole.sqlite", hand_made())
+    return booked(str(tmp_path_factory.mktemp("store") / "whole.sqlite"), hand_made())
 
 
-@settings(max_examples=20, deadline=None)
+# Every example begins with an empty store.
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     cuts=st.lists(st.integers(0, 60), max_size=6),
     lost=st.lists(st.booleans(), min_size=6, max_size=6),
 )
 def test_any_restarts_and_repeats_give_the_same_store(
-    tmp_path_factory: pytest.TempPathFactory,
+    database: Database,
     expected: dict[str, list[tuple[Any, ...]]],
     cuts: list[int],
     lost: list[bool],
 ) -> None:
-    folder = tmp_path_factory.mktemp("store")
     records = hand_made()
-    store = Store(str(folder / "cut.sqlite"))
+    store = Store(database("cut"))
+    with store.begin() as connection:
+        for table in metadata.tables.values():
+            connection.execute(sa.delete(table))
     for cut, uncommitted in zip(sorted(cuts), lost, strict=False):
         booker = Booker(store, "s-1")
         booker.apply(records[: cut + 1])
@@ -78,7 +86,7 @@ def test_any_restarts_and_repeats_give_the_same_store(
 
 @pytest.mark.parametrize("after", [0, 1])
 def test_another_venues_pair_of_the_same_name_changes_nothing(
-    tmp_path: Path, expected: dict[str, list[tuple[Any, ...]]], after: int
+    database: Database, expected: dict[str, list[tuple[Any, ...]]], after: int
 ) -> None:
     watched = replace(
         PAIR,
@@ -95,7 +103,7 @@ def test_another_venues_pair_of_the_same_name_changes_nothing(
         (number, *record[1:]) for number, record in enumerate([*records[:at], told, *records[at:]])
     ]
     # Killed between any two batches, it goes on with the right one.
-    store = Store(str(tmp_path / "s.sqlite"))
+    store = Store(database("s"))
     for cut in (2, 3, len(records)):
         booker = Booker(store, "s-1")
         booker.apply(records[:cut])
@@ -104,8 +112,8 @@ def test_another_venues_pair_of_the_same_name_changes_nothing(
     assert len(found["instrument"]) == 2
     assert found["asset"] == expected["asset"]
     store.close()
-    booked(tmp_path / "alone.sqlite", hand_made())
-    mixed, alone = (load_report(str(tmp_path / f"{name}.sqlite")) for name in ("s", "alone"))
+    booked(database("alone"), hand_made())
+    mixed, alone = (load_report(database(name)) for name in ("s", "alone"))
     assert (mixed.pnl, mixed.volume) == (alone.pnl, alone.volume)
     for name in ("fill", "posting"):
         at = metadata.tables[name].columns.keys().index("record_index")
@@ -115,9 +123,9 @@ def test_another_venues_pair_of_the_same_name_changes_nothing(
         assert mine == theirs
 
 
-def test_lost_records_are_counted(tmp_path: Path) -> None:
+def test_lost_records_are_counted(database: Database) -> None:
     records = hand_made()
-    store = Store(str(tmp_path / "s.sqlite"))
+    store = Store(database("s"))
     booker = Booker(store, "s-1")
     booker.apply(records[:5] + records[9:])
     assert booker.lost_count == 4
@@ -126,8 +134,8 @@ def test_lost_records_are_counted(tmp_path: Path) -> None:
     store.close()
 
 
-def test_session_without_end_is_lost(tmp_path: Path) -> None:
-    store = Store(str(tmp_path / "s.sqlite"))
+def test_session_without_end_is_lost(database: Database) -> None:
+    store = Store(database("s"))
     booker = Booker(store, "s-1")
     booker.apply(hand_made()[:-1])
     assert not booker.ended
@@ -139,22 +147,22 @@ def test_session_without_end_is_lost(tmp_path: Path) -> None:
     store.close()
 
 
-def test_batch_that_never_reached_the_wire_is_not_an_order(tmp_path: Path) -> None:
+def test_batch_that_never_reached_the_wire_is_not_an_order(database: Database) -> None:
     # The encoder refused: intents, and then another kind of record without a write result.
     records = hand_made()
     intents = [place for place, r in enumerate(records) if r[1] == Record.REC_INTENT]
     first = records[: intents[1] + 1]
     frame = (len(first), int(Record.REC_FRAME), 0, T0 + 5, b"{}")
-    found = booked(tmp_path / "s.sqlite", [*first, frame])
+    found = booked(database("s"), [*first, frame])
     names = [column.name for column in metadata.tables["order"].columns]
     orders = [dict(zip(names, row, strict=True)) for row in found["order"]]
     assert [(o["seq"], o["unsent"], o["state"]) for o in orders] == [(512, 1, 9), (513, 1, 9)]
 
 
-def test_fill_of_an_earlier_session_books_once(tmp_path: Path) -> None:
-    path = tmp_path / "s.sqlite"
+def test_fill_of_an_earlier_session_books_once(database: Database) -> None:
+    path = database("s")
     booked(path, hand_made())
-    store = Store(str(path))
+    store = Store(path)
     booker = Booker(store, "s-2")
     booker.apply(hand_made("s-2"))
     booker.commit()
@@ -165,10 +173,10 @@ def test_fill_of_an_earlier_session_books_once(tmp_path: Path) -> None:
     assert kinds.count("doubled_fill") == 5
 
 
-def test_same_ids_of_another_bot_are_other_fills(tmp_path: Path) -> None:
-    path = tmp_path / "s.sqlite"
+def test_same_ids_of_another_bot_are_other_fills(database: Database) -> None:
+    path = database("s")
     booked(path, hand_made())
-    store = Store(str(path))
+    store = Store(path)
     booker = Booker(store, "s-2")
     booker.apply(hand_made("s-2", "other"))
     booker.commit()
@@ -181,9 +189,9 @@ def test_same_ids_of_another_bot_are_other_fills(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 def test_recovered_fill_of_the_pair_traded_before_stops_no_writer(
-    tmp_path: Path, known: bool
+    database: Database, known: bool
 ) -> None:
-    path = tmp_path / "s.sqlite"
+    path = database("s")
     if known:
         booked(path, hand_made())
     before = [journal.read_fill(r[4]) for r in hand_made() if r[1] == Record.REC_FILL]
@@ -194,7 +202,7 @@ def test_recovered_fill_of_the_pair_traded_before_stops_no_writer(
     )
     recovered = journal.json_record(replace(before[0], seq=0))
     records.append((2, int(Record.REC_FILL), 0, T0, recovered))
-    store = Store(str(path))
+    store = Store(path)
     booker = Booker(store, "s-2")
     booker.apply(records)
     booker.commit()
@@ -213,16 +221,16 @@ def test_recovered_fill_of_the_pair_traded_before_stops_no_writer(
     ],
 )
 def test_record_that_cannot_be_booked_raises(
-    tmp_path: Path, kind: Record, payload: bytes, error: type[Exception]
+    database: Database, kind: Record, payload: bytes, error: type[Exception]
 ) -> None:
-    store = Store(str(tmp_path / "s.sqlite"))
+    store = Store(database("s"))
     with pytest.raises(error):
         Booker(store, "s-1").apply([(0, int(kind), 0, T0, payload)])
     store.close()
 
 
-def test_fill_before_its_instrument_and_foreign_session_are_refused(tmp_path: Path) -> None:
-    store = Store(str(tmp_path / "s.sqlite"))
+def test_fill_before_its_instrument_and_foreign_session_are_refused(database: Database) -> None:
+    store = Store(database("s"))
     records = hand_made()
     fill = next(r for r in records if r[1] == Record.REC_FILL)
     with pytest.raises(LedgerError, match="pair without a record"):
@@ -232,17 +240,17 @@ def test_fill_before_its_instrument_and_foreign_session_are_refused(tmp_path: Pa
     store.close()
 
 
-def test_store_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "s.sqlite"
-    Store(str(path)).close()
-    store = Store(str(path))
+def test_store_of_a_later_version_is_refused(database: Database) -> None:
+    path = database("s")
+    Store(path).close()
+    store = Store(path)
     with store.begin() as connection:
         found = connection.execute(sa.text("select version_num from alembic_version")).scalar()
         assert found == SCHEMA_VERSION
         connection.execute(sa.text("update alembic_version set version_num = '9999'"))
     store.close()
     with pytest.raises(LedgerError, match="version 9999"):
-        Store(str(path))
+        Store(path)
 
 
 def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
@@ -252,8 +260,8 @@ def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         Store(str(path))
 
 
-def test_schema_made_by_migration_is_the_one_declared(tmp_path: Path) -> None:
-    store = Store(str(tmp_path / "s.sqlite"))
+def test_schema_made_by_migration_is_the_one_declared(database: Database) -> None:
+    store = Store(database("s"))
     inspector = sa.inspect(store.engine)
     for name, table in metadata.tables.items():
         found = {column["name"]: column["nullable"] for column in inspector.get_columns(name)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 
 import orjson
 import pytest
@@ -18,6 +18,7 @@ from openmm.settlement.store import Store
 from tests.settlement.made import T0, RecordTuple, Tape, hand_made
 
 D = Decimal
+Database = Callable[[str], str]
 
 
 def book(url: str, records: list[RecordTuple], session_id: str = "s-1") -> None:
@@ -30,8 +31,8 @@ def book(url: str, records: list[RecordTuple], session_id: str = "s-1") -> None:
 
 
 @pytest.fixture
-def report(tmp_path: Path) -> Report:
-    url = f"sqlite:///{tmp_path / 'store.sqlite'}"
+def report(database: Database) -> Report:
+    url = database("store")
     book(url, hand_made())
     return load_report(url)
 
@@ -166,8 +167,8 @@ def test_text_names_every_part(report: Report) -> None:
         assert part in text, part
 
 
-def test_report_of_a_session_without_trades(tmp_path: Path) -> None:
-    url = str(tmp_path / "store.sqlite")
+def test_report_of_a_session_without_trades(database: Database) -> None:
+    url = database("store")
     tape = Tape()
     tape.session("s-2")
     book(url, tape.records, "s-2")
@@ -181,8 +182,8 @@ def test_report_of_a_session_without_trades(tmp_path: Path) -> None:
     report.render(Console(file=io.StringIO()))
 
 
-def test_last_session_is_the_default_and_a_missing_one_is_named(tmp_path: Path) -> None:
-    url = str(tmp_path / "store.sqlite")
+def test_last_session_is_the_default_and_a_missing_one_is_named(database: Database) -> None:
+    url = database("store")
     Store(url).close()
     with pytest.raises(LedgerError, match="no session"):
         load_report(url)
@@ -196,8 +197,8 @@ def test_last_session_is_the_default_and_a_missing_one_is_named(tmp_path: Path) 
         load_report(url, "s-9")
 
 
-def test_base_fees_are_valued_and_third_assets_are_named(tmp_path: Path) -> None:
-    url = str(tmp_path / "store.sqlite")
+def test_base_fees_are_valued_and_third_assets_are_named(database: Database) -> None:
+    url = database("store")
     records = hand_made()
     for place, record in enumerate(records):
         payload = record[4]

@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "errors",
         "_fast",
         "clock",
-        "units",
+        "address units",
         "instrument",
         "events",
         "config",

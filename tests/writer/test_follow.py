@@ -50,10 +50,10 @@ while True:
 class Place:
     """Where one session's files lie."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: str) -> None:
         self.tape = folder / "tape"
         self.journal = folder / "journal"
-        self.store = f"sqlite:///{folder / 'store.sqlite'}"
+        self.store = store
 
     @property
     def segments(self) -> Path:
@@ -70,8 +70,14 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path, database: Callable[[str], str]) -> Place:
+    return Place(tmp_path, database("store"))
+
+
+@pytest.fixture
+def filed(tmp_path: Path) -> Place:
+    """A place whose store is a file beside the tape."""
+    return Place(tmp_path, f"sqlite:///{tmp_path / 'store.sqlite'}")
 
 
 @pytest.fixture
@@ -218,27 +224,27 @@ def test_tapes_of_dead_engines_are_booked_before_the_session(place: Place) -> No
     assert not list(place.tape.parent.glob("*.tape"))
 
 
-def test_tape_left_is_kept_until_the_store_has_it(place: Place, spawn: Spawn) -> None:
-    left = leave(place, "r-1")
-    store = place.tape.with_name("store.sqlite")
+def test_tape_left_is_kept_until_the_store_has_it(filed: Place, spawn: Spawn) -> None:
+    left = leave(filed, "r-1")
+    store = filed.tape.with_name("store.sqlite")
     store.write_bytes(b"not a database at all" * 100)
-    tape = place.make_tape()
+    tape = filed.make_tape()
     feed(tape, hand_made())
     tape.close()
     follower = Follower(
-        place.tape, place.journal, place.store, left=[left], timing=QUICK,
+        filed.tape, filed.journal, filed.store, left=[left], timing=QUICK,
         log=lambda *_a, **_k: None,
     )  # fmt: skip
     assert not follower.run()
-    assert list(read_journal(place.journal / "r-1")) == hand_made("r-1")[:-1]
+    assert list(read_journal(filed.journal / "r-1")) == hand_made("r-1")[:-1]
     assert left.exists()
     store.unlink()
-    later = Tape(place.tape, size_bytes=1 << 20, session_id="s-2")
+    later = Tape(filed.tape, size_bytes=1 << 20, session_id="s-2")
     feed(later, hand_made("s-2"))
     later.close()
-    assert run(place.tape, place.journal, place.store, left=[left], timing=QUICK)
+    assert run(filed.tape, filed.journal, filed.store, left=[left], timing=QUICK)
     assert not left.exists()
-    assert load_report(place.store, "r-1").session.state == "lost"
+    assert load_report(filed.store, "r-1").session.state == "lost"
 
 
 def test_left_tape_that_another_writer_follows_is_waited_for(place: Place, spawn: Spawn) -> None:
@@ -256,11 +262,11 @@ def test_left_tape_that_another_writer_follows_is_waited_for(place: Place, spawn
     assert load_report(place.store).session.state == "ended"
 
 
-def test_left_tape_whose_journal_is_damaged_stops_no_journal_but_the_quotes(place: Place) -> None:
-    left = leave(place, "r-1")
-    (place.journal / "r-1").mkdir(parents=True)
-    (place.journal / "r-1" / "000000.omj").write_bytes(b"no journal" * 100)
-    tape = place.make_tape()
+def test_left_tape_whose_journal_is_damaged_stops_no_journal_but_the_quotes(filed: Place) -> None:
+    left = leave(filed, "r-1")
+    (filed.journal / "r-1").mkdir(parents=True)
+    (filed.journal / "r-1" / "000000.omj").write_bytes(b"no journal" * 100)
+    tape = filed.make_tape()
     feed(tape, hand_made())
     tape.close()
     said: list[str] = []
@@ -269,24 +275,24 @@ def test_left_tape_whose_journal_is_damaged_stops_no_journal_but_the_quotes(plac
         segment_bytes=1 << 16,
     )  # fmt: skip
     follower = Follower(
-        place.tape, place.journal, place.store, left=[left], timing=timing,
+        filed.tape, filed.journal, filed.store, left=[left], timing=timing,
         log=lambda message, **_values: said.append(message),
     )  # fmt: skip
     assert not follower.run()
     assert said == ["the store fails, the journal goes on"], "said once"
-    assert list(read_journal(place.segments)) == hand_made()
+    assert list(read_journal(filed.segments)) == hand_made()
     assert tape.stop_requested
     assert left.exists(), "what it holds is nowhere else"
 
 
 def test_full_disk_under_a_left_tape_is_said_once_and_loses_nothing(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    filed: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = leave(place, "r-1")
-    tape = place.make_tape()
+    left = leave(filed, "r-1")
+    tape = filed.make_tape()
     said: list[str] = []
     follower = Follower(
-        place.tape, place.journal, place.store, left=[left], timing=QUICK,
+        filed.tape, filed.journal, filed.store, left=[left], timing=QUICK,
         log=lambda message, **_values: said.append(message),
     )  # fmt: skip
     feed(tape, hand_made())
@@ -304,22 +310,22 @@ def test_full_disk_under_a_left_tape_is_said_once_and_loses_nothing(
     assert failures == [0]
     assert tape.stop_requested
     assert said.count("disk is full, quoting stops") == 1
-    assert list(read_journal(place.journal / "r-1")) == hand_made("r-1")[:-1]
-    assert list(read_journal(place.segments)) == hand_made()
+    assert list(read_journal(filed.journal / "r-1")) == hand_made("r-1")[:-1]
+    assert list(read_journal(filed.segments)) == hand_made()
 
 
-def test_session_without_a_record_leaves_nothing(place: Place) -> None:
-    place.make_tape().close()
-    assert run(place.tape, place.journal, place.store, timing=QUICK)
-    assert not place.tape.exists()
-    assert not list(place.journal.iterdir())
-    assert not place.tape.with_name("store.sqlite").exists(), "a failed start makes no ledger"
-    left = leave(place, "r-1")
-    place.make_tape().close()
-    assert run(place.tape, place.journal, place.store, left=[left], timing=QUICK)
-    assert not place.tape.exists()
-    assert [folder.name for folder in place.journal.iterdir()] == ["r-1"]
-    assert load_report(place.store, "r-1").session.state == "lost"
+def test_session_without_a_record_leaves_nothing(filed: Place) -> None:
+    filed.make_tape().close()
+    assert run(filed.tape, filed.journal, filed.store, timing=QUICK)
+    assert not filed.tape.exists()
+    assert not list(filed.journal.iterdir())
+    assert not filed.tape.with_name("store.sqlite").exists(), "a failed start makes no ledger"
+    left = leave(filed, "r-1")
+    filed.make_tape().close()
+    assert run(filed.tape, filed.journal, filed.store, left=[left], timing=QUICK)
+    assert not filed.tape.exists()
+    assert [folder.name for folder in filed.journal.iterdir()] == ["r-1"]
+    assert load_report(filed.store, "r-1").session.state == "lost"
 
 
 def test_term_leaves_the_session_running_for_the_next_writer(place: Place, spawn: Spawn) -> None:
@@ -338,20 +344,20 @@ def test_term_leaves_the_session_running_for_the_next_writer(place: Place, spawn
     assert load_report(place.store).session.state == "ended"
 
 
-def test_low_disk_asks_the_engine_to_stop(place: Place) -> None:
-    tape = place.make_tape()
+def test_low_disk_asks_the_engine_to_stop(filed: Place) -> None:
+    tape = filed.make_tape()
     feed(tape, hand_made())
     tape.close()
     said: list[str] = []
     timing = Timing(free_bytes_min=1 << 62, segment_bytes=1 << 16)
     follower = Follower(
-        place.tape, place.journal, place.store, timing=timing,
+        filed.tape, filed.journal, filed.store, timing=timing,
         log=lambda message, **_values: said.append(message),
     )  # fmt: skip
     assert follower.run()
     assert tape.stop_requested
     assert said == ["disk is low, quoting stops"]
-    assert list(read_journal(place.segments)) == hand_made(), "what is there is still written"
+    assert list(read_journal(filed.segments)) == hand_made(), "what is there is still written"
 
 
 def test_full_disk_stops_quoting_and_loses_nothing(
@@ -409,29 +415,29 @@ def test_store_that_fails_for_a_while_catches_up_from_the_journal(
 
 
 def test_store_that_is_no_database_stops_quoting_and_is_rebuilt(
-    place: Place, tmp_path: Path, spawn: Spawn
+    filed: Place, tmp_path: Path, spawn: Spawn
 ) -> None:
     path = tmp_path / "store.sqlite"
     path.write_bytes(b"not a database at all" * 100)
-    tape = place.make_tape()
+    tape = filed.make_tape()
     feed(tape, hand_made())
     tape.close()
     timing = Timing(check_s=0.0, store_retry_s=0.0, store_patience_s=0.0, free_bytes_min=0,
                     segment_bytes=1 << 16)  # fmt: skip
     follower = Follower(
-        place.tape, place.journal, place.store, timing=timing, log=lambda *_a, **_k: None
+        filed.tape, filed.journal, filed.store, timing=timing, log=lambda *_a, **_k: None
     )
     assert not follower.run()
     assert follower.store_behind
     assert tape.stop_requested
-    assert list(read_journal(place.segments)) == hand_made(), "the journal does not need the store"
+    assert list(read_journal(filed.segments)) == hand_made(), "the journal does not need the store"
     path.unlink()
-    arguments = ["--session", SESSION, "--journal", str(place.journal), "--store", place.store]
+    arguments = ["--session", SESSION, "--journal", str(filed.journal), "--store", filed.store]
     assert spawn("-m", "openmm.writer", *arguments).wait(timeout=60) == 0
-    report = load_report(place.store)
+    report = load_report(filed.store)
     assert (report.session.state, report.volume.fills) == ("ended", 4)
-    assert rebuild(place.journal, place.store, SESSION) == len(hand_made()), "again: no change"
-    assert load_report(place.store) == report
+    assert rebuild(filed.journal, filed.store, SESSION) == len(hand_made()), "again: no change"
+    assert load_report(filed.store) == report
 
 
 def test_record_that_cannot_be_booked_stays_in_the_journal(place: Place) -> None:
@@ -449,49 +455,49 @@ def test_record_that_cannot_be_booked_stays_in_the_journal(place: Place) -> None
     assert len(list(read_journal(place.segments))) == 5
 
 
-def test_beats_tell_the_engine_that_the_writer_lives(place: Place, spawn: Spawn) -> None:
-    tape = place.make_tape()
-    spawn("-m", "openmm.writer", *place.arguments())
+def test_beats_tell_the_engine_that_the_writer_lives(filed: Place, spawn: Spawn) -> None:
+    tape = filed.make_tape()
+    spawn("-m", "openmm.writer", *filed.arguments())
     until(lambda: tape.follower_beats >= 2)
     tape.close()
 
 
-def test_absent_tape_and_bad_usage_are_one_clear_error(place: Place, spawn: Spawn) -> None:
+def test_absent_tape_and_bad_usage_are_one_clear_error(filed: Place, spawn: Spawn) -> None:
     process = spawn("-m", "openmm.writer", "--journal", "x", "--store", "y", stderr=subprocess.PIPE)
     assert process.wait(timeout=60) == 2
-    place.tape.write_bytes(b"some other file" * 10_000)
-    process = spawn("-m", "openmm.writer", *place.arguments(), stderr=subprocess.PIPE)
+    filed.tape.write_bytes(b"some other file" * 10_000)
+    process = spawn("-m", "openmm.writer", *filed.arguments(), stderr=subprocess.PIPE)
     assert process.wait(timeout=60) == 1
     assert process.stderr is not None
     said = process.stderr.read()
     assert said.count(b"\n") == 1
     assert b"not a tape" in said
-    assert str(place.tape).encode() in said
+    assert str(filed.tape).encode() in said
 
 
 def test_second_writer_waits_and_then_gives_up(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    filed: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("openmm.writer.follow.ATTACH_S", 0.05)
-    tape = place.make_tape()
+    tape = filed.make_tape()
     feed(tape, hand_made())
     tape.close()
-    first = Follower(place.tape, place.journal, place.store, timing=QUICK)
+    first = Follower(filed.tape, filed.journal, filed.store, timing=QUICK)
     with pytest.raises(JournalError, match="another writer follows"):
-        Follower(place.tape, place.journal, place.store, timing=QUICK)
+        Follower(filed.tape, filed.journal, filed.store, timing=QUICK)
     assert first.run()
-    assert list(read_journal(place.segments)) == hand_made()
+    assert list(read_journal(filed.segments)) == hand_made()
 
 
-def test_journal_of_another_session_is_refused(place: Place) -> None:
-    tape = place.make_tape()
+def test_journal_of_another_session_is_refused(filed: Place) -> None:
+    tape = filed.make_tape()
     feed(tape, hand_made())
     tape.close()
-    assert run(place.tape, place.journal, place.store, timing=QUICK)
-    (place.journal / "s-2").mkdir()
-    for path in place.segments.iterdir():
-        (place.journal / "s-2" / path.name).write_bytes(path.read_bytes())
-    second = Tape(place.tape, size_bytes=1 << 20, session_id="s-2")
+    assert run(filed.tape, filed.journal, filed.store, timing=QUICK)
+    (filed.journal / "s-2").mkdir()
+    for path in filed.segments.iterdir():
+        (filed.journal / "s-2" / path.name).write_bytes(path.read_bytes())
+    second = Tape(filed.tape, size_bytes=1 << 20, session_id="s-2")
     with pytest.raises(JournalError, match="of session 's-1'"):
-        Follower(place.tape, place.journal, place.store, timing=QUICK)
+        Follower(filed.tape, filed.journal, filed.store, timing=QUICK)
     second.close()
