@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -86,9 +87,9 @@ class Server:
                 self._execute("SELECT 1")
             except sa.exc.OperationalError:
                 told = (self.folder / "log").read_text()
-                assert self._process.poll() is None, told
                 assert time.monotonic() < deadline, told
-                time.sleep(0.02)
+                with suppress(subprocess.TimeoutExpired):
+                    raise AssertionError(f"ended with {self._process.wait(0.02)}: {told}")
             else:
                 return
 

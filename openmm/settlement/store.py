@@ -7,6 +7,7 @@ the rows, so a record is stored once however often the writer dies.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -313,11 +314,10 @@ class Store:
             if not create:
                 place = _read_only(place)
             self.engine = _engine(place, create)
-            try:
+            with ExitStack() as opened:
+                opened.callback(self.close)
                 self._migrate() if create else self._refuse_other()
-            except BaseException:
-                self.close()
-                raise
+                opened.pop_all()
         except ModuleNotFoundError as error:
             raise LedgerError(
                 f"the store {self.told} needs a driver that is not installed ({error.name}): "
