@@ -89,7 +89,7 @@ class Server:
                 told = (self.folder / "log").read_text()
                 assert time.monotonic() < deadline, told
                 with suppress(subprocess.TimeoutExpired):
-                    raise AssertionError(f"ended with {self._process.wait(0.02)}: {told}")
+                    raise AssertionError(f"{self._process.wait(0.02)}: {told}") from None
             else:
                 return
 
