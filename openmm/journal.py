@@ -654,10 +654,17 @@ class IncidentRecord(Struct, frozen=True):
     """REC_INCIDENT: what a person must be able to look up, with an amount where there is one."""
 
     text: str
-    severity: str  # warning, critical
+    severity: str  # info, warning, critical
     kind: str
     asset: str
     amount: Decimal | None
+    # Of an incident with a life of its own: its number in the session, and how it stands now.
+    number: int = 0
+    subject: str = ""
+    cause: str = ""
+    since_ns: int = 0
+    state: str = ""
+    resolution: str = ""
 
 
 class EndRecord(Struct, frozen=True):
@@ -824,9 +831,19 @@ def incident_record(
     kind: str = "engine",
     asset: str = "",
     amount: Decimal | None = None,
+    number: int = 0,
+    subject: str = "",
+    cause: str = "",
+    since_ns: int = 0,
+    state: str = "",
+    resolution: str = "",
 ) -> bytes:
     """Encode REC_INCIDENT."""
-    return json_record(IncidentRecord(text, severity, kind, asset, amount))
+    return json_record(
+        IncidentRecord(
+            text, severity, kind, asset, amount, number, subject, cause, since_ns, state, resolution
+        )
+    )
 
 
 def read_incident(payload: bytes) -> IncidentRecord:

@@ -14,11 +14,13 @@ from typer.exceptions import TyperException
 
 from openmm.cli import (
     account,
+    adjust,
     check,
     demo,
     doctor,
     explain,
     halt,
+    incidents,
     init,
     market,
     output,
@@ -52,6 +54,10 @@ app.command("status", epilog=status.EXAMPLE)(status.status)
 app.command("halt", epilog=halt.EXAMPLE)(halt.halt)
 app.command("pause", epilog=pause.EXAMPLE)(pause.pause)
 app.command("resume", epilog=resume.EXAMPLE)(resume.resume)
+app.command("adjust", epilog=adjust.EXAMPLE, context_settings={"ignore_unknown_options": True})(
+    adjust.adjust
+)
+app.command("incidents", epilog=incidents.EXAMPLE)(incidents.incidents)
 app.command("tighten", epilog=tighten.EXAMPLE)(tighten.tighten)
 app.command("stop", epilog=stop.EXAMPLE)(stop.stop)
 app.command("report", epilog=report.EXAMPLE)(report.report)

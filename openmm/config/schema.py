@@ -466,6 +466,7 @@ class Settlement(Section):
     """How often money is compared with the venue, and where it is kept."""
 
     reconcile_every_ns: Annotated[int, _span(SECOND, DAY)] = 30 * SECOND
+    alert_above_ppm: Share = 0  # any difference that outlives the races
     halt_above_ppm: Share = 1_000
     store: Annotated[str, StringConstraints(pattern=r"^[a-z0-9+]+://.+$")] | None = None
     # A side counts as up with this much base within this distance of the reference; 0: any.

@@ -1,12 +1,24 @@
 """The one door for the surfaces: commands in, read-only views out."""
 
 from openmm.control.client import send_command
-from openmm.engine.commands import Command, Halt, Pause, Resume, Status, Stop, Tighten
+from openmm.engine.commands import (
+    Adjust,
+    Command,
+    Halt,
+    Incidents,
+    Pause,
+    Resume,
+    Status,
+    Stop,
+    Tighten,
+)
 from openmm.engine.rundir import RunDir, bots
 
 __all__ = [
+    "Adjust",
     "Command",
     "Halt",
+    "Incidents",
     "Pause",
     "Resume",
     "RunDir",

@@ -69,7 +69,23 @@ class Status(Struct, frozen=True):
     """Tell the state in short; shows that the loop answers."""
 
 
-Command: TypeAlias = Halt | Pause | Resume | Tighten | Stop | Status
+class Adjust(Struct, frozen=True):
+    """Correct what the books say of an asset, by name; once for each key, in one session."""
+
+    asset: str = ""
+    amount: str = ""
+    why: str = ""
+    key: str = ""
+    session: str = ""
+
+
+class Incidents(Struct, frozen=True):
+    """List the incidents of the money that are open; `which` = "all": the others too."""
+
+    which: str = ""
+
+
+Command: TypeAlias = Halt | Pause | Resume | Tighten | Stop | Status | Adjust | Incidents
 COMMANDS: dict[str, type[Command]] = {
     "halt": Halt,
     "pause": Pause,
@@ -77,6 +93,8 @@ COMMANDS: dict[str, type[Command]] = {
     "tighten": Tighten,
     "stop": Stop,
     "status": Status,
+    "adjust": Adjust,
+    "incidents": Incidents,
 }
 
 

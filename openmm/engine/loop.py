@@ -29,7 +29,17 @@ from openmm._fast.tape import Record, Tape
 from openmm.config import BotConfig, Grid, check_live, check_with_instrument
 from openmm.config.redact import public
 from openmm.engine import snapshot, spin, wiring
-from openmm.engine.commands import Halt, Pause, Resume, Status, Stop, Tighten, name_of
+from openmm.engine.commands import (
+    Adjust,
+    Halt,
+    Incidents,
+    Pause,
+    Resume,
+    Status,
+    Stop,
+    Tighten,
+    name_of,
+)
 from openmm.engine.commands import Request as Asked
 from openmm.engine.context import Context, Handler
 from openmm.engine.door import CommandServer
@@ -40,6 +50,7 @@ from openmm.engine.session import SessionFiles
 from openmm.engine.step import (
     Alert,
     CancelStray,
+    IncidentMoved,
     NameOrders,
     QueryOrders,
     RenewToken,
@@ -52,11 +63,19 @@ from openmm.engine.step import (
 )
 from openmm.engine.traffic import Traffic
 from openmm.engine.watchdog import WatchdogProcess
-from openmm.errors import ConfigError, JournalError, OpenMMError, RiskError, VenueError
+from openmm.errors import (
+    CommandError,
+    ConfigError,
+    JournalError,
+    OpenMMError,
+    RiskError,
+    VenueError,
+)
 from openmm.events import BalanceUpdated
 from openmm.instrument import Instrument
 from openmm.risk import limits as risk_limits
 from openmm.risk.alert import AlertMessage, post_alert
+from openmm.settlement.reconcile import HURRY_NS
 from openmm.signal import memory
 from openmm.strategy.quotes import Quoter
 from openmm.telemetry import TelemetrySnapshot
@@ -77,6 +96,7 @@ CLOCK_LOOK_S = 1.0  # for a step of the machine's clock
 CLOCK_LOOKS = 60  # between two comparisons with the venue's
 
 FOREIGN_SHOWN = 50
+INCIDENTS_SHOWN = 50  # in a reply, which is bounded
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -402,6 +422,37 @@ class Engine:
                         self._spawn(traffic.disarm_dead_man(), "disarming", vital=False)
                 case RenewToken():
                     self._renew_token(request.text)
+                case IncidentMoved():
+                    self._on_incident(request)
+
+    def _on_incident(self, moved: IncidentMoved) -> None:
+        """Put an incident of the money on record as it stands now, and tell people of it."""
+        one = moved.incident
+        told = f"{one.text}: {one.resolution}" if one.resolution else one.text
+        level = logging.WARNING if moved.alert else logging.INFO
+        log.log(level, "incident %d, %s: %s", one.number, one.state, told)
+        now_ns = self._clock.now_ns()
+        self._running.append(
+            Record.REC_INCIDENT, 0, now_ns,
+            journal.incident_record(
+                one.text, one.severity, kind=f"reconciliation_{one.kind}", asset=one.asset,
+                amount=one.amount, number=one.number, subject=one.subject, cause=one.cause.value,
+                since_ns=one.since_ns, state=one.state, resolution=one.resolution,
+            ),
+        )  # fmt: skip
+        if moved.alert:
+            self._tell(one.severity, told)
+
+    def _tell(self, severity: str, text: str, event: str = "incident") -> None:
+        """Post an alert to the address of the operator's, if there is one."""
+        url = self.config.risk.webhook
+        if url is not None:
+            assert self._files is not None, "alerts come from a session"
+            message = AlertMessage(
+                event, severity, self.config.bot.name, self._files.session_id,
+                self._clock.now_ns(), text,
+            )  # fmt: skip
+            self._spawn(self._post(url, message), "webhook", vital=False)
 
     def _alert(
         self, severity: str, text: str, asset: str = "", amount: Decimal | None = None, *,
@@ -417,13 +468,8 @@ class Engine:
                 now_ns,
                 journal.incident_record(text, severity, asset=asset, amount=amount),
             )
-        url = self.config.risk.webhook
-        if severity == "critical" and url is not None:
-            assert self._files is not None, "alerts come from a session"
-            message = AlertMessage(
-                event, severity, self.config.bot.name, self._files.session_id, now_ns, text
-            )
-            self._spawn(self._post(url, message), "webhook", vital=False)
+        if severity == "critical":
+            self._tell(severity, text, event)
 
     async def _post(self, url: str, message: AlertMessage) -> None:
         why = await post_alert(url, message)
@@ -568,27 +614,34 @@ class Engine:
         assert self._proof is not None
         interval_s = self.config.settlement.reconcile_every_ns / 1e9
         while True:
-            await asyncio.sleep(interval_s)
-            try:
-                await self._proof.reconcile()
-            except VenueError as error:
-                log.warning("reconciliation: %s", error)
-                self._proof.note(error)
+            doubt = self.step.reconciler.in_doubt
+            await asyncio.sleep(min(interval_s, HURRY_NS / 1e9) if doubt else interval_s)
+            await self._reconcile()
+
+    async def _reconcile(self) -> None:
+        assert self._proof is not None
+        try:
+            await self._proof.reconcile()
+        except VenueError as error:
+            log.warning("reconciliation: %s", error)
+            self._proof.note(error)
 
     # ------------------------------------------------------------------ commands
 
     async def on_command(self, asked: Asked) -> dict[str, Any]:
-        """Carry out one command of the door; all but `status` are journalled before they act."""
+        """Carry out one command of the door; those that act are journalled before they do."""
         now_ns = self._clock.now_ns()
         caller, command = str(asked.caller), asked.command
-        refused: RiskError | None = None
-        wanted = self._in_force
-        if isinstance(command, Tighten):
-            try:
+        refused: OpenMMError | None = None
+        wanted, amount = self._in_force, Decimal(0)
+        try:
+            if isinstance(command, Tighten):
                 wanted = risk_limits.tightened(self.config, wanted, command.changes())
-            except RiskError as error:
-                refused = error
-        if not isinstance(command, Status):
+            elif isinstance(command, Adjust):
+                amount = self._adjustable(command)
+        except (RiskError, CommandError) as error:
+            refused = error
+        if not isinstance(command, Status | Incidents):
             record = journal.command_record(
                 name_of(command), asdict(command), caller, asked.caller.surface,
                 "done" if refused is None else f"refused: {refused}",
@@ -608,6 +661,10 @@ class Engine:
                 self._tighten(wanted, caller, now_ns)
             case Stop():
                 self.request_stop(f"stopped by {caller} {command.reason}".strip())
+            case Adjust():
+                return self._adjust(command, amount, caller, now_ns)
+            case Incidents():
+                return self._incidents(command.which == "all", now_ns)
             case Status():
                 pass
         pipeline = self.tables.pipeline
@@ -622,6 +679,52 @@ class Engine:
             "book_state": BookState(pipeline.feed.book.state).name,
             "last_decision": pipeline.last_decision.name,
         }
+
+    def _adjustable(self, command: Adjust) -> Decimal:
+        """Return the amount of an adjustment that may be booked.
+
+        Raises:
+            CommandError: it may not; the text says why.
+        """
+        assert self._files is not None, "a bot that takes commands has its files"
+        if command.session != self._files.session_id:
+            raise CommandError(
+                f"meant for session {command.session or 'none'}, this is {self._files.session_id}: "
+                "it opened with the venue's own balances",
+                code="bad_adjustment",
+            )
+        if not command.key:
+            raise CommandError("an adjustment needs a key of its own", code="bad_adjustment")
+        try:
+            amount = Decimal(command.amount)
+            good = amount.is_finite()
+        except ArithmeticError:
+            good = False
+        if not good:
+            raise CommandError(
+                f"an adjustment is an amount such as -0.25; got {command.amount}",
+                code="bad_adjustment",
+            )
+        self.step.check_adjustment(command.asset, amount, command.why, command.key)
+        return amount
+
+    def _adjust(self, command: Adjust, amount: Decimal, caller: str, now_ns: int) -> dict[str, Any]:
+        """Book an operator's correction, and ask the venue at once whether it was right."""
+        booked, requests = self.step.adjust(
+            command.asset, amount, command.why, caller, command.key, now_ns
+        )
+        self._handle(requests)
+        if booked:
+            self._spawn(self._reconcile(), "reconciliation", vital=False)
+        return {
+            "booked": booked, "key": command.key, "asset": command.asset, "amount": f"{amount:f}",
+            "expected": f"{self.step.expected()[command.asset]:f}",
+        }  # fmt: skip
+
+    def _incidents(self, all_of_them: bool, now_ns: int) -> dict[str, Any]:
+        incidents = self.step.reconciler.incidents
+        shown = [one.shown(now_ns) for one in incidents if all_of_them or one.is_open]
+        return {"incidents": shown[-INCIDENTS_SHOWN:], "open": incidents.open_count}
 
     def _tighten(self, wanted: BotConfig, caller: str, now_ns: int) -> None:
         """Put closer limits in force, and note them where `status` looks."""

@@ -7,9 +7,11 @@ than a lot were charged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import final
+
+from msgspec.structs import replace
 
 from openmm import journal
 from openmm._fast.pipeline import Pipeline
@@ -18,9 +20,13 @@ from openmm._fast.units import UTICKS_PER_TICK, Side
 from openmm.events import BalanceUpdated, Fee, OrderFilled
 from openmm.instrument import Instrument
 from openmm.risk.monitor import RiskMonitor
-from openmm.settlement.reconcile import Difference
+from openmm.settlement.reconcile import Difference, Totals
 
 FOREIGN = "foreign_fill"  # kind of a balance record: a fill on the account that is not this bot's
+ADJUSTMENT = "adjustment"  # kind of a balance record: an operator's correction
+# Kinds of balance records that move nothing: statements, and what fills have moved already.
+STILL = frozenset({"trade", "snapshot"})
+REFS_MAX = 10_000
 
 
 @final
@@ -35,18 +41,28 @@ class Money:
         self.balances: dict[str, Decimal] = {}  # as the venue last stated them
         self.fees: dict[str, Decimal] = {}
         self.expected: dict[str, Decimal] = {}
+        self.totals = Totals()
+        self._others: dict[str, Decimal] = {}  # opening of assets nothing was posted in yet
+        self._refs: dict[tuple[str, str, str], None] = {}  # movements told before
         self._pipeline = pipeline
         self._instrument = instrument
         self._monitor = monitor
         self._moved_ns = 0
 
-    def set_opening(self, opening: Mapping[str, Decimal], now_ns: int) -> None:
-        """Take the opening balances of base and quote; what we hold follows from here on."""
+    def set_opening(
+        self, opening: Mapping[str, Decimal], now_ns: int,
+        others: Mapping[str, Decimal] | None = None,
+    ) -> None:  # fmt: skip
+        """Take the opening balances of base and quote; what we hold follows from here on.
+
+        Args:
+            others: balances of assets that are not traded; booked as opening once one moves.
+        """
         instrument = self._instrument
-        self.expected = dict(opening)
+        self.expected = {}
+        self._others = dict(others or {})
         for asset, total in opening.items():
-            opened = BalanceUpdated(asset, total, None, Decimal(0), "opening", "", now_ns)
-            self._append(opened, now_ns)
+            self._open(asset, total, now_ns)
         self._pipeline.inventory.set_balances(
             self.base_lots(opening[instrument.base]), self.quote_ticklots(opening[instrument.quote])
         )
@@ -56,6 +72,19 @@ class Money:
         return now_ns - self._moved_ns
 
     # ------------------------------------------------------------------ what moves it
+
+    def open_fees(self, event: OrderFilled, now_ns: int) -> None:
+        """Open the assets that a fill is charged in and nothing was posted in before."""
+        for fee in event.fees:
+            if fee.asset not in self.expected:
+                self._open(fee.asset, self._others.get(fee.asset, Decimal(0)), now_ns)
+
+    def untouched(self, named: Collection[str]) -> dict[str, Decimal]:
+        """Return what was there of assets that nothing was posted in, those named included."""
+        return {
+            asset: self._others.get(asset, Decimal(0))
+            for asset in {*self._others, *named} - set(self.expected)
+        }
 
     def on_fill(self, event: OrderFilled, now_ns: int) -> None:
         """Book a fill of ours and its fees."""
@@ -105,16 +134,35 @@ class Money:
     def on_balance(self, event: BalanceUpdated, now_ns: int) -> Decimal | None:
         """Take what the venue says of an asset; returns the change if it was no fill's."""
         self.balances[event.asset] = event.total
+        moved = event.change
+        if event.kind in STILL or moved is None:
+            self._append(event, now_ns)
+            return None
+        # Where a movement has no name, its moment and what it left tell it from the next.
+        ref = event.ref_id or f"{event.ts_ns}:{event.total:f}"
+        event = replace(event, ref_id=ref)
+        key = (event.kind, ref, event.asset)
+        if key in self._refs:
+            return None
+        self._refs[key] = None
+        if len(self._refs) > REFS_MAX:
+            del self._refs[next(iter(self._refs))]
+        change = moved - event.fee
+        if event.asset not in self.expected:
+            self._open(event.asset, event.total - change, now_ns)
         self._append(event, now_ns)
-        if event.kind in ("trade", "snapshot") or event.change is None:
-            return None
-        change = event.change - event.fee
         self._post(event.asset, change, now_ns)
-        if event.asset not in (self._instrument.base, self._instrument.quote):
-            return None
-        self._tell_transfer(event.asset, change)
-        self._settle()
+        if event.asset in (self._instrument.base, self._instrument.quote):
+            self._tell_transfer(event.asset, change)
+            self._settle()
         return change
+
+    def adjust(self, asset: str, amount: Decimal, name: str, now_ns: int) -> None:
+        """Book an operator's correction of what the venue holds; no P&L."""
+        total = self.expected[asset] + amount
+        event = BalanceUpdated(asset, total, amount, Decimal(0), ADJUSTMENT, name, now_ns)
+        self._append(event, now_ns)
+        self._transfer(asset, amount, now_ns)
 
     # ------------------------------------------------------------------ compared with the venue
 
@@ -161,7 +209,14 @@ class Money:
 
     def _post(self, asset: str, change: Decimal, now_ns: int) -> None:
         self.expected[asset] = self.expected.get(asset, Decimal(0)) + change
+        self.totals.note(asset, self.expected[asset], now_ns)
         self._moved_ns = now_ns
+
+    def _open(self, asset: str, total: Decimal, now_ns: int) -> None:
+        self.expected[asset] = total
+        self.totals.note(asset, total, now_ns)
+        opened = BalanceUpdated(asset, total, None, Decimal(0), "opening", "", now_ns)
+        self._append(opened, now_ns)
 
     def _transfer(self, asset: str, change: Decimal, now_ns: int) -> None:
         self._post(asset, change, now_ns)

@@ -18,7 +18,6 @@ from openmm.engine.offset import ClockOffset
 from openmm.engine.step import CancelStray
 from openmm.errors import TransportError, VenueError
 from openmm.events import FATAL_CODES, RATES, Event, OrderFilled, OrderUpdated
-from openmm.settlement.reconcile import Difference, reconcile
 from openmm.venues.connector import Rest
 
 log = logging.getLogger(__name__)
@@ -26,7 +25,11 @@ log = logging.getLogger(__name__)
 STOP_TIMEOUT_S = 20.0
 # With orders still live after this, the venue is asked and cancelled by request all the same.
 STOP_ASK_S = 5.0
-QUIET_NS = 1_000_000_000
+# At stop, statements are asked for so often, half a second apart, before the last one counts.
+SETTLE_LOOKS = 10
+SETTLE_PAUSE_S = 0.5
+# Lists of orders and fills are asked for no more often, but for a difference to be explained.
+LISTS_EVERY_NS = 30_000_000_000
 # Fills are asked for from this long before the money was last proven.
 RECOVER_OVERLAP_NS = 60_000_000_000
 OPENING_TRIES = 5
@@ -65,6 +68,8 @@ class Proof:
         self._ctx = context
         self._strays: set[str] = set()
         self._agreed_ns = 0  # when the balances last were as booked
+        self._listed_ns = 0  # when orders and fills were last held against the venue's lists
+        self._one_at_a_time = asyncio.Lock()
         self._offset = ClockOffset()
         # Balances at the last quiet comparison, and open orders of ours by the venue's last word.
         self.closing: dict[str, Decimal] = {}
@@ -156,7 +161,8 @@ class Proof:
         opening = {
             asset: balances.get(asset, Decimal(0)) for asset in (instrument.base, instrument.quote)
         }
-        ctx.step.set_opening(opening, asked_ns)
+        others = {asset: total for asset, total in balances.items() if asset not in opening}
+        ctx.handle(ctx.step.set_opening(opening, others, {}, asked_ns))
         ctx.settle(asked_ns)
 
     async def _of_earlier_sessions(self, fills: Sequence[OrderFilled]) -> list[OrderFilled]:
@@ -287,40 +293,38 @@ class Proof:
 
     # ------------------------------------------------------------------ money
 
-    async def reconcile(self) -> list[Difference] | None:
-        """Compare what we should hold with what the venue says; None while it is not quiet."""
-        ctx, step = self._ctx, self._ctx.step
-        fills = step.counters.fills
-        expected = step.expected()
-        asked_ns = ctx.clock.now_ns()
-        balances = await self._rest.balances()
-        now_ns = ctx.clock.now_ns()
-        if step.counters.fills != fills or step.quiet_ns(now_ns) < QUIET_NS:
-            return None
-        ctx.append(Record.REC_REST, SOURCE_REST, now_ns, journal.json_record(balances))
-        found = reconcile(expected, balances)
-        if found and await self._fills_missed(fills):
-            # They explain it, or the next comparison tells.
-            return None
-        if not found:
-            self._agreed_ns = now_ns
-            ctx.settle(asked_ns)
-        self.closing = {asset: balances.get(asset, Decimal(0)) for asset in expected}
-        for one in found:
-            ctx.alert("warning", f"balance differs: {one}", one.asset, one.amount)
-        ctx.handle(step.on_differences(found, ctx.config.settlement.halt_above_ppm, now_ns))
-        return found
+    async def reconcile(self, *, final: bool = False) -> None:
+        """Hold the books against the venue's lists and balances; the step judges what differs.
 
-    async def _fills_missed(self, fills: int) -> bool:
-        """Ask for fills since the balances last agreed; returns whether there are new ones.
-
-        A report may be on its way over a connection that is not known to be lost yet.
+        Args:
+            final: no other statement will follow.
         """
-        ctx = self._ctx
+        async with self._one_at_a_time:
+            ctx, step = self._ctx, self._ctx.step
+            now_ns = ctx.clock.now_ns()
+            if final or step.reconciler.in_doubt or now_ns - self._listed_ns >= LISTS_EVERY_NS:
+                await self._ask_lists()
+                self._listed_ns = now_ns
+            asked_ns = ctx.clock.now_ns()
+            balances = await self._rest.balances()
+            now_ns = ctx.clock.now_ns()
+            ctx.append(Record.REC_REST, SOURCE_REST, now_ns, journal.json_record(balances))
+            ctx.handle(step.on_statement(balances, asked_ns, final, now_ns))
+            self.closing = {asset: balances.get(asset, Decimal(0)) for asset in step.expected()}
+            if step.reconciler.agreed_ns == now_ns:
+                self._agreed_ns = now_ns
+                ctx.settle(asked_ns)
+
+    async def _ask_lists(self) -> None:
+        """Ask for open orders and for the fills since the balances last agreed."""
+        ctx, step = self._ctx, self._ctx.step
         asked_ns = ctx.clock.now_ns()
-        found = await self.fills_since(max(ctx.started_ns, self._agreed_ns - OVERLAP_NS))
-        ctx.handle(ctx.step.on_query([], found, asked_ns, ctx.clock.now_ns()))
-        return ctx.step.counters.fills != fills
+        listed = await self._rest.open_orders()
+        ctx.handle(step.on_open_orders(listed, asked_ns, ctx.clock.now_ns()))
+        asked_ns = ctx.clock.now_ns()
+        since_ns = max(ctx.started_ns, self._agreed_ns - OVERLAP_NS)
+        fills = await self.fills_since(since_ns)
+        ctx.handle(step.on_history(fills, since_ns, asked_ns, ctx.clock.now_ns()))
 
     # ------------------------------------------------------------------ stop
 
@@ -368,14 +372,17 @@ class Proof:
         return bool(trading.seq_of(order.client_id)) or trading.is_earlier(order.client_id)
 
     async def settle(self) -> bool:
-        """Reconcile once more, when it is quiet; returns whether nothing differs."""
-        for _ in range(20):
-            found = await self.reconcile()
-            if found is not None:
-                return not found
-            await asyncio.sleep(0.25)
-        self._ctx.alert("warning", "stop: no quiet moment to reconcile in")
-        return False
+        """Reconcile once more; returns whether nothing is left open."""
+        for look in range(SETTLE_LOOKS):
+            await self.reconcile(final=look == SETTLE_LOOKS - 1)
+            step = self._ctx.step
+            incidents = step.reconciler.incidents
+            # The last statement goes on record: it is to be of after the last fill.
+            whole = self.closing == step.expected() or incidents.open_count
+            if whole and not step.reconciler.in_doubt:
+                break
+            await asyncio.sleep(SETTLE_PAUSE_S)
+        return self._ctx.step.reconciler.incidents.open_count == 0
 
 
 def _with_names(events: Sequence[Event], told: Sequence[Event]) -> list[Event]:

@@ -28,7 +28,7 @@ from openmm.config.restore import restore
 from openmm.engine import wiring
 from openmm.engine.difference import Difference, compared, name_of
 from openmm.engine.entry import read_call
-from openmm.engine.step import Alert, Request, RiskMoved, Step
+from openmm.engine.step import Alert, IncidentMoved, Request, RiskMoved, Step
 from openmm.errors import ConfigError, JournalError, TransportError
 from openmm.instrument import Instrument
 from openmm.journal import JournalRecord, SessionRecord
@@ -238,9 +238,10 @@ class _Replay:
         if at < len(held):
             return self._differs(held[at], None, held[at:], head)
         self._alerts.extend(
-            one.text
+            one.incident.text if isinstance(one, IncidentMoved) else one.text
             for one in requests
-            if isinstance(one, RiskMoved) or (isinstance(one, Alert) and one.severity != "info")
+            if isinstance(one, RiskMoved | IncidentMoved)
+            or (isinstance(one, Alert) and one.severity != "info")
         )
         return self._evidence(head)
 

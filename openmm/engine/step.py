@@ -27,6 +27,8 @@ from openmm.engine import state
 from openmm.engine.entry import entry
 from openmm.engine.guard import Guard
 from openmm.engine.money import Money
+from openmm.engine.reconciler import Reconciler
+from openmm.errors import CommandError
 from openmm.events import (
     FATAL_CODES,
     BalanceUpdated,
@@ -37,6 +39,7 @@ from openmm.events import (
     OrderUpdated,
     RequestAccepted,
     RequestRefused,
+    Source,
     StatusChanged,
     StreamGapped,
     Subscribed,
@@ -53,7 +56,7 @@ from openmm.execution.requests import QueryOrders as QueryOrders
 from openmm.execution.requests import RenewToken as RenewToken
 from openmm.instrument import Instrument
 from openmm.risk.monitor import MonitorLimits, RiskChanged, RiskMonitor
-from openmm.settlement.reconcile import Difference
+from openmm.settlement.incidents import IncidentMoved as IncidentMoved
 from openmm.telemetry import FILLS_MAX, FillPage
 
 # Fills this much older than the opening balances are in them, whatever the clocks say; younger ones
@@ -109,7 +112,7 @@ class SetDeadMan(Struct, frozen=True):
 
 Request = (
     QueryOrders | NameOrders | Resubscribe | CancelStray | RenewToken | ResyncPrivate | Alert
-    | RiskMoved | SetDeadMan
+    | RiskMoved | SetDeadMan | IncidentMoved
 )  # fmt: skip
 
 
@@ -133,7 +136,8 @@ class StepConfig(Struct, frozen=True):
     """Times and limits of the slow path.
 
     `dead_man_ns`: the timeout of a dead-man's switch without which nothing is quoted; None where
-    the account has none.
+    the account has none. `alert_above_ppm`, `halt_above_ppm`: of equity, for a difference between
+    books and venue. `dedicated`: nobody else uses the account.
     """
 
     ack_timeout_ns: int = 5 * SECOND_NS
@@ -143,6 +147,9 @@ class StepConfig(Struct, frozen=True):
     state_every_ns: int = 10 * SECOND_NS
     dead_man_ns: int | None = None
     watchdog: bool = False
+    alert_above_ppm: int = 0
+    halt_above_ppm: int = 1_000
+    dedicated: bool = False
 
 
 @final
@@ -164,6 +171,8 @@ class Step:
     orders: Lifecycle = field(init=False)
     money: Money = field(init=False)
     guard: Guard = field(init=False)
+    reconciler: Reconciler = field(init=False)
+    _adjustments: dict[str, str] = field(default_factory=dict)
     _resync: dict[int, _Resync] = field(default_factory=dict)
     _catching_up: dict[int, int] = field(default_factory=dict)
     _renewed: dict[int, int] = field(default_factory=dict)
@@ -172,7 +181,7 @@ class Step:
     _covered: bool = True
     _token_stale: bool = False
     _opened_ns: int = 0
-    _foreign_told: set[str] = field(default_factory=set)
+    _hearing: bool = False  # whether the private stream tells everything
     _unclaimed: dict[str, _Unclaimed] = field(default_factory=dict)
     _others_told: bool = False
     _out: list[Request] = field(default_factory=list)
@@ -183,23 +192,39 @@ class Step:
         self.orders = Lifecycle(self.pipeline, self.ids, self.config.ack_timeout_ns)
         self.money = Money(self.pipeline, self.instrument, self.monitor)
         self.guard = Guard(self.config.dead_man_ns, watchdog=self.config.watchdog)
+        self.reconciler = Reconciler(
+            self.money, self.orders, self.instrument,
+            alert_above_ppm=self.config.alert_above_ppm,
+            halt_above_ppm=self.config.halt_above_ppm, dedicated=self.config.dedicated,
+        )  # fmt: skip
         self._covered = self.guard.covers(0)
 
     # ------------------------------------------------------------------ money
 
     @entry
-    def set_opening(self, opening: Mapping[str, Decimal], now_ns: int) -> None:
-        """Take the opening balances of base and quote; what we hold follows from here on."""
+    def set_opening(
+        self, opening: Mapping[str, Decimal], others: Mapping[str, Decimal],
+        carried: Mapping[str, Decimal], now_ns: int,
+    ) -> list[Request]:  # fmt: skip
+        """Take the opening balances of base and quote; what we hold follows from here on.
+
+        Args:
+            others: balances of the assets that are not traded.
+            carried: what the last session's books, and fills since, say should be there.
+        """
         self._opened_ns = now_ns
-        self.money.set_opening(opening, now_ns)
+        self.money.set_opening(opening, now_ns, others)
+        self.reconciler.on_carried(carried, opening, now_ns)
+        return self._take()
 
     def expected(self) -> dict[str, Decimal]:
         """Return opening plus every booked change, by asset."""
         return dict(self.money.expected)
 
-    def quiet_ns(self, now_ns: int) -> int:
-        """Return how long ago money last moved; 0 while a fill waits to be claimed."""
-        return 0 if self._unclaimed else self.money.quiet_ns(now_ns)
+    @property
+    def unclaimed_count(self) -> int:
+        """How many fills wait to be told whose they are."""
+        return len(self._unclaimed)
 
     @property
     def counters(self) -> Counters:
@@ -217,17 +242,98 @@ class Step:
         return self.money.fees
 
     @entry
-    def on_differences(
-        self, found: Sequence[Difference], halt_above_ppm: int, now_ns: int
+    def on_statement(
+        self, seen: Mapping[str, Decimal], asked_ns: int, final: bool, now_ns: int
     ) -> list[Request]:
-        """Halt when what the venue lacks or has too much passes a share of equity.
+        """Hold the books against the venue's statement of balances.
 
-        A difference whose worth nothing tells halts too.
+        Halts when what the venue lacks or has too much, beyond doubt, passes a share of equity; a
+        difference whose worth nothing tells halts too.
+
+        Args:
+            seen: totals by asset, as the venue stated them.
+            asked_ns: when it was asked.
+            final: there will be no other statement to tell a race from a difference.
         """
-        for one in self.money.too_much(found, halt_above_ppm):
-            detail = f"balance differs by more than {halt_above_ppm / 10_000:g}%: {one}"
+        if self._unclaimed and not final:
+            # Fills that are not booked before it is known whose they are.
+            return []
+        share = f"{self.config.halt_above_ppm / 10_000:g}%"
+        for one in self.reconciler.on_balances(seen, asked_ns, now_ns, final=final):
+            detail = f"balance differs by more than {share}: {one}"
             self._halt("reconciliation", detail, now_ns)
         return self._take()
+
+    @entry
+    def on_history(
+        self, fills: Sequence[Event], since_ns: int, asked_ns: int, now_ns: int
+    ) -> list[Request]:
+        """Take the venue's trade history from a moment on: book what is missing here."""
+        told = [one for one in fills if isinstance(one, OrderFilled)]
+        for event in told:
+            self._on_fill(event, now_ns)
+        self.reconciler.fills.on_history([one.exec_id for one in told], since_ns, asked_ns)
+        self._claim(now_ns)
+        self._mark(now_ns)
+        self._requote(now_ns)
+        return self._take()
+
+    @entry
+    def on_open_orders(
+        self, listed: Sequence[OrderUpdated], asked_ns: int, now_ns: int
+    ) -> list[Request]:
+        """Hold our orders against the venue's list of open ones; what differs is asked for."""
+        there, gone = self.reconciler.on_open_orders(listed, asked_ns, now_ns)
+        for one in there:
+            self.orders.on_state_found(one, asked_ns, now_ns)
+        for seq in gone:
+            self.orders.doubt(seq, now_ns)
+        self._requote(now_ns)
+        return self._take()
+
+    def check_adjustment(self, asset: str, amount: Decimal, why: str, key: str) -> None:
+        """Refuse an adjustment that may not be booked; one that has been may be sent again.
+
+        Raises:
+            CommandError: no reason, no amount, an asset that is not in the books, or a key that
+                has booked another amount.
+        """
+        what = f"{amount:f} {asset}"
+        said = ""
+        if self._adjustments.get(key, what) != what:
+            said = f"key {key} has booked {self._adjustments[key]}, not {what}"
+        elif not why.strip():
+            said = "an adjustment needs a reason: --why"
+        elif not amount.is_finite() or not amount:
+            said = f"an adjustment is an amount, not zero; got {amount}"
+        elif asset not in self.money.expected:
+            known = ", ".join(sorted(self.money.expected))
+            said = f"{asset} is not in the books; there are {known}"
+        if said:
+            raise CommandError(said, code="bad_adjustment")
+
+    @entry
+    def adjust(
+        self, asset: str, amount: Decimal, why: str, who: str, key: str, now_ns: int
+    ) -> tuple[bool, list[Request]]:
+        """Book an operator's named correction of what the venue holds, once for each key.
+
+        Returns:
+            Whether it was booked now, and what is to be done; False: this key has been booked.
+
+        Raises:
+            CommandError: it may not be booked, see `check_adjustment`; nothing is.
+        """
+        self.check_adjustment(asset, amount, why, key)
+        if key in self._adjustments:
+            return False, []
+        what = self._adjustments[key] = f"{amount:f} {asset}"
+        self.money.adjust(asset, amount, f"{why.strip()} [{key}]", now_ns)
+        self.reconciler.on_adjusted(asset, f"{who}: {why.strip()}")
+        self._out.append(Alert("warning", f"{what} adjusted by {who}: {why.strip()}"))
+        self._mark(now_ns)
+        self._requote(now_ns)
+        return True, self._take()
 
     def counter_values(self) -> dict[str, int]:
         """Return the session's counters by name."""
@@ -280,14 +386,16 @@ class Step:
             case BalanceUpdated():
                 change = self.money.on_balance(event, now_ns)
                 if change is not None:
-                    text = f"{event.kind} of {change} {event.asset} on the account"
-                    self._out.append(Alert("info", text))
+                    self.reconciler.on_moved(event, change, now_ns)
+                else:
+                    self.reconciler.on_balance(event)
             case StatusChanged():
                 self._on_status(event, now_ns)
             case InstrumentUpdated():
                 self._on_instrument(event.instrument, now_ns)
             case StreamGapped():
                 self.pipeline.set_inputs(stream_live=False)
+                self._hear_no_more()
                 self._incident(
                     f"private stream {event.channel} lost messages: "
                     f"expected {event.expected}, saw {event.seen}"
@@ -346,6 +454,8 @@ class Step:
     def _book(self, event: OrderFilled, now_ns: int) -> None:
         if not self.orders.first_seen(event.exec_id):
             self.counters.duplicate_fills += 1
+            if event.source is not Source.QUERY:
+                self.reconciler.fills.told(event.exec_id)
             return
         seq = self.orders.seq(event.client_id, event.venue_order_id)
         if not seq and event.ts_ns < self._opened_ns - OPENING_OVERLAP_NS:
@@ -355,6 +465,7 @@ class Step:
         if not seq and not earlier:
             self._on_foreign_fill(event, now_ns)
             return
+        self.money.open_fees(event, now_ns)
         self.pipeline.append(
             Record.REC_FILL,
             self.pipeline.feed.index,
@@ -374,6 +485,9 @@ class Step:
         )
         braked = self.monitor.on_fill(now_ns)
         self.money.on_fill(event, now_ns)
+        self.reconciler.on_fill(
+            event, now_ns, listed=event.source is Source.QUERY, expected=self._hearing
+        )
         self.pipeline.set_inputs(fills_last_minute=self.monitor.fills_last_minute(now_ns))
         # A fill told late was made at another reference than today's.
         fresh = now_ns - event.ts_ns <= self.config.feed_age_ns_max
@@ -449,15 +563,7 @@ class Step:
         """Count a fill on the account that is not this bot's: it moves what we hold."""
         self.counters.foreign_fills += 1
         moved = self.money.on_foreign_fill(event, now_ns)
-        if not moved:
-            return
-        # Named once for each order; every fill of it is in the ledger.
-        if event.venue_order_id not in self._foreign_told and len(self._foreign_told) < 1000:
-            self._foreign_told.add(event.venue_order_id)
-            self._incident(
-                f"order {event.venue_order_id} filled on this account and is not the bot's: "
-                f"{' and '.join(moved)} moved"
-            )
+        self.reconciler.on_foreign_fill(event, moved, now_ns)
 
     @entry
     def recover(
@@ -538,6 +644,7 @@ class Step:
             self._watch_feed(feed, now_ns)
         self.orders.on_timer(now_ns)
         self._claim(now_ns)
+        self.reconciler.on_timer(now_ns)
         if self.guard.due(now_ns):
             self._out.append(SetDeadMan(True))
         self._look_at_guard(now_ns)
@@ -662,6 +769,8 @@ class Step:
         for seq in seqs:
             if seq not in seen:
                 self.orders.on_absent(seq, asked_ns, now_ns)
+        for venue_order_id in self.orders.take_vanished():
+            self.reconciler.on_vanished(venue_order_id, now_ns)
         self._claim(now_ns)
         self._mark(now_ns)
         self._requote(now_ns)
@@ -736,6 +845,7 @@ class Step:
     def private_lost(self, now_ns: int) -> list[Request]:
         """The private stream is gone: nothing may be placed until it has been reconciled."""
         self.pipeline.set_inputs(stream_live=False)
+        self._hear_no_more()
         self.guard.on_lost()
         self.orders.on_private_lost(now_ns)
         self._requote(now_ns)
@@ -766,6 +876,7 @@ class Step:
     def private_restored(self, now_ns: int) -> list[Request]:
         """The private stream is back and its snapshot has been applied."""
         self.pipeline.set_inputs(stream_live=True)
+        self._hearing = True
         self._requote(now_ns)
         return self._take()
 
@@ -855,12 +966,19 @@ class Step:
     def _incident(self, text: str, severity: str = "warning") -> None:
         self._out.append(Alert(severity, text))
 
+    def _hear_no_more(self) -> None:
+        """Reports may have been lost, and it is known: no missing one is news."""
+        self._hearing = False
+        self.reconciler.fills.stream_lost()
+
     def _take(self) -> list[Request]:
-        out: list[Request] = [*self.orders.take(), *self._out]
+        out: list[Request] = [*self.orders.take(), *self._out, *self.reconciler.take()]
         self._out.clear()
         for one in out:
             if isinstance(one, Alert) and one.severity != "info":
                 self.last_incident = one.text
+            elif isinstance(one, IncidentMoved) and one.alert:
+                self.last_incident = one.incident.text
         return out
 
 

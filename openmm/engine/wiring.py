@@ -197,6 +197,9 @@ def make_step(config: BotConfig, tables: Tables, trading: Connector, *, watchdog
             dead_man_ns=config.dead_man_ns if config.bot.mode == "live" else None,
             book_silence_ns=tuple(venue.max_book_silence_ns for venue in config.venue),
             watchdog=watchdog,
+            alert_above_ppm=config.settlement.alert_above_ppm,
+            halt_above_ppm=config.settlement.halt_above_ppm,
+            dedicated=config.bot.mode == "live" and config.quoted.account == "dedicated",
         ),
     )  # fmt: skip
 

@@ -128,7 +128,13 @@ class Lifecycle:
         self._endings: dict[int, _Ending] = {}
         self._repriced: dict[int, int] = {}  # when an amend was last settled
         self._amended_ns: dict[int, int] = {}  # the venue's stamp of the last amend it reported
+        self._vanished: list[str] = []
         self._out: list[OrderRequest] = []
+
+    def take_vanished(self) -> list[str]:
+        """Return the venue's ids of orders that it had and now knows nothing of, once."""
+        out, self._vanished = self._vanished, []
+        return out
 
     def take(self) -> list[OrderRequest]:
         """Return what is to be done outside, once."""
@@ -336,6 +342,10 @@ class Lifecycle:
         """Return the live orders whose venue id has not been told: a fill may be theirs."""
         return frozenset(order.seq for order in self.pipeline.table.live() if not order.venue_id)
 
+    def ended_ns(self, seq: int) -> int:
+        """Return when an order's end was told; 0 while it has not ended or is forgotten."""
+        return self._terminal.get(seq, 0)
+
     def ended_nameless(self, seqs: Iterable[int]) -> bool:
         """Whether one of these orders is over, and the venue's id of it was never told."""
         for seq in seqs:
@@ -481,6 +491,8 @@ class Lifecycle:
         if self.doubts.absent(seq) >= 2 and asked_ns - order.acted_ns >= QUERY_LAG_NS:
             self._move(seq, OrderEvent.EV_PROVEN_GONE, Source.QUERY, now_ns)
             self.doubts.settle(seq)
+            if order.venue_id:
+                self._vanished.append(order.venue_id)
 
     # ------------------------------------------------------------------ inside
 

@@ -382,8 +382,10 @@ class Booker:
         record = journal.read_incident(payload)
         amount = None if record.amount is None else str(record.amount)
         self._incident(
-            index, ts_ns, record.kind, record.text, record.severity, record.asset, amount
-        )
+            index, ts_ns, record.kind, record.text, record.severity, record.asset, amount,
+            subject=record.subject, cause=record.cause, state=record.state,
+            resolution=record.resolution, number=record.number, since_ns=record.since_ns,
+        )  # fmt: skip
 
     def _on_refusal(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
         record = journal.read_refusal(payload)
@@ -524,6 +526,13 @@ class Booker:
         severity: str = "warning",
         asset: str = "",
         amount: str | None = None,
+        *,
+        subject: str = "",
+        cause: str = "",
+        state: str = "",
+        resolution: str = "",
+        number: int = 0,
+        since_ns: int = 0,
     ) -> None:
         rows = self._rows["incident"]
         line = sum(1 for row in rows[-8:] if row["record_index"] == index)
@@ -538,6 +547,12 @@ class Booker:
                 "text": text,
                 "asset": asset,
                 "amount": amount,
+                "subject": subject,
+                "cause": cause,
+                "state": state,
+                "resolution": resolution,
+                "number": number,
+                "since_ns": since_ns,
             }
         )
 

@@ -32,6 +32,7 @@ SELL = 2
 # Balance records that are statements or follow from fills: they move no money by themselves.
 STATEMENTS = frozenset({"opening", "closing", "snapshot"})
 FROM_FILLS = frozenset({"trade"})
+ADJUSTED = "adjustment"  # an operator's correction; its reference says why
 
 OPENING = "equity:opening"
 TRANSFER = "equity:transfer"
@@ -153,6 +154,8 @@ class Ledger:
             return self.open(record.asset, record.total)
         if record.kind in FROM_FILLS or record.change is None:
             return None
+        if record.kind == ADJUSTED:
+            return self.adjust(record.asset, record.change, record.ref_id)
         return self.book_transfer(
             record.asset, record.change, f"{record.kind}:{record.ref_id}", record.fee
         )

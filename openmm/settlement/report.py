@@ -330,7 +330,12 @@ def _load(connection: Connection, session_id: str | None, bot: str | None) -> Re
         books=_books(s),
         latency_ns=_latency(s),
         incidents=tuple(
-            IncidentPart(item.ts_ns, item.severity, item.kind, item.text)
+            IncidentPart(
+                item.ts_ns,
+                item.severity,
+                item.kind,
+                f"{item.text} ({item.state})" if item.state else item.text,
+            )
             for item in s.select(tables.incident)
         ),
         risk_events=tuple(

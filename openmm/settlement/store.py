@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection, Engine
 from openmm.address import without_password
 from openmm.errors import LedgerError
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 MIGRATION_LOCK = 0x6F70656E6D6D  # "openmm": of the advisory lock under which tables are made
 # How long a PostgreSQL server may take; what the address says itself comes first.
 # Source: PostgreSQL documentation, "Database Connection Control Functions", "Client Connection
@@ -228,6 +228,13 @@ incident = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("asset", sa.String, nullable=False),
     sa.Column("amount", sa.String),
+    # Of one with a life of its own, a row for each change of it: how it stood then.
+    sa.Column("subject", sa.Text, nullable=False, server_default=""),
+    sa.Column("cause", sa.Text, nullable=False, server_default=""),
+    sa.Column("state", sa.Text, nullable=False, server_default=""),
+    sa.Column("resolution", sa.Text, nullable=False, server_default=""),
+    sa.Column("number", _BIG, nullable=False, server_default="0"),
+    sa.Column("since_ns", _BIG, nullable=False, server_default="0"),
 )
 
 refusal = sa.Table(

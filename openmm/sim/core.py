@@ -86,6 +86,7 @@ class VenueCore:
     ) -> None:
         self._post_only_accepted = post_only_accepted
         self._fee_in_received = fee_in_received
+        self._fee_asset: tuple[str, int, int] | None = None
         self._instruments = {pair.name: pair for pair in instruments}
         self._money = {pair.name: Money(pair) for pair in instruments}
         names = set(recorded)
@@ -685,6 +686,37 @@ class VenueCore:
         holder.switch_ns = now_ns + timeout_s * NS if timeout_s else 0
         return holder.switch_ns
 
+    # ---- money that moves for another reason than trades
+
+    def transfer(
+        self, account: int, asset: str, atoms: int, kind: str, now_ns: int
+    ) -> LedgerRecord:
+        """Move money into (positive) or out of an account, with an entry and a word about it."""
+        self.advance(now_ns)
+        entry = self._post(self._accounts[account], self.new_id("F"), asset, atoms, 0, now_ns, kind)
+        for listener in self._listeners:
+            listener.on_ledger(account, entry, now_ns)
+        return entry
+
+    def tamper(self, account: int, asset: str, atoms: int) -> None:
+        """Change what an account holds without entry or word, as a venue should not."""
+        self._accounts[account].totals[asset] += atoms
+
+    def tell_again(self, account: int, now_ns: int) -> FillRecord:
+        """Tell of an account's last fill once more, under other ids, as a venue should not."""
+        last = self._accounts[account].fills[-1]
+        trade_id = self._trade_ids[last.instrument] = self._trade_ids[last.instrument] + 1
+        # Venues name executions by either id, or by their place among the account's.
+        position = last.position + 1_000_000
+        again = replace(last, exec_id=self.new_id("T"), trade_id=trade_id, position=position)
+        order = self._accounts[account].by_venue_id[last.venue_order_id]
+        self._tell(order, Change.TRADED, again, now_ns)
+        return again
+
+    def charge_fees_in(self, asset: str, numerator: int, denominator: int) -> None:
+        """Charge every fee in one asset from now on, at so many of its units for a quote unit."""
+        self._fee_asset = (asset, numerator, denominator)
+
     # ---- the market's side, for drivers
 
     def market_submit(
@@ -779,15 +811,27 @@ class VenueCore:
             fee_atoms = half_up(money.base_atoms(row.qty_lots) * fee_ppm, PPM)
         else:
             fee_atoms = money.fee_atoms(row.price_ticks, row.qty_lots, fee_ppm)
+        third = self._fee_asset
+        if third is not None:
+            asset, numerator, denominator = third
+            scale = 10 ** self._decimals[asset]
+            quote_fee = money.fee_atoms(row.price_ticks, row.qty_lots, fee_ppm)
+            fee_atoms = (
+                quote_fee * numerator * scale // (denominator * 10 ** self._decimals[pair.quote])
+            )
         order.filled_lots += row.qty_lots
         order.cost_atoms += cost_atoms
         order.fee_atoms += fee_atoms
         sign = 1 if order.side == BUY else -1
         ref_id = self.new_id("A")
-        legs = (
+        fee_asset = third[0] if third is not None else pair.base if in_base else pair.quote
+        legs = [
             (pair.base, sign * money.base_atoms(row.qty_lots), fee_atoms if in_base else 0),
             (pair.quote, -sign * cost_atoms, 0 if in_base else fee_atoms),
-        )
+        ]
+        if third is not None:
+            legs = [(asset, amount, 0) for asset, amount, _ in legs]
+            legs.append((fee_asset, 0, fee_atoms))
         self._rehold(holder, order)
         entries = [self._post(holder, ref_id, *leg, now_ns) for leg in legs]
         fill = FillRecord(
@@ -801,7 +845,7 @@ class VenueCore:
             qty_lots=row.qty_lots,
             cost_atoms=cost_atoms,
             fee_atoms=fee_atoms,
-            fee_asset=pair.base if in_base else pair.quote,
+            fee_asset=fee_asset,
             maker=maker,
             ts_ns=now_ns,
             filled_lots=order.filled_lots,
@@ -820,11 +864,12 @@ class VenueCore:
             self._close(order, OrderState.FILLED, "", now_ns)
 
     def _post(
-        self, holder: Account, ref_id: str, asset: str, amount: int, fee: int, now_ns: int
-    ) -> LedgerRecord:
+        self, holder: Account, ref_id: str, asset: str, amount: int, fee: int, now_ns: int,
+        kind: str = "trade",
+    ) -> LedgerRecord:  # fmt: skip
         holder.totals[asset] += amount - fee
         entry = LedgerRecord(
-            self.new_id("L"), ref_id, asset, "trade", amount, fee, holder.totals[asset], now_ns
+            self.new_id("L"), ref_id, asset, kind, amount, fee, holder.totals[asset], now_ns
         )
         holder.ledger.append(entry)
         return entry

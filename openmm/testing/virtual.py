@@ -389,6 +389,11 @@ class VirtualBot:
         return self.engine.step
 
     @property
+    def session_id(self) -> str:
+        """The session of the engine that runs, or ran last."""
+        return str(self._run_dir.read_session()["session"])
+
+    @property
     def now_ns(self) -> int:
         """Virtual UTC."""
         return self.clock.now_ns()

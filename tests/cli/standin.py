@@ -14,10 +14,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from openmm.engine.commands import Halt, Pause, Request, Resume, Stop, Tighten
+from openmm.engine.commands import (
+    Adjust,
+    Halt,
+    Incidents,
+    Pause,
+    Request,
+    Resume,
+    Stop,
+    Tighten,
+)
 from openmm.engine.door import CommandServer
 from openmm.engine.rundir import RunDir, lock_bot
-from openmm.errors import RiskError
+from openmm.errors import CommandError, RiskError
+from openmm.settlement import incidents as money
 from openmm.telemetry import (
     MISSING,
     BookLevel,
@@ -81,10 +91,27 @@ def snapshot(bot: str, risk_state: int = RUNNING, reason: str = "") -> Telemetry
     )
 
 
+def incidents(all_of_them: bool) -> dict[str, Any]:
+    """Return an open and a resolved incident, as the engine shows them."""
+    book, now_ns = money.Incidents(), time.time_ns()
+    since_ns = now_ns - 300_000_000_000
+    book.open(
+        "balance", "BTC", money.Cause.DOUBLED_FILL, "told twice", since_ns, asset="BTC",
+        amount=Decimal("-0.25"),
+    )  # fmt: skip
+    book.note(
+        "fill", "E1", money.Cause.MISSED_FILL, "never told", now_ns, "booked from history",
+        asset="BTC", amount=Decimal("0.01"),
+    )  # fmt: skip
+    shown = [one.shown(now_ns) for one in book if all_of_them or one.is_open]
+    return {"incidents": shown, "open": book.open_count}
+
+
 async def run(root: Path, bot: str, exit_code: int) -> None:
     """Hold the lock, serve commands, publish, until stopped."""
     run_dir = RunDir(root, bot).make()
     stopped = asyncio.Event()
+    adjusted: list[Adjust] = []
     state, reason = RUNNING, ""
     with lock_bot(run_dir):
         session: dict[str, Any] = {"session": f"{bot}-1", "bot": bot, "state": "running"}
@@ -107,6 +134,17 @@ async def run(root: Path, bot: str, exit_code: int) -> None:
                     limits = {"max_orders": "8", "max_drawdown_peak": None} | closer.changes()
                     run_dir.write_session(session | {"tightened": closer.changes()})
                     return {"risk_state": "RUNNING", "limits": limits}
+                case Adjust() as wanted:
+                    if not wanted.why:
+                        raise CommandError("needs a reason", code="bad_adjustment")
+                    adjusted.append(wanted)
+                    return {
+                        "booked": wanted.key not in {one.key for one in adjusted[:-1]},
+                        "key": wanted.key, "asset": wanted.asset, "amount": wanted.amount,
+                        "expected": "1.5",
+                    }  # fmt: skip
+                case Incidents() as wanted_list:
+                    return incidents(wanted_list.which == "all")
                 case Stop():
                     stopped.set()
             writer.publish(snapshot(bot, state, reason))

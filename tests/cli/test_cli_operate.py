@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -239,3 +240,42 @@ def test_no_bot_at_all_is_one_line(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == f"openmm: no bot ever ran under {tmp_path}\n"
+
+
+def test_incidents_of_a_running_bot_are_a_table_with_amount_age_and_cause(
+    start: Start, capsys: Capture
+) -> None:
+    start("btc")
+    assert main(["incidents", "btc"]) == 0
+    head, row, _, text = capsys.readouterr().out.splitlines()
+    assert head.split() == ["number", "state", "cause", "asset", "amount", "age"]
+    assert row.split() == ["1", "open", "doubled_fill", "BTC", "-0.25", "5", "min"]
+    assert text == "1: told twice"
+    code, body = said(capsys, "incidents", "btc", "--all")
+    assert code == 0
+    assert [(one["cause"], one["state"]) for one in body["incidents"]] == [
+        ("doubled_fill", "open"), ("missed_fill", "resolved"),
+    ]  # fmt: skip
+    assert body["open"] == 1
+
+
+def test_adjustment_is_confirmed_and_takes_a_negative_amount(
+    start: Start, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start("btc")
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert main(["adjust", "btc", "BTC", "-0.25", "--why", "told twice"]) == 1
+    assert "correct the books by -0.25 BTC (told twice)?" in capsys.readouterr().err
+    sent = ["adjust", "btc", "BTC", "-0.25", "--why", "told twice", "--key", "k1"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert main(sent) == 0
+    assert capsys.readouterr().out.endswith("btc: -0.25 BTC booked; expected now 1.5\n")
+    assert main([*sent, "--yes"]) == 0
+    assert "had been booked before" in capsys.readouterr().out
+
+
+def test_adjustment_without_a_reason_is_refused_by_the_bot(start: Start, capsys: Capture) -> None:
+    start("btc")
+    assert main(["adjust", "btc", "BTC", "1", "--yes", "--json"]) == 1
+    error = json.loads(capsys.readouterr().err.splitlines()[-1])["error"]
+    assert error["code"] == "bad_adjustment"

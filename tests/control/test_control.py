@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openmm.control import (
+    Adjust,
     Command,
     Halt,
+    Incidents,
     Pause,
     Resume,
     RunDir,
@@ -42,6 +44,7 @@ from openmm.errors import CommandError, RiskError
 
 COMMANDS_SENT: list[Command] = [
     Halt("news"), Pause(), Resume(), Tighten(max_inventory="0.1"), Stop("done"), Status(),
+    Adjust("BTC", "-0.1", "lost", "k1", "s1"), Incidents("all"),
 ]  # fmt: skip
 
 

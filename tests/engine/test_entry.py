@@ -33,14 +33,16 @@ from openmm.events import (
 )
 from openmm.risk.brakes import BrakeLimits
 from openmm.risk.monitor import MonitorLimits
-from openmm.settlement.reconcile import Difference
 from tests.engine.world import START, World, quoting
 
 ENGINE = Path(__file__).resolve().parent.parent.parent / "openmm" / "engine"
 # What only looks: its result follows from the state, which it leaves alone.
-LOOKS = {"counter_values", "expected", "quiet_ns"}
+LOOKS = {"check_adjustment", "counter_values", "expected"}
 # The parts of the step, and what makes, replays or describes it.
-INSIDE = {"step.py", "money.py", "guard.py", "entry.py", "state.py", "replay.py", "wiring.py"}
+INSIDE = {
+    "step.py", "money.py", "guard.py", "entry.py", "state.py", "replay.py", "wiring.py",
+    "reconciler.py",
+}  # fmt: skip
 # Methods of the tables that change them, by the name of what they are called on.
 CHANGES = {
     "pipeline": {
@@ -62,7 +64,8 @@ CHANGES = {
         "on_mark", "on_time", "halt", "pause", "resume",
     },
     "orders": {"on_accepted", "on_refused", "on_order", "on_fill", "on_timer", "first_seen"},
-    "money": {"set_opening", "on_fill", "on_balance", "on_foreign_fill"},
+    "money": {"set_opening", "on_fill", "on_balance", "on_foreign_fill", "adjust"},
+    "reconciler": {"on_balances", "on_open_orders", "on_fill", "on_moved", "on_adjusted"},
     "guard": {"rest", "sent", "on_accepted", "on_refused", "on_lost", "due"},
 }  # fmt: skip
 
@@ -168,8 +171,11 @@ def test_arguments_come_back_as_they_went() -> None:
     step.on_query([5, 6], events, START, START + 2)
     step.recover([EVENTS[3]], ["E1", "E2"], START + 3)  # type: ignore[list-item]
     step.on_named(["V9"], [EVENTS[2]], START + 4)  # type: ignore[list-item]
-    differs = [Difference("BTC", Decimal("1.0"), Decimal("0.9"))]
-    step.on_differences(differs, 10**9, START + 5)
+    held = {"BTC": Decimal("1.0"), "USD": Decimal("0.9")}
+    step.on_statement(held, START, False, START + 5)
+    step.adjust("BTC", Decimal("-0.10"), "why", "who", "k1", START + 5)
+    step.on_open_orders([EVENTS[2]], START, START + 5)  # type: ignore[list-item]
+    step.on_history([EVENTS[3]], START, START, START + 5)
     step.clock_told(None, START + 6)
     limits = MonitorLimits(drawdown_ppm_max=1, brakes=BrakeLimits(fills_max=3))
     step.tighten({}, limits, START + 7)
@@ -182,7 +188,10 @@ def test_arguments_come_back_as_they_went() -> None:
     assert list(told["recover"][0]) == [EVENTS[3]]
     assert list(told["recover"][1]) == ["E1", "E2"]
     assert list(told["on_named"][1]) == [EVENTS[2]]
-    assert list(told["on_differences"][0]) == differs
+    assert told["on_statement"] == (held, START, False)
+    assert told["adjust"] == ("BTC", Decimal("-0.10"), "why", "who", "k1")
+    assert list(told["on_open_orders"][0]) == [EVENTS[2]]
+    assert list(told["on_history"][0]) == [EVENTS[3]]
     assert told["clock_told"] == (None,)
     assert told["tighten"] == ({}, limits)
     assert told["market_lost"] == (0,)

@@ -13,11 +13,10 @@ from openmm._fast.checks import RiskState
 from openmm._fast.tape import Record, Tape, TapeReader
 from openmm._fast.units import Side
 from openmm.engine.money import FOREIGN
-from openmm.engine.step import Alert
+from openmm.engine.step import IncidentMoved
 from openmm.events import Fee, OrderFilled, OrderStatus
 from openmm.journal import read_balance
 from openmm.settlement.ledger import Ledger
-from openmm.settlement.reconcile import reconcile
 from tests.engine.world import START, World, quoting, updated
 
 
@@ -45,13 +44,17 @@ def test_foreign_fill_moves_what_is_held_but_is_no_profit_and_no_fill_of_ours(
     assert world.step.counters.fills == 0
     assert world.step.counters.foreign_fills == 1
     assert world.step.monitor.drawdown_ppm in (0, 1)
-    named = [one for one in requests if isinstance(one, Alert) and "FOREIGN" in one.text]
-    assert [one.severity for one in named] == ["warning"]
+    (named,) = (one for one in requests if isinstance(one, IncidentMoved))
+    assert named.alert
+    assert "FOREIGN" in named.incident.text
+    told = named.incident
+    assert (told.cause, told.state, told.severity) == ("foreign_fill", "resolved", "warning")
+    assert (told.asset, told.amount) == ("BTC", Decimal("0.5"))
 
 
 def test_foreign_order_is_named_once_however_often_it_fills(world: World) -> None:
     requests = world.feed(*(foreign(world, f"F{at}") for at in range(5)))
-    assert sum(isinstance(one, Alert) for one in requests) == 1
+    assert sum(isinstance(one, IncidentMoved) for one in requests) == 1
     assert world.step.counters.foreign_fills == 5
 
 
@@ -81,7 +84,7 @@ def test_fill_of_a_pair_without_our_assets_changes_nothing(world: World) -> None
         foreign(world, instrument="ETH/EUR", qty=Decimal(2), fees=(Fee("EUR", Decimal(9)),))
     )
     assert world.step.expected() == before
-    assert not any(isinstance(one, Alert) for one in requests)
+    assert not any(isinstance(one, IncidentMoved) for one in requests)
 
 
 def test_foreign_fill_is_in_the_ledger_as_a_transfer(tmp_path: Path) -> None:
@@ -152,14 +155,13 @@ def test_base_difference_without_a_reference_is_weighed_at_the_last_mark(
     blind: World, lacks: str, halts: bool
 ) -> None:
     step, expected = blind.step, blind.step.expected()
-    found = reconcile(expected, expected | {"BTC": expected["BTC"] - Decimal(lacks)})
-    step.on_differences(found, 1_000, START)
+    step.on_statement(expected | {"BTC": expected["BTC"] - Decimal(lacks)}, START, True, START)
     assert (step.monitor.halt_reason == "reconciliation") is halts
 
 
 def test_base_difference_that_nothing_can_weigh_halts(blind: World) -> None:
     step, expected = blind.step, blind.step.expected()
     step.pipeline.inventory.mark(0)
-    found = reconcile(expected, expected | {"BTC": expected["BTC"] - Decimal("0.00000001")})
-    step.on_differences(found, 1_000, START)
+    lacking = expected | {"BTC": expected["BTC"] - Decimal("0.00000001")}
+    step.on_statement(lacking, START, True, START)
     assert step.monitor.halt_reason == "reconciliation"

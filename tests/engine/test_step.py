@@ -16,6 +16,7 @@ from openmm.engine.step import (
     QUERY_LAG_NS,
     Alert,
     CancelStray,
+    IncidentMoved,
     NameOrders,
     QueryOrders,
     Resubscribe,
@@ -338,14 +339,11 @@ def test_lost_private_stream_puts_unanswered_orders_in_doubt(world: World) -> No
 
 
 def test_difference_above_the_share_halts(world: World) -> None:
-    from openmm.settlement.reconcile import reconcile
-
-    expected = world.step.expected()
-    small = reconcile(expected, expected | {"USD": expected["USD"] - 1})
-    assert world.step.on_differences(small, 1_000, START) == []
+    held = world.step.expected()
+    told = world.step.on_statement(held | {"USD": held["USD"] - 1}, START, True, START)
+    assert [one.incident.amount for one in told if isinstance(one, IncidentMoved)] == [-1]
     assert world.step.monitor.halt_reason == ""
-    large = reconcile(expected, expected | {"USD": expected["USD"] - 1_000})
-    world.step.on_differences(large, 1_000, START)
+    world.step.on_statement(held | {"USD": held["USD"] - 1_000}, START, True, START)
     assert world.step.monitor.halt_reason == "reconciliation"
 
 
@@ -451,12 +449,12 @@ def test_fill_left_by_an_order_that_ended_nameless_is_booked_by_the_venues_word(
     assert world.state(seq) is OrderState.CANCELLED
     assert [one for one in asked if isinstance(one, NameOrders)] == [NameOrders(("V77",))]
     assert world.step.counters.foreign_fills == 0, "it is not given away before the venue told"
-    assert world.step.quiet_ns(later + 9 * SECOND) == 0
+    assert world.step.unclaimed_count == 1
     told = OrderUpdated("V77", str(seq) if ours else "", OrderStatus.FILLED, Source.QUERY, later)
     world.step.on_named(["V77"], [told] if ours else [], later + 4 * SECOND)
     counters = world.step.counters
     assert (counters.fills, counters.foreign_fills) == ((1, 0) if ours else (0, 1))
-    assert world.step.quiet_ns(later + 9 * SECOND) > 0
+    assert world.step.unclaimed_count == 0
 
 
 def test_fill_beside_a_refused_order_is_anothers_without_a_question(world: World) -> None:

@@ -115,7 +115,7 @@ def quoting(
     bot.pipeline.quoting = False
     for at in range(3):
         bot.pipeline.on_frame(bot.feed, WORK.frames[0], WORK.recv_ns[0] + at * 300_000_000)
-    step.set_opening({"BTC": Decimal(2), "USD": Decimal(120_000)}, START)
+    step.set_opening({"BTC": Decimal(2), "USD": Decimal(120_000)}, {}, {}, START)
     bot.pipeline.set_inputs(clock_offset_ns=0)
     world = World(step, ids, transport)
     world.feed(StatusChanged(SystemMode.ONLINE, "online"))

@@ -100,7 +100,7 @@ def execution(
     elif change is Change.OPENED:
         body = f"{_ids(order)},{status}"
     elif change is Change.TRADED and fill is not None:
-        body = _fill(pair, order, fill, "partially_filled")
+        body = _fill(core, pair, order, fill, "partially_filled")
     elif change is Change.AMENDED:
         price_ticks = order.price_ticks or 0
         body = (
@@ -117,8 +117,9 @@ def execution(
     return f"{{{body},{head}}}"
 
 
-def _fill(pair: Instrument, order: OrderRecord, fill: FillRecord, status: str) -> str:
+def _fill(core: Core, pair: Instrument, order: OrderRecord, fill: FillRecord, status: str) -> str:
     decimals = pair.quote_decimals
+    fee = fixed(fill.fee_atoms, core.asset_decimals(fill.fee_asset))
     cumulative = _cumulative(
         pair, fill.filled_lots, fill.order_cost_atoms, fill.order_fee_atoms
     ).rpartition(',"fee_usd_equiv"')[0]
@@ -132,7 +133,7 @@ def _fill(pair: Instrument, order: OrderRecord, fill: FillRecord, status: str) -
         f'"order_type":"{"market" if order.price_ticks is None else "limit"}",'
         f'"order_status":"{status}",{cumulative},'
         f'"fee_usd_equiv":{fixed(fill.fee_atoms, decimals)},'
-        f'"fees":[{{"asset":"{fill.fee_asset}","qty":{fixed(fill.fee_atoms, decimals)}}}]'
+        f'"fees":[{{"asset":"{fill.fee_asset}","qty":{fee}}}]'
     )
 
 
@@ -152,7 +153,7 @@ def snapshot_fill(core: Core, account: int, fill: FillRecord) -> str:
     order = core.order(account, fill.venue_order_id)
     assert order is not None, fill.venue_order_id
     client = f'"cl_ord_id":{json.dumps(order.client_id)},' if order.client_id else ""
-    body = _fill(pair, order, fill, order_status(order))
+    body = _fill(core, pair, order, fill, order_status(order))
     return f'{{{client}{body},"exec_type":"trade","timestamp":"{time_text(fill.ts_ns)}"}}'
 
 
