@@ -629,6 +629,8 @@ class BalanceRecord(Struct, frozen=True):
     ref_id: str
     ts_ns: int
     venue: str = ""  # empty: the session's
+    name: str = ""  # of a `cost` or an `adjustment`: what for
+    account: str = ""  # of a `cost`: what paid it; empty: the venue's
 
 
 class RiskRecord(Struct, frozen=True):
@@ -770,6 +772,24 @@ def balance_record(event: BalanceUpdated, kind: str = "", venue: str = "") -> by
             kind=kind or event.kind,
             ref_id=event.ref_id,
             ts_ns=event.ts_ns,
+        )
+    )
+
+
+def cost_record(
+    asset: str, amount: Decimal, ref: str, name: str, account: str, ts_ns: int
+) -> bytes:
+    """Encode REC_BALANCE of kind `cost`: gas or another cost that no fill carries.
+
+    Args:
+        amount: what was paid; negative: given back.
+        ref: what makes it the same cost when it is told again, a transaction's hash.
+        account: what paid, `wallet:base`.
+    """
+    zero = Decimal(0)
+    return json_record(
+        BalanceRecord(
+            asset, zero, amount.copy_negate(), zero, "cost", ref, ts_ns, name=name, account=account
         )
     )
 

@@ -251,6 +251,7 @@ PATTERNS = {
     "rate": _PAIR,
     "convert": "the label of a venue with rate: 1 to 16 of a-z, 0-9 and -, starting with a letter",
     "class": 'a class by its import path, such as "mystrategies.grid:MyGrid"',
+    "currency": 'a currency as the venues write it, such as "USD"',
     "store": 'a database address such as "sqlite:////var/lib/openmm/store.sqlite"',
 }
 

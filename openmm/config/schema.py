@@ -468,6 +468,7 @@ class Settlement(Section):
     reconcile_every_ns: Annotated[int, _span(SECOND, DAY)] = 30 * SECOND
     alert_above_ppm: Share = 0  # any difference that outlives the races
     halt_above_ppm: Share = 1_000
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2,16}$")] = "USD"
     store: Annotated[str, StringConstraints(pattern=r"^[a-z0-9+]+://.+$")] | None = None
     # A side counts as up with this much base within this distance of the reference; 0: any.
     uptime_within_ppm: Annotated[int, _ratio(1, 500_000)] = 5_000

@@ -4,6 +4,7 @@ from openmm.control.client import send_command
 from openmm.engine.commands import (
     Adjust,
     Command,
+    Cost,
     Halt,
     Incidents,
     Pause,
@@ -17,6 +18,7 @@ from openmm.engine.rundir import RunDir, bots
 __all__ = [
     "Adjust",
     "Command",
+    "Cost",
     "Halt",
     "Incidents",
     "Pause",

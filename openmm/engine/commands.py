@@ -6,6 +6,8 @@ One JSON object a line. Request: `{"id", "command", "args", "caller": {"surface"
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
 import orjson
@@ -16,6 +18,7 @@ from openmm.errors import CommandError
 
 LINE_BYTES_MAX = 1 << 16
 TEXT_CHARS_MAX = 500
+COST_MAX = Decimal(10**8)  # far inside of the ledger's integers: a typing error stops no writer
 
 
 class Halt(Struct, frozen=True):
@@ -65,6 +68,46 @@ class Stop(Struct, frozen=True):
     reason: str = ""
 
 
+class Cost(Struct, frozen=True):
+    """Post a cost that no fill carries, paid from another account than the venue's.
+
+    Once per `ref` and asset: told again, it changes nothing.
+
+    Args:
+        asset: what it was paid in.
+        amount: exact decimal text; negative: given back.
+        ref: what makes it the same cost, such as the hash of the transaction.
+        name: what it was for: `gas`, `hedge`.
+        account: what paid: `wallet:base`, `hedge:perp`.
+    """
+
+    asset: str = ""
+    amount: str = ""
+    ref: str = ""
+    name: str = ""
+    account: str = ""
+
+    def checked(self) -> Decimal:
+        """Return the amount; raise CommandError naming the argument that will not do."""
+        for key, value, form, allowed in (
+            ("asset", self.asset, r"[A-Z0-9.]{1,16}", "an asset's name, such as ETH"),
+            ("ref", self.ref, r"\S{1,128}", "1 to 128 characters without spaces"),
+            ("name", self.name, r"[a-z][a-z0-9-]{0,31}", "a word of a-z, 0-9 and -, such as gas"),
+            ("account", self.account, r"(wallet|hedge):[A-Za-z0-9._-]{1,64}",
+             "wallet:<name> or hedge:<name>"),
+        ):  # fmt: skip
+            if not re.fullmatch(form, value):
+                raise CommandError(f"{key} of a cost is {allowed}; got {_short(value)}")
+        try:
+            amount = Decimal(self.amount)
+        except InvalidOperation:
+            amount = Decimal("NaN")
+        if not amount.is_finite() or not amount or amount.copy_abs() > COST_MAX:
+            allowed = f"a number, not 0, of at most {COST_MAX}"
+            raise CommandError(f"amount of a cost is {allowed}; got {_short(self.amount)}")
+        return amount
+
+
 class Status(Struct, frozen=True):
     """Tell the state in short; shows that the loop answers."""
 
@@ -85,13 +128,14 @@ class Incidents(Struct, frozen=True):
     which: str = ""
 
 
-Command: TypeAlias = Halt | Pause | Resume | Tighten | Stop | Status | Adjust | Incidents
+Command: TypeAlias = Halt | Pause | Resume | Tighten | Stop | Cost | Status | Adjust | Incidents
 COMMANDS: dict[str, type[Command]] = {
     "halt": Halt,
     "pause": Pause,
     "resume": Resume,
     "tighten": Tighten,
     "stop": Stop,
+    "cost": Cost,
     "status": Status,
     "adjust": Adjust,
     "incidents": Incidents,

@@ -31,6 +31,7 @@ from openmm.config.redact import public
 from openmm.engine import snapshot, spin, wiring
 from openmm.engine.commands import (
     Adjust,
+    Cost,
     Halt,
     Incidents,
     Pause,
@@ -665,6 +666,11 @@ class Engine:
                 return self._adjust(command, amount, caller, now_ns)
             case Incidents():
                 return self._incidents(command.which == "all", now_ns)
+            case Cost():
+                step.post_cost(
+                    command.asset, command.checked(), command.ref, command.name,
+                    command.account, now_ns,
+                )  # fmt: skip
             case Status():
                 pass
         pipeline = self.tables.pipeline

@@ -164,6 +164,18 @@ class Money:
         self._append(event, now_ns)
         self._transfer(asset, amount, now_ns)
 
+    def on_cost(
+        self, asset: str, amount: Decimal, ref: str, name: str, account: str, now_ns: int
+    ) -> None:
+        """Put a cost on record that no venue told: gas, a hedge's fee. The ledger books it once.
+
+        It was paid from another account than the venue's, so that nothing here moves.
+        """
+        self._pipeline.append(
+            Record.REC_BALANCE, self._pipeline.feed.index, now_ns,
+            journal.cost_record(asset, amount, ref, name, account, now_ns),
+        )  # fmt: skip
+
     # ------------------------------------------------------------------ compared with the venue
 
     def difference_ticklots(self, one: Difference) -> int | None:

@@ -72,6 +72,9 @@ OPEN_STATUSES = frozenset({"online", "post_only", "limit_only"})
 RACES = frozenset({"no_change", "unknown_order"})
 # A trade outside our best prices is followed by news of the book, or the book is wrong.
 THROUGH_NS = SECOND_NS
+# The first markout of a fill: the reference is journalled again then, of so many fills at a time.
+MARK_AFTER_NS = SECOND_NS // 10
+MARKS_MAX = 64
 
 
 class Resubscribe(Struct, frozen=True):
@@ -145,6 +148,7 @@ class StepConfig(Struct, frozen=True):
     book_silence_ns: tuple[int, ...] = ()  # of each feed; without one it is not watched
     sample_every_ns: int = SECOND_NS
     state_every_ns: int = 10 * SECOND_NS
+    rates: frozenset[int] = frozenset()  # feeds that only convert currencies
     dead_man_ns: int | None = None
     watchdog: bool = False
     alert_above_ppm: int = 0
@@ -178,6 +182,7 @@ class Step:
     _renewed: dict[int, int] = field(default_factory=dict)
     _sampled_ns: int = 0
     _stated_ns: int = 0
+    _marks_ns: deque[int] = field(default_factory=lambda: deque(maxlen=MARKS_MAX))
     _covered: bool = True
     _token_stale: bool = False
     _opened_ns: int = 0
@@ -478,6 +483,7 @@ class Step:
         else:
             self._incident(f"fill {event.exec_id} of an order of an earlier session")
         self.counters.fills += 1
+        self._marks_ns.append(now_ns + MARK_AFTER_NS)
         self.recent_fills.appendleft(
             FillPage(
                 event.ts_ns, int(event.side), event.price_ticks, event.qty_lots, int(event.maker)
@@ -638,6 +644,13 @@ class Step:
     # ------------------------------------------------------------------ time
 
     @entry
+    def post_cost(
+        self, asset: str, amount: Decimal, ref: str, name: str, account: str, now_ns: int
+    ) -> None:
+        """Put a cost on record that no venue told; see `commands.Cost`."""
+        self.money.on_cost(asset, amount, ref, name, account, now_ns)
+
+    @entry
     def on_timer(self, now_ns: int) -> list[Request]:
         """Look for what did not happen: silence, unanswered requests, broken books, cooldowns."""
         for feed in self.feeds:
@@ -669,10 +682,17 @@ class Step:
         self._gate(now_ns)
 
     def _sample(self, now_ns: int) -> None:
-        """Journal the market once a second, for what the report says about time."""
-        if now_ns - self._sampled_ns < self.config.sample_every_ns:
+        """Journal the market once a second, for what the report says about time and markouts.
+
+        And a tenth of a second after a fill, as its first markout asks for the reference then.
+        """
+        if now_ns - self._sampled_ns >= self.config.sample_every_ns:
+            self._sampled_ns = now_ns
+            self._sample_rates(now_ns)
+        elif not self._marks_ns or now_ns < self._marks_ns[0]:
             return
-        self._sampled_ns = now_ns
+        while self._marks_ns and self._marks_ns[0] <= now_ns:
+            self._marks_ns.popleft()
         book = self.pipeline.feed.book
         verified = book.state is BookState.BOOK_VERIFIED
         self.pipeline.append(
@@ -698,6 +718,19 @@ class Step:
                 )
             ),
         )  # fmt: skip
+
+    def _sample_rates(self, now_ns: int) -> None:
+        """Journal the books that only convert currencies: the report's rates."""
+        for feed in self.feeds:
+            book = feed.book
+            if feed.index in self.config.rates and book.state is BookState.BOOK_VERIFIED:
+                self.pipeline.append(
+                    Record.REC_SAMPLE, feed.index, now_ns,
+                    journal.sample_record(
+                        _known(book.best_bid_ticks), _known(book.best_ask_ticks),
+                        journal.MISSING, journal.MISSING,
+                    ),
+                )  # fmt: skip
 
     def _watch_feed(self, feed: Feed, now_ns: int) -> None:
         book = feed.book

@@ -200,6 +200,9 @@ def make_step(config: BotConfig, tables: Tables, trading: Connector, *, watchdog
             alert_above_ppm=config.settlement.alert_above_ppm,
             halt_above_ppm=config.settlement.halt_above_ppm,
             dedicated=config.bot.mode == "live" and config.quoted.account == "dedicated",
+            rates=frozenset(
+                index for index, venue in enumerate(config.venue) if venue.rate is not None
+            ),
         ),
     )  # fmt: skip
 

@@ -22,15 +22,30 @@ from openmm._fast.latency import Stage
 from openmm._fast.orders import OrderEvent, OrderState
 from openmm._fast.planner import ActionKind
 from openmm._fast.tape import Record
+from openmm._fast.units import UTICKS_PER_TICK
 from openmm.errors import LedgerError
 from openmm.instrument import Instrument
-from openmm.journal import ActionRecord, FillRecord
+from openmm.journal import ActionRecord, BalanceRecord, FillRecord
 from openmm.settlement import store as tables
+from openmm.settlement.causes import LEVEL_UNKNOWN, FillMark
 from openmm.settlement.histogram import bucket_ns
-from openmm.settlement.ledger import BUY, SELL, Entry, Ledger, ledger_decimals
-from openmm.settlement.pnl import AverageCost, Fifo, captured_atoms
+from openmm.settlement.ledger import (
+    ADJUSTMENT_KIND,
+    BUY,
+    COST_KIND,
+    FILL_LEGS,
+    FROM_FILLS,
+    SELL,
+    STATEMENTS,
+    Entry,
+    Ledger,
+    ledger_decimals,
+    movement_ref,
+)
+from openmm.settlement.pnl import Valuer, captured_atoms
 from openmm.settlement.store import Store, upsert
-from openmm.settlement.touch import TouchState, TouchTracker, Uptime
+from openmm.settlement.tallies import COST, FEE, Tallies
+from openmm.settlement.touch import TICKS_MAX, TouchState, TouchTracker, Uptime
 
 # On the venue's book, as far as anybody knows.
 RESTING = frozenset(
@@ -55,6 +70,8 @@ STAGE_NAMES = {
 ACK = STAGE_NAMES[Stage.STAGE_ACK.value]
 
 SAME_TIME_NS = 1_000_000_000
+KEYS_MAX = 500  # looked up in one question to the store
+STATES_NOTHING = frozenset({COST_KIND, ADJUSTMENT_KIND})  # balance records that no venue told
 
 Row = dict[str, Any]
 RecordTuple = tuple[int, int, int, int, bytes]
@@ -82,8 +99,13 @@ class Booker:
         self._labels: list[str] = []  # of the session's venues, by feed
         self._instruments: dict[tuple[str, str], Instrument] = {}  # by label and name
         self._ledger = Ledger("")
-        self._average: dict[str, AverageCost] = defaultdict(AverageCost)
-        self._fifo: dict[str, Fifo] = defaultdict(Fifo)
+        self._tallies = Tallies(session_id)
+        self._instrument = ""  # the traded one
+        self._valuer: Valuer | None = None  # of it
+        self._fills: dict[int, FillRecord] = {}  # of the batch, by record index
+        self._balances: dict[int, BalanceRecord] = {}
+        self._executions: dict[str, list[Any]] = {}  # of the batch's fills, in earlier sessions
+        self._paid: set[tuple[str, str, str]] = set()  # bot, reference, asset: likewise
         self._orders: dict[int, Row] = {}
         self._touch = TouchTracker()
         self._uptime_told = uptime
@@ -99,6 +121,8 @@ class Booker:
 
         Raises LedgerError or JournalError on a record that cannot be booked: make a new Booker.
         """
+        records = list(records)
+        self._look_up(records)
         for record_index, kind, source, ts_ns, payload in records:
             if record_index < self.next_index:
                 continue
@@ -115,6 +139,8 @@ class Booker:
         """Write everything taken in since the last commit, in one transaction."""
         with self.store.begin() as connection:
             self._write(connection)
+        self._tallies.committed()
+        self._ledger.forget()
         for seq in [s for s, row in self._orders.items() if row["state"] in TERMINAL]:
             del self._orders[seq]
         self._clear()
@@ -139,7 +165,7 @@ class Booker:
         record = journal.read_session(payload)
         if record.session_id != self.session_id:
             raise LedgerError(f"session {record.session_id!r} on the tape of {self.session_id!r}")
-        self._set_session(record.bot, record.venue, record.config)
+        self._set_session(record.bot, record.venue, record.instrument, record.config)
         self._rows["session"].append(
             {
                 "session_id": self.session_id,
@@ -252,8 +278,8 @@ class Booker:
             row["ended_ns"] = ts_ns
         self._own(ts_ns)
 
-    def _on_fill(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
-        fill = journal.read_fill(payload)
+    def _on_fill(self, index: int, _source: int, ts_ns: int, _payload: bytes) -> None:
+        fill = self._fills.pop(index)
         # Another venue's pair of the same name has other steps.
         pair = self._instruments.get((self.venue, fill.instrument))
         if pair is None:
@@ -267,11 +293,21 @@ class Booker:
                 self._incident(index, ts_ns, "doubled_fill", f"execution {fill.exec_id} came again")
             return
         self._post(index, ts_ns, entry)
-        base_atoms, _ = self._ledger.atoms(pair.base, pair.qty(fill.qty_lots))
-        quote_atoms, _ = self._ledger.atoms(pair.quote, fill.cost)
-        average, fifo = self._average[pair.name], self._fifo[pair.name]
-        realised_average = average.fill(fill.side, base_atoms, quote_atoms)
-        realised_fifo = fifo.fill(fill.side, base_atoms, quote_atoms)
+        sign = 1 if fill.side == BUY else -1
+        base, quote = (entry.postings[line].atoms for line in FILL_LEGS)
+        base_atoms, quote_atoms = sign * base, -sign * quote
+        captured = captured_atoms(fill.side, fill.price_ticks, fill.reference_uticks, quote_atoms)
+        realised_average, realised_fifo = self._tallies.trade(
+            pair.name, fill.side, int(fill.maker), (base_atoms, quote_atoms), captured
+        )
+        position = self._tallies.positions[pair.name]
+        level = self._level(fill, ts_ns)
+        arrived_ns = self.last_ts_ns
+        self._tallies.charge(entry, arrived_ns, venue, level)
+        self._mark(FillMark.of(
+            index, arrived_ns, (venue, level), fill.side, (base_atoms, quote_atoms),
+            fill.reference_uticks,
+        ), pair)  # fmt: skip
         self._rows["fill"].append(
             {
                 "session_id": self.session_id,
@@ -292,14 +328,14 @@ class Booker:
                 "evidence": fill.source,
                 "trade_id": fill.trade_id,
                 "reference_uticks": fill.reference_uticks,
-                "captured_atoms": captured_atoms(
-                    fill.side, fill.price_ticks, fill.reference_uticks, quote_atoms
-                ),
+                "captured_atoms": captured,
                 "realised_average_atoms": realised_average,
                 "realised_fifo_atoms": realised_fifo,
-                "position_atoms": average.position_atoms,
-                "basis_average_atoms": average.basis_atoms,
-                "basis_fifo_atoms": fifo.basis_atoms,
+                "position_atoms": position.average.position_atoms,
+                "basis_average_atoms": position.average.basis_atoms,
+                "basis_fifo_atoms": position.fifo.basis_atoms,
+                "level": level,
+                "arrived_ns": arrived_ns,
             }
         )
         if fill.seq:
@@ -309,6 +345,36 @@ class Booker:
             row["venue_order_id"] = fill.venue_order_id or row["venue_order_id"]
             if not row["side"]:
                 row |= {"side": fill.side, "price_ticks": fill.price_ticks}
+
+    def _level(self, fill: FillRecord, ts_ns: int) -> int:
+        """Return the level of a fill's order; unknown where its intent was never seen."""
+        if not fill.seq:
+            return LEVEL_UNKNOWN
+        row = self._order(fill.seq, ts_ns)
+        return int(row["level"]) if row["side"] else LEVEL_UNKNOWN
+
+    def _mark(self, mark: FillMark, pair: Instrument) -> None:
+        """Let the causes know a fill of the traded pair, and the reference that it came with."""
+        if pair.name != self._instrument:
+            return
+        if mark.reference_uticks is not None:
+            self._refer(mark.reference_uticks)
+        self._tallies.causes.fill(self._value(), mark)
+
+    def _refer(self, reference_uticks: int) -> None:
+        """Take in a journalled reference; zero or less means none."""
+        if reference_uticks > 0:
+            self._tallies.causes.reference(self._value(), self.last_ts_ns, reference_uticks)
+            self._tallies.rate(self.venue, self._instrument, self.last_ts_ns, reference_uticks)
+
+    def _value(self) -> Valuer:
+        if self._valuer is None:
+            pair = self._instruments.get((self.venue, self._instrument))
+            if pair is None:
+                raise LedgerError(f"no record of {self._instrument}, which the session trades")
+            decimals = self._ledger.decimals
+            self._valuer = Valuer(pair.tick_size, decimals[pair.base], decimals[pair.quote])
+        return self._valuer
 
     def _on_fill_of_another_pair(self, index: int, ts_ns: int, fill: FillRecord) -> None:
         """Tell of a recovered fill that no session booked: this bot traded another pair before.
@@ -325,13 +391,27 @@ class Booker:
             )
             self._incident(index, ts_ns, "unbooked_fill", text, "critical")
 
-    def _on_balance(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
-        record = journal.read_balance(payload)
-        entry = self._ledger.book_balance(record)
+    def _on_balance(self, index: int, _source: int, ts_ns: int, _payload: bytes) -> None:
+        record = self._balances.pop(index)
+        known = record.kind == COST_KIND and self._paid_before(record)
+        entry = None if known else self._ledger.book_balance(record)
         if entry is not None:
             self._post(index, ts_ns, entry)
+            self._on_movement(index, ts_ns, record, entry)
+        elif record.kind == COST_KIND:
+            told = f"{record.name} {record.ref_id} of {record.change} {record.asset} came again"
+            self._incident(index, ts_ns, "doubled_cost", told, asset=record.asset)
+        if record.kind in STATES_NOTHING:
+            return
         total, _ = self._ledger.atoms(record.asset, record.total)
         change = record.change
+        self._statements[record.asset] = {
+            "session_id": self.session_id,
+            "asset": record.asset,
+            "record_index": index,
+            "total_atoms": total,
+            "ts_ns": record.ts_ns,
+        }
         self._rows["balance"].append(
             {
                 "session_id": self.session_id,
@@ -348,6 +428,32 @@ class Booker:
                 "ts_ns": record.ts_ns,
             }
         )
+
+    def _on_movement(self, index: int, ts_ns: int, record: BalanceRecord, entry: Entry) -> None:
+        """Note what no fill moved, and what of it is paid."""
+        first = entry.postings[0]
+        kind = first.kind
+        if kind not in ("transfer", COST_KIND, ADJUSTMENT_KIND):
+            return  # the opening
+        # What has no reference of its own has that of its record.
+        named = bool(record.ref_id) and kind != ADJUSTMENT_KIND
+        self._rows["movement"].append(
+            {
+                "session_id": self.session_id,
+                "kind": kind,
+                "ref": entry.ref if named else f"{entry.ref}#{index}",
+                "asset": record.asset,
+                "record_index": index,
+                "account": first.account,
+                "name": entry.name or record.kind,
+                "atoms": first.atoms,
+                "ts_ns": record.ts_ns,
+            }
+        )
+        if kind == COST_KIND:
+            self._tallies.charge(entry, self.last_ts_ns, first.account, LEVEL_UNKNOWN, COST)
+        else:
+            self._tallies.charge(entry, self.last_ts_ns, self.venue, LEVEL_UNKNOWN, FEE)
 
     def _on_command(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
         record = journal.read_command(payload)
@@ -432,12 +538,27 @@ class Booker:
         self._touch.market(ts_ns, view.best_bid_ticks, view.best_ask_ticks)
         self._touch.reference(view.reference_uticks)
         self._touch.inventory(view.share_ppm, view.target_ppm)
+        self._refer(view.reference_uticks)
 
     def _on_sample(self, _index: int, source: int, ts_ns: int, payload: bytes) -> None:
         record = journal.read_sample(payload)
+        label = self._labels[source] if source < len(self._labels) else self.venue
+        if label != self.venue:
+            self._on_rate(label, record.best_bid_ticks, record.best_ask_ticks)
+            return
         self._quoted_feed = source
         self._touch.market(ts_ns, record.best_bid_ticks, record.best_ask_ticks)
         self._touch.reference(record.reference_uticks)
+        self._refer(record.reference_uticks)
+
+    def _on_rate(self, label: str, best_bid_ticks: int, best_ask_ticks: int) -> None:
+        """Note what a watched pair that converts currencies is worth: the middle of its book."""
+        if not 0 < best_bid_ticks < best_ask_ticks < TICKS_MAX:
+            return
+        middle_uticks = (best_bid_ticks + best_ask_ticks) * UTICKS_PER_TICK // 2
+        for venue, name in self._instruments:
+            if venue == label:
+                self._tallies.rate(label, name, self.last_ts_ns, middle_uticks)
 
     def _on_stamps(self, _index: int, _source: int, _ts_ns: int, payload: bytes) -> None:
         for stage, span_ns in enumerate(journal.read_stamps(payload)):
@@ -480,11 +601,14 @@ class Booker:
         self._rows: dict[str, list[Row]] = defaultdict(list)
         self._instrument_rows: dict[tuple[str, str], Row] = {}
         self._latency: dict[tuple[str, int], Row] = {}
+        self._statements: dict[str, Row] = {}
         self._changed: set[int] = set()
         self._session_changes: Row = {}
 
-    def _set_session(self, bot: str, venue: str, config: Mapping[str, Any]) -> None:
-        self._bot, self.venue = bot, venue
+    def _set_session(
+        self, bot: str, venue: str, instrument: str, config: Mapping[str, Any]
+    ) -> None:
+        self._bot, self.venue, self._instrument = bot, venue, instrument
         self._labels = [str(one["label"]) for one in config.get("venue", ())]
         self._ledger.venue = venue
         self._ledger.account = f"venue:{venue}"
@@ -496,6 +620,7 @@ class Booker:
         self._touch.measure(self._uptime.within_ppm, int(lots))
 
     def _post(self, index: int, ts_ns: int, entry: Entry) -> None:
+        self._tallies.post(entry)
         for line, item in enumerate(entry.postings):
             self._rows["posting"].append(
                 {
@@ -627,6 +752,66 @@ class Booker:
                 asks.append(level)
         self._touch.own(ts_ns, bids, asks)
 
+    # ---------------------------------------------------------------- what was booked before
+
+    def _look_up(self, records: list[RecordTuple]) -> None:
+        """Ask the store, once for the whole batch, which fills and costs it has booked before.
+
+        An id is looked up in an index; to hold all of them would take memory without end.
+        """
+        self._fills.clear()
+        self._balances.clear()
+        self._executions.clear()
+        self._paid.clear()
+        for index, kind, _source, _ts_ns, payload in records:
+            if index < self.next_index:
+                continue
+            if kind == Record.REC_FILL:
+                self._fills[index] = journal.read_fill(payload)
+            elif kind == Record.REC_BALANCE:
+                self._balances[index] = journal.read_balance(payload)
+        exec_ids = sorted({fill.exec_id for fill in self._fills.values()})
+        refs = sorted(
+            {
+                movement_ref(one)
+                for one in self._balances.values()
+                if one.change is not None and one.kind not in STATEMENTS | FROM_FILLS
+            }
+        )
+        if not exec_ids and not refs:
+            return
+        with self.store.engine.connect() as connection:
+            for at in range(0, len(exec_ids), KEYS_MAX):
+                self._look_up_fills(connection, exec_ids[at : at + KEYS_MAX])
+            for at in range(0, len(refs), KEYS_MAX):
+                self._look_up_movements(connection, refs[at : at + KEYS_MAX])
+
+    def _look_up_fills(self, connection: Connection, exec_ids: list[str]) -> None:
+        table, session = tables.fill, tables.session
+        c = table.c
+        columns = (c.session_id, c.exec_id, c.venue_order_id, c.ts_ns, session.c.bot)
+        for row in connection.execute(
+            sa.select(*columns)
+            .join(session, session.c.session_id == c.session_id)
+            .where(c.exec_id.in_(exec_ids))
+        ):
+            if row.session_id == self.session_id:
+                self._ledger.know([row.exec_id])
+            else:
+                self._executions.setdefault(row.exec_id, []).append(row)
+
+    def _look_up_movements(self, connection: Connection, refs: list[str]) -> None:
+        c, session = tables.movement.c, tables.session
+        for row in connection.execute(
+            sa.select(c.session_id, c.kind, c.ref, c.asset, session.c.bot)
+            .join(session, session.c.session_id == c.session_id)
+            .where(c.ref.in_(refs))
+        ):
+            if row.session_id == self.session_id:
+                self._ledger.know(transfers=[(row.kind, row.ref, row.asset)])
+            elif row.kind == COST_KIND:
+                self._paid.add((row.bot, row.ref, row.asset))
+
     def _known_before(self, fill: FillRecord) -> bool:
         """Whether an earlier session of this bot booked the fill: same execution, order and time.
 
@@ -634,26 +819,23 @@ class Booker:
         lists tell it to different digits. Bots that share a store may meet the same ids: those of
         two venues are two countings, and every paper account's are alike.
         """
-        table, session = tables.fill, tables.session
-        with self.store.engine.connect() as connection:
-            found = connection.execute(
-                sa.select(table.c.session_id)
-                .join(session, session.c.session_id == table.c.session_id)
-                .where(
-                    session.c.bot == self._bot,
-                    table.c.exec_id == fill.exec_id,
-                    table.c.venue_order_id == fill.venue_order_id,
-                    table.c.ts_ns.between(fill.ts_ns - SAME_TIME_NS, fill.ts_ns + SAME_TIME_NS),
-                    table.c.session_id != self.session_id,
-                )
-            ).first()
-        return found is not None
+        return any(
+            row.bot == self._bot
+            and row.venue_order_id == fill.venue_order_id
+            and abs(row.ts_ns - fill.ts_ns) <= SAME_TIME_NS
+            for row in self._executions.get(fill.exec_id, ())
+        )
+
+    def _paid_before(self, record: BalanceRecord) -> bool:
+        """Whether an earlier session of this bot booked the cost."""
+        return (self._bot, record.ref_id, record.asset) in self._paid
 
     def _write(self, connection: Connection) -> None:
         own = tables.metadata.tables
         for name, rows in self._rows.items():
             if rows:
                 connection.execute(sa.insert(own[name]), rows)
+        self._tallies.write(connection)
         upsert(connection, tables.instrument, list(self._instrument_rows.values()))
         upsert(
             connection,
@@ -663,6 +845,7 @@ class Booker:
                 for asset, decimals in self._ledger.decimals.items()
             ],
         )
+        upsert(connection, tables.statement, list(self._statements.values()))
         upsert(connection, tables.order, [self._orders[seq] for seq in sorted(self._changed)])
         upsert(connection, tables.latency, list(self._latency.values()), ("count",), ("max_ns",))
         seconds = [
@@ -710,6 +893,7 @@ class Booker:
                             "touch": self._touch.state.as_dict(),
                             "quoted_feed": self._quoted_feed,
                             "batch": [list(action) for action in self._batch],
+                            "marked": self._tallies.causes.marked,
                         }
                     ),
                 }
@@ -736,10 +920,11 @@ class Booker:
                 sa.select(tables.session).where(tables.session.c.session_id == self.session_id)
             ).first()
             if row is not None:
-                self._set_session(row.bot, row.venue, orjson.loads(row.config))
+                self._set_session(row.bot, row.venue, row.instrument, orjson.loads(row.config))
                 self.ended = row.state != "running"
+            marked = state.get("marked", self._tallies.causes.marked)
+            self._tallies.restore(connection, marked, self._instrument)
             self._restore_ledger(connection)
-            self._restore_fills(connection)
             for item in connection.execute(
                 sa.select(tables.order).where(
                     tables.order.c.session_id == self.session_id,
@@ -758,43 +943,7 @@ class Booker:
             self._instruments[item.venue, item.name] = pair
             if item.venue == self.venue:
                 self._measure(pair)
-        table = tables.posting
-        mine = table.c.session_id == self.session_id
-        totals = {
-            (item.account, item.asset): int(item.atoms)
-            for item in connection.execute(
-                sa.select(table.c.account, table.c.asset, sa.func.sum(table.c.atoms).label("atoms"))
-                .where(mine)
-                .group_by(table.c.account, table.c.asset)
-            )
-        }
-        opened = connection.execute(
-            sa.select(table.c.asset).where(mine, table.c.kind == "opening").distinct()
-        ).scalars()
-        moved = connection.execute(
-            sa.select(table.c.kind, table.c.ref, table.c.asset)
-            .where(mine, table.c.kind.in_(["transfer", "cost"]))
-            .distinct()
-        )
-        self._ledger.restore(
-            totals,
-            opened=list(opened),
-            transfers=[(item.kind, item.ref, item.asset) for item in moved],
-            exec_ids=connection.execute(
-                sa.select(tables.fill.c.exec_id).where(tables.fill.c.session_id == self.session_id)
-            ).scalars(),
-        )
-
-    def _restore_fills(self, connection: Connection) -> None:
-        table = tables.fill
-        columns = (table.c.instrument, table.c.side, table.c.base_atoms, table.c.quote_atoms)
-        for item in connection.execute(
-            sa.select(*columns)
-            .where(table.c.session_id == self.session_id)
-            .order_by(table.c.record_index)
-        ):
-            self._average[item.instrument].fill(item.side, item.base_atoms, item.quote_atoms)
-            self._fifo[item.instrument].fill(item.side, item.base_atoms, item.quote_atoms)
+        self._ledger.restore(self._tallies.ledger_totals(), opened=self._tallies.opened())
 
 
 def _text(value: object) -> str:

@@ -11,13 +11,14 @@ An entry is a list of postings; per asset its debits equal its credits. Debits a
 | `trading` | the other side of every fill: what we gave and took |
 | `fee` | fees paid (rebates negative) |
 | `cost` | gas and other named costs |
+| `wallet:<name>`, `hedge:<name>` | what paid for them, where that was no account of ours here |
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
 
 from openmm.errors import LedgerError
 from openmm.events import Fee
@@ -27,12 +28,16 @@ from openmm.settlement.reconcile import Difference, reconcile
 
 ATOMS_MAX = (1 << 63) - 1
 DECIMALS_MAX = 10  # of an atom: 18 digits leave 8 before the point
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)  # moving a point rounds nothing
 BUY = 1
 SELL = 2
 # Balance records that are statements or follow from fills: they move no money by themselves.
 STATEMENTS = frozenset({"opening", "closing", "snapshot"})
 FROM_FILLS = frozenset({"trade"})
-ADJUSTED = "adjustment"  # an operator's correction; its reference says why
+# Kinds that are booked under their own name; whatever else moves money is a transfer.
+COST_KIND = "cost"
+ADJUSTMENT_KIND = "adjustment"  # an operator's correction; its reference says why
+FOREIGN_KIND = "foreign_fill"  # another's trade on our account: its fee is none of ours
 
 OPENING = "equity:opening"
 TRANSFER = "equity:transfer"
@@ -40,6 +45,7 @@ ADJUSTMENT = "equity:adjustment"
 TRADING = "trading"
 FEE = "fee"
 COST = "cost"
+FILL_LEGS = (0, 2)  # lines of a fill's entry: base and quote in the venue's account
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class Entry:
     ref: str
     postings: tuple[Posting, ...]
     inexact: tuple[Fee, ...] = ()
+    name: str = ""  # why: of a cost or an adjustment
 
 
 def ledger_decimals(instruments: Iterable[Instrument]) -> dict[str, int]:
@@ -80,7 +87,8 @@ class Ledger:
     """Book one venue's account over one session.
 
     Every `book_*` method returns the entry it made, or None when the event was booked before.
-    A fill is known by its execution id, a transfer by kind, reference and asset.
+    A fill is known by its execution id, everything else by kind, reference and asset. What is known
+    is what was booked since `forget`, and what `know` told: a store holds the rest.
 
     Args:
         venue: the account is `venue:<venue>`.
@@ -103,7 +111,7 @@ class Ledger:
         decimals = self.decimals.setdefault(asset, DECIMALS_MAX)
         if not amount.is_finite():
             raise LedgerError(f"amount of {asset} is not a number: {amount}")
-        scaled = _scaled(amount, decimals)
+        scaled = amount.scaleb(decimals, _EXACT)
         whole = int(scaled.to_integral_value(ROUND_HALF_EVEN))
         if abs(whole) > ATOMS_MAX:
             raise LedgerError(f"amount of {asset} is beyond the ledger: {amount}")
@@ -154,11 +162,17 @@ class Ledger:
             return self.open(record.asset, record.total)
         if record.kind in FROM_FILLS or record.change is None:
             return None
-        if record.kind == ADJUSTED:
+        if record.kind == COST_KIND:
+            return self.book_cost(
+                record.asset, record.change.copy_negate(), record.ref_id,
+                name=record.name, account=record.account,
+            )  # fmt: skip
+        if record.kind == ADJUSTMENT_KIND:
             return self.adjust(record.asset, record.change, record.ref_id)
-        return self.book_transfer(
-            record.asset, record.change, f"{record.kind}:{record.ref_id}", record.fee
-        )
+        change, fee = record.change, record.fee
+        if record.kind == FOREIGN_KIND:
+            change, fee = change - fee, Decimal(0)
+        return self.book_transfer(record.asset, change, movement_ref(record), fee)
 
     def open(self, asset: str, total: Decimal) -> Entry:
         """Book what was there before the session."""
@@ -172,7 +186,10 @@ class Ledger:
     def book_transfer(
         self, asset: str, change: Decimal, ref: str, fee: Decimal = Decimal(0)
     ) -> Entry | None:
-        """Book a deposit (positive), a withdrawal (negative) or the like; kept out of P&L."""
+        """Book a deposit (positive), a withdrawal (negative) or the like; kept out of P&L.
+
+        Once per reference and asset; one that ends with a colon names none, and always counts.
+        """
         key = ("transfer", ref, asset)
         if key in self._transfers:
             return None
@@ -181,17 +198,27 @@ class Ledger:
         if fee:
             postings += self._pair("fee", FEE, asset, -self._convert(asset, fee, inexact))
         entry = self._post(ref, postings, inexact)
-        self._transfers.add(key)
+        if not ref.endswith(":"):
+            self._transfers.add(key)
         return entry
 
-    def book_cost(self, asset: str, amount: Decimal, ref: str) -> Entry | None:
-        """Book gas or another cost that no fill carries; once per reference."""
-        key = ("cost", ref, asset)
+    def book_cost(
+        self, asset: str, amount: Decimal, ref: str, *, name: str = "cost", account: str = ""
+    ) -> Entry | None:
+        """Book gas, a hedge's cost or another that no fill carries; once per reference and asset.
+
+        Args:
+            amount: what was paid; negative: given back.
+            name: what it was for.
+            account: what paid, `wallet:base` or the like; empty: the venue's account.
+        """
+        key = (COST_KIND, ref, asset)
         if key in self._transfers:
             return None
         inexact: list[Fee] = []
         atoms = self._convert(asset, amount, inexact)
-        entry = self._post(ref, self._pair("cost", COST, asset, -atoms), inexact)
+        postings = self._pair(COST_KIND, COST, asset, -atoms, account)
+        entry = self._post(ref, postings, inexact, name)
         self._transfers.add(key)
         return entry
 
@@ -201,7 +228,8 @@ class Ledger:
             raise LedgerError(f"an adjustment of {amount} {asset} needs a name")
         inexact: list[Fee] = []
         atoms = self._convert(asset, amount, inexact)
-        return self._post(name, self._pair("adjustment", ADJUSTMENT, asset, atoms), inexact)
+        postings = self._pair(ADJUSTMENT_KIND, ADJUSTMENT, asset, atoms)
+        return self._post(name, postings, inexact, name)
 
     # ---------------------------------------------------------------- reading
 
@@ -233,8 +261,20 @@ class Ledger:
         """Take over what a store holds, to go on booking after a restart."""
         self.totals = dict(totals)
         self.opened = set(opened)
-        self._exec_ids = set(exec_ids)
-        self._transfers = set(transfers)
+        self.forget()
+        self.know(exec_ids, transfers)
+
+    def know(
+        self, exec_ids: Iterable[str] = (), transfers: Iterable[tuple[str, str, str]] = ()
+    ) -> None:
+        """Tell of executions, and of (kind, reference, asset), that have been booked before."""
+        self._exec_ids.update(exec_ids)
+        self._transfers.update(transfers)
+
+    def forget(self) -> None:
+        """Let go of what was booked: the caller's store knows it, and tells before it is needed."""
+        self._exec_ids.clear()
+        self._transfers.clear()
 
     # ---------------------------------------------------------------- inside
 
@@ -244,13 +284,15 @@ class Ledger:
             inexact.append(Fee(asset, amount))
         return atoms
 
-    def _pair(self, kind: str, against: str, asset: str, atoms: int) -> list[Posting]:
+    def _pair(
+        self, kind: str, against: str, asset: str, atoms: int, account: str = ""
+    ) -> list[Posting]:
         return [
-            Posting(kind, self.account, asset, atoms),
+            Posting(kind, account or self.account, asset, atoms),
             Posting(kind, against, asset, -atoms),
         ]
 
-    def _post(self, ref: str, postings: list[Posting], inexact: list[Fee]) -> Entry:
+    def _post(self, ref: str, postings: list[Posting], inexact: list[Fee], name: str = "") -> Entry:
         sums: dict[str, int] = {}
         totals: dict[tuple[str, str], int] = {}
         for line in postings:
@@ -261,11 +303,11 @@ class Ledger:
                 raise LedgerError(f"balance of {line.asset} in {line.account} is beyond the ledger")
         assert not any(sums.values()), f"debits differ from credits: {postings}"
         self.totals.update(totals)
-        return Entry(ref, tuple(postings), tuple(inexact))
+        return Entry(ref, tuple(postings), tuple(inexact), name)
 
 
-def _scaled(amount: Decimal, decimals: int) -> Decimal:
-    """Move the point without the context's rounding."""
-    sign, digits, exponent = amount.as_tuple()
-    assert isinstance(exponent, int)
-    return Decimal((sign, digits, exponent + decimals))
+def movement_ref(record: BalanceRecord) -> str:
+    """Return the reference that a movement of money is known by."""
+    if record.kind in (COST_KIND, ADJUSTMENT_KIND):
+        return record.ref_id
+    return f"{record.kind}:{record.ref_id}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fractions import Fraction
 
 from openmm._fast.units import UTICKS_PER_TICK
@@ -58,6 +59,7 @@ class Fifo:
     lots: deque[list[int]] = field(default_factory=deque)  # [base atoms, quote atoms], signed
     position_atoms: int = 0
     basis_atoms: int = 0
+    closed_count: int = 0  # lots that are no more
 
     def fill(self, side: int, base_atoms: int, quote_atoms: int) -> int:
         """Take one fill in; return the P&L it realised, in quote atoms."""
@@ -74,6 +76,7 @@ class Fifo:
             lot[1] -= released
             if not lot[0]:
                 self.lots.popleft()
+                self.closed_count += 1
             self.position_atoms += sign * closed
             self.basis_atoms -= released
             base_atoms -= closed
@@ -89,6 +92,19 @@ def value_atoms(base_atoms: int, price: Fraction, base_decimals: int, quote_deci
     """Value base at a price (quote per base), in quote atoms, rounded down."""
     exact = Fraction(base_atoms) * price * Fraction(10**quote_decimals, 10**base_decimals)
     return exact.numerator // exact.denominator
+
+
+class Valuer:
+    """Value base atoms of one pair in quote atoms, rounded down, at a price in microticks."""
+
+    def __init__(self, tick_size: Decimal, base_decimals: int, quote_decimals: int) -> None:
+        ticks, per = tick_size.as_integer_ratio()
+        whole = Fraction(ticks * 10**quote_decimals, per * UTICKS_PER_TICK * 10**base_decimals)
+        self._num, self._den = whole.numerator, whole.denominator
+
+    def atoms(self, base_atoms: int, price_uticks: int) -> int:
+        """Return what the base is worth; of a short the more negative atom."""
+        return base_atoms * price_uticks * self._num // self._den
 
 
 def captured_atoms(

@@ -18,13 +18,19 @@ from sqlalchemy.engine import Connection
 from openmm import journal
 from openmm._fast.book import BookState
 from openmm._fast.orders import OrderState
-from openmm._fast.units import UTICKS_PER_TICK
 from openmm.errors import LedgerError
 from openmm.instrument import Instrument
 from openmm.settlement import store as tables
 from openmm.settlement.histogram import quantile_ns
-from openmm.settlement.ledger import BUY
-from openmm.settlement.pnl import value_atoms
+from openmm.settlement.ledger import BUY, FEE
+from openmm.settlement.results import (
+    ByCausePart,
+    CausePart,
+    MovementPart,
+    PnlPart,
+    ReportingPart,
+    load_results,
+)
 from openmm.settlement.store import Store
 
 REPORT_FORMAT = 1
@@ -76,26 +82,6 @@ class VolumePart:
     sells: Traded
     maker: Traded
     taker: Traded
-
-
-@dataclass(frozen=True, slots=True)
-class PnlPart:
-    """P&L of the session's fills in the quote asset, before fees; `net` is after fees.
-
-    `reference` is the last one seen; without one unrealised and total are None.
-    """
-
-    asset: str
-    realised_average: Decimal
-    realised_fifo: Decimal
-    unrealised_average: Decimal | None
-    unrealised_fifo: Decimal | None
-    total: Decimal | None
-    fees: Decimal | None  # in quote, base fees at the reference
-    net: Decimal | None
-    unvalued_fees: tuple[str, ...]  # assets of fees that are neither base nor quote
-    position: Decimal
-    reference: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +189,10 @@ class Report:
     session: SessionPart
     volume: VolumePart
     pnl: PnlPart
+    by_cause: ByCausePart | None
+    reporting: ReportingPart
+    costs: dict[str, dict[str, Decimal]]
+    movements: tuple[MovementPart, ...]
     fees: dict[str, Decimal]
     spread_captured: SpreadPart
     fill_rate: FillRatePart
@@ -272,6 +262,10 @@ class _Session:
             statement = statement.group_by(*group).order_by(*group)
         return self.connection.execute(statement)
 
+    def traded(self) -> list[Any]:
+        mine = (tables.traded.c.instrument == self.pair.name,)
+        return list(self.select(tables.traded, where=mine))
+
     def amount(self, asset: str, atoms: int) -> Decimal:
         return Decimal(int(atoms)).scaleb(-self.decimals[asset], _EXACT)
 
@@ -296,28 +290,27 @@ def _load(connection: Connection, session_id: str | None, bot: str | None) -> Re
             f"{'' if bot is None else f' of {bot}'}"
         )
     s = _Session(connection, row)
-    fees = {
-        item.asset: s.amount(item.asset, item.atoms)
-        for item in s.select(
-            tables.posting,
-            tables.posting.c.asset,
-            sa.func.sum(tables.posting.c.atoms).label("atoms"),
-            group=(tables.posting.c.asset,),
-            where=(tables.posting.c.account == "fee",),
-        )
-    }
+    fees: dict[str, int] = {}
+    for item in s.select(tables.account_total, where=(tables.account_total.c.account == FEE,)):
+        fees[item.asset] = fees.get(item.asset, 0) + item.atoms
+    results = load_results(connection, s.id, s.pair, s.decimals, _last_reference(s))
+    orders = _order_sums(s)
     observed_ns, touch = _touch(s)
     return Report(
         session=_session(s),
         volume=_volume(s),
-        pnl=_pnl(s, fees),
-        fees=fees,
+        pnl=results.pnl,
+        by_cause=results.by_cause,
+        reporting=results.reporting,
+        costs=results.costs,
+        movements=results.movements,
+        fees={asset: s.amount(asset, atoms) for asset, atoms in sorted(fees.items())},
         spread_captured=_spread(s),
-        fill_rate=_fill_rate(s),
+        fill_rate=_fill_rate(s, orders),
         inventory=_inventory(s),
         time_at_touch=touch,
         observed_s=_seconds(observed_ns),
-        orders=_orders(s),
+        orders=_orders(orders),
         refusals={
             item.reason: item.count
             for item in s.select(
@@ -368,20 +361,10 @@ def _session(s: _Session) -> SessionPart:
 
 
 def _volume(s: _Session) -> VolumePart:
-    c = tables.fill.c
     zero = Traded(0, s.base(0), s.quote(0))
     by_side, by_role = {True: zero, False: zero}, {True: zero, False: zero}
-    for item in s.select(
-        tables.fill,
-        c.side,
-        c.maker,
-        sa.func.count().label("fills"),
-        sa.func.sum(c.base_atoms).label("base"),
-        sa.func.sum(c.quote_atoms).label("quote"),
-        group=(c.side, c.maker),
-        where=(c.instrument == s.pair.name,),
-    ):
-        part = Traded(item.fills, s.base(item.base), s.quote(item.quote))
+    for item in s.traded():
+        part = Traded(item.fills, s.base(item.base_atoms), s.quote(item.quote_atoms))
         by_side[item.side == BUY] = _add(by_side[item.side == BUY], part)
         by_role[bool(item.maker)] = _add(by_role[bool(item.maker)], part)
     total = _add(by_side[True], by_side[False])
@@ -400,145 +383,95 @@ def _add(a: Traded, b: Traded) -> Traded:
     return Traded(a.fills + b.fills, _EXACT.add(a.base, b.base), _EXACT.add(a.quote, b.quote))
 
 
-def _pnl(s: _Session, fees: dict[str, Decimal]) -> PnlPart:
-    c = tables.fill.c
-    mine = (c.instrument == s.pair.name,)
-    sums = s.select(
-        tables.fill,
-        sa.func.coalesce(sa.func.sum(c.realised_average_atoms), 0).label("average"),
-        sa.func.coalesce(sa.func.sum(c.realised_fifo_atoms), 0).label("fifo"),
-        sa.func.max(c.record_index).label("last"),
-        where=mine,
-    ).one()
-    position = basis_average = basis_fifo = 0
-    if sums.last is not None:
-        last = s.select(tables.fill, where=(c.record_index == sums.last,)).one()
-        position, basis_average = last.position_atoms, last.basis_average_atoms
-        basis_fifo = last.basis_fifo_atoms
-    price = _last_reference(s)
-    unrealised_average = unrealised_fifo = total = fee = net = None
-    unvalued = tuple(asset for asset in fees if asset not in (s.pair.base, s.pair.quote))
-    quote_fee = fees.get(s.pair.quote, s.quote(0))
-    base_fee = fees.get(s.pair.base)
-    if not base_fee:
-        fee = quote_fee
-    if price is not None or position == 0:
-        at = price or Fraction(0)
-        base_decimals = s.decimals[s.pair.base]
-        quote_decimals = s.decimals[s.pair.quote]
-        value = value_atoms(position, at, base_decimals, quote_decimals)
-        unrealised_average = s.quote(value - basis_average)
-        unrealised_fifo = s.quote(value - basis_fifo)
-        total = s.quote(int(sums.average) + value - basis_average)
-        if base_fee and price is not None:
-            atoms = int(base_fee.scaleb(base_decimals, _EXACT))
-            valued = value_atoms(atoms, price, base_decimals, quote_decimals)
-            fee = _EXACT.add(quote_fee, s.quote(valued))
-        net = None if fee is None else _EXACT.subtract(total, fee)
-    return PnlPart(
-        asset=s.pair.quote,
-        realised_average=s.quote(sums.average),
-        realised_fifo=s.quote(sums.fifo),
-        unrealised_average=unrealised_average,
-        unrealised_fifo=unrealised_fifo,
-        total=total,
-        fees=fee,
-        net=net,
-        unvalued_fees=unvalued,
-        position=s.base(position),
-        reference=None if price is None else _decimal(price, s.pair.price_decimals + 6),
-    )
-
-
-def _last_reference(s: _Session) -> Fraction | None:
-    """Return the last reference seen, in quote per base: of a sample or ladder, else of a fill."""
+def _last_reference(s: _Session) -> int | None:
+    """Return the last reference seen, in microticks; old sessions know it by second or fill."""
+    c = tables.rate.c
+    found = s.connection.execute(
+        sa.select(c.price_uticks)
+        .where(c.session_id == s.id, c.venue == s.row.venue, c.name == s.pair.name)
+        .order_by(c.hour.desc())
+        .limit(1)
+    ).scalar()
     for table, key in ((tables.touch, "second"), (tables.fill, "record_index")):
+        if found is not None:
+            break
         found = s.connection.execute(
             sa.select(table.c.reference_uticks)
             .where(table.c.session_id == s.id, table.c.reference_uticks.is_not(None))
             .order_by(table.c[key].desc())
             .limit(1)
         ).scalar()
-        if found is not None:
-            return Fraction(found, UTICKS_PER_TICK) * Fraction(s.pair.tick_size)
-    return None
+    return None if found is None else int(found)
 
 
 def _spread(s: _Session) -> SpreadPart:
-    c = tables.fill.c
-    mine = (c.instrument == s.pair.name,)
-    row = s.select(
-        tables.fill,
-        sa.func.count(c.captured_atoms).label("fills"),
-        sa.func.count().label("all"),
-        sa.func.coalesce(sa.func.sum(c.captured_atoms), 0).label("captured"),
-        sa.func.coalesce(
-            sa.func.sum(sa.case((c.captured_atoms.is_not(None), c.quote_atoms), else_=0)), 0
-        ).label("notional"),
-        where=mine,
-    ).one()
-    captured, notional = int(row.captured), int(row.notional)
+    rows = s.traded()
+    captured = sum(row.captured_atoms for row in rows)
+    notional = sum(row.captured_quote_atoms for row in rows)
+    fills = sum(row.captured_fills for row in rows)
     return SpreadPart(
         bps=_decimal(Fraction(captured * 10_000, notional), 4) if notional else None,
         quote=s.quote(captured),
         notional=s.quote(notional),
-        fills=row.fills,
-        fills_without_reference=row.all - row.fills,
+        fills=fills,
+        fills_without_reference=sum(row.fills for row in rows) - fills,
     )
 
 
-def _fill_rate(s: _Session) -> FillRatePart:
+def _order_sums(s: _Session) -> Any:
+    """Add up the orders in one pass over them; without a group, which would sort them first."""
     c = tables.order.c
-    row = s.select(
+    sent = c.unsent == 0
+
+    def total(value: Any, *conditions: Any) -> Any:
+        return sa.func.coalesce(
+            sa.func.sum(sa.case((sa.and_(sent, *conditions), value), else_=0)), 0
+        )
+
+    return s.select(
         tables.order,
-        sa.func.coalesce(sa.func.sum(c.placed_lots), 0).label("placed"),
-        sa.func.coalesce(sa.func.sum(c.filled_lots), 0).label("filled"),
-        sa.func.coalesce(sa.func.sum(sa.case((c.filled_lots > 0, 1), else_=0)), 0).label("hit"),
-        sa.func.coalesce(
-            sa.func.sum(sa.case(((c.acked == 1) | (c.filled_lots > 0), 1), else_=0)), 0
-        ).label("acked"),
-        where=(c.unsent == 0,),
-    ).one()
-    placed, filled = int(row.placed), int(row.filled)
+        total(c.placed_lots).label("placed_lots"),
+        total(c.filled_lots).label("filled_lots"),
+        total(1, c.filled_lots > 0).label("hit"),
+        total(1, sa.or_(c.acked == 1, c.filled_lots > 0)).label("proved"),
+        total(c.acked).label("acked"),
+        total(c.amended_count).label("amended"),
+        total(1).label("placed"),
+        sa.func.coalesce(sa.func.sum(c.unsent), 0).label("unsent"),
+        *(
+            total(1, c.state == state.value).label(state.name)
+            for state in (
+                OrderState.CANCELLED, OrderState.REJECTED, OrderState.FILLED, OrderState.UNKNOWN
+            )
+        ),
+    ).one()  # fmt: skip
+
+
+def _fill_rate(s: _Session, row: Any) -> FillRatePart:
+    placed, filled, acked = int(row.placed_lots), int(row.filled_lots), int(row.proved)
     return FillRatePart(
         by_quantity=_decimal(Fraction(filled, placed), 6) if placed else None,
-        by_order=_decimal(Fraction(int(row.hit), int(row.acked)), 6) if row.acked else None,
+        by_order=_decimal(Fraction(int(row.hit), acked), 6) if acked else None,
         placed_base=s.pair.qty(placed),
         filled_base=s.pair.qty(filled),
-        orders_acknowledged=int(row.acked),
+        orders_acknowledged=acked,
         orders_filled=int(row.hit),
     )
 
 
 def _inventory(s: _Session) -> dict[str, AssetPart]:
-    c = tables.posting.c
     sums: dict[str, dict[str, int]] = {}
-    for item in s.select(
-        tables.posting,
-        c.asset,
-        c.kind,
-        sa.func.sum(c.atoms).label("atoms"),
-        group=(c.asset, c.kind),
-        where=(c.account.like("venue:%"),),
-    ):
-        sums.setdefault(item.asset, {})[item.kind] = int(item.atoms)
-    b = tables.balance.c
-    latest = {
-        item.asset: item.last
-        for item in s.select(
-            tables.balance, b.asset, sa.func.max(b.record_index).label("last"), group=(b.asset,)
-        )
-    }
+    for item in s.select(tables.account_total):
+        if item.account.startswith("venue:"):
+            kinds = sums.setdefault(item.asset, {})
+            kinds[item.kind] = kinds.get(item.kind, 0) + item.atoms
+    latest = {item.asset: item.total_atoms for item in s.select(tables.statement)}
     out: dict[str, AssetPart] = {}
     for asset in sorted(set(sums) | set(latest)):
         kinds = sums.get(asset, {})
         opening, closing = kinds.get("opening", 0), sum(kinds.values())
         apart = kinds.get("transfer", 0) + kinds.get("adjustment", 0)
-        venue = None
-        if asset in latest:
-            venue = s.select(
-                tables.balance, b.total_atoms, where=(b.record_index == latest[asset],)
-            ).scalar_one()
+        venue = latest.get(asset)
         if not any(kinds.values()) and not venue:
             continue
         out[asset] = AssetPart(
@@ -569,33 +502,18 @@ def _touch(s: _Session) -> tuple[int, dict[str, TouchPart]]:
     }
 
 
-def _orders(s: _Session) -> OrdersPart:
-    c = tables.order.c
-    counts = {
-        item.state: item.count
-        for item in s.select(
-            tables.order, c.state, sa.func.count().label("count"),
-            group=(c.state,), where=(c.unsent == 0,),
-        )
-    }  # fmt: skip
-    sums = s.select(
-        tables.order,
-        sa.func.coalesce(sa.func.sum(c.acked), 0).label("acked"),
-        sa.func.coalesce(sa.func.sum(c.amended_count), 0).label("amended"),
-        where=(c.unsent == 0,),
-    ).one()
-    unsent = s.select(tables.order, sa.func.count(), where=(c.unsent == 1,)).scalar_one()
-    ended = {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED}
+def _orders(row: Any) -> OrdersPart:
+    ended = int(row.FILLED + row.CANCELLED + row.REJECTED)
     return OrdersPart(
-        placed=sum(counts.values()),
-        acknowledged=int(sums.acked),
-        amended=int(sums.amended),
-        cancelled=counts.get(OrderState.CANCELLED, 0),
-        rejected=counts.get(OrderState.REJECTED, 0),
-        filled=counts.get(OrderState.FILLED, 0),
-        unknown=counts.get(OrderState.UNKNOWN, 0),
-        live=sum(count for state, count in counts.items() if state not in ended),
-        unsent=unsent,
+        placed=int(row.placed),
+        acknowledged=int(row.acked),
+        amended=int(row.amended),
+        cancelled=int(row.CANCELLED),
+        rejected=int(row.REJECTED),
+        filled=int(row.FILLED),
+        unknown=int(row.UNKNOWN),
+        live=int(row.placed) - ended,
+        unsent=int(row.unsent),
     )
 
 
@@ -708,6 +626,7 @@ def _render(report: Report) -> list[Table]:
     return [
         head,
         _render_money(report, base, quote),
+        *_render_causes(report),
         _render_inventory(report),
         _render_trading(report),
         _render_latency(report),
@@ -734,12 +653,67 @@ def _render_money(report: Report, base: str, quote: str) -> Table:
     table.add_row("unrealised, FIFO", f"{text(pnl.unrealised_fifo)} {pnl.asset}")
     for asset, amount in report.fees.items():
         table.add_row("fees", f"{text(amount)} {asset}")
-    table.add_row("net after fees", f"{text(pnl.net)} {pnl.asset}")
+    for name, assets in report.costs.items():
+        for asset, amount in assets.items():
+            table.add_row(f"cost: {name}", f"{text(amount)} {asset}")
+    table.add_row("net after fees and costs", f"{text(pnl.net)} {pnl.asset}")
+    _render_reporting(table, report)
     table.add_row(
         "spread captured",
         f"{text(spread.bps)} bps, {text(spread.quote)} {pnl.asset} on {text(spread.notional)}",
     )
     return table
+
+
+def _render_reporting(table: Table, report: Report) -> None:
+    told, pnl = report.reporting, report.pnl
+    for asset in sorted({*pnl.unvalued_fees, *pnl.unvalued_costs}):
+        table.add_row(f"  without {asset}", f"no rate of {asset} in {pnl.asset} is on record")
+    if told.currency == pnl.asset:
+        return
+    if pnl.asset not in told.rates:
+        table.add_row(f"in {told.currency}", f"no rate of {pnl.asset} is on record")
+        return
+    rate = told.rates[pnl.asset]
+    table.add_row(f"in {told.currency}", f"at {text(rate.rate)} by {rate.by}")
+    table.add_row(
+        "  realised, average cost; FIFO",
+        f"{text(told.realised_average)}; {text(told.realised_fifo)} {told.currency}",
+    )
+    table.add_row(
+        "  unrealised, average cost; FIFO",
+        f"{text(told.unrealised_average)}; {text(told.unrealised_fifo)} {told.currency}",
+    )
+    table.add_row("  net after fees and costs", f"{text(told.net)} {told.currency}")
+
+
+def _render_causes(report: Report) -> list[Table]:
+    """Show P&L by cause: the whole, then by venue, level and hour where there are several."""
+    found = report.by_cause
+    if found is None:
+        return []
+    causes = ("spread", "adverse", "drift", "unsplit", "fees", "costs", "net")
+    table = _table(f"P&L by cause, {found.asset}", "", "fills", *causes)
+    late = _table(
+        "Markouts, bps against the fill's price",
+        "",
+        *(f"after {each}" for each in found.total.markouts),
+    )
+
+    def add(name: str, part: CausePart) -> None:
+        table.add_row(name, str(part.fills), *(text(getattr(part, each)) for each in causes))
+        late.add_row(
+            name,
+            *(f"{text(each.bps)} ({each.fills})" for each in part.markouts.values()),
+        )
+
+    add("all", found.total)
+    for what, parts in (("venue", found.venues), ("level", found.levels), ("hour", found.hours)):
+        for name, part in parts.items() if len(parts) > 1 else ():
+            add(f"{what} {name}", part)
+    if found.unexplained:
+        table.add_row("[red]unexplained[/red]", "", text(found.unexplained))
+    return [table, late]
 
 
 def _render_inventory(report: Report) -> Table:

@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection, Engine
 from openmm.address import without_password
 from openmm.errors import LedgerError
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 MIGRATION_LOCK = 0x6F70656E6D6D  # "openmm": of the advisory lock under which tables are made
 # How long a PostgreSQL server may take; what the address says itself comes first.
 # Source: PostgreSQL documentation, "Database Connection Control Functions", "Client Connection
@@ -35,6 +35,24 @@ PATIENCE = {
     "application_name": "openmm",
 }
 _BIG = sa.BigInteger()
+
+
+class Whole(sa.types.TypeDecorator[int]):
+    """An integer of any size, as text: sums over a long session pass 64 bits."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> str | None:
+        """Write digits."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> int | None:
+        """Read digits."""
+        return None if value is None else int(value)
+
+
+_WHOLE = Whole()
 
 metadata = sa.MetaData()
 
@@ -156,6 +174,8 @@ fill = sa.Table(
     sa.Column("position_atoms", _BIG, nullable=False),
     sa.Column("basis_average_atoms", _BIG, nullable=False),
     sa.Column("basis_fifo_atoms", _BIG, nullable=False),
+    sa.Column("level", sa.Integer),  # of its order, 0 the best; -1: not known
+    sa.Column("arrived_ns", _BIG),  # of its record; no fill before it has a later one
     sa.UniqueConstraint("session_id", "venue", "exec_id", name="fill_books_once"),
     sa.Index("fill_by_execution", "exec_id"),
 )
@@ -298,6 +318,145 @@ latency = sa.Table(
     sa.Column("bucket_ns", _BIG, primary_key=True),  # lower end; see `histogram`
     sa.Column("count", _BIG, nullable=False),
     sa.Column("max_ns", _BIG, nullable=False),
+)
+
+
+# ---------------------------------------------------------------- sums
+# Each row holds what the rows of fills and postings add up to; it moves in their transaction.
+
+account_total = sa.Table(
+    "account_total",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("account", sa.String, primary_key=True),
+    sa.Column("asset", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("atoms", _WHOLE, nullable=False),
+)
+
+# What no fill moved: transfers, costs, adjustments; each reference counts once.
+movement = sa.Table(
+    "movement",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("ref", sa.String, primary_key=True),
+    sa.Column("asset", sa.String, primary_key=True),
+    sa.Column("record_index", _BIG, nullable=False),
+    sa.Column("account", sa.String, nullable=False),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("atoms", _BIG, nullable=False),  # what the account got
+    sa.Column("ts_ns", _BIG, nullable=False),
+    sa.Index("movement_by_ref", "ref"),
+)
+
+# What the venue last said it holds.
+statement = sa.Table(
+    "statement",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("asset", sa.String, primary_key=True),
+    sa.Column("record_index", _BIG, nullable=False),
+    sa.Column("total_atoms", _BIG, nullable=False),
+    sa.Column("ts_ns", _BIG, nullable=False),
+)
+
+traded = sa.Table(
+    "traded",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("instrument", sa.String, primary_key=True),
+    sa.Column("side", sa.Integer, primary_key=True),
+    sa.Column("maker", sa.Integer, primary_key=True),
+    sa.Column("fills", _BIG, nullable=False),
+    sa.Column("base_atoms", _WHOLE, nullable=False),
+    sa.Column("quote_atoms", _WHOLE, nullable=False),
+    # of the fills that had a reference
+    sa.Column("captured_fills", _BIG, nullable=False),
+    sa.Column("captured_quote_atoms", _WHOLE, nullable=False),
+    sa.Column("captured_atoms", _WHOLE, nullable=False),
+)
+
+position = sa.Table(
+    "position",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("instrument", sa.String, primary_key=True),
+    sa.Column("position_atoms", _WHOLE, nullable=False),
+    sa.Column("basis_average_atoms", _WHOLE, nullable=False),
+    sa.Column("basis_fifo_atoms", _WHOLE, nullable=False),
+    sa.Column("realised_average_atoms", _WHOLE, nullable=False),
+    sa.Column("realised_fifo_atoms", _WHOLE, nullable=False),
+    sa.Column("lots_closed", _BIG, nullable=False),
+)
+
+# What FIFO still holds, in the order of opening.
+lot = sa.Table(
+    "lot",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("instrument", sa.String, primary_key=True),
+    sa.Column("number", _BIG, primary_key=True),
+    sa.Column("base_atoms", _WHOLE, nullable=False),
+    sa.Column("quote_atoms", _WHOLE, nullable=False),
+)
+
+# P&L by cause: docs/report.md has the formulas. `hour`: since 1970.
+cause = sa.Table(
+    "cause",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("hour", _BIG, primary_key=True),
+    sa.Column("venue", sa.String, primary_key=True),
+    sa.Column("level", sa.Integer, primary_key=True),
+    # of the fills of the hour
+    sa.Column("fills", _BIG, nullable=False),
+    sa.Column("quote_atoms", _WHOLE, nullable=False),
+    sa.Column("spread_atoms", _WHOLE, nullable=False),
+    sa.Column("adverse_atoms", _WHOLE, nullable=False),
+    sa.Column("unsplit_atoms", _WHOLE, nullable=False),
+    # of the fills whose minute ended in the hour: base, and what it was worth then
+    sa.Column("matured_base_atoms", _WHOLE, nullable=False),
+    sa.Column("matured_atoms", _WHOLE, nullable=False),
+)
+
+markout = sa.Table(
+    "markout",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("hour", _BIG, primary_key=True),
+    sa.Column("venue", sa.String, primary_key=True),
+    sa.Column("level", sa.Integer, primary_key=True),
+    sa.Column("horizon_ms", sa.Integer, primary_key=True),
+    sa.Column("fills", _BIG, nullable=False),
+    sa.Column("late", _BIG, nullable=False),  # fills left out: no reference in time
+    sa.Column("quote_atoms", _WHOLE, nullable=False),
+    sa.Column("atoms", _WHOLE, nullable=False),
+)
+
+charge = sa.Table(
+    "charge",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("hour", _BIG, primary_key=True),
+    sa.Column("venue", sa.String, primary_key=True),
+    sa.Column("level", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.String, primary_key=True),  # fee, cost
+    sa.Column("name", sa.String, primary_key=True),  # of the cost
+    sa.Column("asset", sa.String, primary_key=True),
+    sa.Column("atoms", _WHOLE, nullable=False),
+)
+
+# The last price of each hour: the traded pair's is the reference, others' are rates.
+rate = sa.Table(
+    "rate",
+    metadata,
+    sa.Column("session_id", sa.String(64), primary_key=True),
+    sa.Column("venue", sa.String, primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("hour", _BIG, primary_key=True),
+    sa.Column("price_uticks", _BIG, nullable=False),
+    sa.Column("ts_ns", _BIG, nullable=False),
 )
 
 

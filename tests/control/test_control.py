@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from openmm.control import (
     Adjust,
     Command,
+    Cost,
     Halt,
     Incidents,
     Pause,
@@ -45,6 +46,7 @@ from openmm.errors import CommandError, RiskError
 COMMANDS_SENT: list[Command] = [
     Halt("news"), Pause(), Resume(), Tighten(max_inventory="0.1"), Stop("done"), Status(),
     Adjust("BTC", "-0.1", "lost", "k1", "s1"), Incidents("all"),
+    Cost("ETH", "0.002", "0xab12", "gas", "wallet:base"),
 ]  # fmt: skip
 
 
