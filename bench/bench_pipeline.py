@@ -56,6 +56,7 @@ PARTS = {
     "instructions/plan": "7Planner_plan_c",
     "instructions/signals_and_reference": "8Pipeline_refresh_c",
 }
+TAPE = PARTS["instructions/tape_append"]
 # Answers every request of a decision in place of a venue.
 VENUE = "8Pipeline_accept_all_c"
 
@@ -259,6 +260,9 @@ def count(short: int = 500, long: int = 2_500) -> dict[str, float]:
     values |= {name: requote.each(function) for name, function in PARTS.items()}
     works = [part(name) for name in ("decode_narrow", "decode_wide", "skip", "requote")]
     return values | {
+        "tape/share_of_quiet_ticks": skip.total(TAPE) / skip.instructions,
+        "tape/share_of_requoting_ticks": requote.total(TAPE)
+        / (requote.instructions - requote.total(VENUE)),
         "pipeline/allocations": float(sum(max(0, work.allocations) for work in works)),
         "pipeline/interpreter_instructions_per_frame": max(
             abs(work.interpreter) / frames for work in works

@@ -9,7 +9,8 @@ padding).
 - Block header, 56 bytes: magic, payload bytes, record count, CRC-32 of the payload, first index,
   chain: blake2b-256 of (chain before, the block header up to here, payload).
 
-A segment is preallocated; zeros behind the last block are its unused room. A block that was being
+A segment that was closed is compressed as a whole, `000000.omj.zst`. One being written is
+preallocated; zeros behind the last block are its unused room. A block that was being
 written when power or process went is *torn*: it is the last thing in the last segment, is left out,
 and is reported by `torn_bytes`. Anything else that does not add up is a `JournalError`.
 
@@ -19,13 +20,14 @@ The payloads of JSON records carry decimals as text and nothing as a float.
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, BinaryIO, NamedTuple, Self, TypeVar
 
 import orjson
 from msgspec import Struct
@@ -40,6 +42,7 @@ JOURNAL_VERSION = 1
 SEGMENT_MAGIC = b"OMMJRNL1"
 BLOCK_MAGIC = b"BLK1"
 SUFFIX = ".omj"
+PACKED_SUFFIX = ".zst"  # behind it: a segment that was closed, and compressed (`packed`)
 SEGMENT_HEADER = struct.Struct("<8sIIIIq64s64s32sQ20xI")
 BLOCK_HEADER = struct.Struct("<4sIIIQ32s")
 BLOCK_PREFIX = struct.Struct("<4sIIIQ")
@@ -177,6 +180,32 @@ def session_folder(journal_dir: Path, session_id: str) -> Path:
     return journal_dir / (session_id or "session")
 
 
+def segment_paths(folder: Path) -> list[Path]:
+    """Return the segments of a session in order, of one in both forms the plain one."""
+    plain = {path.name: path for path in folder.glob(f"*{SUFFIX}")}
+    packed = {path.stem: path for path in folder.glob(f"*{SUFFIX}{PACKED_SUFFIX}")}
+    return [path for _, path in sorted((packed | plain).items())]
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a segment, which its writer may have compressed since it was listed."""
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        return path.with_name(path.name + PACKED_SUFFIX).open("rb")
+
+
+def _content(file: BinaryIO) -> mmap.mmap | bytes:
+    """Return a segment's bytes, of a compressed one those inside."""
+    path = Path(file.name)
+    if path.suffix == PACKED_SUFFIX:
+        from openmm.packed import unpack
+
+        return unpack(path)
+    size = os.fstat(file.fileno()).st_size
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+
+
 class Journal:
     """Read one session's journal: a folder of segments, or a single segment.
 
@@ -185,7 +214,7 @@ class Journal:
 
     def __init__(self, path: Path | str) -> None:
         path = Path(path)
-        self.paths = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
+        self.paths = segment_paths(path) if path.is_dir() else [path]
         self._single = not path.is_dir()
         if not self.paths or not self.paths[0].exists():
             raise JournalError(f"no journal segments: {path}")
@@ -199,9 +228,8 @@ class Journal:
         headers: list[SegmentHeader] = []
         for place, path in enumerate(self.paths):
             last = place == len(self.paths) - 1
-            with path.open("rb") as file:
-                size = path.stat().st_size
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+            with _opened(path) as file:
+                data = _content(file)
                 try:
                     head = bytes(data[: SEGMENT_HEADER.size])
                     if last and headers and not head.startswith(SEGMENT_MAGIC):

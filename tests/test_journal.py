@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -40,7 +41,7 @@ def make(n: int, start: int = 0) -> list[RecordTuple]:
     ]
 
 
-def writer(folder: Path, **options: int) -> SegmentWriter:
+def writer(folder: Path, **options: Any) -> SegmentWriter:
     return SegmentWriter(folder, session_id="s-1", build="test 1", created_ns=NOW, **options)
 
 

@@ -22,6 +22,7 @@ from openmm.config.schema import (
     Endpoints,
     Engine,
     Grid,
+    Journal,
     NoOptions,
     Paper,
     PythonStrategy,
@@ -36,7 +37,7 @@ from openmm.errors import ConfigError, ConfigErrors
 
 FILE_BYTES_MAX = 1 << 20
 _SECRET = re.compile(r"key|secret|password|passphrase|token|credential", re.IGNORECASE)
-_TABLES = ("bot", "venue", "strategy", "signal", "risk", "settlement", "engine", "paper")
+_TABLES = ("bot", "venue", "strategy", "signal", "risk", "settlement", "journal", "engine", "paper")
 _REQUIRED = ("bot", "venue", "strategy", "risk")
 _STRATEGIES: dict[object, type[Grid] | type[PythonStrategy]] = {
     "grid": Grid,
@@ -107,6 +108,7 @@ def parse(
     risk = _table("risk", Risk, data, errors)
     signal = _table("signal", Signal, data, errors)
     settlement = _table("settlement", Settlement, data, errors)
+    journal = _table("journal", Journal, data, errors)
     engine = _table("engine", Engine, data, errors)
     paper = _table("paper", Paper, data, errors)
     strategy = _strategy(data["strategy"], errors) if "strategy" in data else None
@@ -133,6 +135,7 @@ def parse(
         signal=signal,
         risk=risk,
         settlement=settlement,
+        journal=journal,
         engine=engine,
         paper=paper,
     )

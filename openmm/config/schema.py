@@ -475,6 +475,14 @@ class Settlement(Section):
     uptime_depth: NotNegative = Decimal(0)
 
 
+class Journal(Section):
+    """How much of ended sessions' journals is kept; those the store has not booked stay."""
+
+    max_size_bytes: Annotated[int, _bytes(1 << 26, 1 << 50)] = 20 << 30
+    keep_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    keep_sessions: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+
 class Engine(Section):
     """The process itself."""
 
@@ -506,6 +514,7 @@ class BotConfig(Section):
     signal: Signal = Signal()
     risk: Risk
     settlement: Settlement = Settlement()
+    journal: Journal = Journal()
     engine: Engine = Engine()
     paper: Paper = Paper()
 

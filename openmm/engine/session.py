@@ -224,6 +224,14 @@ class SessionFiles:
     def _writer_log(self) -> Path:
         return self.run_dir.path / "writer.log"
 
+    def _kept(self) -> list[str]:
+        """Return what the writer is told of older journals."""
+        rules = self.config.journal
+        told = {
+            "bytes": rules.max_size_bytes, "days": rules.keep_days, "sessions": rules.keep_sessions,
+        }  # fmt: skip
+        return [f"--keep-{name}={value}" for name, value in told.items() if value is not None]
+
     def _spawn_writer(self) -> subprocess.Popen[bytes]:
         with self._writer_log.open("ab") as output:
             writer = subprocess.Popen(
@@ -232,6 +240,7 @@ class SessionFiles:
                     "--tape", str(self.run_dir.tape(self.session_id)),
                     *(f"--left={path}" for path in self._left),
                     "--journal", str(self.run_dir.journal),
+                    *self._kept(),
                 ],
                 # Not among the arguments, which every user of the machine may read.
                 env={**os.environ, STORE_VARIABLE: self.store_url},

@@ -18,6 +18,7 @@ from types import FrameType
 from openmm.address import STORE_VARIABLE
 from openmm.errors import OpenMMError
 from openmm.writer.follow import Follower, Timing, write_log
+from openmm.writer.retention import Retention
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,6 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
                         help="disk space below which quoting stops")  # fmt: skip
     parser.add_argument("--sync-s", type=float, default=usual.sync_s,
                         help="seconds between forced writes to the disk")  # fmt: skip
+    parser.add_argument("--keep-bytes", type=int, help="size of all journals; older ones go")
+    parser.add_argument("--keep-days", type=int, help="age beyond which ended sessions' go")
+    parser.add_argument("--keep-sessions", type=int, help="ended sessions whose journals stay")
     options = parser.parse_args(arguments)
     if (options.tape is None) == (options.session is None):
         parser.error("give either --tape or --session")
@@ -54,6 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.store,
             left=options.left,
             build=options.build,
+            retention=Retention(options.keep_bytes, options.keep_days, options.keep_sessions),
             timing=Timing(
                 sync_s=options.sync_s,
                 free_bytes_min=options.free_bytes,

@@ -13,9 +13,9 @@ from typing import ParamSpec, TypeVar, final
 import sqlalchemy as sa
 
 from openmm.errors import LedgerError
-from openmm.journal import SUFFIX, Journal, session_folder
+from openmm.journal import Journal, segment_paths, session_folder
 from openmm.settlement.booking import Booker
-from openmm.settlement.store import Store
+from openmm.settlement.store import Store, session
 from openmm.writer.drain import RECORDS_MAX, RecordTuple
 
 P = ParamSpec("P")
@@ -71,6 +71,13 @@ class Books:
         self._present.set_journal_hash(chain)
         self._present.commit()
 
+    @_refused
+    def has_booked(self, session_id: str) -> bool:
+        """Whether the store holds a session to its end."""
+        wanted = sa.select(session.c.journal_hash).where(session.c.session_id == session_id)
+        with self._store.begin() as connection:
+            return connection.execute(wanted).scalar() is not None
+
     def close(self) -> None:
         """Let the store go."""
         self._store.close()
@@ -103,7 +110,7 @@ def catch_up(store: Store, folder: Path, session_id: str) -> Booker:
     """Return a booker that has booked everything a journal holds."""
     booker = Booker(store, session_id)
     batch: list[RecordTuple] = []
-    if any(folder.glob(f"*{SUFFIX}")):
+    if segment_paths(folder):
         for record in Journal(folder):
             if record.record_index < booker.next_index:
                 continue

@@ -89,6 +89,7 @@ class Drain:
             created_ns=time.time_ns(),
             first_index=reader.next_index,
             segment_bytes=self._segment_bytes,
+            compress=True,
         )
         reader.attach()
 

@@ -23,6 +23,7 @@ import orjson
 from openmm._fast.tape import TapeReader
 from openmm.errors import JournalError, LedgerError
 from openmm.writer.drain import Drain
+from openmm.writer.retention import Retention, sweep
 from openmm.writer.segments import SEGMENT_BYTES, DiskFull
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Timing:
     retry_s: float = 0.5  # full disk
     store_retry_s: float = 5.0
     store_patience_s: float = 60.0  # a store that fails for longer stops quoting
+    sweep_s: float = 60.0  # between two looks at what retention lets go
     free_bytes_min: int = 512 * 1024 * 1024
     segment_bytes: int = SEGMENT_BYTES
 
@@ -64,12 +66,16 @@ class Follower:
         left: Sequence[Path] = (),
         build: str = "",
         timing: Timing | None = None,
+        retention: Retention | None = None,
         log: Callable[..., None] | None = None,
     ) -> None:
         timing = self.timing = timing or Timing()
         self.stopping = False  # leave after the records that are there (SIGTERM)
         self._log = log or write_log
         self._store_url = store_url
+        self._journal_dir = journal_dir
+        self._retention = retention or Retention()
+        self._swept_s = float("-inf")
 
         def drain(path: Path) -> Drain:
             return Drain(path, journal_dir, build=build, segment_bytes=timing.segment_bytes)
@@ -124,6 +130,7 @@ class Follower:
                 reader.beat()
                 self._check_disk()
                 self._check_store(now_s)
+                self._sweep(now_s)
                 next_check = now_s + self.timing.check_s
             if self._full_disk:
                 time.sleep(self.timing.retry_s)
@@ -272,6 +279,20 @@ class Follower:
         if low and not self._low_disk:
             self._log("disk is low, quoting stops", free_bytes=free_bytes)
         self._low_disk = low
+
+    def _sweep(self, now_s: float) -> None:
+        """Let old journals go, while the store is there to say which of them it holds."""
+        if not self._current or now_s - self._swept_s < self.timing.sweep_s:
+            return
+        self._swept_s = now_s
+        assert self._books is not None, "books that are current are open"
+        try:
+            gone = sweep(self._journal_dir, self._retention, time.time(), self._books.has_booked)
+        except (LedgerError, OSError) as error:
+            self._log("old journals could not be removed", error=str(error))
+            return
+        if gone:
+            self._log("old journals were removed", sessions=gone)
 
     def _note_torn(self, drain: Drain) -> None:
         if drain.segments.torn_bytes:

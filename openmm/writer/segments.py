@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
+from threading import Thread
 
 from openmm.errors import JournalError
 from openmm.journal import (
     NO_HASH,
+    PACKED_SUFFIX,
     SEGMENT_HEADER,
     SUFFIX,
     Journal,
     SegmentHeader,
     chain_start,
     encode_block,
+    segment_paths,
 )
+from openmm.packed import PART, pack, restore
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 # Beside a full disk: a file that may not grow, a file system that may not be written any more.
@@ -32,6 +37,7 @@ class SegmentWriter:
     Args:
         folder: of the session; made when absent.
         segment_bytes: size to preallocate and to rotate at.
+        compress: whether segments are compressed once they are closed; on a thread beside.
 
     Raises:
         JournalError: the folder holds another session or a corrupt journal.
@@ -46,8 +52,11 @@ class SegmentWriter:
         created_ns: int,
         first_index: int = 0,
         segment_bytes: int = SEGMENT_BYTES,
+        compress: bool = False,
     ) -> None:
         self.folder = folder
+        self._compress = compress
+        self._packing: list[Thread] = []
         self.session_id = session_id
         self.build = build
         self.segment_bytes = segment_bytes
@@ -59,7 +68,7 @@ class SegmentWriter:
         self._chain = NO_HASH
         self._dirty = False
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.glob(f"*{SUFFIX}")):
+        if segment_paths(folder):
             self._continue()
         else:
             self._open_segment(created_ns)
@@ -92,9 +101,12 @@ class SegmentWriter:
             self._dirty = False
 
     def close(self) -> None:
-        """Sync, cut the unused room off and close."""
+        """Sync, cut the unused room off and close; returns when all closed ones are compressed."""
         if self._fd >= 0:
             self._finish()
+        for thread in self._packing:
+            thread.join()
+        self._packing.clear()
 
     @property
     def _empty(self) -> bool:
@@ -112,6 +124,7 @@ class SegmentWriter:
         return self._chain
 
     def _continue(self) -> None:
+        self._make_plain()
         tail = Journal(self.folder).tail
         if tail.headers[0].session_id != self.session_id:
             raise JournalError(
@@ -130,6 +143,17 @@ class SegmentWriter:
         os.ftruncate(self._fd, self._offset)
         self._allocate(tail.path)
         os.fdatasync(self._fd)
+
+    def _make_plain(self) -> None:
+        """Make the last segment writable, if it was closed; what a kill left of packing goes."""
+        for part in self.folder.glob(f"*{PART}"):
+            part.unlink()
+        paths = segment_paths(self.folder)
+        for path in paths:
+            if path.suffix != PACKED_SUFFIX:
+                path.with_name(path.name + PACKED_SUFFIX).unlink(missing_ok=True)
+        if paths[-1].suffix == PACKED_SUFFIX:
+            restore(paths[-1])
 
     def _open_segment(self, created_ns: int) -> None:
         number = self._number + 1
@@ -189,3 +213,16 @@ class SegmentWriter:
         os.close(self._fd)
         self._fd = -1
         self._dirty = False
+        if self._compress:
+            # Beside: the ring goes on filling meanwhile.
+            thread = Thread(target=_pack, args=(self.path,), name=f"pack {self.path.name}")
+            thread.start()
+            self._packing.append(thread)
+
+
+def _pack(path: Path) -> None:
+    try:
+        pack(path)
+    except OSError as error:
+        # The plain one is as good; there was no room, most likely.
+        sys.stderr.write(f"a journal segment stays uncompressed: {error}\n")

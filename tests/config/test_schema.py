@@ -14,6 +14,7 @@ from openmm.config.schema import (
     Bot,
     Engine,
     Grid,
+    Journal,
     Paper,
     PythonStrategy,
     Risk,
@@ -32,6 +33,7 @@ TABLES: dict[str, tuple[type[Section], ...]] = {
     "[signal]": (Signal,),
     "[risk]": (Risk,),
     "[settlement]": (Settlement,),
+    "[journal]": (Journal,),
     "[engine]": (Engine,),
     "[paper]": (Paper,),
 }

@@ -22,6 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "instrument",
         "events",
         "config",
+        "packed",
         "journal",
         "telemetry",
         "venues.capture venues.checks venues.claims venues.faults venues.fields venues.http",
@@ -225,6 +226,7 @@ LATE = frozenset(
     {
         "openmm.engine.orders",
         "openmm.engine.paper",
+        "openmm.packed",
         "zstandard",
         "openmm.venues.binance.verify",
         "openmm.venues.bitget.verify",

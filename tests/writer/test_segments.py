@@ -11,6 +11,7 @@ import pytest
 
 from openmm.errors import JournalError
 from openmm.journal import Journal, read_journal
+from openmm.packed import pack, restore
 from openmm.writer.segments import DiskFull, SegmentWriter
 
 NOW = 1_764_000_000_000_000_000
@@ -133,3 +134,81 @@ def test_corrupt_journal_is_not_written_to(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="corrupt at byte 224"):
         writer(tmp_path)
     assert path.read_bytes() == data
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(one.name for one in folder.iterdir())
+
+
+def compressing(folder: Path) -> SegmentWriter:
+    return SegmentWriter(
+        folder, session_id="s-1", build="b", created_ns=NOW, segment_bytes=4096, compress=True
+    )
+
+
+def test_closed_segments_are_compressed_and_read_like_any_other(tmp_path: Path) -> None:
+    out, plain = compressing(tmp_path / "packed"), writer(tmp_path / "plain")
+    for start in range(0, 200, 10):
+        out.append(make(10, start), NOW)
+        plain.append(make(10, start), NOW)
+    out.close()
+    plain.close()
+    assert names(tmp_path / "packed") == [f"{one}.zst" for one in names(tmp_path / "plain")]
+    assert len(names(tmp_path / "packed")) > 2
+    assert list(read_journal(tmp_path / "packed")) == make(200)
+    assert out.chain == plain.chain == Journal(tmp_path / "packed").tail.chain
+
+
+def test_writer_that_comes_back_goes_on_in_the_last_compressed_segment(tmp_path: Path) -> None:
+    out = compressing(tmp_path)
+    out.append(make(30), NOW)
+    out.close()
+    again = compressing(tmp_path)
+    assert again.next_index == 30
+    assert [one for one in names(tmp_path) if one.endswith(".omj")] == ["000000.omj"]
+    again.append(make(5, 30), NOW)
+    again.close()
+    assert list(read_journal(tmp_path)) == make(35)
+    assert all(one.endswith(".zst") for one in names(tmp_path))
+
+
+def test_what_a_kill_left_of_compressing_is_put_right(tmp_path: Path) -> None:
+    out = compressing(tmp_path)
+    for start in range(0, 100, 10):
+        out.append(make(10, start), NOW)
+    out.close()
+    # Killed between the two forms of one segment, and in the middle of another.
+    whole = restore(tmp_path / "000000.omj.zst").read_bytes()
+    pack(tmp_path / "000000.omj")
+    (tmp_path / "000000.omj").write_bytes(whole)
+    (tmp_path / "000001.omj.zst.part").write_bytes(b"half")
+    assert list(read_journal(tmp_path)) == make(100)
+    compressing(tmp_path).close()
+    assert "000000.omj.zst" not in names(tmp_path)
+    assert not any(one.endswith(".part") for one in names(tmp_path))
+    assert list(read_journal(tmp_path)) == make(100)
+
+
+def test_spoiled_compressed_segment_is_one_error(tmp_path: Path) -> None:
+    out = compressing(tmp_path)
+    out.append(make(60), NOW)
+    out.close()
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(JournalError, match="cut or spoiled"):
+        list(read_journal(tmp_path))
+
+
+def test_segment_that_cannot_be_compressed_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(_path: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("openmm.writer.segments.pack", full)
+    out = compressing(tmp_path)
+    out.append(make(5), NOW)
+    out.close()
+    assert names(tmp_path) == ["000000.omj"]
+    assert list(read_journal(tmp_path)) == make(5)
+    assert "stays uncompressed" in capsys.readouterr().err
