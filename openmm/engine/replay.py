@@ -117,6 +117,7 @@ class _Group(Struct):
 
     head: JournalRecord
     outputs: list[JournalRecord]
+    last: bool = False  # nothing is behind it: what follows from it may have been cut off
 
 
 @final
@@ -229,6 +230,8 @@ class _Replay:
         requests = self._enter(head)
         held, at = group.outputs, 0
         for made in self._outputs(head):
+            if at == len(held) and group.last:
+                return None
             if at == len(held) or not _same(held[at], made):
                 return self._differs(held[at] if at < len(held) else None, made, held[at:], head)
             self._count(made)
@@ -382,6 +385,7 @@ def _grouped(records: Iterator[JournalRecord]) -> Iterator[_Group]:
         else:
             group.outputs.append(one)
     if group is not None:
+        group.last = group.head.kind != Record.REC_END
         yield group
 
 

@@ -220,6 +220,7 @@ KEYS: list[tuple[str, object, object]] = [
     ("risk.webhook", "https://example.com/hook", "https://example.com/hook"),
     ("settlement.reconcile_every", "15s", 15_000_000_000),
     ("settlement.halt_above", "0.05%", 500),
+    ("settlement.alert_above", "0.01%", 100),
     ("settlement.currency", "EUR", "EUR"),
     ("settlement.store", "postgresql://db/openmm", "postgresql://db/openmm"),
     ("settlement.uptime_within", "25bps", 2_500),

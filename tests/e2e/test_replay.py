@@ -317,6 +317,15 @@ def test_journal_that_ends_before_its_session_is_told_as_such(
     assert "bytes of a torn block" in out
 
 
+def test_journal_cut_anywhere_is_identical_as_far_as_it_goes(calm: list[JournalRecord]) -> None:
+    inside = next(one.record_index for one in calm if one.kind == Record.REC_ORDER_BYTES)
+    for end in (*range(inside - 4, inside + 4), len(calm) - 1):
+        found = replay(calm[:end])
+        assert found.difference is None
+        assert not found.ended
+        assert found.records == end
+
+
 def test_edited_journal_is_refused_in_one_line(
     tmp_path: Path, calm: list[JournalRecord], capsys: Capture
 ) -> None:
