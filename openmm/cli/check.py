@@ -41,7 +41,7 @@ def check(
     instrument: Instrument | None = None
     if not offline:
         try:
-            instrument, seen = _ask(config)
+            instrument, seen = ask_venue(config)
         except TransportError as error:
             raise TransportError(
                 f"{file} is good by itself, but the venue could not be asked; --offline leaves "
@@ -63,7 +63,7 @@ def check(
     return EXIT_DONE
 
 
-def _ask(config: BotConfig) -> tuple[Instrument, Decimal]:
+def ask_venue(config: BotConfig) -> tuple[Instrument, Decimal]:
     """Return what the venue says of the traded pair, and its price now."""
     import asyncio
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, table
 from openmm.cli.reach import Label, Options, RestUrl, VenueName, reach
 
 if TYPE_CHECKING:
+    from openmm.config import BotConfig
     from openmm.venues.base import KeyRights, ServerTime
     from openmm.venues.connector import Connector
     from openmm.venues.desk import Desk
@@ -29,22 +31,39 @@ def doctor(
     ws_auth: Annotated[str, typer.Option("--ws-auth", help="Address of the private one.")] = "",
     label: Label = "",
     option: Options = None,
+    for_: Annotated[
+        Path | None,
+        typer.Option("--for", help="A live bot's file: its addresses, keys, settings; on record."),
+    ] = None,
     json_: Json = False,
 ) -> int:
     """Check that keys work and may do no more than trade, the clock, the streams and latency.
 
     A key that can withdraw is refused where the venue tells. Without keys the public side is
-    checked. Exit code 1 when something failed.
+    checked. Exit code 1 when something failed. With --for what passed is put on record in the bot's
+    folder: a first live start at a real venue needs that, no older than a day.
     """
-    from openmm.config.secrets import has_keys
+    from openmm.config.secrets import has_keys, load_keys
 
-    keyed = has_keys(label or venue)
     endpoints = {"rest": rest, "ws": ws, "ws_auth": ws_auth}
+    config = None
+    if for_ is not None:
+        config = _of_file(for_, venue, {**endpoints, "label": label, "option": option})
+        quoted = config.quoted
+        endpoints = {name: url or "" for name, url in quoted.endpoints.model_dump().items()}
+        label = quoted.label
+        option = [f"{name}={_option(value)}" for name, value in quoted.options.items()]
+        load_keys(label)
+    keyed = has_keys(label or venue)
     rows, figures = reach(
         venue, lambda desk: _examine(desk, keyed), endpoints=endpoints, options=option,
         label=label if keyed else None,
     )  # fmt: skip
+    if config is not None:
+        rows.append(("account", "ok", f"of {config.bot.name}, label {label}"))
     good = all(verdict != "failed" for _, verdict, _ in rows)
+    if config is not None:
+        _put_on_record(config, good)
     payload: dict[str, Any] = {
         "venue": venue, "good": good,
         "checks": [
@@ -64,6 +83,43 @@ def doctor(
 
     emit(payload, json_, text)
     return EXIT_DONE if good else EXIT_FAILED
+
+
+def _of_file(file: Path, venue: str, told: dict[str, Any]) -> BotConfig:
+    """Read the file of a live bot that trades on a venue; nothing beside it says otherwise."""
+    from openmm.config import load
+    from openmm.errors import ConfigError
+
+    config = load(file)
+    for name, value in told.items():
+        if value:
+            raise ConfigError(f"--{name.replace('_', '-')}", value, "left out: --for tells")
+    if config.quoted.name != venue:
+        raise ConfigError("--for", str(file), f"a bot that trades on {venue}")
+    if config.bot.mode != "live":
+        raise ConfigError("--for", str(file), 'a bot with mode = "live"')
+    return config
+
+
+def _option(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _put_on_record(config: BotConfig, good: bool) -> None:
+    """Keep what passed for the first live start; what failed takes an earlier record away."""
+    from openmm.config.secrets import load_keys
+    from openmm.engine import admission
+    from openmm.engine.rundir import RunDir
+
+    assert config.bot.run_dir is not None
+    path = admission.doctor_path(RunDir(config.bot.run_dir, config.bot.name).make().path)
+    if not good:
+        path.unlink(missing_ok=True)
+        return
+    venue = config.quoted
+    mark = admission.fingerprint(venue.name, load_keys(venue.label).key)
+    record = admission.Doctored(venue.name, mark, admission.config_hash(config), time.time_ns())
+    admission.write_record(path, record)
 
 
 async def _examine(desk: Desk, keyed: bool) -> tuple[list[Row], dict[str, Any]]:

@@ -24,11 +24,16 @@ def run(
     for_: Annotated[
         str | None, typer.Option("--for", help="Stop by itself after so long, such as 60s.")
     ] = None,
+    canary: Annotated[
+        bool, typer.Option("--canary", help="Orders of the least size, whatever the file says.")
+    ] = False,
     json_: Json = False,
 ) -> int:
     """Run a bot in the foreground. Ctrl+C or SIGTERM stops it cleanly: orders cancelled and proven.
 
-    Keys of a live bot come from OPENMM_<LABEL>_KEY and OPENMM_<LABEL>_SECRET or the keyring.
+    Keys of a live bot come from OPENMM_<LABEL>_KEY and OPENMM_<LABEL>_SECRET or the keyring. Its
+    first start at a real venue needs a passed `openmm doctor VENUE --for FILE` and asks, at a
+    terminal, for a typed confirmation.
     """
     import gc
     import logging
@@ -42,6 +47,10 @@ def run(
     config = load(file)
     duration_s = None if for_ is None else span_s("--for", for_)
     keys = _keys(config)
+    if keys is not None:
+        from openmm.cli.confirm import confirm
+
+        confirm(config, keys, file)
     from openmm.engine.log import start_log, stop_log
     from openmm.engine.run import run_bot
     from openmm.engine.rundir import RunDir
@@ -54,7 +63,11 @@ def run(
         typer.echo(f"{config.bot.name}: {config.bot.mode} on {config.quoted.label}; {run_dir.path}")
     try:
         code = run_bot(
-            config, keys=keys, duration_s=duration_s, on_snapshot=None if json_ else Lines()
+            config,
+            keys=keys,
+            duration_s=duration_s,
+            on_snapshot=None if json_ else Lines(),
+            canary=canary,
         )
     finally:
         if (error := sys.exception()) is not None:

@@ -1,7 +1,6 @@
 """A bot's file: read, validated, and turned into the kernels' integers."""
 
 from openmm.config.check import (
-    check_live,
     check_with_instrument,
     instrument_errors,
     maker_fee_ppm,
@@ -24,7 +23,6 @@ __all__ = [
     "Grid",
     "PythonStrategy",
     "Venue",
-    "check_live",
     "check_with_instrument",
     "default_run_dir",
     "grid_params",

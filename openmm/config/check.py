@@ -7,21 +7,19 @@ from decimal import Decimal
 from typing import NoReturn
 
 from openmm.config.schema import (
-    ENDPOINT_KEYS,
     PAPER_VENUES,
     SECOND,
     VENUES_MAX,
     WATCHED,
     Bot,
     BotConfig,
-    Endpoints,
     Grid,
     PythonStrategy,
     Risk,
     Signal,
     Venue,
 )
-from openmm.config.values import PPM, format_duration, format_ppm, is_loopback
+from openmm.config.values import PPM, format_duration, format_ppm
 from openmm.errors import ConfigError, ConfigErrors
 from openmm.instrument import LOTS_MAX, TICKS_MAX, Instrument
 
@@ -192,9 +190,7 @@ def venue_errors(
         found.append(ConfigError("venue", "weights of 0", "one venue with a weight above 0"))
     if venue.maker_fee_ppm is not None and isinstance(strategy, Grid):
         found += spread_errors(strategy, venue.maker_fee_ppm)
-    if bot is not None and bot.mode == "live":
-        found += live_errors(venue, path)
-    elif bot is not None and venue.name not in PAPER_VENUES:
+    if bot is not None and bot.mode != "live" and venue.name not in PAPER_VENUES:
         allowed = (
             f'on {" or ".join(PAPER_VENUES)} only in mode = "paper": {venue.name} is watched '
             f'(reference, rate), or traded in mode = "live" on a simulated one (openmm sim '
@@ -227,30 +223,12 @@ def switch_errors(venue: Venue, path: str, timeout_ns: int) -> list[ConfigError]
     return [ConfigError("risk.dead_man_timeout", told, each) for each in allowed]
 
 
-def live_errors(venue: Venue, path: str) -> list[ConfigError]:
-    """Check that nothing of the traded venue is reached outside this machine: orders are real."""
-    found: list[ConfigError] = []
-    allowed = "a loopback address: this version trades live on simulated venues only"
-    if venue.name in PAPER_VENUES:
-        allowed += '; use mode = "paper" against the real one'
-    for key in Endpoints.model_fields:
-        url = getattr(venue.endpoints, key)
-        if url is None and key not in ENDPOINT_KEYS.get(venue.name, Endpoints.model_fields):
-            continue
-        if url is None or not is_loopback(url):
-            found.append(ConfigError(f"{path}.endpoints.{key}", url or "the venue's", allowed))
-    return found
-
-
-def check_live(config: BotConfig) -> None:
-    """Refuse live trading anywhere but on this machine, however the configuration was made.
-
-    Raises:
-        ConfigErrors: the addresses that lead elsewhere, or are not told.
-    """
-    venue = config.quoted
-    if config.bot.mode == "live" and (found := live_errors(venue, f"venue.{venue.label}")):
-        _refuse(config, found)
+def capital_errors(bot: Bot, risk: Risk) -> list[ConfigError]:
+    """Check that what may be open at once is no more than the bot's capital."""
+    if bot.capital is None or risk.max_open_notional <= bot.capital:
+        return []
+    allowed = f"at most bot.capital, {bot.capital:f}"
+    return [ConfigError("risk.max_open_notional", str(risk.max_open_notional), allowed)]
 
 
 def twice_errors(venues: Sequence[Venue]) -> list[ConfigError]:

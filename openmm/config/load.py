@@ -120,6 +120,8 @@ def parse(
         errors += check.strategy_errors(strategy)
     if strategy is not None and risk is not None:
         errors += check.limit_errors(strategy, risk)
+    if bot is not None and risk is not None:
+        errors += check.capital_errors(bot, risk)
     if venues and len(venues) == len(found):
         errors += check.venue_errors(venues, strategy, risk, bot)
     if errors:

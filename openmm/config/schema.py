@@ -213,6 +213,8 @@ class Bot(Section):
     name: Annotated[str, StringConstraints(pattern=_NAME)]
     mode: Literal["paper", "live"]
     run_dir: Annotated[Path, BeforeValidator(_path)] | None = None  # None: default_run_dir()
+    # Allotted of the account, in quote. None: what may be open at once, where that counts.
+    capital: Positive | None = None
 
 
 class Endpoints(Section):

@@ -26,7 +26,7 @@ from openmm._fast.book import BookState
 from openmm._fast.checks import RiskState
 from openmm._fast.ports import MemoryTransport, Transport
 from openmm._fast.tape import Record, Tape
-from openmm.config import BotConfig, Grid, check_live, check_with_instrument
+from openmm.config import BotConfig, Grid, check_with_instrument
 from openmm.config.redact import public
 from openmm.engine import snapshot, spin, wiring
 from openmm.engine.commands import (
@@ -44,6 +44,7 @@ from openmm.engine.commands import (
 from openmm.engine.commands import Request as Asked
 from openmm.engine.context import Context, Handler
 from openmm.engine.door import CommandServer
+from openmm.engine.gate import LiveGate
 from openmm.engine.host import Host
 from openmm.engine.listing import Listings
 from openmm.engine.proof import Proof, within_limits
@@ -113,6 +114,7 @@ class Engine:
         on_snapshot: called with every telemetry snapshot, on the loop.
         keys: credentials of the traded venue; live mode only.
         host: clock and connections; the machine's unless told otherwise.
+        canary: trade at canary size, whatever was confirmed; live mode only.
 
     Use as ``async with Engine(config) as engine: await engine.wait()``, or `start` and `stop`.
     """
@@ -125,6 +127,7 @@ class Engine:
         on_snapshot: Callable[[TelemetrySnapshot], None] | None = None,
         keys: Keys | None = None,
         host: Host | None = None,
+        canary: bool = False,
     ) -> None:
         self.config = config
         self.exit_code = EXIT_DONE
@@ -134,6 +137,7 @@ class Engine:
         self._keys = keys
         self._host = host or Host()
         self._clock = self._host.clock
+        self._gate = LiveGate(config, keys, self._clock, canary=canary)
         self._connectors: list[Connector] = []
         # In the order they were made: a set's would follow from where they lie in memory.
         self._tasks: dict[asyncio.Task[None], None] = {}
@@ -226,13 +230,17 @@ class Engine:
             self.exit_code = EXIT_FAILED
         finally:
             await self._tear_down()
+        if self._files is not None:
+            clean = self.exit_code == EXIT_DONE
+            self._gate.note_end(self._files.session_id, clean, self.step.counters.fills)
         return self.exit_code
 
     # ------------------------------------------------------------------ start
 
     async def _start(self) -> None:
         config, clock = self.config, self._clock
-        check_live(config)
+        gate = self._gate
+        gate.admit()
         files = self._files = SessionFiles(config, clock.now_ns())
         # An exception that compiled code can only print means state nobody checked: stop quoting.
         self._previous_hook = sys.unraisablehook
@@ -248,6 +256,7 @@ class Engine:
             self._watchdog.spawn()
         listings = Listings(files.run_dir.path, clock)
         context, paper = await self._connect(files, tape, listings)
+        config = self.config
         self._context = context
         pipeline = context.tables.pipeline
         proof = self._proof = Proof(context)
@@ -280,6 +289,10 @@ class Engine:
         await within_limits(proof.measure_clock)
         await proof.adopt()
         await proof.open_account()
+        gate.check_capital(
+            config, context.tables.instrument,
+            context.tables.instrument.price(context.mid_ticks), context.step.expected(),
+        )  # fmt: skip
         await traffic.open_private()
         await traffic.wait_ready()
         if self._host.writer:
@@ -294,6 +307,7 @@ class Engine:
         self._door = CommandServer(files.run_dir.socket, self.on_command)
         await self._door.start()
         files.note(pid=os.getpid(), state="running", config=public(config))
+        gate.note_start()
         # The heap of a started engine is for life: collections need not walk it again. Where the
         # collector was off all along, what a start leaves behind is less than a walk costs.
         if gc.isenabled():
@@ -357,6 +371,9 @@ class Engine:
         if http is not None:
             self._orders = self._host.orders(http)
             transport = self._orders.transport
+        if live:
+            config = self._gate.sized(config, instrument, instrument.price(mid_ticks))
+            self.config = self._in_force = files.config = config
         check_with_instrument(config, instrument, instrument.price(mid_ticks))
         # The connector answers for the encoder made last: the one that trades.
         encoders = [

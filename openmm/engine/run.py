@@ -25,6 +25,7 @@ def run_bot(
     duration_s: float | None = None,
     strategy: Quoter | None = None,
     on_snapshot: Callable[[TelemetrySnapshot], None] | None = None,
+    canary: bool = False,
 ) -> int:
     """Run a bot until it is told to stop, or for `duration_s`; returns the exit code.
 
@@ -37,7 +38,7 @@ def run_bot(
     """
     busy = config.engine.busy_poll
     with prepared(config.engine), asyncio.Runner(loop_factory=lambda: make_loop(busy)) as runner:
-        return runner.run(_run(config, keys, duration_s, strategy, on_snapshot))
+        return runner.run(_run(config, keys, duration_s, strategy, on_snapshot, canary))
 
 
 async def _run(
@@ -46,8 +47,9 @@ async def _run(
     duration_s: float | None,
     strategy: Quoter | None,
     on_snapshot: Callable[[TelemetrySnapshot], None] | None,
+    canary: bool,
 ) -> int:
-    engine = Engine(config, strategy=strategy, on_snapshot=on_snapshot, keys=keys)
+    engine = Engine(config, strategy=strategy, on_snapshot=on_snapshot, keys=keys, canary=canary)
     loop = asyncio.get_running_loop()
     asked = 0
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from openmm.config import (
     BotConfig,
-    check_live,
     check_with_instrument,
     default_run_dir,
     grid_params,
@@ -47,6 +46,7 @@ from openmm.config.schema import (
     key_of,
 )
 from openmm.config.values import Distance
+from openmm.engine.admission import goes_live
 from openmm.errors import ConfigError, ConfigErrors
 from openmm.instrument import Instrument
 from openmm.risk.limits import drawdown_ticklots, limits, rate_reserve_milli
@@ -218,7 +218,9 @@ KEYS: list[tuple[str, object, object]] = [
     ("risk.watchdog_timeout", "3s", 3_000_000_000),
     ("risk.watchdog_timeout", "off", 0),
     ("risk.webhook", "https://example.com/hook", "https://example.com/hook"),
+    ("bot.capital", "25000.50", Decimal("25000.50")),
     ("settlement.reconcile_every", "15s", 15_000_000_000),
+    ("settlement.alert_above", "0.01%", 100),
     ("settlement.halt_above", "0.05%", 500),
     ("settlement.alert_above", "0.01%", 100),
     ("settlement.currency", "EUR", "EUR"),
@@ -457,7 +459,6 @@ IMPOSSIBLE: list[tuple[dict[str, object], str, str]] = [
     ({"venue[1].convert": "kraken"}, "venue[1].convert", 'rate = "USD/USD"'),
     ({"venue[0].convert": "other"}, "venue[0].convert", "only beside reference"),
     ({"venue[0].weight": "0", "venue[1].weight": "0"}, "venue", "a weight above 0"),
-    ({"bot.mode": "live"}, "venue[0].endpoints.ws", "a loopback address"),
     (
         {"venue[0].account": "shared", "risk.dead_man_timeout": "60s"},
         "risk.dead_man_timeout",
@@ -579,19 +580,28 @@ def test_every_traded_venue_has_a_paper_mode(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", VENUES)
-def test_live_mode_wants_the_addresses_a_venue_has(name: str) -> None:
+def test_live_mode_goes_to_the_real_venue_unless_every_address_of_it_is_local(name: str) -> None:
     needed = {key: LOOPBACK[key] for key in ENDPOINT_KEYS[name]}
     live = BASE["bot"] | {"mode": "live"}
-    venue = GATEIO | {"name": name, "endpoints": needed}
-    check_live(parse(BASE | {"bot": live, "venue": [venue]}))
+
+    def real(endpoints: dict[str, str], **bot: str) -> bool:
+        venue = GATEIO | {"name": name, "endpoints": endpoints}
+        return goes_live(parse(BASE | {"bot": live | bot, "venue": [venue]}), {})
+
+    assert not real(needed)
     for key in Endpoints.model_fields:
-        elsewhere = needed | {key: LOOPBACK[key].split(":")[0] + "s://example.com"}
-        errors = refusal(BASE | {"bot": live, "venue": [venue | {"endpoints": elsewhere}]})
-        assert [error.path for error in errors] == [f"venue[0].endpoints.{key}"]
+        assert real(needed | {key: LOOPBACK[key].split(":")[0] + "s://example.com"})
     for key in needed:
-        absent = {k: v for k, v in needed.items() if k != key}
-        errors = refusal(BASE | {"bot": live, "venue": [venue | {"endpoints": absent}]})
-        assert [error.path for error in errors] == [f"venue[0].endpoints.{key}"]
+        assert real({k: v for k, v in needed.items() if k != key})
+    assert not real({}, mode="paper")
+
+
+def test_capital_bounds_what_may_be_open_at_once() -> None:
+    file = BASE | {"bot": BASE["bot"] | {"capital": "19999"}}
+    [error] = refusal(file)
+    assert error.path == "risk.max_open_notional"
+    assert "at most bot.capital, 19999" in error.allowed
+    assert parse(BASE | {"bot": BASE["bot"] | {"capital": "20000"}}).bot.capital == 20_000
 
 
 @pytest.mark.parametrize(("keys", "path", "allowed"), IMPOSSIBLE)
