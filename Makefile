@@ -47,8 +47,8 @@ docs: build ## check the pages of docs/: links, commands, promises
 	$(call timed,docs,$(PY) -m pytest -q tests/tidy/test_docs.py $(ARGS))
 
 TICKS ?= 10000000
-soak: build ## property tests over thousands of new inputs each, and end-to-end tests for longer; ten million ticks, 200 instruments
-	$(call timed,soak,OPENMM_SOAK=1 $(PY) -m pytest -q --timeout=0 --ignore=tests/tidy $(ARGS) && $(PY) -m bench.soak --ticks $(TICKS) && $(PY) -m bench.fleet --seconds 600)
+soak: build ## property tests over thousands of new inputs each, and end-to-end tests for longer; ten million ticks, 200 instruments, a million fills
+	$(call timed,soak,OPENMM_SOAK=1 $(PY) -m pytest -q --timeout=0 --ignore=tests/tidy $(ARGS) && $(PY) -m bench.soak --ticks $(TICKS) && $(PY) -m bench.fleet --seconds 600 && OPENMM_SOAK=1 $(PY) -m bench --only bench_books)
 
 COUNT ?= 1000000
 FLAVOURS ?= checked address
