@@ -1,6 +1,6 @@
 """The books: what a fill costs to book as the history grows, and what a report costs beside it.
 
-`python -m bench --only bench_books` books 20,000 fills of a session made by chance: doubled and late
+`python -m bench --only bench_books` books 20,000 fills of a session by chance: late and doubled
 ones, fees in four assets, other money in between. For the report, the rows of fills, orders and
 postings are then put there ten times. `OPENMM_SOAK=1` books a million, and adds nothing.
 """
