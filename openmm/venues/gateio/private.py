@@ -68,6 +68,7 @@ KINDS: Final = {
     "spot.order_list": "query",
 }
 # Channels whose messages are known and tell the engine nothing it asked for.
+REQ_ID_DIGITS_MAX: Final = 19
 UNUSED: Final = frozenset({"spot.candlesticks", "spot.book_ticker", "spot.order_book"})
 SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 # Why an order ended. Source: field table of spot.orders.
@@ -553,4 +554,6 @@ def _id_of(message: Mapping[str, Any]) -> int:
 
 def _req_id(value: object) -> int:
     """Return a request id of ours; 0 for another's."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else 0
+    if not isinstance(value, str) or not value.isascii() or not value.isdigit():
+        return 0
+    return int(value) if len(value) <= REQ_ID_DIGITS_MAX else 0

@@ -464,3 +464,9 @@ def test_any_answer_gives_events_and_no_exception(channel: str, data: object) ->
 @given(st.binary(max_size=300))
 def test_any_bytes_give_events_and_no_exception(raw: bytes) -> None:
     assert isinstance(make().decode(raw), list)
+
+
+def test_request_id_longer_than_any_number_is_anothers() -> None:
+    told = make().decode(refusal("spot.order_place", "AUTHENTICATION_FAILED", "9" * 5000))
+    assert told
+    assert all(getattr(event, "req_id", 0) == 0 for event in told)
