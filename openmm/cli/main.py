@@ -19,6 +19,7 @@ from openmm.cli import (
     demo,
     doctor,
     explain,
+    export,
     halt,
     incidents,
     init,
@@ -61,6 +62,7 @@ app.command("incidents", epilog=incidents.EXAMPLE)(incidents.incidents)
 app.command("tighten", epilog=tighten.EXAMPLE)(tighten.tighten)
 app.command("stop", epilog=stop.EXAMPLE)(stop.stop)
 app.command("report", epilog=report.EXAMPLE)(report.report)
+app.command("export", epilog=export.EXAMPLE)(export.export)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.command("replay", epilog=replay.EXAMPLE)(replay.replay)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)

@@ -128,6 +128,20 @@ class TouchPart:
 
 
 @dataclass(frozen=True, slots=True)
+class UptimePart:
+    """Shares of the observed time in which a side was up: depth within a distance, both live.
+
+    `within_bps` and `depth` (base, 0: any) are what it was booked with; None: not measured.
+    """
+
+    within_bps: Decimal | None
+    depth: Decimal | None
+    bid: Decimal | None
+    ask: Decimal | None
+    both: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class OrdersPart:
     """Orders by what became of them."""
 
@@ -198,6 +212,7 @@ class Report:
     fill_rate: FillRatePart
     inventory: dict[str, AssetPart]
     time_at_touch: dict[str, TouchPart]
+    uptime: UptimePart
     observed_s: Decimal
     orders: OrdersPart
     refusals: dict[str, int]
@@ -229,7 +244,7 @@ def load_report(store_url: str, session: str | None = None, *, bot: str | None =
     """
     store = Store(store_url, create=False)
     try:
-        with store.engine.connect() as connection:
+        with store.reading() as connection:
             return _load(connection, session, bot)
     finally:
         store.close()
@@ -309,6 +324,7 @@ def _load(connection: Connection, session_id: str | None, bot: str | None) -> Re
         fill_rate=_fill_rate(s, orders),
         inventory=_inventory(s),
         time_at_touch=touch,
+        uptime=_uptime(s, observed_ns),
         observed_s=_seconds(observed_ns),
         orders=_orders(orders),
         refusals={
@@ -500,6 +516,22 @@ def _touch(s: _Session) -> tuple[int, dict[str, TouchPart]]:
         "bid": TouchPart(share(row.bid_quoted_ns), share(row.bid_touch_ns)),
         "ask": TouchPart(share(row.ask_quoted_ns), share(row.ask_touch_ns)),
     }
+
+
+def _uptime(s: _Session, observed_ns: int) -> UptimePart:
+    if s.row.uptime_within_ppm is None:
+        return UptimePart(None, None, None, None, None)
+    c = tables.touch.c
+    names = ("bid_deep_ns", "ask_deep_ns", "both_deep_ns")
+    row = s.select(
+        tables.touch, *(sa.func.coalesce(sa.func.sum(c[name]), 0).label(name) for name in names)
+    ).one()
+    shares = [
+        _decimal(Fraction(int(getattr(row, name)), observed_ns), 6) if observed_ns else None
+        for name in names
+    ]
+    within_bps = Decimal(s.row.uptime_within_ppm).scaleb(-2, _EXACT)
+    return UptimePart(within_bps, Decimal(s.row.uptime_depth), *shares)
 
 
 def _orders(row: Any) -> OrdersPart:
@@ -746,6 +778,13 @@ def _render_trading(report: Report) -> Table:
     for side, touch in report.time_at_touch.items():
         table.add_row(
             f"{side} at touch", f"{percent(touch.at_touch)} (quoted {percent(touch.quoted)})"
+        )
+    up = report.uptime
+    if up.within_bps is not None:
+        wanted = f"{text(up.depth)} within {text(up.within_bps)} bps"
+        table.add_row(
+            f"up with {wanted}",
+            f"bid {percent(up.bid)}, ask {percent(up.ask)}, both {percent(up.both)}",
         )
     for feed, book in report.books.items():
         table.add_row(

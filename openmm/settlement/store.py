@@ -7,7 +7,8 @@ the rows, so a record is stored once however often the writer dies.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -524,6 +525,24 @@ class Store:
     def begin(self) -> Any:
         """Open a transaction: a context manager that gives a connection."""
         return self.engine.begin()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a connection to read by: on PostgreSQL all of it sees one moment.
+
+        Raises:
+            LedgerError: the database fails, within the block as well.
+        """
+        try:
+            with self.engine.connect() as connection:
+                if connection.dialect.name == "postgresql":
+                    connection = connection.execution_options(
+                        isolation_level="REPEATABLE READ", postgresql_readonly=True
+                    )
+                yield connection
+        except sa.exc.SQLAlchemyError as error:
+            why = _without(str(error), self.url)
+            raise LedgerError(f"cannot read the store {self.told}: {why}") from None
 
     def close(self) -> None:
         """Give back every connection."""

@@ -17,9 +17,10 @@ from openmm.errors import VenueRejected
 from openmm.venues.faults import Code
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COMMANDS = ["adjust", "balance", "check", "demo", "doctor", "explain", "halt", "incidents", "init",
-            "ohlcv", "orderbook", "orders", "pause", "record", "replay", "report", "resume", "run",
-            "sim kraken", "status", "stop", "ticker", "tighten", "trades", "verify"]  # fmt: skip
+COMMANDS = ["adjust", "balance", "check", "demo", "doctor", "explain", "export", "halt",
+            "incidents", "init", "ohlcv", "orderbook", "orders", "pause", "record", "replay",
+            "report", "resume", "run", "sim kraken", "status", "stop", "ticker", "tighten",
+            "trades", "verify"]  # fmt: skip
 Capture = pytest.CaptureFixture[str]
 
 

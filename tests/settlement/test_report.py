@@ -150,8 +150,8 @@ def test_json_is_plain_and_exact(report: Report) -> None:
     assert plain["latency_ns"]["tick_to_order"]["max"] == 50_000
     assert list(plain) == [
         "session", "volume", "pnl", "by_cause", "reporting", "costs", "movements", "fees",
-        "spread_captured", "fill_rate", "inventory", "time_at_touch", "observed_s", "orders",
-        "refusals", "books", "latency_ns", "incidents", "risk_events", "format",
+        "spread_captured", "fill_rate", "inventory", "time_at_touch", "uptime", "observed_s",
+        "orders", "refusals", "books", "latency_ns", "incidents", "risk_events", "format",
     ]  # fmt: skip
 
 

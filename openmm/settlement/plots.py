@@ -1,0 +1,300 @@
+"""Plots as inline SVG: lines over time, bars, and times on a logarithmic scale.
+
+Colours and fonts come from the page's style sheet by class, so that a plot follows its theme and
+prints well. Values are floats here: a pixel is coarser than any of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from html import escape
+
+BUCKETS = 600
+WIDTH, HEIGHT = 1100, 290
+LEFT, RIGHT, TOP, BOTTOM = 92, 14, 12, 30
+Point = tuple[float, float]
+
+
+class Envelope:
+    """Thin out a line over time: of each of `BUCKETS` spans the least and the greatest stay.
+
+    A span in which there was only None is a gap in the line.
+    """
+
+    def __init__(self, start_ns: int, end_ns: int, buckets: int = BUCKETS) -> None:
+        self._start_ns = start_ns
+        self._span_ns = max(1, end_ns - start_ns)
+        self._least: list[Point | None] = [None] * buckets
+        self._greatest: list[Point | None] = [None] * buckets
+        self._told = [False] * buckets
+
+    def add(self, ts_ns: int, value: float | None) -> None:
+        """Take in one value, or that there is none."""
+        count = len(self._told)
+        place = (ts_ns - self._start_ns) * count // self._span_ns
+        place = min(max(place, 0), count - 1)
+        self._told[place] = True
+        if value is None:
+            return
+        point = (float(ts_ns), value)
+        least, greatest = self._least[place], self._greatest[place]
+        if least is None or value < least[1]:
+            self._least[place] = point
+        if greatest is None or value > greatest[1]:
+            self._greatest[place] = point
+
+    def parts(self) -> list[list[Point]]:
+        """Return the line as its unbroken parts, points in the order of time."""
+        out: list[list[Point]] = [[]]
+        for least, greatest, told in zip(self._least, self._greatest, self._told, strict=True):
+            if least is None or greatest is None:
+                if told and out[-1]:
+                    out.append([])
+                continue
+            out[-1] += sorted({least, greatest})
+        return [part for part in out if part]
+
+
+@dataclass(slots=True)
+class Line:
+    """A line of a time plot. `step`: the value holds until the next one."""
+
+    name: str
+    css: str
+    parts: list[list[Point]]
+    step: bool = False
+
+
+@dataclass(slots=True)
+class Marks:
+    """Points of a time plot: triangles that point up (buys) or down."""
+
+    name: str
+    css: str
+    points: Sequence[Point]
+    up: bool
+
+
+@dataclass(slots=True)
+class Scale:
+    """Map values to pixels."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """Return the pixel of a value."""
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+@dataclass(slots=True)
+class Plot:
+    """What a time plot shows."""
+
+    title: str
+    unit: str
+    start_ns: int
+    end_ns: int
+    lines: list[Line] = field(default_factory=list)
+    marks: list[Marks] = field(default_factory=list)
+    zero: bool = False  # keep zero in sight
+
+
+def over_time(plot: Plot) -> str:
+    """Draw lines and marks over time."""
+    values = [y for line in plot.lines for part in line.parts for _, y in part]
+    values += [y for marks in plot.marks for _, y in marks.points]
+    if not values:
+        return empty(plot.title)
+    y_of, y_ticks = _value_scale(values, plot.zero)
+    x_of = Scale(plot.start_ns, max(plot.end_ns, plot.start_ns + 1), LEFT, WIDTH - RIGHT)
+    out = [_open(plot.title, HEIGHT), *_value_axis(y_of, y_ticks), *_time_axis(x_of)]
+    for line in plot.lines:
+        path = "".join(_path(part, x_of, y_of, line.step) for part in line.parts)
+        out.append(f'<path class="line {line.css}" d="{path}"/>')
+    for marks in plot.marks:
+        lift = 5 if marks.up else -5
+        path = "".join(
+            f"M{x_of(x):.1f} {y_of(y):.1f}l-4 {lift * 1.6:g}h8z" for x, y in marks.points
+        )
+        out.append(f'<path class="mark {marks.css}" d="{path}"/>')
+    out.append("</svg>")
+    keys = [(line.name, line.css) for line in plot.lines]
+    keys += [(marks.name, marks.css) for marks in plot.marks]
+    return "".join(out) + _legend(keys, plot.unit)
+
+
+def columns(
+    title: str, unit: str, start_ns: int, end_ns: int, values: Sequence[float | None], css: str
+) -> str:
+    """Draw one column for each equal part of the time; None leaves it out."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return empty(title)
+    y_of, ticks = _value_scale([0.0, *known], zero=True)
+    x_of = Scale(start_ns, max(end_ns, start_ns + 1), LEFT, WIDTH - RIGHT)
+    out = [_open(title, HEIGHT), *_value_axis(y_of, ticks), *_time_axis(x_of)]
+    step = (WIDTH - RIGHT - LEFT) / len(values)
+    base = y_of(0.0)
+    for place, value in enumerate(values):
+        if value is None:
+            continue
+        y = y_of(value)
+        sign = "" if value >= 0 else " loss"
+        out.append(
+            f'<rect class="bar {css}{sign}" x="{LEFT + place * step + 0.5:.1f}" '
+            f'y="{min(y, base):.1f}" width="{max(step - 1, 0.5):.1f}" '
+            f'height="{max(abs(y - base), 0.5):.1f}"/>'
+        )
+    out.append("</svg>")
+    return "".join(out) + _legend([(title, css)], unit)
+
+
+def bars(title: str, rows: Sequence[tuple[str, float, str]]) -> str:
+    """Draw a horizontal bar for each (name, value, value as told), from zero to either side."""
+    if not rows:
+        return empty(title)
+    height = 26 * len(rows) + 14
+    name_width, value_width = 190, 220
+    low = min(0.0, *(value for _, value, _ in rows))
+    high = max(0.0, *(value for _, value, _ in rows))
+    if low == high:
+        high = 1.0
+    x_of = Scale(low, high, name_width + 10, WIDTH - value_width)
+    out = [_open(title, height)]
+    for place, (name, value, told) in enumerate(rows):
+        y = 8 + 26 * place
+        x0, x1 = sorted((x_of(0.0), x_of(value)))
+        sign = "gain" if value >= 0 else "loss"
+        out.append(
+            f'<text class="label end" x="{name_width}" y="{y + 15}">{escape(name)}</text>'
+            f'<rect class="bar {sign}" x="{x0:.1f}" y="{y + 2}" '
+            f'width="{max(x1 - x0, 1):.1f}" height="18"/>'
+            f'<text class="label" x="{WIDTH - value_width + 12}" y="{y + 15}">{escape(told)}</text>'
+        )
+    x = x_of(0.0)
+    out.append(f'<path class="axis" d="M{x:.1f} 4V{height - 6}"/></svg>')
+    return "".join(out)
+
+
+def spans(title: str, rows: Sequence[tuple[str, Sequence[int]]]) -> str:
+    """Draw times in nanoseconds on a logarithmic scale: p50, p99, p99.9 and the greatest a row."""
+    known = [(name, [max(1, value) for value in values]) for name, values in rows]
+    if not known:
+        return empty(title)
+    low = math.floor(math.log10(min(min(values) for _, values in known)))
+    high = math.ceil(math.log10(max(max(values) for _, values in known)))
+    height = 24 * len(known) + 36
+    x_of = Scale(low, max(high, low + 1), 170, WIDTH - 30)
+    out = [_open(title, height)]
+    for power in range(low, max(high, low + 1) + 1):
+        x = x_of(power)
+        out.append(
+            f'<path class="grid" d="M{x:.1f} 6V{height - 26}"/>'
+            f'<text class="tick mid" x="{x:.1f}" y="{height - 10}">{span(10**power)}</text>'
+        )
+    for place, (name, values) in enumerate(known):
+        y = 18 + 24 * place
+        xs = [x_of(math.log10(value)) for value in values]
+        out.append(
+            f'<text class="label end" x="160" y="{y + 4}">{escape(name)}</text>'
+            f'<path class="span" d="M{xs[0]:.1f} {y}H{xs[-1]:.1f}"/>'
+        )
+        for x, css in zip(xs, ("p50", "p99", "p999", "most"), strict=True):
+            out.append(f'<circle class="{css}" cx="{x:.1f}" cy="{y}" r="4.5"/>')
+    out.append("</svg>")
+    names = (("p50", "p50"), ("p99", "p99"), ("p99.9", "p999"), ("greatest", "most"))
+    return "".join(out) + _legend(names, "logarithmic")
+
+
+def empty(title: str) -> str:
+    """Say that there is nothing to draw."""
+    return f'<p class="nothing" role="note">{escape(title)}: nothing on record</p>'
+
+
+def span(span_ns: float) -> str:
+    """Write a time with three digits."""
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if span_ns >= size:
+            return f"{span_ns / size:.3g} {unit}"
+    return f"{span_ns:.3g} ns"
+
+
+# ---------------------------------------------------------------- inside
+
+
+def _open(title: str, height: int) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title, quote=True)}" '
+        'preserveAspectRatio="xMidYMid meet">'
+    )
+
+
+def _path(part: Sequence[Point], x_of: Scale, y_of: Scale, step: bool) -> str:
+    first, *rest = part
+    out = [f"M{x_of(first[0]):.1f} {y_of(first[1]):.1f}"]
+    for x, y in rest:
+        if step:
+            out.append(f"H{x_of(x):.1f}V{y_of(y):.1f}")
+        else:
+            out.append(f"L{x_of(x):.1f} {y_of(y):.1f}")
+    if not rest:
+        out.append("h1")
+    return "".join(out)
+
+
+def _value_scale(values: Sequence[float], zero: bool) -> tuple[Scale, list[tuple[float, str]]]:
+    low, high = min(values), max(values)
+    if zero:
+        low, high = min(low, 0.0), max(high, 0.0)
+    if high - low < 1e-12 * max(1.0, abs(high)):
+        room = abs(high) * 0.001 or 1.0
+        low, high = low - room, high + room
+    step = _nice((high - low) / 5)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    ticks = [(n * step, f"{n * step:,.{digits}f}") for n in range(first, last + 1)]
+    return Scale(first * step, last * step, HEIGHT - BOTTOM, TOP), ticks
+
+
+def _nice(step: float) -> float:
+    """Return 1, 2 or 5 times a power of ten, at least `step`."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(power * unit for unit in (1, 2, 5, 10) if power * unit >= step * (1 - 1e-9))
+
+
+def _value_axis(y_of: Scale, ticks: list[tuple[float, str]]) -> list[str]:
+    return [
+        f'<path class="grid" d="M{LEFT} {y_of(value):.1f}H{WIDTH - RIGHT}"/>'
+        f'<text class="tick end" x="{LEFT - 8}" y="{y_of(value) + 4:.1f}">{told}</text>'
+        for value, told in ticks
+    ]
+
+
+def _time_axis(x_of: Scale) -> list[str]:
+    span_s = (x_of.high - x_of.low) / 1e9
+    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200)
+    step_s = next((one for one in steps if span_s / one <= 8), 86400 * math.ceil(span_s / 691200))
+    form = "%H:%M:%S" if step_s < 60 else "%H:%M" if step_s < 86400 else "%d %b"
+    out = []
+    at_s = math.ceil(x_of.low / 1e9 / step_s) * step_s
+    while at_s * 1e9 <= x_of.high:
+        x = x_of(at_s * 1e9)
+        told = datetime.fromtimestamp(at_s, UTC).strftime(form)
+        out.append(
+            f'<path class="grid" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
+            f'<text class="tick {"mid" if x < WIDTH - 40 else "end"}" x="{x:.1f}" '
+            f'y="{HEIGHT - 10}">{told}</text>'
+        )
+        at_s += step_s
+    return out
+
+
+def _legend(items: Sequence[tuple[str, str]], unit: str) -> str:
+    keys = "".join(f'<li><span class="key {css}"></span>{escape(name)}</li>' for name, css in items)
+    return f'<ul class="legend">{keys}<li class="unit">{escape(unit)}</li></ul>'
