@@ -127,7 +127,7 @@ def test_page_in_a_browser_is_whole_in_light_and_dark_and_on_paper(
     for scheme in ("light", "dark"):
         context = browser.new_context(
             viewport={"width": 1366, "height": 768},
-            color_scheme=scheme,  # type: ignore[arg-type]
+            color_scheme=scheme,
         )
         shown = context.new_page()
         shown.on("console", lambda message: complaints.append(message.text))

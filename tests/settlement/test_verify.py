@@ -130,7 +130,8 @@ def test_uptime_is_measured_anew(tmp_path: Path) -> None:
     assert (found["any"].bid, found["any"].ask) == (Decimal("0.25"), Decimal("0.39"))
     assert found["any"].both == Decimal("0.14")
     # 0.2 bps of 50,000 is one: orders at 49,999.0 and 50,001.0 are on its edge, 49,997.0 is not.
-    assert found["near"].bid < found["any"].bid
+    assert found["near"].bid is not None
+    assert Decimal(0) < found["near"].bid < Decimal("0.25")
     assert found["near"].within_bps == Decimal("0.2")
     # With both bids, 0.015; the order of 0.02 from 5.1 to 6.2 s. No ask is that deep.
     assert (found["deep"].bid, found["deep"].ask) == (Decimal("0.18"), Decimal(0))
