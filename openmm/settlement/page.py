@@ -106,12 +106,14 @@ def _money(plain: Mapping[str, Any], series: Series) -> str:
         ("unrealised, FIFO", _signed(pnl["unrealised_fifo"])),
         ("total", _signed(pnl["total"])),
         ("fees", _signed(_negative(pnl["fees"]))),
+        ("costs", _signed(_negative(pnl["costs"]))),
         ("net", _signed(pnl["net"])),
         ("position", f"{_amount(pnl['position'])} {series.base}"),
         ("last reference", _amount(pnl["reference"])),
     ]
-    if pnl["unvalued_fees"]:
-        rows.append(("fees without a value", ", ".join(pnl["unvalued_fees"])))
+    for name in ("unvalued_fees", "unvalued_costs"):
+        if pnl[name]:
+            rows.append((f"{name.partition('_')[2]} without a rate", ", ".join(pnl[name])))
     return _section(
         "Money",
         _figure(f"P&L by cause, {asset}", bars("P&L by cause", _causes(plain))),

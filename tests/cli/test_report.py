@@ -11,10 +11,13 @@ import pytest
 import sqlalchemy as sa
 
 from openmm.cli.main import main
+from openmm.cli.report import store_of
 from openmm.engine.rundir import RunDir, lock_bot
 from openmm.settlement.booking import Booker
 from openmm.settlement.store import Store
+from openmm.writer.books import rebuild
 from tests.settlement.made import hand_made
+from tests.settlement.test_verify import write
 
 Capture = pytest.CaptureFixture[str]
 
@@ -129,3 +132,57 @@ def test_report_reads_while_the_writer_holds_the_store(store: str, capsys: Captu
 def test_address_that_is_no_store_is_one_line(address: str, capsys: Capture) -> None:
     assert main(["report", "--store", address]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_page_is_written_and_a_folder_that_is_not_there_is_told(
+    store: str, tmp_path: Path, capsys: Capture
+) -> None:
+    page = tmp_path / "report.html"
+    assert main(["report", "--store", store, "--html", str(page), "--json"]) == 0
+    capsys.readouterr()
+    assert page.read_text().startswith("<!doctype html>")
+    assert main(["report", "--store", store, "--html", str(tmp_path / "no" / "x.html")]) == 1
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_verify_needs_a_journal_and_says_what_differs(
+    store: str, tmp_path: Path, capsys: Capture
+) -> None:
+    assert main(["report", "--store", store, "--verify"]) == 1
+    assert "--journal" in capsys.readouterr().err
+    write(tmp_path, hand_made())
+    asked = ["report", "--store", store, "--journal", str(tmp_path), "--verify", "--json"]
+    assert main(asked) == 1, "this store was never told the journal's hash"
+    told = json.loads(capsys.readouterr().out)
+    assert (told["holds"], told["difference"]) == (False, "session.journal_hash")
+    rebuild(tmp_path, store, "s-1")
+    assert main(asked) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["holds"], told["build"], len(told["journal_hash"])) == (True, "0.1.0", 64)
+    assert main(asked[:-1]) == 0
+    assert "holds: " in capsys.readouterr().out
+
+
+def test_uptime_is_measured_by_other_terms(store: str, tmp_path: Path, capsys: Capture) -> None:
+    write(tmp_path, hand_made())
+    asked = ["report", "--store", store, "--journal", str(tmp_path), "--json"]
+    assert main([*asked, "--uptime-within", "10bps", "--uptime-depth", "0.0101"]) == 0
+    found = json.loads(capsys.readouterr().out)["uptime"]
+    assert (found["within_bps"], found["depth"], found["ask"]) == ("10.00", "0.0101", "0.000000")
+    for option, value in (("--uptime-within", "wide"), ("--uptime-depth", "-1")):
+        assert main([*asked, option, value]) == 2
+        assert option in capsys.readouterr().err
+
+
+def test_password_of_a_bots_store_comes_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_dir = RunDir(tmp_path, "grid").make()
+    run_dir.write_session({"store": "postgresql+psycopg://ann@db/mm"})
+    assert store_of(run_dir) == "postgresql+psycopg://ann@db/mm"
+    for whole, used in (
+        ("postgresql+psycopg://ann:pw@db/mm", True),
+        ("postgresql+psycopg://ann:pw@db/other", False),
+    ):
+        monkeypatch.setenv("OPENMM_STORE", whole)
+        assert (store_of(run_dir) == whole) is used
