@@ -11,6 +11,7 @@ OWASP, "CSV Injection". Numbers are left as they are.
 from __future__ import annotations
 
 import csv
+import importlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -436,8 +437,8 @@ class _Parquet:
 
     def __init__(self, path: Path, heads: Sequence[Column]) -> None:
         try:
-            import pyarrow
-            import pyarrow.parquet
+            arrow = importlib.import_module("pyarrow")
+            parquet = importlib.import_module("pyarrow.parquet")
         except ModuleNotFoundError as error:
             raise LedgerError(
                 f"Parquet needs a package that is not installed ({error.name}): "
@@ -445,13 +446,13 @@ class _Parquet:
                 code="no_driver",
             ) from None
         kinds = {
-            "int": pyarrow.int64(), "text": pyarrow.string(), "whole": pyarrow.decimal128(38, 0),
-            "decimal": pyarrow.decimal128(38, 18), "time": pyarrow.timestamp("ns", "UTC"),
+            "int": arrow.int64(), "text": arrow.string(), "whole": arrow.decimal128(38, 0),
+            "decimal": arrow.decimal128(38, 18), "time": arrow.timestamp("ns", "UTC"),
         }  # fmt: skip
-        self._arrow = pyarrow
-        self._schema = pyarrow.schema([(name, kinds[kind]) for name, kind in heads])
+        self._arrow = arrow
+        self._schema = arrow.schema([(name, kinds[kind]) for name, kind in heads])
         self._whole = [kind == "whole" for _, kind in heads]
-        self._out = pyarrow.parquet.ParquetWriter(path, self._schema, compression="zstd")
+        self._out = parquet.ParquetWriter(path, self._schema, compression="zstd")
 
     def write(self, rows: Sequence[Sequence[object]]) -> None:
         if not rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 import tracemalloc
 from collections import defaultdict
 from collections.abc import Callable
@@ -190,3 +191,14 @@ def test_folder_that_cannot_be_made_is_one_error(tmp_path: Path) -> None:
         export(url, ["s-1"], tmp_path / "file")
     with pytest.raises(LedgerError, match="known formats"):
         export(url, ["s-1"], tmp_path, "xlsx")
+
+
+def test_package_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = str(tmp_path / "store.sqlite")
+    book(url, hand_made())
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(LedgerError, match=r"openmm-engine\[research\]") as found:
+        export(url, ["s-1"], tmp_path, "parquet")
+    assert found.value.code == "no_driver"
