@@ -59,6 +59,16 @@ def test_any_small_session_adds_up(
     prove_small(booked(tmp_path_factory.mktemp("small"), stream, restarts), stream)
 
 
+def test_each_database_keeps_the_same_books(database: Callable[[str], str]) -> None:
+    stream = Stream(seed=5, fill_count=600)
+    store = Store(database("books"))
+    try:
+        run(store, stream, 3)
+    finally:
+        store.close()
+    prove(database("books"), stream)
+
+
 def prove_small(url: str, stream: Stream) -> None:
     if stream.references:  # without any there is nothing to mark at
         prove(url, stream)
