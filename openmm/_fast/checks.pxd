@@ -113,6 +113,21 @@ cdef class RateBudget:
     cdef AgeCost costs[4]               # by ActionKind
     cdef int64_t batch_add_milli        # per order of a batch of two or more
 
+cdef enum:
+    TRACED_MAX = 4096                   # checks of one decision, or two: 23 an action
+
+cdef struct Noted:
+    Action action
+    i128 limit
+    i128 value
+    int32_t check                       # Reason
+
+# Limit and value of checks that were made; no engine has one, a replay asked why does.
+cdef struct Trace:
+    int32_t count
+    Action action
+    Noted rows[TRACED_MAX]
+
 cdef class Checks:
     cdef Limits limits
     cdef InstrumentSpec spec
@@ -122,6 +137,7 @@ cdef class Checks:
     cdef i128 last_limit                    # limit and value seen of the last refusal
     cdef i128 last_value
     cdef uint64_t approved_count
+    cdef Trace* trace                       # NULL: nothing is written down
     # (private)
     cdef uint64_t seal
     cdef Limits hard                    # of the file

@@ -15,6 +15,7 @@ from openmm.errors import RiskError
 
 from cython cimport final
 from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from openmm._fast.book cimport BOOK_VERIFIED
@@ -253,6 +254,322 @@ class ApprovedView(NamedTuple):
     rate_cost_milli: int
     post_only: bool
 
+cdef struct Quiet:                      # the type of no trace
+    int32_t none
+
+ctypedef fused Tracer:
+    Quiet
+    Trace
+
+
+cdef object known(i128 value):
+    return None if value == MISSING else i128_to_py(value)
+
+
+cdef void note(Trace* trace, Reason check, i128 limit, i128 value) noexcept nogil:
+    """Write one check down; beyond the trace's length it is left out."""
+    cdef Noted* noted
+    if trace.count < TRACED_MAX:
+        noted = &trace.rows[trace.count]
+        noted.action = trace.action
+        noted.check = check
+        noted.limit = limit
+        noted.value = value
+        trace.count += 1
+
+
+cdef Reason judged(
+    Checks self, const Action* action, const RiskInputs* inputs, OrderTable table, Approved* out,
+    Tracer* trace,
+) noexcept nogil:
+    """Judge one action: every check in its order, the first that refuses ends it.
+
+    Args:
+        trace: takes limit and value of each check that was made. Where orders are placed it is a
+            `Quiet*`, and nothing of it is compiled.
+    """
+    cdef const Limits* limits = &self.limits
+    cdef const InstrumentSpec* spec = &self.spec
+    cdef const Order* order = NULL
+    cdef int side = action.side
+    cdef int other
+    cdef int kind = action.kind
+    cdef int64_t price = action.price_ticks
+    cdef int64_t now_ns = inputs.now_ns
+    cdef int64_t resting_lots = action.qty_lots     # what would rest of this order
+    cdef int64_t filled_lots = 0
+    cdef int64_t extra_lots                         # what it adds to the worst case
+    cdef i128 extra_ticklots
+    cdef int64_t worst_price, worst_lots, old_price, old_lots
+    cdef int64_t own, opposite, age_ns, cost_milli
+    cdef i128 value, limit
+
+    if Tracer is Trace:
+        trace.action = action[0]
+    if kind == ACTION_CANCEL:
+        order = table.find_c(action.seq)
+        if order == NULL:
+            return self.refuse_c(UNKNOWN_ORDER, 0, <i128>(<int64_t>action.seq))
+        out.rate_cost_milli = self.budget.cost_c(ACTION_CANCEL, now_ns - order.amended_ns)
+        return APPROVED
+    if (kind != ACTION_PLACE and kind != ACTION_AMEND) or (side != BUY and side != SELL):
+        return self.refuse_c(REASON_UNDECIDED, 0, kind)
+    other = SELL if side == BUY else BUY
+
+    if price > TICKS_MAX or price < 0:
+        price = 0                                   # refused by the collar
+    if resting_lots > LOTS_MAX or resting_lots < 0:
+        resting_lots = 0                            # refused as too small
+    if kind == ACTION_AMEND:
+        order = table.find_c(action.seq)
+        if order != NULL and order.side != side:
+            order = NULL
+    if order == NULL:
+        extra_lots = resting_lots
+        extra_ticklots = ticklots(price, resting_lots)
+    else:
+        filled_lots = order.filled_lots
+        old_price = order.price_ticks
+        if order.pending_price_ticks > old_price:
+            old_price = order.pending_price_ticks
+        old_lots = order.qty_lots
+        if order.pending_qty_lots > old_lots:
+            old_lots = order.pending_qty_lots
+        worst_price = price if price > old_price else old_price
+        worst_lots = resting_lots if resting_lots > old_lots else old_lots
+        old_lots = old_lots - filled_lots if old_lots > filled_lots else 0
+        worst_lots = worst_lots - filled_lots if worst_lots > filled_lots else 0
+        resting_lots = resting_lots - filled_lots if resting_lots > filled_lots else 0
+        extra_lots = worst_lots - old_lots
+        extra_ticklots = ticklots(worst_price, worst_lots) - ticklots(old_price, old_lots)
+
+    if Tracer is Trace:
+        note(trace, STATE, RUNNING, inputs.risk_state)
+    # STATE
+    if inputs.risk_state != RUNNING:
+        if inputs.risk_state != REDUCING:
+            return self.refuse_c(STATE, RUNNING, inputs.risk_state)
+        value = <i128>table.open_lots[side] + <i128>extra_lots
+        limit = inputs.q_lots if side == SELL else -(<i128>inputs.q_lots)
+        if inputs.q_lots == MISSING or value > limit:
+            return self.refuse_c(STATE, limit, value)
+    if Tracer is Trace:
+        note(trace, BOOK_UNVERIFIED, BOOK_VERIFIED, inputs.book_state)
+    # BOOK_UNVERIFIED
+    if inputs.book_state != BOOK_VERIFIED:
+        return self.refuse_c(BOOK_UNVERIFIED, BOOK_VERIFIED, inputs.book_state)
+    if Tracer is Trace:
+        note(trace, STREAM_DOWN, 1, inputs.stream_live)
+    # STREAM_DOWN
+    if inputs.stream_live != 1:
+        return self.refuse_c(STREAM_DOWN, 1, inputs.stream_live)
+    if Tracer is Trace:
+        note(trace, CLOCK_SKEW, limits.clock_offset_ns_max, inputs.clock_offset_ns)
+    # CLOCK_SKEW
+    if (
+        limits.clock_offset_ns_max < 0 or inputs.clock_offset_ns == MISSING
+        or inputs.clock_offset_ns > limits.clock_offset_ns_max
+        or inputs.clock_offset_ns < -limits.clock_offset_ns_max
+    ):
+        return self.refuse_c(CLOCK_SKEW, limits.clock_offset_ns_max, inputs.clock_offset_ns)
+    if Tracer is Trace:
+        note(trace, MESSAGE_AGE, limits.message_age_ns_max, now_ns - inputs.book_recv_ns)
+    # MESSAGE_AGE
+    if now_ns <= 0 or inputs.book_recv_ns <= 0 or limits.message_age_ns_max < 0:
+        return self.refuse_c(MESSAGE_AGE, limits.message_age_ns_max, MISSING)
+    age_ns = now_ns - inputs.book_recv_ns
+    if age_ns < 0 or age_ns > limits.message_age_ns_max:
+        return self.refuse_c(MESSAGE_AGE, limits.message_age_ns_max, age_ns)
+    if Tracer is Trace:
+        note(trace, REFERENCE_MISSING, 1, inputs.reference_uticks)
+    # REFERENCE_MISSING
+    if inputs.reference_uticks <= 0:
+        return self.refuse_c(REFERENCE_MISSING, 1, inputs.reference_uticks)
+    if Tracer is Trace:
+        note(trace, INSTRUMENT, 1, inputs.instrument_online)
+    # INSTRUMENT
+    if inputs.instrument_online != 1:
+        return self.refuse_c(INSTRUMENT, 1, inputs.instrument_online)
+    if (
+        spec.tick_points <= 0 or spec.lot_points <= 0 or spec.qty_lots_min <= 0
+        or spec.qty_lots_max <= 0 or spec.notional_ticklots_min < 0
+    ):
+        return self.refuse_c(INSTRUMENT, 1, MISSING)
+    if Tracer is Trace:
+        note(
+            trace, ORDER_SIZE_MIN,
+            limits.order_lots_min if limits.order_lots_min > spec.qty_lots_min else spec.qty_lots_min,
+            resting_lots,
+        )
+    # ORDER_SIZE_MIN
+    if limits.order_lots_min < 0:
+        return self.refuse_c(ORDER_SIZE_MIN, MISSING, resting_lots)
+    if resting_lots < limits.order_lots_min or resting_lots < spec.qty_lots_min:
+        limit = limits.order_lots_min if limits.order_lots_min > spec.qty_lots_min else spec.qty_lots_min
+        return self.refuse_c(ORDER_SIZE_MIN, limit, resting_lots)
+    if Tracer is Trace:
+        note(trace, ORDER_SIZE_MAX, limits.order_lots_max, resting_lots)
+    # ORDER_SIZE_MAX: what rests against our limit, the total against the venue's.
+    if resting_lots > limits.order_lots_max:
+        return self.refuse_c(ORDER_SIZE_MAX, limits.order_lots_max, resting_lots)
+    if action.qty_lots > spec.qty_lots_max:
+        return self.refuse_c(ORDER_SIZE_MAX, spec.qty_lots_max, action.qty_lots)
+    # NOTIONAL_MIN
+    value = ticklots(price, resting_lots)
+    if Tracer is Trace:
+        note(trace, NOTIONAL_MIN, spec.notional_ticklots_min, value)
+    if Tracer is Trace:
+        note(trace, NOTIONAL_MAX, limits.order_ticklots_max, value)
+    if value < spec.notional_ticklots_min:
+        return self.refuse_c(NOTIONAL_MIN, spec.notional_ticklots_min, value)
+    # NOTIONAL_MAX
+    if value > limits.order_ticklots_max:
+        return self.refuse_c(NOTIONAL_MAX, limits.order_ticklots_max, value)
+    # PRICE_COLLAR
+    if price == 0 or limits.collar_ppm < 0:
+        return self.refuse_c(PRICE_COLLAR, limits.collar_ppm, action.price_ticks)
+    value = (<i128>price) * (<i128>UTICKS) - <i128>inputs.reference_uticks
+    if value < 0:
+        value = -value
+    if Tracer is Trace:
+        note(
+            trace, PRICE_COLLAR, limits.collar_ppm,
+            floor_div_wide(
+                value * <i128>PPM + <i128>(inputs.reference_uticks - 1), <i128>inputs.reference_uticks
+            ),
+        )
+    if value * <i128>PPM > (<i128>limits.collar_ppm) * <i128>inputs.reference_uticks:
+        return self.refuse_c(
+            PRICE_COLLAR, limits.collar_ppm,
+            floor_div_wide(
+                value * <i128>PPM + <i128>(inputs.reference_uticks - 1), <i128>inputs.reference_uticks
+            ),
+        )
+    # POST_ONLY_CROSS
+    if side == BUY:
+        opposite = inputs.best_ask_ticks
+        if Tracer is Trace:
+            note(trace, POST_ONLY_CROSS, opposite, price)
+        if opposite <= 0 or opposite == EMPTY_ASK or price >= opposite:
+            return self.refuse_c(POST_ONLY_CROSS, opposite, price)
+    else:
+        opposite = inputs.best_bid_ticks
+        if Tracer is Trace:
+            note(trace, POST_ONLY_CROSS, opposite, price)
+        if opposite <= 0 or price <= opposite:
+            return self.refuse_c(POST_ONLY_CROSS, opposite, price)
+    # SELF_TRADE
+    own = best_own_ticks(table, other)
+    if Tracer is Trace:
+        note(trace, SELF_TRADE, own, price)
+    if own != 0 and (price >= own if side == BUY else price <= own):
+        return self.refuse_c(SELF_TRADE, own, price)
+    # DUPLICATE
+    if has_price(table, side, price, action.seq if kind == ACTION_AMEND else 0):
+        return self.refuse_c(DUPLICATE, 0, price)
+    if kind == ACTION_PLACE and table.unknown_count and table.level_unknown_c(side, action.level):
+        return self.refuse_c(DUPLICATE, 0, action.level)
+    if Tracer is Trace:
+        note(trace, ORDER_COUNT, limits.order_count_max, table.live_count + (kind == ACTION_PLACE))
+    # ORDER_COUNT. Here and below, an amend that adds nothing to what a limit counts passes it.
+    if limits.order_count_max < 0 or (
+        kind == ACTION_PLACE and table.live_count >= limits.order_count_max
+    ):
+        return self.refuse_c(
+            ORDER_COUNT, limits.order_count_max, table.live_count + (kind == ACTION_PLACE)
+        )
+    # OPEN_NOTIONAL
+    value = table.open_ticklots[<int>BUY] + table.open_ticklots[<int>SELL] + extra_ticklots
+    if Tracer is Trace:
+        note(trace, OPEN_NOTIONAL, limits.open_ticklots_max, value)
+    if value > limits.open_ticklots_max and (order == NULL or extra_ticklots > 0):
+        return self.refuse_c(OPEN_NOTIONAL, limits.open_ticklots_max, value)
+    # INVENTORY_LONG, INVENTORY_SHORT
+    value = <i128>table.open_lots[side] + <i128>extra_lots
+    if side == BUY:
+        value = value + <i128>inputs.q_lots
+        if Tracer is Trace:
+            note(trace, INVENTORY_LONG, limits.inventory_lots_max, value)
+        if inputs.q_lots == MISSING or limits.inventory_lots_max < 0 or (
+            value > limits.inventory_lots_max and (order == NULL or extra_lots > 0)
+        ):
+            return self.refuse_c(INVENTORY_LONG, limits.inventory_lots_max, value)
+    else:
+        value = value - <i128>inputs.q_lots
+        if Tracer is Trace:
+            note(trace, INVENTORY_SHORT, limits.inventory_lots_max, value)
+        if inputs.q_lots == MISSING or limits.inventory_lots_max < 0 or (
+            value > limits.inventory_lots_max and (order == NULL or extra_lots > 0)
+        ):
+            return self.refuse_c(INVENTORY_SHORT, limits.inventory_lots_max, value)
+    # BALANCE
+    if side == BUY:
+        if inputs.quote_known != 1 or limits.quote_reserve_ticklots < 0 or limits.fee_ppm < 0:
+            return self.refuse_c(BALANCE, MISSING, extra_ticklots)
+        limit = inputs.quote_ticklots - limits.quote_reserve_ticklots
+        if limit > (<i128>1) << QUOTE_BITS_MAX:
+            limit = (<i128>1) << QUOTE_BITS_MAX
+        value = table.open_ticklots[<int>BUY] + extra_ticklots
+        if Tracer is Trace:
+            note(trace, BALANCE, limit, value)
+        if (order == NULL or extra_ticklots > 0) and (
+            value > limit or value * (<i128>PPM + <i128>limits.fee_ppm) > limit * <i128>PPM
+        ):
+            return self.refuse_c(BALANCE, limit, value)
+    else:
+        if inputs.base_lots < 0 or limits.base_reserve_lots < 0:
+            return self.refuse_c(BALANCE, MISSING, extra_lots)
+        limit = <i128>inputs.base_lots - <i128>limits.base_reserve_lots
+        value = <i128>table.open_lots[<int>SELL] + <i128>extra_lots
+        if Tracer is Trace:
+            note(trace, BALANCE, limit, value)
+        if value > limit and (order == NULL or extra_lots > 0):
+            return self.refuse_c(BALANCE, limit, value)
+    # RATE_BUDGET
+    cost_milli = self.budget.cost_c(kind, now_ns - order.amended_ns if order != NULL else 0)
+    if Tracer is Trace:
+        self.budget.decay_c(now_ns)
+        note(
+            trace, RATE_BUDGET, self.budget.threshold_milli - self.budget.reserve_milli,
+            self.budget.level_milli + cost_milli,
+        )
+    if not self.budget.allows_c(kind, cost_milli, now_ns):
+        return self.refuse_c(
+            RATE_BUDGET, self.budget.threshold_milli - self.budget.reserve_milli,
+            self.budget.level_milli + cost_milli,
+        )
+    out.rate_cost_milli = cost_milli
+    if Tracer is Trace:
+        note(trace, FILL_BRAKE, limits.fills_per_minute_max, inputs.fills_last_minute)
+    # FILL_BRAKE
+    if (
+        inputs.fills_last_minute < 0 or limits.fills_per_minute_max < 0
+        or inputs.fills_last_minute > limits.fills_per_minute_max
+    ):
+        return self.refuse_c(FILL_BRAKE, limits.fills_per_minute_max, inputs.fills_last_minute)
+    if Tracer is Trace:
+        note(trace, DRAWDOWN, 0, inputs.drawdown_breached)
+    # DRAWDOWN
+    if inputs.drawdown_breached != 0:
+        return self.refuse_c(DRAWDOWN, 0, inputs.drawdown_breached)
+    if Tracer is Trace:
+        note(trace, TAPE_FULL, 0, inputs.tape_full)
+    # TAPE_FULL
+    if inputs.tape_full != 0:
+        return self.refuse_c(TAPE_FULL, 0, inputs.tape_full)
+    if kind == ACTION_PLACE:
+        # TABLE_FULL
+        if not table.room_c():
+            return self.refuse_c(TABLE_FULL, ORDERS_MAX, table.live_count)
+        return APPROVED
+    # UNKNOWN_ORDER
+    if order == NULL or order.state > UNKNOWN:
+        return self.refuse_c(UNKNOWN_ORDER, 0, <i128>(<int64_t>action.seq))
+    # ORDER_UNCERTAIN
+    if order.state != OPEN and order.state != PARTIALLY_FILLED:
+        return self.refuse_c(ORDER_UNCERTAIN, OPEN, order.state)
+    return APPROVED
+
 
 @final
 cdef class Checks:
@@ -367,224 +684,55 @@ cdef class Checks:
     cdef Reason judge_c(
         self, const Action* action, const RiskInputs* inputs, OrderTable table, Approved* out
     ) noexcept nogil:
-        cdef const Limits* limits = &self.limits
-        cdef const InstrumentSpec* spec = &self.spec
-        cdef const Order* order = NULL
-        cdef int side = action.side
-        cdef int other
-        cdef int kind = action.kind
-        cdef int64_t price = action.price_ticks
-        cdef int64_t now_ns = inputs.now_ns
-        cdef int64_t resting_lots = action.qty_lots     # what would rest of this order
-        cdef int64_t filled_lots = 0
-        cdef int64_t extra_lots                         # what it adds to the worst case
-        cdef i128 extra_ticklots
-        cdef int64_t worst_price, worst_lots, old_price, old_lots
-        cdef int64_t own, opposite, age_ns, cost_milli
-        cdef i128 value, limit
+        if self.trace != NULL:
+            return judged(self, action, inputs, table, out, self.trace)
+        return judged(self, action, inputs, table, out, <Quiet*>NULL)
 
-        if kind == ACTION_CANCEL:
-            order = table.find_c(action.seq)
-            if order == NULL:
-                return self.refuse_c(UNKNOWN_ORDER, 0, <i128>(<int64_t>action.seq))
-            out.rate_cost_milli = self.budget.cost_c(ACTION_CANCEL, now_ns - order.amended_ns)
-            return APPROVED
-        if (kind != ACTION_PLACE and kind != ACTION_AMEND) or (side != BUY and side != SELL):
-            return self.refuse_c(REASON_UNDECIDED, 0, kind)
-        other = SELL if side == BUY else BUY
-
-        if price > TICKS_MAX or price < 0:
-            price = 0                                   # refused by the collar
-        if resting_lots > LOTS_MAX or resting_lots < 0:
-            resting_lots = 0                            # refused as too small
-        if kind == ACTION_AMEND:
-            order = table.find_c(action.seq)
-            if order != NULL and order.side != side:
-                order = NULL
-        if order == NULL:
-            extra_lots = resting_lots
-            extra_ticklots = ticklots(price, resting_lots)
-        else:
-            filled_lots = order.filled_lots
-            old_price = order.price_ticks
-            if order.pending_price_ticks > old_price:
-                old_price = order.pending_price_ticks
-            old_lots = order.qty_lots
-            if order.pending_qty_lots > old_lots:
-                old_lots = order.pending_qty_lots
-            worst_price = price if price > old_price else old_price
-            worst_lots = resting_lots if resting_lots > old_lots else old_lots
-            old_lots = old_lots - filled_lots if old_lots > filled_lots else 0
-            worst_lots = worst_lots - filled_lots if worst_lots > filled_lots else 0
-            resting_lots = resting_lots - filled_lots if resting_lots > filled_lots else 0
-            extra_lots = worst_lots - old_lots
-            extra_ticklots = ticklots(worst_price, worst_lots) - ticklots(old_price, old_lots)
-
-        # STATE
-        if inputs.risk_state != RUNNING:
-            if inputs.risk_state != REDUCING:
-                return self.refuse_c(STATE, RUNNING, inputs.risk_state)
-            value = <i128>table.open_lots[side] + <i128>extra_lots
-            limit = inputs.q_lots if side == SELL else -(<i128>inputs.q_lots)
-            if inputs.q_lots == MISSING or value > limit:
-                return self.refuse_c(STATE, limit, value)
-        # BOOK_UNVERIFIED
-        if inputs.book_state != BOOK_VERIFIED:
-            return self.refuse_c(BOOK_UNVERIFIED, BOOK_VERIFIED, inputs.book_state)
-        # STREAM_DOWN
-        if inputs.stream_live != 1:
-            return self.refuse_c(STREAM_DOWN, 1, inputs.stream_live)
-        # CLOCK_SKEW
-        if (
-            limits.clock_offset_ns_max < 0 or inputs.clock_offset_ns == MISSING
-            or inputs.clock_offset_ns > limits.clock_offset_ns_max
-            or inputs.clock_offset_ns < -limits.clock_offset_ns_max
-        ):
-            return self.refuse_c(CLOCK_SKEW, limits.clock_offset_ns_max, inputs.clock_offset_ns)
-        # MESSAGE_AGE
-        if now_ns <= 0 or inputs.book_recv_ns <= 0 or limits.message_age_ns_max < 0:
-            return self.refuse_c(MESSAGE_AGE, limits.message_age_ns_max, MISSING)
-        age_ns = now_ns - inputs.book_recv_ns
-        if age_ns < 0 or age_ns > limits.message_age_ns_max:
-            return self.refuse_c(MESSAGE_AGE, limits.message_age_ns_max, age_ns)
-        # REFERENCE_MISSING
-        if inputs.reference_uticks <= 0:
-            return self.refuse_c(REFERENCE_MISSING, 1, inputs.reference_uticks)
-        # INSTRUMENT
-        if inputs.instrument_online != 1:
-            return self.refuse_c(INSTRUMENT, 1, inputs.instrument_online)
-        if (
-            spec.tick_points <= 0 or spec.lot_points <= 0 or spec.qty_lots_min <= 0
-            or spec.qty_lots_max <= 0 or spec.notional_ticklots_min < 0
-        ):
-            return self.refuse_c(INSTRUMENT, 1, MISSING)
-        # ORDER_SIZE_MIN
-        if limits.order_lots_min < 0:
-            return self.refuse_c(ORDER_SIZE_MIN, MISSING, resting_lots)
-        if resting_lots < limits.order_lots_min or resting_lots < spec.qty_lots_min:
-            limit = limits.order_lots_min if limits.order_lots_min > spec.qty_lots_min else spec.qty_lots_min
-            return self.refuse_c(ORDER_SIZE_MIN, limit, resting_lots)
-        # ORDER_SIZE_MAX: what rests against our limit, the total against the venue's.
-        if resting_lots > limits.order_lots_max:
-            return self.refuse_c(ORDER_SIZE_MAX, limits.order_lots_max, resting_lots)
-        if action.qty_lots > spec.qty_lots_max:
-            return self.refuse_c(ORDER_SIZE_MAX, spec.qty_lots_max, action.qty_lots)
-        # NOTIONAL_MIN
-        value = ticklots(price, resting_lots)
-        if value < spec.notional_ticklots_min:
-            return self.refuse_c(NOTIONAL_MIN, spec.notional_ticklots_min, value)
-        # NOTIONAL_MAX
-        if value > limits.order_ticklots_max:
-            return self.refuse_c(NOTIONAL_MAX, limits.order_ticklots_max, value)
-        # PRICE_COLLAR
-        if price == 0 or limits.collar_ppm < 0:
-            return self.refuse_c(PRICE_COLLAR, limits.collar_ppm, action.price_ticks)
-        value = (<i128>price) * (<i128>UTICKS) - <i128>inputs.reference_uticks
-        if value < 0:
-            value = -value
-        if value * <i128>PPM > (<i128>limits.collar_ppm) * <i128>inputs.reference_uticks:
-            return self.refuse_c(
-                PRICE_COLLAR, limits.collar_ppm,
-                floor_div_wide(
-                    value * <i128>PPM + <i128>(inputs.reference_uticks - 1), <i128>inputs.reference_uticks
-                ),
-            )
-        # POST_ONLY_CROSS
-        if side == BUY:
-            opposite = inputs.best_ask_ticks
-            if opposite <= 0 or opposite == EMPTY_ASK or price >= opposite:
-                return self.refuse_c(POST_ONLY_CROSS, opposite, price)
-        else:
-            opposite = inputs.best_bid_ticks
-            if opposite <= 0 or price <= opposite:
-                return self.refuse_c(POST_ONLY_CROSS, opposite, price)
-        # SELF_TRADE
-        own = best_own_ticks(table, other)
-        if own != 0 and (price >= own if side == BUY else price <= own):
-            return self.refuse_c(SELF_TRADE, own, price)
-        # DUPLICATE
-        if has_price(table, side, price, action.seq if kind == ACTION_AMEND else 0):
-            return self.refuse_c(DUPLICATE, 0, price)
-        if kind == ACTION_PLACE and table.unknown_count and table.level_unknown_c(side, action.level):
-            return self.refuse_c(DUPLICATE, 0, action.level)
-        # ORDER_COUNT. Here and below, an amend that adds nothing to what a limit counts passes it.
-        if limits.order_count_max < 0 or (
-            kind == ACTION_PLACE and table.live_count >= limits.order_count_max
-        ):
-            return self.refuse_c(
-                ORDER_COUNT, limits.order_count_max, table.live_count + (kind == ACTION_PLACE)
-            )
-        # OPEN_NOTIONAL
-        value = table.open_ticklots[<int>BUY] + table.open_ticklots[<int>SELL] + extra_ticklots
-        if value > limits.open_ticklots_max and (order == NULL or extra_ticklots > 0):
-            return self.refuse_c(OPEN_NOTIONAL, limits.open_ticklots_max, value)
-        # INVENTORY_LONG, INVENTORY_SHORT
-        value = <i128>table.open_lots[side] + <i128>extra_lots
-        if side == BUY:
-            value = value + <i128>inputs.q_lots
-            if inputs.q_lots == MISSING or limits.inventory_lots_max < 0 or (
-                value > limits.inventory_lots_max and (order == NULL or extra_lots > 0)
-            ):
-                return self.refuse_c(INVENTORY_LONG, limits.inventory_lots_max, value)
-        else:
-            value = value - <i128>inputs.q_lots
-            if inputs.q_lots == MISSING or limits.inventory_lots_max < 0 or (
-                value > limits.inventory_lots_max and (order == NULL or extra_lots > 0)
-            ):
-                return self.refuse_c(INVENTORY_SHORT, limits.inventory_lots_max, value)
-        # BALANCE
-        if side == BUY:
-            if inputs.quote_known != 1 or limits.quote_reserve_ticklots < 0 or limits.fee_ppm < 0:
-                return self.refuse_c(BALANCE, MISSING, extra_ticklots)
-            limit = inputs.quote_ticklots - limits.quote_reserve_ticklots
-            if limit > (<i128>1) << QUOTE_BITS_MAX:
-                limit = (<i128>1) << QUOTE_BITS_MAX
-            value = table.open_ticklots[<int>BUY] + extra_ticklots
-            if (order == NULL or extra_ticklots > 0) and (
-                value > limit or value * (<i128>PPM + <i128>limits.fee_ppm) > limit * <i128>PPM
-            ):
-                return self.refuse_c(BALANCE, limit, value)
-        else:
-            if inputs.base_lots < 0 or limits.base_reserve_lots < 0:
-                return self.refuse_c(BALANCE, MISSING, extra_lots)
-            limit = <i128>inputs.base_lots - <i128>limits.base_reserve_lots
-            value = <i128>table.open_lots[<int>SELL] + <i128>extra_lots
-            if value > limit and (order == NULL or extra_lots > 0):
-                return self.refuse_c(BALANCE, limit, value)
-        # RATE_BUDGET
-        cost_milli = self.budget.cost_c(kind, now_ns - order.amended_ns if order != NULL else 0)
-        if not self.budget.allows_c(kind, cost_milli, now_ns):
-            return self.refuse_c(
-                RATE_BUDGET, self.budget.threshold_milli - self.budget.reserve_milli,
-                self.budget.level_milli + cost_milli,
-            )
-        out.rate_cost_milli = cost_milli
-        # FILL_BRAKE
-        if (
-            inputs.fills_last_minute < 0 or limits.fills_per_minute_max < 0
-            or inputs.fills_last_minute > limits.fills_per_minute_max
-        ):
-            return self.refuse_c(FILL_BRAKE, limits.fills_per_minute_max, inputs.fills_last_minute)
-        # DRAWDOWN
-        if inputs.drawdown_breached != 0:
-            return self.refuse_c(DRAWDOWN, 0, inputs.drawdown_breached)
-        # TAPE_FULL
-        if inputs.tape_full != 0:
-            return self.refuse_c(TAPE_FULL, 0, inputs.tape_full)
-        if kind == ACTION_PLACE:
-            # TABLE_FULL
-            if not table.room_c():
-                return self.refuse_c(TABLE_FULL, ORDERS_MAX, table.live_count)
-            return APPROVED
-        # UNKNOWN_ORDER
-        if order == NULL or order.state > UNKNOWN:
-            return self.refuse_c(UNKNOWN_ORDER, 0, <i128>(<int64_t>action.seq))
-        # ORDER_UNCERTAIN
-        if order.state != OPEN and order.state != PARTIALLY_FILLED:
-            return self.refuse_c(ORDER_UNCERTAIN, OPEN, order.state)
-        return APPROVED
+    def __dealloc__(self):
+        free(self.trace)
 
     # ---------------------------------------------------------------- Python face
+
+    def follow(self):
+        """Write down limit and value of each check from now on, for `followed`: a replay's, not an engine's.
+
+        Raises:
+            MemoryError: no room for it.
+        """
+        if self.trace == NULL:
+            self.trace = <Trace*>calloc(1, sizeof(Trace))
+            if self.trace == NULL:
+                raise MemoryError("trace of checks")
+
+    def followed(self):
+        """Return what was written down since the last call, an action at a time.
+
+        Returns: [((kind, seq, side, level, price_ticks), [(check, limit, value)])]; a new order has no seq yet.
+
+        A limit or value that was missing is None. Nothing is told without `follow`.
+        """
+        cdef int i
+        cdef Noted* noted
+        cdef list found = []
+        cdef list told = []
+        if self.trace == NULL:
+            return found
+        for i in range(self.trace.count):
+            noted = &self.trace.rows[i]
+            if noted.check == STATE:
+                told = []
+                found.append(
+                    (
+                        (
+                            noted.action.kind, noted.action.seq, noted.action.side,
+                            noted.action.level, noted.action.price_ticks,
+                        ),
+                        told,
+                    )
+                )
+            told.append((Reason(noted.check), known(noted.limit), known(noted.value)))
+        self.trace.count = 0
+        return found
 
     def approve(
         self, int kind, inputs, OrderTable table not None, *, int side=0, int level=0,
@@ -699,12 +847,12 @@ cdef class Checks:
     @property
     def last_limit(self):
         """Limit of the last refusal, None when it was missing."""
-        return None if self.last_limit == MISSING else i128_to_py(self.last_limit)
+        return known(self.last_limit)
 
     @property
     def last_value(self):
         """Value seen at the last refusal, None when it was missing."""
-        return None if self.last_value == MISSING else i128_to_py(self.last_value)
+        return known(self.last_value)
 
 
 SPEC_NAMES = (

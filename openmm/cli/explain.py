@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from openmm.cli.output import EXIT_DONE, Json, emit
-from openmm.cli.pick import Bot, Folder, pick
+from openmm.cli.pick import Bot, Folder, pick_journal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from openmm.engine.why import Seen
     from openmm.settlement.explain import Event, Explanation, Terms
 
 EXAMPLE = "Example: openmm explain 512 --bot btc-grid"
@@ -27,32 +30,50 @@ def explain(
     journal: Annotated[
         Path | None, typer.Option("--journal", help="A session's folder of segments instead.")
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Without what only a replay tells: it takes its time.")
+    ] = False,
     bot: Bot = None,
     run_dir: Folder = None,
     json_: Json = False,
 ) -> int:
     """Tell an order's life out of the journal: each act with its reason, the terms of the ladder it
     follows from, clamps, the checks that refused, answers with their evidence, fills, and times.
+
+    The journal is then replayed up to the order's last act: each venue's part in the reference and
+    each check's limit and value stand in no record; the same engine comes to them again.
     """
     from dataclasses import asdict
 
-    from openmm.errors import CommandError
-    from openmm.journal import read_journal, session_folder
+    from msgspec import to_builtins
+
+    from openmm.cli.replay import replaying
+    from openmm.errors import JournalError
+    from openmm.journal import read_journal
     from openmm.settlement.explain import explain as found_in
 
-    if journal is None:
-        picked = pick(bot, run_dir)
-        name = session or str(picked.read_session().get("session_id", ""))
-        journal = session_folder(picked.journal, name)
-        if not journal.is_dir():
-            known = ", ".join(sorted(one.name for one in picked.journal.glob("*"))) or "none"
-            raise CommandError(f"no journal of session {name}; there are: {known}", code="journal")
-    found = found_in(read_journal(journal), order)
-    emit(asdict(found), json_, lambda: text_of(found))
+    folder = journal if journal is not None else pick_journal(session, bot, run_dir)
+    found = found_in(read_journal(folder), order)
+    told: dict[int, Seen] = {}
+    missing = ""
+    if not quick:
+        from openmm.engine.why import seen
+
+        acts = [one.record_index for one in found.events if one.what in ("place", "amend")]
+        try:
+            with replaying(folder, not json_) as on_progress:
+                told = seen(read_journal(folder), acts, on_progress)
+        except JournalError as error:
+            missing = str(error)
+    seen_by = [to_builtins(one) for one in told.values()]
+    emit(
+        asdict(found) | {"seen": seen_by, "not_replayed": missing}, json_,
+        lambda: text_of(found, told, missing),
+    )  # fmt: skip
     return EXIT_DONE
 
 
-def text_of(found: Explanation) -> str:
+def text_of(found: Explanation, told: Mapping[int, Seen], missing: str = "") -> str:
     """Render an order's life as text; a ladder's terms are told once for all acts out of it."""
     from datetime import UTC, datetime
 
@@ -71,6 +92,10 @@ def text_of(found: Explanation) -> str:
             terms = event.terms
             lines += [f"    {line}" for line in _of_terms(terms)]
         lines += [f"    {line}" for line in _of_act(event)]
+        if event.record_index in told:
+            lines += [f"    {line}" for line in _of_seen(told[event.record_index])]
+    if missing:
+        lines += ["", f"without the reference's parts and the checks that passed: {missing}"]
     return "\n".join(lines)
 
 
@@ -132,4 +157,23 @@ def _of_act(event: Event) -> list[str]:
         lines.append(f"{'took, µs':<12}{spans}")
     if "reference" in event.details:
         lines.append(f"{'reference':<12}{_plain(event.details['reference'])}")
+    return lines
+
+
+def _of_seen(seen: Seen) -> list[str]:
+    lines = []
+    for index, one in enumerate(seen.sources):
+        mid = "no price" if one.mid is None else _plain(one.mid)
+        age = "never" if one.age_ns is None else f"{one.age_ns / 1e6:.1f} ms old"
+        lines.append(
+            f"{'reference' if index == 0 else '':<12}{one.venue}: {one.verdict}, {mid}, basis "
+            f"{_plain(one.basis)}, weight {one.weight:.2%}, {age}"
+        )
+    for index, check in enumerate(seen.checks):
+        limit, value = (
+            "missing" if one is None else f"{one:,}" for one in (check.limit, check.value)
+        )
+        lines.append(
+            f"{'checks' if index == 0 else '':<12}{check.check}: limit {limit}, value {value}"
+        )
     return lines

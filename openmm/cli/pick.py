@@ -55,3 +55,23 @@ def pick(bot: str | None, folder: Path | None) -> RunDir:
             names = ", ".join(run_dir.bot for run_dir in fitting)
             raise CommandError(f"several bots: say which with --bot: {names}", code="which_bot")
     raise CommandError(f"no bot ever ran under {root}", code="no_bot")
+
+
+def pick_journal(journal: str | None, bot: str | None, run_dir: Path | None) -> Path:
+    """Find the journal that is meant: a folder of segments, a session's id, or the last session's.
+
+    Raises:
+        CommandError: there is none; the text lists the sessions.
+    """
+    from openmm.errors import CommandError
+    from openmm.journal import session_folder
+
+    if journal is not None and Path(journal).exists():
+        return Path(journal)
+    picked = pick(bot, run_dir)
+    name = journal or str(picked.read_session().get("session", ""))
+    folder = session_folder(picked.journal, name)
+    if not folder.is_dir():
+        known = ", ".join(sorted(one.name for one in picked.journal.glob("*"))) or "none"
+        raise CommandError(f"no journal of session {name}; there are: {known}", code="journal")
+    return folder

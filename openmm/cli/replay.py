@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, pairs
-from openmm.cli.pick import Bot, Folder, pick
+from openmm.cli.pick import Bot, Folder, pick_journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,9 +45,9 @@ def replay(
     from openmm.engine.replay import replay as run
     from openmm.journal import Journal
 
-    folder = _folder(journal, bot, run_dir)
+    folder = pick_journal(journal, bot, run_dir)
     held = Journal(folder)
-    with _progress(folder, not json_) as on_progress:
+    with replaying(folder, not json_) as on_progress:
         found = run(held, on_progress)
     tail = held.tail if found.identical else None
     torn = 0 if tail is None else tail.torn_bytes
@@ -56,24 +56,8 @@ def replay(
     return EXIT_DONE if found.identical and (found.ended or partial) else EXIT_FAILED
 
 
-def _folder(journal: str | None, bot: str | None, run_dir: Path | None) -> Path:
-    """Find the journal that is meant."""
-    from openmm.errors import CommandError
-    from openmm.journal import session_folder
-
-    if journal is not None and Path(journal).exists():
-        return Path(journal)
-    picked = pick(bot, run_dir)
-    name = journal or str(picked.read_session().get("session", ""))
-    folder = session_folder(picked.journal, name)
-    if not folder.is_dir():
-        known = ", ".join(sorted(one.name for one in picked.journal.glob("*"))) or "none"
-        raise CommandError(f"no journal of session {name}; there are: {known}", code="journal")
-    return folder
-
-
 @contextmanager
-def _progress(folder: Path, wanted: bool) -> Iterator[Callable[[int], None] | None]:
+def replaying(folder: Path, wanted: bool) -> Iterator[Callable[[int], None] | None]:
     """Show a line on a terminal while a long journal runs."""
     if not wanted or not sys.stderr.isatty():
         yield None

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 
 from msgspec import Struct
 
@@ -23,7 +23,7 @@ from openmm import journal
 from openmm._fast.feed import EventClock
 from openmm._fast.recalled import RecalledTransport
 from openmm._fast.tape import Record, Tape, TapeReader
-from openmm.config import Grid, Venue
+from openmm.config import BotConfig, Grid, Venue
 from openmm.config.restore import restore
 from openmm.engine import wiring
 from openmm.engine.difference import Difference, compared, name_of
@@ -76,20 +76,27 @@ class Outcome(Struct):
         return self.difference is None
 
 
+# Called with an input, what the journal holds behind it, and the engine after it; False: enough.
+Look: TypeAlias = Callable[[JournalRecord, Sequence[JournalRecord], wiring.Tables, BotConfig], bool]
+
+
 def replay(
-    records: Iterable[JournalRecord], on_progress: Callable[[int], None] | None = None
+    records: Iterable[JournalRecord],
+    on_progress: Callable[[int], None] | None = None,
+    look: Look | None = None,
 ) -> Outcome:
     """Run the records of one session's journal; stops at the first difference.
 
     Args:
         on_progress: called with the number of records read, now and then.
+        look: is shown the engine after each input that came out the same, its checks followed.
 
     Raises:
         JournalError: it cannot be replayed: not a session's beginning, records that were refused
             by a full tape, another build's calls or configuration.
     """
     with tempfile.TemporaryDirectory(prefix="openmm-replay-") as folder:
-        return _Replay(Path(folder)).run(_whole(records), on_progress)
+        return _Replay(Path(folder), look).run(_whole(records), on_progress)
 
 
 async def _refuse(
@@ -124,7 +131,8 @@ class _Group(Struct):
 class _Replay:
     """Run one session."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, look: Look | None = None) -> None:
+        self._look = look
         self._tape = Tape(folder / "tape", size_bytes=TAPE_BYTES, session_id="replay")
         self._reader = TapeReader(folder / "tape")
         self._transport = RecalledTransport()
@@ -156,6 +164,10 @@ class _Replay:
             found = self._take(group)
             if found is not None:
                 outcome.difference = found
+                return outcome
+            if self._look is not None and not self._look(
+                group.head, group.outputs, self._tables, self._config
+            ):
                 return outcome
             if on_progress is not None and outcome.records - told >= PROGRESS_RECORDS:
                 told = outcome.records
@@ -192,6 +204,9 @@ class _Replay:
             tape=self._tape, encoder=encoder, transport=self._transport,
             custom=None if compiled else self._quoter, seal=session.started_ns,
         )  # fmt: skip
+        self._config = config
+        if self._look is not None:
+            self._tables.pipeline.checks.follow()
         for venue, feed in zip(config.venue, self._tables.feeds, strict=True):
             known = seeds["signals"].get(venue.label)
             if known is not None:

@@ -962,3 +962,23 @@ def test_no_sequence_of_approved_orders_exceeds_a_limit(data: st.DataObject) -> 
             if o.side == SELL
         ]
         assert not bids or not asks or max(bids) < min(asks)
+
+
+def test_followed_checks_are_told_and_change_no_verdict() -> None:
+    plain, followed = (Checks(LIMITS, SPEC, kraken_budget(), seal=SEAL) for _ in range(2))
+    assert followed.followed() == []
+    followed.follow()
+    for case in ({"price_ticks": 990, "qty_lots": 10}, {"price_ticks": 1_001, "qty_lots": 10}):
+        verdicts = [
+            one.approve(PLACE, INPUTS, OrderTable(), side=BUY, **case)[0]
+            for one in (plain, followed)
+        ]
+        assert verdicts[0] is verdicts[1]
+        [(action, checks)] = followed.followed()
+        assert action == (PLACE, 0, BUY, 0, case["price_ticks"])
+        told = dict((check, (limit, value)) for check, limit, value in checks)
+        assert told[Reason.ORDER_SIZE_MAX][1] == 10
+        assert told[Reason.POST_ONLY_CROSS] == (1_001, case["price_ticks"])
+        # The first check that refuses is the last one made.
+        assert (Reason.OPEN_NOTIONAL in told) is (verdicts[0] is Reason.APPROVED)
+    assert followed.followed() == plain.followed() == []
