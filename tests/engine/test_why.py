@@ -86,7 +86,7 @@ def test_sources_tell_their_part_in_the_reference(records: list[JournalRecord]) 
     ]  # fmt: skip
     weights = {one.venue: one.weight for one in told.sources if one.verdict == "used"}
     assert len(weights) >= 3
-    assert abs(sum(weights.values()) - 1) < Decimal("0.00001")
+    assert abs(sum(weights.values(), Decimal(0)) - 1) < Decimal("0.00001")
     assert told.sources[-1].verdict == "rate"
     ladder = journal.read_ladder(
         next(
