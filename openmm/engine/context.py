@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -65,6 +66,7 @@ class Context(Struct):
     # Wrap a socket callback: an error in it halts the bot but keeps the connection, which has to
     # carry the cancels and bring their answers.
     safely: Callable[[Handler], Handler]
+    left: Path | None = None  # where a live session leaves its books for the next
     rehearsal: Rehearsal | None = None  # keeps the hot path warm; None: nothing does
 
     @property

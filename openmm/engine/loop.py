@@ -29,6 +29,7 @@ from openmm._fast.tape import Record, Tape
 from openmm.config import BotConfig, Grid, check_with_instrument
 from openmm.config.redact import public
 from openmm.engine import snapshot, spin, wiring
+from openmm.engine.carried import EXEC_IDS_KEPT, Left, write_left
 from openmm.engine.commands import (
     Adjust,
     Cost,
@@ -400,7 +401,7 @@ class Engine:
             config, self._host, self._connectors, trading, instruments, tables, step, mid_ticks,
             files.started_ns // 1_000_000_000 * 1_000_000_000, self._handle, self._alert,
             self._spawn, files.settled_ns if live else None, files.settle, self._safely,
-            rehearsal,
+            files.left if live else None, rehearsal,
         )  # fmt: skip
         return context, paper
 
@@ -822,6 +823,10 @@ class Engine:
             )  # fmt: skip
             if files.telemetry is not None:
                 files.telemetry.publish(self.snapshot())
+            if context.left is not None and context.step.expected():
+                # For the next start, which opens with what the venue says by then.
+                exec_ids = context.step.orders.last_exec_ids(EXEC_IDS_KEPT)
+                write_left(context.left, Left(now_ns, context.step.expected(), exec_ids))
         if files is not None:
             end = {
                 "state": "ended", "ended_ns": now_ns, "exit_code": self.exit_code,

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from openmm import journal
 from openmm._fast.tape import Record
+from openmm.engine.carried import carried, take_left
 from openmm.engine.context import SOURCE_REST, Context
 from openmm.engine.offset import ClockOffset
 from openmm.engine.step import CancelStray
@@ -162,7 +163,9 @@ class Proof:
             asset: balances.get(asset, Decimal(0)) for asset in (instrument.base, instrument.quote)
         }
         others = {asset: total for asset, total in balances.items() if asset not in opening}
-        ctx.handle(ctx.step.set_opening(opening, others, {}, asked_ns))
+        left = None if ctx.left is None else take_left(ctx.left)
+        carry = {} if left is None else carried(left, fills, instrument)
+        ctx.handle(ctx.step.set_opening(opening, others, carry, asked_ns))
         ctx.settle(asked_ns)
 
     async def _of_earlier_sessions(self, fills: Sequence[OrderFilled]) -> list[OrderFilled]:

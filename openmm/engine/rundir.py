@@ -8,6 +8,7 @@
         <session>.tape  what happens, as it happens; gone once journal and store have it all
         journal/        the tape's segments, compressed and chained
         signals         state of the estimators, of a second ago
+        left-…          what the books said at the end, by mode, venue and pair
         settled-…       until when every fill is known to be booked, by mode, venue and pair
         store.sqlite    the ledger
         log             JSON lines, rotated
@@ -95,6 +96,10 @@ class RunDir(Struct, frozen=True):
         What is proven of one market says nothing of another that the bot traded before.
         """
         return self.path / f"settled-{mode}-{venue}-{pair.replace('/', '-')}"
+
+    def left(self, mode: str, venue: str, pair: str) -> Path:
+        """What the books of that market said when a session of it ended."""
+        return self.path / f"left-{mode}-{venue}-{pair.replace('/', '-')}"
 
     @property
     def log(self) -> Path:

@@ -118,6 +118,12 @@ class SessionFiles:
         """Until when every fill is booked, by the sessions before; None: there was none."""
         return self._settled.read()
 
+    @property
+    def left(self) -> Path:
+        """Where the books stand at the end, for the next session of this market."""
+        venue = self.config.quoted
+        return self.run_dir.left(self.config.bot.mode, venue.name, venue.pair)
+
     def settle(self, ts_ns: int) -> None:
         """Note that the money of the account was proven as of a moment."""
         self._settled.prove(ts_ns)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Protocol, final
 
 from msgspec import Struct
@@ -357,6 +358,10 @@ class Lifecycle:
             if ended and not order.venue_id:
                 return True
         return False
+
+    def last_exec_ids(self, count: int) -> list[str]:
+        """Return the executions seen last."""
+        return list(islice(reversed(self._exec_ids), count))
 
     def first_seen(self, exec_id: str) -> bool:
         """Whether an execution comes for the first time; remembers it."""

@@ -77,7 +77,7 @@ class Planted:
 
     def __init__(
         self, venue: str, folder: Path, *, faults: Sequence[dict[str, Any]] = (), seed: int = 3,
-        third: bool = False, **settlement: Any,
+        third: bool = False, keep: bool = False, **settlement: Any,
     ) -> None:  # fmt: skip
         self.venue = venue
         self.place = PLACES[venue]
@@ -93,11 +93,15 @@ class Planted:
             jitter_ns=500_000, faults=script, balances=held,
             idle_pairs=(f"{self.place.third}/{self.quote}",) if third else (),
         )  # fmt: skip
+        self._keep = keep
         self.told: list[IncidentRecord] = []
+        self.records: list[JournalRecord] = []
         self.bot = VirtualBot(config(venue, **settlement), sim, folder, on_record=self._take)
         self.core, self.account = self.bot.core, self.bot.account
 
     def _take(self, record: JournalRecord) -> None:
+        if self._keep:
+            self.records.append(record)
         read = read_payload(record)
         if isinstance(read, IncidentRecord) and read.number:
             self.told.append(read)
