@@ -567,12 +567,39 @@ def _without(text: str, url: str) -> str:
     return text.replace(str(password), "…") if password else text
 
 
+def _writable(
+    _connection: Connection,
+    _cursor: object,
+    statement: str,
+    parameters: Any,
+    _context: object,
+    _many: bool,
+) -> tuple[str, Any]:
+    """Replace the one character that PostgreSQL's texts cannot hold: a venue's words may have it.
+
+    Source: PostgreSQL documentation, "Character Types".
+    """
+    return statement, _without_nul(parameters)
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd") if "\0" in value else value
+    if isinstance(value, dict):
+        return {key: _without_nul(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_without_nul(one) for one in value)
+    return value
+
+
 def _engine(url: sa.engine.URL, create: bool) -> Engine:
     # A statement's parameters hold the account's money: they are no part of an error's text.
     if url.get_backend_name() == "postgresql":
         # A server that went and came back is noticed; one that hangs holds nobody for long.
         given = {key: value for key, value in PATIENCE.items() if key not in url.query}
-        return sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=given)
+        server = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=given)
+        sa.event.listen(server, "before_cursor_execute", _writable, retval=True)
+        return server
     engine = sa.create_engine(url, hide_parameters=True)
     if engine.dialect.name == "sqlite":
 

@@ -12,6 +12,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
+from openmm import journal
+from openmm._fast.tape import Record
 from openmm.errors import LedgerError
 from openmm.settlement import store as tables
 from openmm.settlement.booking import Booker
@@ -96,3 +98,19 @@ def test_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) 
         Store("postgresql+psycopg://ann:hush@127.0.0.1:1/mm")
     assert found.value.code == "no_driver"
     assert "hush" not in str(found.value)
+
+
+def test_text_with_a_nul_stops_no_store(database: Database) -> None:
+    records = hand_made()
+    at = next(place for place, r in enumerate(records) if r[1] == Record.REC_INCIDENT)
+    told = journal.incident_record("the venue said: a\0b", kind="feed")
+    records[at] = (*records[at][:4], told)
+    store = Store(database("store"))
+    booker = Booker(store, "s-1")
+    booker.apply(records)
+    booker.commit()
+    with store.engine.connect() as connection:
+        kind = tables.incident.c.kind == "feed"
+        text = connection.execute(sa.select(tables.incident.c.text).where(kind)).scalar_one()
+    store.close()
+    assert text.replace("\ufffd", "\0") == "the venue said: a\0b"
