@@ -34,7 +34,8 @@ def confirm(config: BotConfig, keys: Keys, file: Path) -> None:
     if not admission.goes_live(config):
         return
     assert config.bot.run_dir is not None
-    folder = RunDir(config.bot.run_dir, config.bot.name).make().path
+    run_dir = RunDir(config.bot.run_dir, config.bot.name)
+    folder = run_dir.path
     path = admission.live_path(folder)
     live = admission.read_record(path, admission.Live)
     doctor = admission.read_record(admission.doctor_path(folder), admission.Doctored)
@@ -60,6 +61,7 @@ def confirm(config: BotConfig, keys: Keys, file: Path) -> None:
     from openmm.control.client import user_name
 
     word = admission.confirmed(config, keys.key, live, size, user_name(), now_ns)
+    run_dir.make()
     admission.write_record(path, word)
     typer.echo(f"on record: {path}", err=True)
 

@@ -60,16 +60,16 @@ def test_bad_file_is_one_clear_line_and_leaves_nothing(
     assert not (tmp_path / "runs").exists()
 
 
-def test_live_mode_refuses_a_venue_that_is_not_this_machine(
+def test_live_mode_refuses_a_real_venue_that_nobody_confirmed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENMM_KRAKEN_KEY", DEMO_KEY)
     monkeypatch.setenv("OPENMM_KRAKEN_SECRET", DEMO_SECRET)
     file = bot_toml(tmp_path, NOWHERE | REMOTE)
-    assert main(["run", str(file)]) == 2
+    assert main(["run", str(file)]) == 1
     err = capsys.readouterr().err
-    assert "ws.kraken.com" in err
-    assert "simulated venues only" in err
+    assert "live on the real kraken is refused" in err
+    assert f"openmm doctor kraken --for {file}" in err
     assert not (tmp_path / "runs").exists()
     assert DEMO_SECRET not in err
 
