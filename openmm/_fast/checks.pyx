@@ -254,6 +254,7 @@ class ApprovedView(NamedTuple):
     rate_cost_milli: int
     post_only: bool
 
+
 cdef struct Quiet:                      # the type of no trace
     int32_t none
 
