@@ -787,6 +787,8 @@ class Engine:
             self.exit_code = EXIT_HALTED
 
     async def _tear_down(self) -> None:
+        # An engine within another program leaves no memory behind that no collection looks at.
+        gc.unfreeze()
         spin.rehearse(None)
         if self._traffic is not None:
             self._traffic.close()

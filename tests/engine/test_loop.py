@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +18,7 @@ from openmm.engine.loop import EXIT_DONE, EXIT_FAILED, Engine
 from openmm.errors import ConfigErrors
 from openmm.sim.options import SimOptions
 from openmm.testing.virtual import VirtualBot
+from tests.e2e import virtual
 from tests.e2e.virtual import config
 
 SECOND = 1_000_000_000
@@ -133,3 +136,20 @@ def priced(folder: Path, strategy: dict[str, Any], risk: dict[str, Any]) -> Virt
                    balances={"BTC": Decimal(1), "USD": Decimal(1000)}),
         folder,
     )  # fmt: skip
+
+
+def test_engine_that_has_ended_leaves_no_memory_out_of_reach_of_collections(
+    tmp_path: Path,
+) -> None:
+    def session(number: int) -> weakref.ref[object]:
+        bot = virtual.bot(tmp_path / str(number), 3)
+        bot.start()
+        assert gc.get_freeze_count() > 0
+        bot.run(1)
+        assert bot.stop() == 0
+        return weakref.ref(bot.engine)
+
+    ended = [session(number) for number in range(2)]
+    assert gc.get_freeze_count() == 0
+    gc.collect()
+    assert [one() for one in ended] == [None, None]
