@@ -459,7 +459,7 @@ class Step:
     def _book(self, event: OrderFilled, now_ns: int) -> None:
         if not self.orders.first_seen(event.exec_id):
             if event.source is not Source.QUERY:
-                # What we ask for again and again, the history, is no doubled message of the venue's.
+                # The history, asked for again and again, is no doubled message of the venue's.
                 self.counters.duplicate_fills += 1
                 self.reconciler.fills.told(event.exec_id)
             return
