@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 # Where a process finds the store's address: arguments are for every user of a machine to read.
@@ -40,3 +41,13 @@ def without_path(address: str) -> str:
     """Return only scheme and host of an address whose path is the secret, as a webhook's is."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def public_plain(plain: dict[str, Any]) -> dict[str, Any]:
+    """Take the same out of plain values, in place: journals of before hold them whole."""
+    settlement, risk = plain.get("settlement") or {}, plain.get("risk") or {}
+    if settlement.get("store"):
+        settlement["store"] = without_password(str(settlement["store"]))
+    if risk.get("webhook"):
+        risk["webhook"] = without_path(str(risk["webhook"]))
+    return plain

@@ -44,6 +44,7 @@ def doctor(
     folder: a first live start at a real venue needs that, no older than a day.
     """
     from openmm.config.secrets import has_keys, load_keys
+    from openmm.errors import OpenMMError
 
     endpoints = {"rest": rest, "ws": ws, "ws_auth": ws_auth}
     config = None
@@ -53,12 +54,19 @@ def doctor(
         endpoints = {name: url or "" for name, url in quoted.endpoints.model_dump().items()}
         label = quoted.label
         option = [f"{name}={_option(value)}" for name, value in quoted.options.items()]
-        load_keys(label)
-    keyed = has_keys(label or venue)
-    rows, figures = reach(
-        venue, lambda desk: _examine(desk, keyed), endpoints=endpoints, options=option,
-        label=label if keyed else None,
-    )  # fmt: skip
+    try:
+        if config is not None:
+            load_keys(label or venue)
+        keyed = has_keys(label or venue)
+        rows, figures = reach(
+            venue, lambda desk: _examine(desk, keyed), endpoints=endpoints, options=option,
+            label=label if keyed else None,
+        )  # fmt: skip
+    except OpenMMError:
+        if config is not None:
+            # Whatever kept it from an answer: what an earlier one said holds no more.
+            _put_on_record(config, False)
+        raise
     if config is not None:
         rows.append(("account", "ok", f"of {config.bot.name}, label {label}"))
     good = all(verdict != "failed" for _, verdict, _ in rows)

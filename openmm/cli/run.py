@@ -57,7 +57,7 @@ def run(
 
     assert config.bot.run_dir is not None
     run_dir = RunDir(config.bot.run_dir, config.bot.name).make()
-    secrets = (keys.key, keys.secret) if keys is not None else ()
+    secrets = (keys.key, keys.secret, keys.passphrase) if keys is not None else ()
     handler = start_log(run_dir.log, config.engine.log_level, secrets)
     if not json_:
         typer.echo(f"{config.bot.name}: {config.bot.mode} on {config.quoted.label}; {run_dir.path}")

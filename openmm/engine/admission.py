@@ -70,6 +70,9 @@ class Live(Struct, frozen=True):
     confirmed_by: str
     size: str = CANARY
     canary: Canary | None = None
+    pair: str = ""
+    max_order_size: Decimal = Decimal(0)
+    max_open_notional: Decimal = Decimal(0)
 
 
 class Admission(Struct, frozen=True):
@@ -204,6 +207,12 @@ def confirmation_problem(config: BotConfig, key: str, live: Live | None) -> str:
         return f"what was confirmed is of another key; {do}"
     if live.endpoints != endpoints_of(venue):
         return f"what was confirmed is of other addresses; {do}"
+    if live.pair != venue.pair:
+        return f"what was confirmed is {live.pair or 'no pair'}, not {venue.pair}; {do}"
+    for key in ("max_order_size", "max_open_notional"):
+        asked, word = getattr(config.risk, key), getattr(live, key)
+        if asked > word:
+            return f"risk.{key} is {asked:f}, what was confirmed {word:f}; {do}"
     return ""
 
 
@@ -245,7 +254,8 @@ def confirmed(
     )  # fmt: skip
     return Live(
         config.bot.name, venue.name, mark, endpoints_of(venue), config_hash(config), now_ns, by,
-        size, live.canary if live is not None and same else None,
+        size, live.canary if live is not None and same else None, venue.pair,
+        config.risk.max_order_size, config.risk.max_open_notional,
     )  # fmt: skip
 
 

@@ -18,7 +18,8 @@ from openmm.errors import CommandError
 
 LINE_BYTES_MAX = 1 << 16
 TEXT_CHARS_MAX = 500
-COST_MAX = Decimal(10**8)  # far inside of the ledger's integers: a typing error stops no writer
+AMOUNT_MAX = Decimal(10**8)  # far inside of the ledger's integers: a typing error stops no writer
+AMOUNT_DECIMALS_MAX = 30  # zeros at the end count
 
 
 class Halt(Struct, frozen=True):
@@ -102,8 +103,8 @@ class Cost(Struct, frozen=True):
             amount = Decimal(self.amount)
         except InvalidOperation:
             amount = Decimal("NaN")
-        if not amount.is_finite() or not amount or amount.copy_abs() > COST_MAX:
-            allowed = f"a number, not 0, of at most {COST_MAX}"
+        if not amount.is_finite() or not amount or amount.copy_abs() > AMOUNT_MAX:
+            allowed = f"a number, not 0, of at most {AMOUNT_MAX}"
             raise CommandError(f"amount of a cost is {allowed}; got {_short(self.amount)}")
         return amount
 

@@ -31,6 +31,8 @@ from openmm.config.redact import public
 from openmm.engine import snapshot, spin, wiring
 from openmm.engine.carried import EXEC_IDS_KEPT, Left, write_left
 from openmm.engine.commands import (
+    AMOUNT_DECIMALS_MAX,
+    AMOUNT_MAX,
     Adjust,
     Cost,
     Halt,
@@ -658,6 +660,8 @@ class Engine:
                 wanted = risk_limits.tightened(self.config, wanted, command.changes())
             elif isinstance(command, Adjust):
                 amount = self._adjustable(command)
+            elif isinstance(command, Cost):
+                amount = command.checked()
         except (RiskError, CommandError) as error:
             refused = error
         if not isinstance(command, Status | Incidents):
@@ -686,8 +690,7 @@ class Engine:
                 return self._incidents(command.which == "all", now_ns)
             case Cost():
                 step.post_cost(
-                    command.asset, command.checked(), command.ref, command.name,
-                    command.account, now_ns,
+                    command.asset, amount, command.ref, command.name, command.account, now_ns,
                 )  # fmt: skip
             case Status():
                 pass
@@ -721,12 +724,18 @@ class Engine:
             raise CommandError("an adjustment needs a key of its own", code="bad_adjustment")
         try:
             amount = Decimal(command.amount)
-            good = amount.is_finite()
+            # Before it is written out anywhere: a slip of the exponent has a gigabyte of digits.
+            good = (
+                amount.is_finite()
+                and amount.copy_abs() <= AMOUNT_MAX
+                and -int(amount.as_tuple().exponent) <= AMOUNT_DECIMALS_MAX
+            )
         except ArithmeticError:
             good = False
         if not good:
             raise CommandError(
-                f"an adjustment is an amount such as -0.25; got {command.amount}",
+                f"an adjustment is an amount such as -0.25, to {AMOUNT_MAX:,} either way and "
+                f"{AMOUNT_DECIMALS_MAX} decimals; got {command.amount[:40]}",
                 code="bad_adjustment",
             )
         self.step.check_adjustment(command.asset, amount, command.why, command.key)

@@ -76,8 +76,12 @@ class Money:
     def open_fees(self, event: OrderFilled, now_ns: int) -> None:
         """Open the assets that a fill is charged in and nothing was posted in before."""
         for fee in event.fees:
-            if fee.asset not in self.expected:
-                self._open(fee.asset, self._others.get(fee.asset, Decimal(0)), now_ns)
+            self.open(fee.asset, now_ns)
+
+    def open(self, asset: str, now_ns: int) -> None:
+        """Take an asset into the books with what was there at the start, if it is not in them."""
+        if asset not in self.expected:
+            self._open(asset, self._others.get(asset, Decimal(0)), now_ns)
 
     def untouched(self, named: Collection[str]) -> dict[str, Decimal]:
         """Return what was there of assets that nothing was posted in, those named included."""

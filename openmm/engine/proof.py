@@ -33,6 +33,8 @@ SETTLE_PAUSE_S = 0.5
 LISTS_EVERY_NS = 30_000_000_000
 # Fills are asked for from this long before the money was last proven.
 RECOVER_OVERLAP_NS = 60_000_000_000
+# Of the trade history while balances differ: later than this no venue lists a fill.
+HISTORY_OVERLAP_NS = 300 * 1_000_000_000
 OPENING_TRIES = 5
 FATAL_AGAIN_S = 60.0
 # A start waits so often, a second each, for a limit that the session before used up.
@@ -69,6 +71,7 @@ class Proof:
         self._ctx = context
         self._strays: set[str] = set()
         self._agreed_ns = 0  # when the balances last were as booked
+        self._history_ns = 0  # when the history was last asked for and taken in
         self._listed_ns = 0  # when orders and fills were last held against the venue's lists
         self._one_at_a_time = asyncio.Lock()
         self._offset = ClockOffset()
@@ -325,9 +328,14 @@ class Proof:
         listed = await self._rest.open_orders()
         ctx.handle(step.on_open_orders(listed, asked_ns, ctx.clock.now_ns()))
         asked_ns = ctx.clock.now_ns()
-        since_ns = max(ctx.started_ns, self._agreed_ns - OVERLAP_NS)
+        # Bounded however long a difference stands: an answer goes to the tape as one record, and
+        # its pages are paid out of the budget that cancels need.
+        since_ns = max(
+            ctx.started_ns, self._agreed_ns - OVERLAP_NS, self._history_ns - HISTORY_OVERLAP_NS
+        )
         fills = await self.fills_since(since_ns)
         ctx.handle(step.on_history(fills, since_ns, asked_ns, ctx.clock.now_ns()))
+        self._history_ns = asked_ns
 
     # ------------------------------------------------------------------ stop
 

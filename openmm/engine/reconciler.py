@@ -59,7 +59,7 @@ class Reconciler:
     ) -> None:  # fmt: skip
         self.incidents = Incidents()
         self.fills = FillWatch()
-        self.agreed_ns = 0  # when a statement last agreed in every asset
+        self.agreed_ns = 0  # when a statement last agreed in every asset of the books
         self._money = money
         self._orders = orders
         self._instrument = instrument
@@ -81,6 +81,10 @@ class Reconciler:
         }  # fmt: skip
         return bool(unconfirmed or self._odd)
 
+    def differs(self, asset: str) -> bool:
+        """Whether a difference of an asset is on record and open."""
+        return self.incidents.find_open("balance", asset) is not None
+
     def take(self) -> list[IncidentMoved]:
         """Return the incidents that moved, once."""
         return self.incidents.take()
@@ -99,7 +103,8 @@ class Reconciler:
             self._settle(asset, now_ns)
         for one in found.differences:
             self._differs(one)
-        if len(found.agreed) == len(expected):
+        # Of what the bot trades with: an asset beside it proves nothing about its fills.
+        if self._money.expected.keys() <= set(found.agreed):
             self.agreed_ns = now_ns
         return self._money.too_much(found.differences, self._halt_above_ppm)
 

@@ -311,7 +311,7 @@ class Step:
             said = "an adjustment needs a reason: --why"
         elif not amount.is_finite() or not amount:
             said = f"an adjustment is an amount, not zero; got {amount}"
-        elif asset not in self.money.expected:
+        elif asset not in self.money.expected and not self.reconciler.differs(asset):
             known = ", ".join(sorted(self.money.expected))
             said = f"{asset} is not in the books; there are {known}"
         if said:
@@ -333,6 +333,7 @@ class Step:
         if key in self._adjustments:
             return False, []
         what = self._adjustments[key] = f"{amount:f} {asset}"
+        self.money.open(asset, now_ns)
         self.money.adjust(asset, amount, f"{why.strip()} [{key}]", now_ns)
         self.reconciler.on_adjusted(asset, f"{who}: {why.strip()}")
         self._out.append(Alert("warning", f"{what} adjusted by {who}: {why.strip()}"))

@@ -21,11 +21,13 @@ from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from openmm import journal
 from openmm._fast.orders import OrderEvent, OrderState
+from openmm.address import public_plain
 from openmm.errors import LedgerError
 from openmm.instrument import Instrument
 from openmm.settlement import store as tables
@@ -165,6 +167,9 @@ class _Export:
             for row in self._rows(sa.select(table), *table.primary_key.columns):
                 units = self._units[row.session_id]
                 values = row._mapping
+                if table.name == tables.session.name:
+                    config = public_plain(orjson.loads(values["config"]))
+                    values = {**values, "config": orjson.dumps(config).decode()}
                 yield [
                     *(values[name] for name in names),
                     *(None if values[name] is None else Moment(values[name]) for name in moments),

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from openmm.errors import LedgerError
 from openmm.settlement import store as tables
 from openmm.settlement.store import Store
 
@@ -19,7 +20,15 @@ def incidents_of(url: str, session_id: str, now_ns: int) -> list[dict[str, Any]]
     store = Store(url, create=False)
     one = tables.incident.c
     try:
-        with store.begin() as connection:
+        with store.reading() as connection:
+            booked = connection.execute(
+                sa.select(tables.session.c.session_id).where(
+                    tables.session.c.session_id == session_id
+                )
+            ).first()
+            if booked is None:
+                # Not "no incident": nobody has looked.
+                raise LedgerError(f"the store holds no session {session_id or '(none ran)'}")
             rows = connection.execute(
                 sa.select(tables.incident)
                 .where(one.session_id == session_id, one.number > 0)

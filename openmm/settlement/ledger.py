@@ -27,6 +27,7 @@ from openmm.journal import BalanceRecord, FillRecord
 from openmm.settlement.reconcile import Difference, reconcile
 
 ATOMS_MAX = (1 << 63) - 1
+WHOLE_DIGITS = 15  # of an asset met for the first time: three below what an atom can count
 DECIMALS_MAX = 10  # of an atom: 18 digits leave 8 before the point
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)  # moving a point rounds nothing
 BUY = 1
@@ -108,9 +109,14 @@ class Ledger:
 
     def atoms(self, asset: str, amount: Decimal) -> tuple[int, bool]:
         """Convert an amount to atoms, half to even; True when that was exact."""
-        decimals = self.decimals.setdefault(asset, DECIMALS_MAX)
         if not amount.is_finite():
             raise LedgerError(f"amount of {asset} is not a number: {amount}")
+        decimals = self.decimals.get(asset)
+        if decimals is None:
+            # Of a coin that is held by the billion the last decimals give way, not the ledger.
+            whole_digits = max(0, amount.adjusted() + 1)
+            decimals = max(0, min(DECIMALS_MAX, WHOLE_DIGITS - whole_digits))
+            self.decimals[asset] = decimals
         scaled = amount.scaleb(decimals, _EXACT)
         whole = int(scaled.to_integral_value(ROUND_HALF_EVEN))
         if abs(whole) > ATOMS_MAX:

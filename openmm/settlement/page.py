@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from openmm.address import without_password, without_path
+from openmm.address import public_plain
 from openmm.settlement.page_style import STYLE
 from openmm.settlement.plots import Line, Marks, Plot, bars, columns, empty, over_time, spans
 from openmm.settlement.report import Report, percent, text
@@ -271,7 +271,9 @@ def _uptime(plain: Mapping[str, Any]) -> str:
         (f"book {feed}", f"{book['breaks']:,} breaks", f"{_told(book['unverified_s'])} s", "")
         for feed, book in plain["books"].items()
     ]
-    observed = f"<p class='note'>of {_lasted(plain['observed_s'])} observed; {_wanted(plain)}</p>"
+    observed = (
+        f"<p class='note'>of {_lasted(plain['observed_s'])} observed; {escape(_wanted(plain))}</p>"
+    )
     told = _table(("side", "up", "at touch", "quoted"), rows)
     more = _table(("", "", "not verified", ""), books) if books else ""
     return f"<div>{told}{observed}{more}</div>"
@@ -313,13 +315,7 @@ def _events(plain: Mapping[str, Any], series: Series) -> str:
 
 
 def _config(config: str) -> str:
-    plain = orjson.loads(config)
-    settlement, risk = plain.get("settlement") or {}, plain.get("risk") or {}
-    # Journals of before hold them whole.
-    if settlement.get("store"):
-        settlement["store"] = without_password(str(settlement["store"]))
-    if risk.get("webhook"):
-        risk["webhook"] = without_path(str(risk["webhook"]))
+    plain = public_plain(orjson.loads(config))
     told = orjson.dumps(plain, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
     return f"<section><h2>Configuration</h2><pre>{escape(told)}</pre></section>"
 

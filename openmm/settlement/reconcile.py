@@ -26,6 +26,9 @@ RACE_NS = 10 * SECOND_NS
 # A suspicion that changes all the time is one after this.
 DRIFT_NS = 60 * SECOND_NS
 LOOKS_MIN = 3
+DRIFT_LOOKS_MIN = 10
+# Between two statements of one suspicion; further apart they are two.
+GAP_NS = 45 * SECOND_NS
 # Between statements while there is a suspicion.
 HURRY_NS = 2 * SECOND_NS
 # A fill that was booked so long before the venue's history was asked for must be listed there.
@@ -94,7 +97,9 @@ class _Suspicion(Struct):
     first_ns: int
     stable_ns: int
     amounts: frozenset[Decimal]
+    last_ns: int
     looks: int = 1
+    seen: int = 1  # statements since the first, whatever they differed by
 
 
 class Compared(Struct, frozen=True):
@@ -150,7 +155,8 @@ class Comparison:
                 continue
             one = self._suspect(asset, amounts, now_ns)
             stable = one.looks >= LOOKS_MIN and now_ns - one.stable_ns >= RACE_NS
-            if final or stable or now_ns - one.first_ns >= DRIFT_NS:
+            drifts = one.seen >= DRIFT_LOOKS_MIN and now_ns - one.first_ns >= DRIFT_NS
+            if final or stable or drifts:
                 latest = there - total
                 amount = latest if latest in one.amounts else min(one.amounts, key=abs)
                 differences.append(Difference(asset, there - amount, there, one.first_ns))
@@ -158,9 +164,13 @@ class Comparison:
 
     def _suspect(self, asset: str, amounts: frozenset[Decimal], now_ns: int) -> _Suspicion:
         one = self._suspects.get(asset)
-        if one is None:
-            one = self._suspects[asset] = _Suspicion(now_ns, now_ns, amounts)
-        elif common := one.amounts & amounts:
+        if one is None or now_ns - one.last_ns > GAP_NS:
+            # Nobody looked for a while, as in an outage: what was suspected then may be long over.
+            one = self._suspects[asset] = _Suspicion(now_ns, now_ns, amounts, now_ns)
+            return one
+        one.last_ns = now_ns
+        one.seen += 1
+        if common := one.amounts & amounts:
             one.amounts = common
             one.looks += 1
         else:

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy.engine import Connection
 
 from openmm import journal
@@ -614,8 +615,16 @@ def _plain(value: Any) -> Any:
 # ---------------------------------------------------------------- rendering
 
 
+class _Plain(Table):
+    """A table whose cells are shown as they are: brackets in a venue's words are no markup."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """Add a row; texts with a style of their own come as `Text`."""
+        super().add_row(*(Text(one) if isinstance(one, str) else one for one in cells), **options)
+
+
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    table = _Plain(title=title, title_justify="left", title_style="bold", header_style="dim")
     for place, column in enumerate(columns):
         table.add_column(column, justify="left" if place == 0 else "right")
     return table
@@ -744,7 +753,7 @@ def _render_causes(report: Report) -> list[Table]:
         for name, part in parts.items() if len(parts) > 1 else ():
             add(f"{what} {name}", part)
     if found.unexplained:
-        table.add_row("[red]unexplained[/red]", "", text(found.unexplained))
+        table.add_row(Text("unexplained", "red"), "", text(found.unexplained))
     return [table, late]
 
 

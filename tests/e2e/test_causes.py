@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from openmm.engine.commands import Cost
+from openmm._fast.tape import Record
+from openmm.engine.commands import Adjust, Cost
 from openmm.engine.replay import replay
 from openmm.errors import CommandError
-from openmm.journal import read_session
+from openmm.journal import read_command, read_session
 from openmm.settlement.booking import Booker
 from openmm.settlement.report import load_report
 from openmm.settlement.store import Store
@@ -29,10 +30,23 @@ def test_profit_of_a_session_has_its_causes_and_replays(tmp_path: Path, faults: 
         bot.command(command)
     with pytest.raises(CommandError, match="amount of a cost"):
         bot.command(Cost("USD", "much", "0xac", "gas", "wallet:base"))
+    before = bot.step.expected()
+    session = read_session(bot.records[0].payload).session_id
+    for amount in ("1e11", "-100000001", "1e999999999", "1e-999999999", "1e-31", "NaN"):
+        with pytest.raises(CommandError, match="an adjustment is an amount"):
+            bot.command(Adjust("USD", amount, "a slip", amount, session))
+    assert bot.step.expected() == before
     bot.venue.strikes.end(bot.now_ns)
     bot.run(20)
     assert bot.stop() == 0
     assert replay(bot.records).difference is None
+    verdicts = [
+        (one.command, one.verdict.partition(":")[0])
+        for record in bot.records
+        if record.kind == Record.REC_COMMAND and (one := read_command(record.payload))
+    ]
+    refused = [("cost", "refused"), *[("adjust", "refused")] * 6]
+    assert verdicts[:10] == [*[("cost", "done")] * 3, *refused]
 
     url = str(tmp_path / "books.sqlite")
     store = Store(url)

@@ -120,6 +120,18 @@ REFUSED: dict[str, tuple[Change, str, str]] = {
         lambda _c, d, w: (d, replace(w, endpoints=("rest=https://example.com",))),
         "other addresses", "at a terminal",
     ),
+    "word for another pair": (
+        lambda _c, d, w: (d, replace(w, pair="ETH/USD")), "is ETH/USD, not BTC/USD",
+        "at a terminal",
+    ),
+    "word for smaller orders": (
+        lambda _c, d, w: (d, replace(w, max_order_size=w.max_order_size / 2)),
+        "risk.max_order_size is", "at a terminal",
+    ),
+    "word for less at once": (
+        lambda _c, d, w: (d, replace(w, max_open_notional=w.max_open_notional - 1)),
+        "risk.max_open_notional is", "at a terminal",
+    ),
 }  # fmt: skip
 
 

@@ -202,3 +202,22 @@ def test_package_that_is_not_installed_is_named(
     with pytest.raises(LedgerError, match=r"openmm-engine\[research\]") as found:
         export(url, ["s-1"], tmp_path, "parquet")
     assert found.value.code == "no_driver"
+
+
+def test_addresses_of_sessions_booked_before_lose_what_opens_doors(
+    database: Database, tmp_path: Path
+) -> None:
+    url = database("store")
+    book(url, hand_made())
+    config = (
+        '{"settlement": {"store": "postgresql+psycopg://me:hush@db/books"},'
+        ' "risk": {"webhook": "https://hooks.example/T0/hush"}}'
+    )
+    store = Store(url)
+    with store.begin() as connection:
+        connection.execute(sa.update(metadata.tables["session"]).values(config=config))
+    store.close()
+    export(url, ["s-1"], tmp_path / "out")
+    [row] = rows_of(tmp_path / "out" / "session.csv")
+    assert "hooks.example" in row["config"]
+    assert not [path for path in (tmp_path / "out").iterdir() if b"hush" in path.read_bytes()]

@@ -262,3 +262,12 @@ def test_any_sequence_balances_and_equals_a_plain_sum(
             sums[asset_] = sums.get(asset_, 0) + atoms
         assert not any(sums.values()), "debits differ from credits"
     assert book.differences(plain) == []
+
+
+def test_coin_held_by_the_billion_fits_with_fewer_decimals() -> None:
+    books = Ledger("kraken")
+    assert books.open("PEPE", Decimal("123456789012.5")) is not None
+    assert books.balance("PEPE") == Decimal("123456789012.5")
+    assert books.decimals["PEPE"] == 3
+    books.open("KFEE", Decimal("99999.25"))
+    assert books.decimals["KFEE"] == 10

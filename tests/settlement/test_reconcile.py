@@ -102,6 +102,16 @@ def test_difference_that_grows_all_the_time_is_found_too(books: Books) -> None:
     assert T0 + DRIFT_NS <= T0 + 60 * SECOND_NS
 
 
+def test_suspicion_of_before_an_outage_proves_nothing_after_it(books: Books) -> None:
+    assert books.state("90", T0) == []
+    # Nobody could ask for two minutes; the first statement behind them may race like any other.
+    assert books.state("85", T0 + 120 * SECOND_NS) == []
+    assert books.state("80", T0 + 122 * SECOND_NS) == []
+    books.post("80", T0 + 123 * SECOND_NS)
+    assert books.state("80", T0 + 124 * SECOND_NS) == []
+    assert books.comparison.suspects == frozenset()
+
+
 def test_last_statement_is_believed_at_once(books: Books) -> None:
     (one,) = books.state("99.5", T0, final=True)
     assert one.amount == D("-0.5")

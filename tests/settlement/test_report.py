@@ -8,13 +8,14 @@ from decimal import Decimal
 
 import orjson
 import pytest
+import sqlalchemy as sa
 from rich.console import Console
 
 from openmm.errors import LedgerError
 from openmm.settlement.booking import Booker
 from openmm.settlement.histogram import bucket_ns, quantile_ns
 from openmm.settlement.report import Report, load_report
-from openmm.settlement.store import Store
+from openmm.settlement.store import Store, metadata
 from tests.settlement.made import T0, RecordTuple, Tape, hand_made
 
 D = Decimal
@@ -226,3 +227,17 @@ def test_histogram_buckets_and_quantiles() -> None:
         20,
         30,
     ]
+
+
+def test_brackets_in_a_venues_words_are_shown_as_they_are(database: Database) -> None:
+    url = database("store")
+    book(url, hand_made())
+    store = Store(url)
+    with store.begin() as connection:
+        connection.execute(
+            sa.update(metadata.tables["session"]).values(end_reason="see [/x] [red]")
+        )
+    store.close()
+    out = io.StringIO()
+    load_report(url).render(Console(file=out, width=200))
+    assert "see [/x] [red]" in out.getvalue()
