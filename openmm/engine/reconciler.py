@@ -74,12 +74,12 @@ class Reconciler:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the venue is to be asked again soon."""
-        unconfirmed = {
-            one for one in self._comparison.suspects
-            if self.incidents.find_open("balance", one) is None
-        }  # fmt: skip
-        return bool(unconfirmed or self._odd)
+        """Whether the venue is to be asked again soon: it differs by what is on no record yet."""
+        for asset in self._comparison.suspects:
+            held = self.incidents.find_open("balance", asset)
+            if held is None or held.amount not in self._comparison.amounts(asset):
+                return True
+        return bool(self._odd)
 
     def differs(self, asset: str) -> bool:
         """Whether a difference of an asset is on record and open."""

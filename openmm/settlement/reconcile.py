@@ -126,6 +126,11 @@ class Comparison:
         """The assets whose last statement did not agree."""
         return frozenset(self._suspects)
 
+    def amounts(self, asset: str) -> frozenset[Decimal]:
+        """By how much an asset may differ, as its last statements had it; none when it agreed."""
+        one = self._suspects.get(asset)
+        return frozenset() if one is None else one.amounts
+
     def take(
         self,
         expected: Mapping[str, Decimal],

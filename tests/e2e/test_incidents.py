@@ -89,6 +89,36 @@ def test_balance_off_by_one_unit_stays_open_until_it_is_adjusted(
     assert again.states
 
 
+def test_difference_that_grows_halts_though_statements_are_far_apart(
+    planted: Callable[..., Planted],
+) -> None:
+    one = planted("kraken", reconcile_every="2m", halt_above="0.1%")
+    one.bot.run(20)
+    one.core.tamper(one.account, one.base, -1)
+    one.until_told(asset=one.base, state="open")
+    one.bot.run(300)
+    assert one.bot.tables.monitor.state is RiskState.RUNNING
+    one.core.tamper(one.account, one.base, -one.atoms(one.base, "0.1"))
+    one.until(lambda: one.bot.tables.monitor.state is RiskState.HALTED, 180)
+
+
+def test_asset_beside_the_traded_ones_that_moved_unseen_can_be_adjusted(
+    planted: Callable[..., Planted],
+) -> None:
+    one = planted("kraken", third=True)
+    one.bot.run(20)
+    asset = one.place.third
+    one.core.tamper(one.account, asset, one.atoms(asset, "0.5"))
+    told = one.until_told(asset=asset, state="open")
+    assert told.amount == Decimal("0.5")
+    session = one.bot.session_id
+    assert one.bot.command(Adjust(asset, "0.5", "staking", "k1", session))["booked"] is True
+    assert one.until_told(asset=asset, state="resolved").number == told.number
+    assert one.bot.step.expected()[asset] == Decimal("2.5")
+    assert one.bot.stop() == 0
+    assert one.bot.differences() == {}
+
+
 @pytest.mark.parametrize("venue", VENUES)
 def test_fee_in_a_third_asset_is_booked_where_it_was_charged(
     planted: Callable[..., Planted], venue: str
