@@ -6,17 +6,18 @@ writer, and no engine should wait for them before it may quote.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ParamSpec, TypeVar, final
 
 import sqlalchemy as sa
 
-from openmm.errors import LedgerError
+from openmm.errors import JournalError, LedgerError
 from openmm.journal import Journal, segment_paths, session_folder
 from openmm.settlement.booking import Booker
 from openmm.settlement.store import Store, session
-from openmm.writer.drain import RECORDS_MAX, RecordTuple
+from openmm.writer.drain import LOCK, RECORDS_MAX, RecordTuple, take_lock
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -88,12 +89,28 @@ class Books:
         return self._booker
 
 
+@_refused
 def rebuild(journal_dir: Path, store_url: str, session_id: str) -> int:
     """Book into the store what a session's journal holds and the store lacks; return its records.
 
-    A session without an end is marked lost, so no writer may be following it any more.
+    A session without an end is marked lost.
+
+    Raises:
+        LedgerError: the store refuses.
+        JournalError: a writer follows the session, or its journal cannot be read.
     """
     folder = session_folder(journal_dir, session_id)
+    lock_fd = take_lock(folder / LOCK, 0.0) if folder.is_dir() else -1
+    if folder.is_dir() and lock_fd < 0:
+        raise JournalError(f"a writer follows session {session_id}: it will book it")
+    try:
+        return _rebuild(folder, store_url, session_id)
+    finally:
+        if lock_fd >= 0:
+            os.close(lock_fd)
+
+
+def _rebuild(folder: Path, store_url: str, session_id: str) -> int:
     store = Store(store_url)
     try:
         booker = catch_up(store, folder, session_id)

@@ -13,6 +13,7 @@ from openmm.errors import JournalError
 from openmm.journal import session_folder
 from openmm.writer.segments import SEGMENT_BYTES, SegmentWriter
 
+LOCK = "lock"  # in a session's folder: held by the writer that follows it
 RECORDS_MAX = 4096  # of one read, and one block of the journal
 
 RecordTuple = tuple[int, int, int, int, bytes]
@@ -66,7 +67,7 @@ class Drain:
             JournalError: the tape has gone or been replaced; the journal is another session's.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock_fd = _lock(self.folder / "lock", wait_s)
+        self._lock_fd = take_lock(self.folder / LOCK, wait_s)
         if self._lock_fd < 0:
             return False
         try:
@@ -128,7 +129,7 @@ class Drain:
             self._lock_fd = -1
 
 
-def _lock(path: Path, wait_s: float) -> int:
+def take_lock(path: Path, wait_s: float) -> int:
     """Return the locked file; -1 when another process holds it for longer than `wait_s`."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline_s = time.monotonic() + wait_s

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from openmm.journal import segment_paths
+from openmm.writer.drain import LOCK
 
 DAY_S: Final = 86_400
 REMOVED: Final = ".removed-"
@@ -90,7 +91,7 @@ def _look(folder: Path) -> _Kept:
 def _is_held(folder: Path) -> bool:
     """Whether a writer is at a session: it holds the lock."""
     try:
-        fd = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:

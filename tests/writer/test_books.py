@@ -19,7 +19,9 @@ from openmm.errors import LedgerError
 from openmm.journal import read_journal
 from openmm.settlement.report import load_report
 from openmm.settlement.store import Store
+from openmm.writer.__main__ import main
 from openmm.writer.books import Books, rebuild
+from openmm.writer.drain import Drain
 from openmm.writer.follow import Follower, Timing
 from tests.postgres import PASSWORD, Server
 from tests.settlement.made import hand_made
@@ -200,3 +202,42 @@ def test_damaged_file_stops_quoting_and_is_rebuilt_from_the_journal(tmp_path: Pa
     fresh = f"sqlite:///{tmp_path / 'fresh.sqlite'}"
     assert rebuild(place.journal, fresh, SESSION) == len(hand_made())
     assert load_report(fresh).volume.fills == 4
+
+
+def test_session_that_a_writer_follows_is_not_booked_by_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Place(tmp_path, f"sqlite:///{tmp_path / 'store.sqlite'}")
+    feed(place.make_tape(), hand_made())
+    drain = Drain(place.tape, place.journal)
+    assert drain.begin()
+    while drain.step():
+        pass
+    drain.segments.sync()
+    arguments = ["--session", SESSION, "--journal", str(place.journal), "--store", place.store]
+    assert main(arguments) == 1
+    assert f"a writer follows session {SESSION}" in capsys.readouterr().err
+    drain.close()
+    assert main(arguments) == 0
+    assert load_report(place.store).session.state == "ended"
+
+
+def test_store_that_refuses_is_told_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Place(tmp_path, f"sqlite:///{tmp_path / 'store.sqlite'}")
+    tape = place.make_tape()
+    feed(tape, hand_made())
+    drain = Drain(place.tape, place.journal)
+    assert drain.begin()
+    while drain.step():
+        pass
+    drain.segments.close()
+    drain.close()
+    damaged = tmp_path / "damaged.sqlite"
+    damaged.write_bytes(b"SQLite format 3\0" + b"\xa5" * 8192)
+    arguments = ["--session", SESSION, "--journal", str(place.journal)]
+    assert main([*arguments, "--store", f"sqlite:///{damaged}"]) == 1
+    told = capsys.readouterr().err
+    assert told.strip()
+    assert "Traceback" not in told
