@@ -16,25 +16,16 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.mexc_frames import SYMBOL, WARM, Frames, generated
+from bench.mexc_frames import WARM, decoder_of, generated
 from bench.peers import ROOT, peers_python
 from openmm._fast.book import Book, BookState
 from openmm.testing.callgrind import run_sections
 from openmm.testing.workload import NARROW, WIDE, Mix
-from openmm.venues.mexc.wire import MexcDecoder
 
 PEER_TIMEOUT_S = 900
 SCRIPT = ROOT / "bench" / "count_mexc.py"
 SHORT, LONG = 500, 2_500
 SHORT_ORDERS, LONG_ORDERS = 10, 60
-
-
-def decoder_of(frames: Frames) -> tuple[MexcDecoder, Book]:
-    """Make a decoder whose book has its REST copy."""
-    decoder, book = MexcDecoder(), Book()
-    decoder.bind(SYMBOL, 0, book, 1, 1, 1, 8, 500)
-    decoder.decode(frames.copy)
-    return decoder, book
 
 
 @pytest.mark.benchmark(group="mexc: protobuf to book, a message")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
+from openmm._fast.book import Book
 from openmm.testing.workload import Mix, WorkloadSpec, make_workload
 from openmm.venues.mexc.dialect_text import message, push
+from openmm.venues.mexc.wire import MexcDecoder
 
 Levels = dict[str, str]
 DEPTH = 25
@@ -48,6 +50,14 @@ def generated(mix: Mix, messages: int = 4000) -> Frames:
         out.level_count += len(bids) + len(asks)
     assert out is not None, "a workload begins with a snapshot"
     return out
+
+
+def decoder_of(frames: Frames) -> tuple[MexcDecoder, Book]:
+    """Make a decoder whose book has its REST copy."""
+    decoder, book = MexcDecoder(), Book()
+    decoder.bind(SYMBOL, 0, book, 1, 1, 1, 8, 500)
+    decoder.decode(frames.copy)
+    return decoder, book
 
 
 def _put(side: Levels, price: str, qty: str) -> None:

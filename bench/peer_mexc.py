@@ -13,38 +13,14 @@ import gc
 import json
 import statistics
 import time
-from collections.abc import Callable
 
 from google.protobuf.internal import api_implementation
 from sortedcontainers import SortedDict  # type: ignore[import-untyped]
 
-from bench.mexc_frames import SYMBOL, Frames, generated
-from openmm._fast.book import Book, BookState
+from bench.mexc_frames import Frames, decoder_of, generated
+from bench.timers import Timer, decoded, in_turn, ratio
 from openmm.testing.workload import NARROW, WIDE
-from openmm.venues.mexc.wire import MexcDecoder
 from tests.oracles.mexc import push_class
-
-# A timer returns (nanoseconds, best bid, best ask) after the last frame.
-Timer = Callable[[], tuple[int, float, float]]
-
-
-def ours(frames: Frames) -> Timer:
-    """Time our decoder: all frames in one compiled call."""
-
-    def run() -> tuple[int, float, float]:
-        decoder, book = MexcDecoder(), Book()
-        decoder.bind(SYMBOL, 0, book, 1, 1, 1, 8, 500)
-        decoder.decode(frames.copy)
-        start = time.thread_time_ns()
-        touched = decoder.decode_many(frames.frames)
-        took = time.thread_time_ns() - start
-        assert touched == len(frames.frames)
-        assert book.state is BookState.BOOK_VERIFIED
-        assert book.best_bid_ticks is not None
-        assert book.best_ask_ticks is not None
-        return took, book.best_bid_ticks / 10, book.best_ask_ticks / 10
-
-    return run
 
 
 def upb_sorted_dict(frames: Frames) -> Timer:
@@ -84,19 +60,15 @@ def measure(frames: Frames, rounds: int) -> dict[str, float]:
 
     Returns: {"upb_sorteddict": median of the peer's time over ours, "<name>_ns": time of a frame}.
     """
-    timers = {"ours": ours(frames), "upb_sorteddict": upb_sorted_dict(frames)}
-    times: dict[str, list[int]] = {name: [] for name in timers}
-    for _ in range(rounds):
-        ends = {}
-        for name, timer in timers.items():
-            took, *ends[name] = timer()
-            times[name].append(took)
-        assert ends["ours"] == ends["upb_sorteddict"], ends
+    timers = {
+        "ours": decoded(lambda: decoder_of(frames), frames.frames),
+        "upb_sorteddict": upb_sorted_dict(frames),
+    }
+    times = in_turn(timers, rounds, frames.name)
     figures = {
         f"{name}_ns": statistics.median(each) / len(frames.frames) for name, each in times.items()
     }
-    pairs = zip(times["upb_sorteddict"], times["ours"], strict=True)
-    return figures | {"upb_sorteddict": statistics.median(theirs / us for theirs, us in pairs)}
+    return figures | {"upb_sorteddict": ratio(times["upb_sorteddict"], times["ours"])}
 
 
 def main() -> None:

@@ -13,37 +13,18 @@ import gc
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 from sortedcontainers import SortedDict  # type: ignore[import-untyped]
 
+from bench.timers import Timer, decoded, in_turn, ratio
 from bench.venue_decoders import decoder_of
 from bench.venue_frames import FEEDS, Frames, generated
-from openmm._fast.book import BookState
 from openmm.testing.workload import NARROW, WIDE
 
-# A timer returns (nanoseconds, best bid, best ask) after the last frame.
-Timer = Callable[[], tuple[int, float, float]]
 Rows = list[list[str]]
-
-
-def ours(frames: Frames) -> Timer:
-    """Time our decoder: all frames in one compiled call."""
-
-    def run() -> tuple[int, float, float]:
-        decoder, book = decoder_of(frames)
-        start = time.thread_time_ns()
-        touched = decoder.decode_many(frames.frames)
-        took = time.thread_time_ns() - start
-        assert touched == len(frames.frames)
-        assert book.state is BookState.BOOK_VERIFIED
-        assert book.best_bid_ticks is not None
-        assert book.best_ask_ticks is not None
-        return took, book.best_bid_ticks / 10, book.best_ask_ticks / 10
-
-    return run
 
 
 def _gateio(message: dict[str, Any]) -> tuple[Rows, Rows]:
@@ -107,19 +88,15 @@ def measure(frames: Frames, mix: str, rounds: int) -> Iterator[tuple[str, float]
     Raises:
         AssertionError: they end with different best prices.
     """
-    timers = {"ours": ours(frames), "orjson_sorteddict": orjson_sorted_dict(frames)}
-    times: dict[str, list[int]] = {name: [] for name in timers}
-    for _ in range(rounds):
-        ends = {}
-        for name, timer in timers.items():
-            took, *ends[name] = timer()
-            times[name].append(took)
-        assert ends["ours"] == ends["orjson_sorteddict"], (frames.feed, ends)
+    timers = {
+        "ours": decoded(lambda: decoder_of(frames), frames.frames),
+        "orjson_sorteddict": orjson_sorted_dict(frames),
+    }
+    times = in_turn(timers, rounds, frames.feed)
     for name, each in times.items():
         yield f"{frames.feed}/{name}_ns/{mix}", statistics.median(each) / len(frames.frames)
-    pairs = zip(times["orjson_sorteddict"], times["ours"], strict=True)
-    ratio = statistics.median(theirs / us for theirs, us in pairs)
-    yield f"{frames.feed}/orjson_sorteddict/{mix}", ratio
+    found = ratio(times["orjson_sorteddict"], times["ours"])
+    yield f"{frames.feed}/orjson_sorteddict/{mix}", found
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from bench import bench_mexc, peer_mexc
-from bench.mexc_frames import generated
+from bench import peer_mexc
+from bench.mexc_frames import decoder_of, generated
 from openmm._fast.book import BookState
 from openmm.testing.workload import NARROW, WIDE, Mix
 
@@ -17,7 +17,7 @@ def test_generated_pushes_follow_their_copy_and_carry_their_levels(
     mix: Mix, least: float, most: float
 ) -> None:
     frames = generated(mix, 300)
-    decoder, book = bench_mexc.decoder_of(frames)
+    decoder, book = decoder_of(frames)
     assert decoder.decode_many(frames.frames) == len(frames.frames) == 299
     assert book.state is BookState.BOOK_VERIFIED
     assert decoder.counters["gaps"] == decoder.counters["dropped"] == 0

@@ -1,0 +1,52 @@
+"""Time a decoder of ours and a plain reader in turn, for the benches of all venues."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from openmm._fast.book import Book, BookState
+from openmm._fast.ports import Decoder
+
+# A timer returns (nanoseconds, best bid, best ask) after the last frame.
+Timer = Callable[[], tuple[int, float, float]]
+
+
+def decoded(make: Callable[[], tuple[Decoder, Book]], frames: list[bytes]) -> Timer:
+    """Time a decoder of ours, made anew each time: all frames in one compiled call."""
+
+    def run() -> tuple[int, float, float]:
+        decoder, book = make()
+        start = time.thread_time_ns()
+        touched = decoder.decode_many(frames)
+        took = time.thread_time_ns() - start
+        assert touched == len(frames)
+        assert book.state is BookState.BOOK_VERIFIED
+        assert book.best_bid_ticks is not None
+        assert book.best_ask_ticks is not None
+        return took, book.best_bid_ticks / 10, book.best_ask_ticks / 10
+
+    return run
+
+
+def in_turn(timers: Mapping[str, Timer], rounds: int, what: str) -> dict[str, list[int]]:
+    """Time each once a round.
+
+    Raises:
+        AssertionError: they end with different best prices.
+    """
+    times: dict[str, list[int]] = {name: [] for name in timers}
+    for _ in range(rounds):
+        ends = {}
+        for name, timer in timers.items():
+            took, *ends[name] = timer()
+            times[name].append(took)
+        first, *others = ends.values()
+        assert all(other == first for other in others), (what, ends)
+    return times
+
+
+def ratio(theirs: Sequence[int], ours: Sequence[int]) -> float:
+    """Return the median of the rounds' ratios."""
+    return statistics.median(one / us for one, us in zip(theirs, ours, strict=True))
