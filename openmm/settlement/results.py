@@ -336,7 +336,9 @@ class _Book:
             value = self.valuer.atoms(held, self.last_uticks or 0)
             unrealised_average, unrealised_fifo = value - basis_average, value - basis_fifo
             total = average + unrealised_average
-        net = None if None in (total, fees, costs) else total - fees - costs  # type: ignore[operator]
+        net = None
+        if total is not None and fees is not None and costs is not None:
+            net = total - fees - costs
         return PnlPart(
             asset=self.pair.quote,
             realised_average=self.quote(average),
