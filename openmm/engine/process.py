@@ -10,6 +10,7 @@ import ctypes
 import logging
 import os
 import resource
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,16 @@ CAP_IPC_LOCK = 14
 _STARTED_WITH: frozenset[int] = frozenset(
     os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
 )
+
+
+# Children that are meant to run on without us. Held: one that is dropped before it was waited for
+# is reported as lost.
+_OUTLIVING: list[subprocess.Popen[bytes]] = []
+
+
+def outlives(process: subprocess.Popen[bytes]) -> None:
+    """Leave a child to itself; those left earlier that have ended by now are reaped."""
+    _OUTLIVING[:] = [left for left in (*_OUTLIVING, process) if left.poll() is None]
 
 
 @contextmanager

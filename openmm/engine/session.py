@@ -18,7 +18,7 @@ from openmm._fast.tape import Tape
 from openmm.address import STORE_VARIABLE, without_password
 from openmm.config import BotConfig, default_run_dir
 from openmm.config.redact import public
-from openmm.engine.process import unpin
+from openmm.engine.process import outlives, unpin
 from openmm.engine.rundir import Lock, RunDir, lock_account, lock_bot
 from openmm.errors import JournalError
 from openmm.signal.memory import SignalMemory
@@ -281,6 +281,7 @@ class SessionFiles:
                 drained = self._writer.wait(WRITER_END_S) == 0
             except subprocess.TimeoutExpired:
                 drained = False
+                outlives(self._writer)
         self.note(**end)
         self._settled.close(whole=drained and self._writer is not None)
         self.signals.close()

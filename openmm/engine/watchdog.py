@@ -14,7 +14,7 @@ from typing import Any, final
 import orjson
 
 from openmm.config import BotConfig
-from openmm.engine.process import unpin
+from openmm.engine.process import outlives, unpin
 from openmm.engine.rundir import RunDir
 from openmm.errors import OpenMMError
 from openmm.venues.connector import Keys
@@ -104,6 +104,7 @@ class WatchdogProcess:
         """Close our end of the pipes; a watchdog not dismissed by now fires."""
         if self._process is not None:
             _close(self._process)
+            outlives(self._process)
             self._process = None
 
     def _asked(self) -> dict[str, Any]:
@@ -138,6 +139,7 @@ def _dismiss(process: subprocess.Popen[bytes]) -> None:
         process.wait(END_S)
     except subprocess.TimeoutExpired:
         log.warning("the watchdog does not end: process %d", process.pid)
+        outlives(process)
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

@@ -219,7 +219,9 @@ def test_bot_must_be_told_apart(start: Start, capsys: Capture) -> None:
 
 def test_the_one_running_of_several_is_meant(start: Start, capsys: Capture) -> None:
     start("btc")
-    start("eth").kill()
+    dead = start("eth")
+    dead.kill()
+    dead.wait()
     assert said(capsys, "halt")[1]["bot"] == "btc"
 
 

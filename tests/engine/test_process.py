@@ -48,6 +48,15 @@ def said(script: str) -> list[object]:
     return found
 
 
+def test_child_that_outlives_us_is_held_until_it_has_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        process.outlives(child)
+        assert child in process._OUTLIVING
+        child.communicate(b"\n")
+        process.outlives(child)
+    assert child not in process._OUTLIVING
+
+
 def test_nothing_asked_for_is_nothing_done(caplog: pytest.LogCaptureFixture) -> None:
     before = os.sched_getaffinity(0)
     with caplog.at_level(logging.WARNING), prepared(Engine()) as refused:
