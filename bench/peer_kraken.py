@@ -14,7 +14,6 @@ import gc
 import json
 import statistics
 import time
-from collections.abc import Callable
 
 import msgspec
 import orjson
@@ -26,31 +25,18 @@ from nautilus_trader.model.objects import Price, Quantity  # type: ignore[import
 from sortedcontainers import SortedDict  # type: ignore[import-untyped]
 
 from bench.kraken_frames import Frames, all_frames
-from openmm._fast.book import Book, BookState
+from bench.timers import Timer, decoded, in_turn, ratio
+from openmm._fast.book import Book
 from openmm.venues.kraken.wire import KrakenDecoder
-
-# A timer returns (nanoseconds, best bid, best ask) after the last frame.
-Timer = Callable[[], tuple[int, float, float]]
 
 
 def ours(frames: Frames, verify: bool) -> Timer:
-    """Time our decoder: all frames in one compiled call."""
+    """Time our decoder, whose book stays from round to round: the first frame is a snapshot."""
     decoder, book = KrakenDecoder(), Book()
     decoder.bind(
         "BTC/USD", 0, book, 1, frames.price_decimals, 1, frames.qty_decimals, frames.depth, verify
     )
-
-    def run() -> tuple[int, float, float]:
-        start = time.thread_time_ns()
-        touched = decoder.decode_many(frames.frames)
-        took = time.thread_time_ns() - start
-        assert touched == len(frames.frames)
-        assert book.state is BookState.BOOK_VERIFIED
-        assert book.best_bid_ticks is not None
-        assert book.best_ask_ticks is not None
-        return took, book.best_bid_ticks / 10, book.best_ask_ticks / 10
-
-    return run
+    return decoded(lambda: (decoder, book), frames.frames)
 
 
 def orjson_sorted_dict(frames: Frames) -> Timer:
@@ -160,23 +146,14 @@ def measure(frames: Frames, rounds: int) -> dict[str, float]:
         "orjson_sorteddict": orjson_sorted_dict(frames),
         "msgspec_nautilus": msgspec_nautilus(frames),
     }
-    times: dict[str, list[int]] = {name: [] for name in timers}
-    for _ in range(rounds):
-        ends = {}
-        for name, timer in timers.items():
-            took, *ends[name] = timer()
-            times[name].append(took)
-        # An uncut book keeps levels that fell out of the depth, and may end with one as its best.
-        wanted = ends["verified"]
-        cut = [end for name, end in ends.items() if name != "msgspec_nautilus"]
-        assert all(end == wanted for end in cut), (frames.name, ends)
+    # An uncut book keeps levels that fell out of the depth, and may end with one as its best.
+    times = in_turn(timers, rounds, frames.name, apart=("msgspec_nautilus",))
     figures = {
         f"{name}_ns": statistics.median(each) / len(frames.frames) for name, each in times.items()
     }
     for own in ("verified", "plain"):
         for peer in ("orjson_sorteddict", "msgspec_nautilus"):
-            pairs = zip(times[peer], times[own], strict=True)
-            figures[f"{own}/{peer}"] = statistics.median(theirs / us for theirs, us in pairs)
+            figures[f"{own}/{peer}"] = ratio(times[peer], times[own])
     return figures
 
 
