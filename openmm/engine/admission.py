@@ -209,10 +209,10 @@ def confirmation_problem(config: BotConfig, key: str, live: Live | None) -> str:
         return f"what was confirmed is of other addresses; {do}"
     if live.pair != venue.pair:
         return f"what was confirmed is {live.pair or 'no pair'}, not {venue.pair}; {do}"
-    for key in ("max_order_size", "max_open_notional"):
-        asked, word = getattr(config.risk, key), getattr(live, key)
+    for limit in ("max_order_size", "max_open_notional"):
+        asked, word = getattr(config.risk, limit), getattr(live, limit)
         if asked > word:
-            return f"risk.{key} is {asked:f}, what was confirmed {word:f}; {do}"
+            return f"risk.{limit} is {asked:f}, what was confirmed {word:f}; {do}"
     return ""
 
 
