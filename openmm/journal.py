@@ -247,8 +247,14 @@ class Journal:
                     while True:
                         block = _block_at(data, offset)
                         if block is None:
-                            torn = _torn_bytes(data, offset, path, last)
-                            break
+                            try:
+                                torn = _torn_bytes(data, offset, path, last)
+                                break
+                            except JournalError:
+                                # A writer at work may have written it, and more, since the look.
+                                block = _block_at(data, offset)
+                                if block is None:
+                                    raise
                         payload, prefix, stored = block
                         chain = blake2b(chain + prefix + payload, digest_size=HASH_BYTES).digest()
                         if chain != stored:

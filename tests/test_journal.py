@@ -139,6 +139,22 @@ def test_changed_byte_is_refused_with_file_and_offset(
     assert str(path) in str(raised.value)
 
 
+def test_block_written_while_the_journal_is_read_is_no_corruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = filled(tmp_path, batches=3)
+    look, early = journal._block_at, [2]
+
+    def as_of_before(data: bytes, offset: int) -> tuple[bytes, bytes, bytes] | None:
+        # The second block is not there at the first look; by the next it and a third are.
+        found = look(data, offset)
+        early[0] -= found is not None
+        return None if found is not None and early[0] == 0 else found
+
+    monkeypatch.setattr(journal, "_block_at", as_of_before)
+    assert list(read_journal(tmp_path)) == records
+
+
 def test_corrupt_block_before_the_last_segment_is_never_torn(tmp_path: Path) -> None:
     filled(tmp_path, batches=40)
     path = tmp_path / "000001.omj"
