@@ -1,0 +1,1 @@
+"""`openmm serve`: REST, stream, metrics and alerts for the bots of a host."""
