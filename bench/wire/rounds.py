@@ -11,8 +11,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,9 +131,16 @@ def _command(one: Candidate, built: Built, ports: Sequence[int], on: Setting) ->
     return [str(peers_python()), script, one.kind, public, private, str(on.levels), quickack, *tls]
 
 
-def run(one: Candidate, on: Setting, built: Built, folder: Path) -> Spans:
+def run(
+    one: Candidate, on: Setting, built: Built, folder: Path, *, under: Sequence[str] = (),
+    beside: Callable[[Path], AbstractContextManager[object]] | None = None,
+) -> Spans:  # fmt: skip
     """Run one candidate once. Our engine asks a simulated venue of its own over REST: a shared one
     would count the calls of all runs, and let the later ones wait as Kraken does.
+
+    Args:
+        under: a program, with its options, that runs our engine.
+        beside: what runs while it is measured; given the folder of the bots.
 
     Raises:
         Failed: it did not come up, or left a tick unanswered.
@@ -164,14 +171,17 @@ def run(one: Candidate, on: Setting, built: Built, folder: Path) -> Spans:
             env |= {"OPENMM_KRAKEN_KEY": sim["api_key"], "OPENMM_KRAKEN_SECRET": sim["api_secret"]}
             if on.tls:
                 env["SSL_CERT_FILE"] = str(on.tls)
-            command = [sys.executable, "-m", "bench.wire.ours", str(file)]
+            command = [*under, sys.executable, "-m", "bench.wire.ours", str(file)]
             command += [] if one.frozen else ["thaw"]
         else:
             command = _command(one, built, ports, on)
         client = stack.enter_context(_process(command, CLIENT_CPU if one.pinned else None, env))
         _line_or(venue, one, client)
-        for process in (client, venue):
-            _undisturbed(process.pid)
+        if beside is not None:
+            stack.enter_context(beside(folder))
+        if not under:
+            for process in (client, venue):
+                _undisturbed(process.pid)
         assert venue.stdin is not None
         venue.stdin.write("go\n")
         venue.stdin.flush()
