@@ -13,9 +13,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
-import httpx
+import httpx2
 from aiohttp import ClientSession
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
@@ -41,11 +41,11 @@ async def stream(url: str, bot: str, told: Told) -> None:
     raise ConnectionError("the stream ended")
 
 
-def getter(path: str, every_s: float) -> Callable[[str, str, Told], Awaitable[None]]:
+def getter(path: str, every_s: float) -> Callable[[str, str, Told], Coroutine[None, None, None]]:
     """Ask for a path again and again."""
 
     async def ask(url: str, bot: str, told: Told) -> None:
-        async with httpx.AsyncClient(base_url=url, headers=bearer(), timeout=30) as client:
+        async with httpx2.AsyncClient(base_url=url, headers=bearer(), timeout=30) as client:
             while True:
                 (await client.get(path.format(bot=bot))).raise_for_status()
                 told()
@@ -57,7 +57,7 @@ def getter(path: str, every_s: float) -> Callable[[str, str, Told], Awaitable[No
 async def agent(url: str, bot: str, told: Told) -> None:
     """Ask for the bot's state as an MCP client does."""
     async with (
-        httpx.AsyncClient(headers=bearer(), timeout=30) as http,
+        httpx2.AsyncClient(headers=bearer(), timeout=30) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http)) as client,
     ):
         while True:
