@@ -11,7 +11,8 @@ OpenMMError
 ├── LedgerError          money that does not add up
 ├── JournalError         a tape or journal that cannot be read or written
 ├── TelemetryError       a telemetry page that cannot be read or written
-└── CommandError         a command that cannot be carried out as asked
+├── CommandError         a command that cannot be carried out as asked
+└── ControlError         a call that the door for people and programs does not let in
 """
 
 from __future__ import annotations
@@ -124,3 +125,13 @@ class CommandError(OpenMMError):
     """Refuse a command that cannot be carried out as asked."""
 
     code = "command"
+
+
+class ControlError(OpenMMError):
+    """Refuse a call at the door; `hint` says what its caller can do next."""
+
+    code = "control"
+
+    def __init__(self, message: str, *, code: str, hint: str = "", retryable: bool = False) -> None:
+        super().__init__(message, code=code, retryable=retryable)
+        self.hint = hint
