@@ -11,6 +11,7 @@ OpenMMError
 ├── LedgerError          money that does not add up
 ├── JournalError         a tape or journal that cannot be read or written
 ├── TelemetryError       a telemetry page that cannot be read or written
+├── VaultError           the vault of keys, or its passphrase
 ├── CommandError         a command that cannot be carried out as asked
 └── ControlError         a call that the door for people and programs does not let in
 """
@@ -119,6 +120,12 @@ class TelemetryError(OpenMMError):
     """Report a telemetry page that cannot be read or written."""
 
     code = "telemetry"
+
+
+class VaultError(OpenMMError):
+    """Report a vault, or a private file beside it, that cannot be used as it is."""
+
+    code = "vault"
 
 
 class CommandError(OpenMMError):

@@ -186,7 +186,8 @@ def _child(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env={**os.environ, **env, "OPENMM_DEMO": str(out)},
+            # No vault: its keys are of real venues, and the passphrase would be asked for.
+            env={**os.environ, **env, "OPENMM_DEMO": str(out), "OPENMM_VAULT": ""},
             start_new_session=True,  # Ctrl+C is for the demo alone, which stops them in order
             preexec_fn=_end_with_parent,
         )

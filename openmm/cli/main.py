@@ -35,6 +35,7 @@ from openmm.cli import (
     status,
     stop,
     tighten,
+    vault,
     verify,
 )
 from openmm.errors import ConfigError, OpenMMError
@@ -75,6 +76,7 @@ app.command("ohlcv", epilog=market.OHLCV_EXAMPLE)(market.ohlcv)
 app.command("balance", epilog=account.BALANCE_EXAMPLE)(account.balance)
 app.command("orders", epilog=account.ORDERS_EXAMPLE)(account.orders)
 app.add_typer(sim.app, name="sim")
+app.add_typer(vault.app, name="vault")
 
 
 def _version(wanted: bool) -> None:

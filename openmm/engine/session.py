@@ -18,6 +18,7 @@ from openmm._fast.tape import Tape
 from openmm.address import STORE_VARIABLE, without_password
 from openmm.config import BotConfig, default_run_dir
 from openmm.config.redact import public
+from openmm.config.undumped import environment_of_child
 from openmm.engine.process import outlives, unpin
 from openmm.engine.rundir import Lock, RunDir, lock_account, lock_bot
 from openmm.errors import JournalError
@@ -249,7 +250,7 @@ class SessionFiles:
                     *self._kept(),
                 ],
                 # Not among the arguments, which every user of the machine may read.
-                env={**os.environ, STORE_VARIABLE: self.store_url},
+                env={**environment_of_child(), STORE_VARIABLE: self.store_url},
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 # Ctrl+C at a terminal reaches the whole group; the writer outlives the engine.
                 start_new_session=True,

@@ -14,6 +14,7 @@ from typing import Any, final
 import orjson
 
 from openmm.config import BotConfig
+from openmm.config.undumped import environment_of_child
 from openmm.engine.process import outlives, unpin
 from openmm.engine.rundir import RunDir
 from openmm.errors import OpenMMError
@@ -41,7 +42,7 @@ class WatchdogProcess:
             process = self._process = subprocess.Popen(
                 [sys.executable, "-m", "openmm.watchdog"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output,
-                start_new_session=True,
+                start_new_session=True, env=environment_of_child(),
             )  # fmt: skip
         unpin(process.pid)
         assert process.stdin is not None

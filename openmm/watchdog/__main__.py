@@ -20,6 +20,7 @@ import orjson
 
 from openmm.config.schema import Venue
 from openmm.config.secrets import Keys
+from openmm.config.undumped import keep_to_itself
 from openmm.engine.rundir import RunDir
 from openmm.errors import OpenMMError, VenueError
 from openmm.venues import registry
@@ -101,6 +102,7 @@ async def _main() -> int:
 
 def main() -> int:
     """Run the process; return its exit code."""
+    keep_to_itself()
     # Ctrl+C is for the engine; this process ends when it has.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

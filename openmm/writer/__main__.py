@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from openmm.address import STORE_VARIABLE
+from openmm.config.undumped import keep_to_itself
 from openmm.errors import OpenMMError
 from openmm.writer.follow import Follower, Timing, write_log
 from openmm.writer.retention import Retention
@@ -23,6 +24,8 @@ from openmm.writer.retention import Retention
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the process; return its exit code."""
+    # The store's address may hold a password.
+    keep_to_itself()
     usual = Timing()
     parser = argparse.ArgumentParser(prog="python -m openmm.writer", description=__doc__)
     parser.add_argument("--tape", type=Path, help="ring to follow")

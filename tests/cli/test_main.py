@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 COMMANDS = ["adjust", "balance", "check", "demo", "doctor", "explain", "export", "halt",
             "incidents", "init", "ohlcv", "orderbook", "orders", "pause", "record", "replay",
             "report", "resume", "run", "sim kraken", "status", "stop", "ticker", "tighten",
-            "trades", "verify"]  # fmt: skip
+            "trades", "vault add", "vault check", "vault init", "vault list", "vault remove",
+            "vault rotate", "verify"]  # fmt: skip
 Capture = pytest.CaptureFixture[str]
 
 
@@ -53,7 +54,7 @@ def test_help_of_the_simulator_names_its_venues_and_has_an_example(capsys: Captu
 
 
 def test_missing_command_says_where_the_list_is(capsys: Capture) -> None:
-    for args in ([], ["sim"]):
+    for args in ([], ["sim"], ["vault"]):
         assert main(args) == 2
         told = " ".join(["openmm", *args, "--help"])
         assert capsys.readouterr().err == f"openmm: a command is missing: {told} lists them\n"
@@ -61,7 +62,7 @@ def test_missing_command_says_where_the_list_is(capsys: Capture) -> None:
 
 def test_every_command_is_covered() -> None:
     told = {info.name for info in app.registered_commands}
-    assert told | {"sim"} == {command.split()[0] for command in COMMANDS}
+    assert told | {"sim", "vault"} == {command.split()[0] for command in COMMANDS}
 
 
 def test_help_lists_the_commands(capsys: Capture) -> None:

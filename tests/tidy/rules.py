@@ -48,6 +48,7 @@ ENGINE = next(i for i, row in enumerate(LAYERS) if "engine" in row)
 CLOCK_READERS = frozenset(
     {
         "openmm.clock",
+        "openmm.config.vault",  # salt and nonce
         "openmm._fast.feed",
         "openmm._fast.latency",
         "openmm.engine.loop",
