@@ -43,7 +43,10 @@ GONE = (
 )
 
 
-RESTING = (OrderState.OPEN, OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL)
+# States of which a query tells price and quantity; filled: an amend's, which had gone unanswered.
+TOLD = (
+    OrderState.OPEN, OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL, OrderState.FILLED,
+)  # fmt: skip
 
 
 def whole(value: Decimal, step: Decimal, rounding: str) -> int:
@@ -560,7 +563,7 @@ class Checker:
             order.live = False
         elif event is OrderEvent.EV_PROVEN_OPEN:
             # What the venue shows settles an amend that went unanswered, either way.
-            if value.price_ticks and value.to_state in RESTING:
+            if value.price_ticks and value.to_state in TOLD:
                 order.change(value.price_ticks, value.qty_lots or order.qty, ts_ns)
         elif event is OrderEvent.EV_AMENDED and order.pending is not None:
             order.change(*order.pending, ts_ns)
