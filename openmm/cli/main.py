@@ -35,6 +35,7 @@ from openmm.cli import (
     status,
     stop,
     tighten,
+    up,
     vault,
     verify,
 )
@@ -52,6 +53,7 @@ app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 app.command("init", epilog=init.EXAMPLE)(init.init)
 app.command("check", epilog=check.EXAMPLE)(check.check)
 app.command("run", epilog=run.EXAMPLE)(run.run)
+app.command("up", epilog=up.EXAMPLE)(up.up)
 app.command("status", epilog=status.EXAMPLE)(status.status)
 app.command("halt", epilog=halt.EXAMPLE)(halt.halt)
 app.command("pause", epilog=pause.EXAMPLE)(pause.pause)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 COMMANDS = ["adjust", "balance", "check", "demo", "doctor", "explain", "export", "halt",
             "incidents", "init", "ohlcv", "orderbook", "orders", "pause", "record", "replay",
             "report", "resume", "run", "sim kraken", "status", "stop", "ticker", "tighten",
-            "trades", "vault add", "vault check", "vault init", "vault list", "vault remove",
+            "trades", "up", "vault add", "vault check", "vault init", "vault list", "vault remove",
             "vault rotate", "verify"]  # fmt: skip
 Capture = pytest.CaptureFixture[str]
 
