@@ -145,12 +145,12 @@ def test_failure_is_started_again_after_a_growing_wait(made: Callable[..., World
     waits = []
     for _ in range(4):
         world.tick()
-        assert bot.stage is Stage.RUNNING
-        world.until(lambda: bot.stage is Stage.WAITING)
+        assert bot.stage.value == Stage.RUNNING
+        world.until(lambda: bot.stage.value == Stage.WAITING)
         waits.append((bot.due_ns - world.now_ns) / SECOND)
         world.now_ns = bot.due_ns - 1
         world.tick()
-        assert bot.stage is Stage.WAITING
+        assert bot.stage.value == Stage.WAITING
         # Beyond the stagger, 2 s, too.
         world.now_ns += max(1, 2 * SECOND)
     assert waits == [1, 2, 3, 3]
@@ -171,11 +171,11 @@ def test_long_run_forgets_earlier_failures(made: Callable[..., World]) -> None:
 def test_stop_is_clean_and_the_second_one_at_once(made: Callable[..., World]) -> None:
     world = made("run", "stubborn", "exit 1", head='[fleet]\nstagger = "0s"\nstop_within = "9s"\n')
     world.tick()
-    world.until(lambda: world.fleet.bots[2].stage is Stage.WAITING)
+    world.until(lambda: world.fleet.bots[2].stage.value == Stage.WAITING)
     world.until(lambda: all(world.log(name) for name in "ab"))
     world.fleet.stop(world.now_ns)
-    world.until(lambda: world.fleet.bots[0].stage is Stage.DONE)
-    assert world.fleet.bots[1].stage is Stage.STOPPING
+    world.until(lambda: world.fleet.bots[0].stage.value == Stage.DONE)
+    assert world.fleet.bots[1].stage.value == Stage.STOPPING
     world.tick(9)
     world.tick(9)
     assert world.told.count(("b", "slow to stop")) == 1
@@ -208,9 +208,9 @@ def test_bot_that_runs_already_is_taken_on(made: Callable[..., World], tmp_path:
         assert (bot.pid, bot.adopted, bot.stage) == (os.getpid(), True, Stage.RUNNING)
         run_dir.write_session({"state": "ended", "exit_code": 3})
         world.tick()
-        assert bot.stage is Stage.RUNNING  # it has the lock: it has not ended
+        assert bot.stage.value == Stage.RUNNING  # it has the lock: it has not ended
     world.tick()
-    assert bot.stage is Stage.HALTED
+    assert bot.stage.value == Stage.HALTED
     assert world.told == [("a", "adopted"), ("a", "ended")]
 
 
@@ -223,7 +223,7 @@ def test_taken_on_and_killed_it_is_started_again(
         run_dir.write_session({"state": "running"})
         world.fleet.begin(world.now_ns)
     world.tick()
-    assert world.fleet.bots[0].stage is Stage.WAITING
+    assert world.fleet.bots[0].stage.value == Stage.WAITING
     world.tick(1)
     assert world.told == [("a", "adopted"), ("a", "ended"), ("a", "started")]
 
