@@ -31,6 +31,7 @@ from openmm.cli import (
     report,
     resume,
     run,
+    serve,
     sim,
     status,
     stop,
@@ -56,6 +57,7 @@ app.command("run", epilog=run.EXAMPLE)(run.run)
 app.command("up", epilog=up.EXAMPLE)(up.up)
 app.command("status", epilog=status.EXAMPLE)(status.status)
 app.command("halt", epilog=halt.EXAMPLE)(halt.halt)
+app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("pause", epilog=pause.EXAMPLE)(pause.pause)
 app.command("resume", epilog=resume.EXAMPLE)(resume.resume)
 app.command("adjust", epilog=adjust.EXAMPLE, context_settings={"ignore_unknown_options": True})(

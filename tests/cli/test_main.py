@@ -17,11 +17,42 @@ from openmm.errors import VenueRejected
 from openmm.venues.faults import Code
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COMMANDS = ["adjust", "balance", "check", "demo", "doctor", "explain", "export", "halt",
-            "incidents", "init", "ohlcv", "orderbook", "orders", "pause", "record", "replay",
-            "report", "resume", "run", "sim kraken", "status", "stop", "ticker", "tighten",
-            "trades", "up", "vault add", "vault check", "vault init", "vault list", "vault remove",
-            "vault rotate", "verify"]  # fmt: skip
+COMMANDS = [
+    "adjust",
+    "balance",
+    "check",
+    "demo",
+    "doctor",
+    "explain",
+    "export",
+    "halt",
+    "incidents",
+    "init",
+    "ohlcv",
+    "orderbook",
+    "orders",
+    "pause",
+    "record",
+    "replay",
+    "report",
+    "resume",
+    "run",
+    "serve",
+    "sim kraken",
+    "status",
+    "stop",
+    "ticker",
+    "tighten",
+    "trades",
+    "up",
+    "vault add",
+    "vault check",
+    "vault init",
+    "vault list",
+    "vault remove",
+    "vault rotate",
+    "verify",
+]
 Capture = pytest.CaptureFixture[str]
 
 

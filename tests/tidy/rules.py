@@ -38,10 +38,14 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "engine",
         "writer watchdog backtest testing",
         "control",
-        "cli gateway mcp dashboard",
+        # The surfaces: the gateway's process serves dashboard and MCP too, and the command line
+        # starts each of them.
+        "dashboard mcp",
+        "gateway",
+        "cli",
     )
 )
-SURFACES = LAYERS[-1]
+SURFACES = frozenset(["cli", "gateway", "dashboard", "mcp"])
 ENGINE = next(i for i, row in enumerate(LAYERS) if "engine" in row)
 
 # Where real time and real randomness may be read.
