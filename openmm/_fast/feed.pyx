@@ -388,9 +388,13 @@ cdef class SocketTransport(Transport):
         self.live = True
 
     def detach(self):
-        """Refuse every send until attached again."""
+        """Refuse every send until attached again; a plain socket is closed."""
         self.ws = None
         self.live = False
+        if self.sock is not None:
+            self.fd = -1
+            self.sock.close()
+            self.sock = None
 
     def attach_socket(self, sock not None):
         """Send over a plain socket from now on; what it does not take at once is lost: rehearsals only."""

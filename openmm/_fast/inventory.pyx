@@ -138,6 +138,20 @@ cdef class Inventory:
 
     # ---------------------------------------------------------------- Python face
 
+    def retarget(self, *, int64_t target_ppm, int64_t scale_lots):
+        """Aim at another share of the base asset, or scale the distance from it otherwise.
+
+        Raises:
+            ValueError: a target outside [0, 1e6] or a scale that is not positive; nothing is changed.
+        """
+        if not 0 <= target_ppm <= PPM:
+            raise ValueError(f"target_ppm must be in [0, {PPM}]: {target_ppm}")
+        if scale_lots <= 0:
+            raise ValueError(f"scale_lots must be positive: {scale_lots}")
+        self.target_ppm = target_ppm
+        self.scale_lots = scale_lots
+        self.stale = True
+
     def set_balances(self, int64_t base_lots, quote_ticklots):
         """Set the totals held, fills so far included.
 

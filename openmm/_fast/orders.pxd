@@ -5,6 +5,11 @@ from openmm._fast.units cimport i128
 cdef enum:
     ORDERS_MAX = 512           # slots; a power of two. client sequence = generation * ORDERS_MAX + slot
     VENUE_ID_BYTES = 40
+    LANE_FIRST = 254           # levels from here on are no ladder's: see `Lane`
+
+cpdef enum Lane:               # levels of orders that the planner leaves alone
+    LANE_FLATTEN = 254         # bring the position to its target
+    LANE_HAND = 255            # an operator's
 
 cpdef enum OrderState:
     FREE = 0                   # empty slot
@@ -83,10 +88,11 @@ cdef class OrderTable:
     cdef int32_t live_count             # not FREE and not terminal, UNKNOWN included
     cdef int32_t unknown_count
     cdef int32_t pending_count          # PENDING_*
+    cdef int32_t ladder_count           # of the live ones, the ladder's: they come first in `live_slots`
     cdef int64_t open_lots[3]           # by Side: worst-case remaining lots of live orders (amend: larger of both)
     cdef i128 open_ticklots[3]          # by Side: worst-case notional of live orders
     cdef uint64_t version               # +1 each change
-    cdef int32_t live_slots[ORDERS_MAX]     # dense list of live slots, order of creation kept
+    cdef int32_t live_slots[ORDERS_MAX]     # dense list of live slots: the ladder's, then the others, each in order of creation
     # (private: slots by generation, free stack, order of ending, and caches of the checks)
     cdef void* memory
     cdef uint64_t generation[ORDERS_MAX]

@@ -45,6 +45,10 @@ class InFlight(IntEnum):
     FLIGHT_CANCEL = 4
     FLIGHT_DOUBT = 8
 
+class Lane(IntEnum):
+    LANE_FLATTEN = 254
+    LANE_HAND = 255
+
 class OrderView(NamedTuple):
     seq: int
     side: int
@@ -124,6 +128,8 @@ class OrderTable:
     def version(self) -> int: ...
     @property
     def live_count(self) -> int: ...
+    @property
+    def ladder_count(self) -> int: ...
     @property
     def unknown_count(self) -> int: ...
     @property

@@ -213,7 +213,7 @@ cdef class OrderTable:
     cdef uint64_t place_c(
         self, int side, int level, int64_t price_ticks, int64_t qty_lots, bint post_only, int64_t now_ns
     ) noexcept nogil:
-        cdef int32_t slot
+        cdef int32_t slot, at
         cdef Order* order
         if (side != BUY and side != SELL) or price_ticks <= 0 or qty_lots <= 0:
             return 0
@@ -241,7 +241,13 @@ cdef class OrderTable:
         order.amended_ns = now_ns
         order.queue_ns = now_ns
         order.in_flight = FLIGHT_CREATE
-        self.live_slots[self.live_count] = slot
+        at = self.live_count
+        if level < LANE_FIRST:
+            while at > self.ladder_count:
+                self.live_slots[at] = self.live_slots[at - 1]
+                at -= 1
+            self.ladder_count += 1
+        self.live_slots[at] = slot
         self.live_count += 1
         self.enter_c(order, PENDING_NEW)
         self.expose_c(order, 1)
@@ -565,6 +571,8 @@ cdef class OrderTable:
                 self.live_slots[kept] = self.live_slots[i]
                 kept += 1
         self.live_count = kept
+        if self.orders[slot].level < LANE_FIRST:
+            self.ladder_count -= 1
         self.ended_prev[slot] = self.ended_last
         self.ended_next[slot] = NO_SLOT
         if self.ended_last == NO_SLOT:
@@ -700,7 +708,7 @@ cdef class OrderTable:
         return None if order == NULL else view_of(order)
 
     def live(self):
-        """Copy the live orders, in order of creation."""
+        """Copy the live orders: the ladder's in order of creation, then those beside it."""
         cdef int32_t i
         return [view_of(&self.orders[self.live_slots[i]]) for i in range(self.live_count)]
 
@@ -771,6 +779,11 @@ cdef class OrderTable:
     def live_count(self):
         """Count of live orders, unknown ones included."""
         return self.live_count
+
+    @property
+    def ladder_count(self):
+        """Count of live orders that the planner works with."""
+        return self.ladder_count
 
     @property
     def unknown_count(self):

@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset
 
 from openmm._fast.book cimport BOOK_VERIFIED, Book
 from openmm._fast.checks cimport (
-    APPROVED, Approved, Checks, Limits, Reason, RiskInputs,
+    APPROVED, POST_ONLY_CROSS, STATE, Approved, Checks, Limits, Reason, RiskInputs,
 )
 from openmm._fast.inventory cimport Inventory
 from openmm._fast.latency cimport (
@@ -23,11 +23,12 @@ from openmm._fast.latency cimport (
     STAGE_READ, STAGE_SIGNAL, STAGE_TICK_TO_ORDER, STAGE_WRITE, StageLatency, stamp_c, stamp_to_ns,
 )
 from openmm._fast.orders cimport (
-    EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_REJECTED, PENDING_CANCEL, TR_OK,
-    Order, OrderTable,
+    EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_REJECTED, LANE_FIRST,
+    PENDING_CANCEL, TR_OK, UNKNOWN, Order, OrderTable,
 )
 from openmm._fast.planner cimport (
-    ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_MOVED, WHY_RISK, Action, ActionWhy, Planner,
+    ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_HAND, WHY_MOVED, WHY_RISK, Action, ActionWhy,
+    Planner,
 )
 from openmm._fast.ports cimport (
     DECODED_BOOK, DECODED_BROKEN, DECODED_TRADE, Decoded, Decoder, Encoder, Strategy, Trade,
@@ -799,6 +800,19 @@ cdef class Pipeline:
         self.inventory.mark_c(self.reference.price_uticks)
         self.fill_inputs_c(now_ns)
 
+    cdef void begin_by_hand_c(self, int64_t now_ns) noexcept:
+        """Look at everything as it stands, for orders that no ladder wants."""
+        cdef int i
+        self.manual_inputs_c(now_ns)
+        self.frame_decides = False
+        for i in range(5):
+            self.stamps[i] = stamp_c()
+        self.planner.count = 0
+        self.ladder_due = False
+        # The ladder's next look counts what this changed.
+        self.forced = True
+        self.dirty = True
+
     # ---------------------------------------------------------------- Python face
 
     def on_frame(self, Feed feed not None, const unsigned char[::1] data not None, int64_t recv_ns,
@@ -841,6 +855,76 @@ cdef class Pipeline:
         self.stamps[2] = self.stamps[0]
         self.withdraw_c(now_ns, WHY_RISK)
         return self.sent_count - before
+
+    def place_by_hand(self, int side, int lane, int64_t price_ticks, int64_t qty_lots, int64_t now_ns):
+        """Place one post-only order beside the ladder, through every check.
+
+        Returns:
+            Its sequence, 0 when it was not placed; then `last_decision` is DECISION_REFUSED, with
+            reason, limit and value in `checks.last_…`, or DECISION_FAILED: no way out.
+
+        Raises:
+            ValueError: a lane of the ladder's, or no side.
+        """
+        if lane < LANE_FIRST or lane > 255 or side not in (<int>BUY, <int>SELL):
+            raise ValueError(f"not an order beside the ladder: side {side}, lane {lane}")
+        self.begin_by_hand_c(now_ns)
+        if not self.quoting:
+            # What stops every quote stops this too, whatever the checks know of it.
+            self.checks.count_c(self.checks.refuse_c(STATE, 1, 0))
+            self.last_decision = DECISION_REFUSED
+            return 0
+        if self.shut_c(side, price_ticks, now_ns):
+            self.shut_count += 1
+            self.checks.count_c(
+                self.checks.refuse_c(POST_ONLY_CROSS, self.shut_ticks[0 if side == BUY else 1], price_ticks)
+            )
+            self.last_decision = DECISION_REFUSED
+            return 0
+        self.refused_reason[0 if side == BUY else 1][LEVELS_MAX] = 0
+        self.planner.push_c(ACTION_PLACE, WHY_HAND, 0, side, lane, price_ticks, qty_lots)
+        self.last_decision = self.send_c(now_ns, self.stamps[0])
+        return self.approved[0].action.seq if self.last_decision == DECISION_SENT else 0
+
+    def amend_by_hand(self, uint64_t seq, int64_t price_ticks, int64_t qty_lots, int64_t now_ns):
+        """Move an order beside the ladder, through every check; returns whether it was sent.
+
+        Args:
+            qty_lots: new total, the filled part included.
+        """
+        cdef Order* order = self.table.find_c(seq)
+        self.begin_by_hand_c(now_ns)
+        if order == NULL or order.level < LANE_FIRST or not self.quoting:
+            return False
+        self.refused_reason[0 if order.side == BUY else 1][LEVELS_MAX] = 0
+        self.planner.push_c(ACTION_AMEND, WHY_HAND, seq, order.side, order.level, price_ticks, qty_lots)
+        self.last_decision = self.send_c(now_ns, self.stamps[0])
+        return self.last_decision == DECISION_SENT
+
+    def cancel_by_hand(self, seqs, int64_t now_ns):
+        """Cancel live orders, of the ladder or beside it; returns how many cancels left.
+
+        An order whose cancel is under way is left out.
+        """
+        cdef Order* order
+        cdef uint64_t before = self.cancel_count
+        cdef int64_t result = WRITE_DOWN
+        self.begin_by_hand_c(now_ns)
+        for seq in seqs:
+            order = self.table.find_c(seq)
+            if order == NULL or order.state > UNKNOWN or order.state == PENDING_CANCEL:
+                continue
+            self.planner.push_c(
+                ACTION_CANCEL, WHY_HAND, order.seq, order.side, order.level, order.price_ticks,
+                order.qty_lots,
+            )
+        if self.planner.count == 0:
+            return 0
+        if not self.transport.live:
+            self.append_c(REC_WRITE_RESULT, self.feed.index, now_ns, &result, sizeof(int64_t))
+            return 0
+        self.last_decision = self.send_c(now_ns, self.stamps[0])
+        return self.cancel_count - before
 
     def note_taking(self, int side, int64_t price_ticks, int64_t sent_ns, int64_t now_ns):
         """Tell that the venue refused a post-only order: at its price it would have taken.

@@ -22,6 +22,7 @@ cpdef enum ActionWhy:
     WHY_CROSSING = 5        # would cross our own or the venue's other side
     WHY_STALE = 6           # older than the order age limit
     WHY_RISK = 7            # cancel by a risk decision
+    WHY_HAND = 8            # by an operator, or to flatten: no ladder wants or minds it
 
 cdef struct Action:
     int32_t kind

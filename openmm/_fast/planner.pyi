@@ -19,6 +19,7 @@ class ActionWhy(IntEnum):
     WHY_CROSSING = 5
     WHY_STALE = 6
     WHY_RISK = 7
+    WHY_HAND = 8
 
 class ActionView(NamedTuple):
     kind: ActionKind
@@ -38,6 +39,11 @@ class Planner:
         amend_supported: bool = True,
         order_age_ns_max: int = 0,
     ) -> Planner: ...
+    def set_params(
+        self, *, tolerance_ticks: int, qty_tolerance_ppm: int, order_age_ns_max: int
+    ) -> None: ...
+    @property
+    def amend_supported(self) -> bool: ...
     def plan(
         self,
         bids: Sequence[tuple[int, int]],

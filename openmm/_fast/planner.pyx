@@ -4,7 +4,8 @@ A side's orders and wanted levels, both best first, are matched one to one and i
 that as many orders as possible stay untouched; a ladder that shifts by one level moves one order.
 What is left over is paired in price order and amended (or cancelled, where the venue cannot amend),
 the rest is cancelled or placed. Orders with a request under way are never touched and each holds a
-level: nothing is placed for a level whose order may still be alive.
+level: nothing is placed for a level whose order may still be alive. Orders of a `Lane` of their own
+are neither matched nor counted; they are in the way like any other.
 
 No action may meet one of our own orders, at its present or its pending price: such an amend or place
 waits until the other order is proven out of the way. So no reordering and no refusal at the venue
@@ -325,11 +326,11 @@ cdef class Planner:
         cdef int64_t key, off
         if table.pending_count or table.unknown_count:
             return False
-        if table.live_count != self.half[<int>BID].wanted_count + self.half[<int>ASK].wanted_count:
+        if table.ladder_count != self.half[<int>BID].wanted_count + self.half[<int>ASK].wanted_count:
             return False
         taken[0] = 0
         taken[1] = 0
-        for i in range(table.live_count):
+        for i in range(table.ladder_count):
             order = &table.orders[table.live_slots[i]]
             book_side = order.side - 1
             half = &self.half[book_side]
@@ -353,7 +354,7 @@ cdef class Planner:
         cdef Order* order
         cdef Seat* seat
         cdef Seat moved
-        for i in range(table.live_count):
+        for i in range(table.ladder_count):
             order = &table.orders[table.live_slots[i]]
             if order.side != half.side:
                 continue
@@ -499,6 +500,25 @@ cdef class Planner:
         self.count += 1
 
     # ---------------------------------------------------------------- Python face
+
+    def set_params(self, *, int64_t tolerance_ticks, int64_t qty_tolerance_ppm, int64_t order_age_ns_max):
+        """Change what an order may be off by from the next plan on.
+
+        Raises:
+            ValueError: a negative argument; nothing is changed.
+        """
+        if not 0 <= tolerance_ticks < DISTANCE_MAX:
+            raise ValueError(f"tolerance_ticks must be in [0, {DISTANCE_MAX}): {tolerance_ticks}")
+        if qty_tolerance_ppm < 0 or order_age_ns_max < 0:
+            raise ValueError(f"must not be negative: {qty_tolerance_ppm}, {order_age_ns_max}")
+        self.tolerance_ticks = tolerance_ticks
+        self.qty_tolerance_ppm = qty_tolerance_ppm
+        self.order_age_ns_max = order_age_ns_max
+
+    @property
+    def amend_supported(self):
+        """Whether orders are changed in place."""
+        return bool(self.amend_supported)
 
     def plan(self, bids, asks, OrderTable table not None, int64_t now_ns):
         """Plan towards a ladder and return the actions.

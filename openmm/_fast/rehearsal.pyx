@@ -221,6 +221,14 @@ cdef class Rehearsal:
             raise IndexError(f"feed {index} of {len(self.feeds)}")
         self.keep_c(index, frame, len(frame), recv_ns)
 
+    def close(self):
+        """Close the sockets; the stage sends nothing any more. Once is enough, twice does no harm."""
+        self.inlet_fd = -1
+        if self.inlet is not None:
+            # Whose other end the stage's transport has.
+            self.inlet.close()
+            (<object>self.stage.transport).detach()
+
     def run(self, int count=1):
         """Make so many passes."""
         cdef int _pass
