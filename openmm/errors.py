@@ -18,7 +18,7 @@ OpenMMError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class OpenMMError(Exception):
@@ -38,6 +38,7 @@ class OpenMMError(Exception):
         instrument: str | None = None,
         code: str | None = None,
         retryable: bool = False,
+        details: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.venue = venue
@@ -45,6 +46,8 @@ class OpenMMError(Exception):
         if code is not None:
             self.code = code
         self.retryable = retryable
+        # Of a refusal: the limit, its value, the value seen.
+        self.details = dict(details or {})
 
 
 class ConfigError(OpenMMError):

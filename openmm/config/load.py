@@ -111,7 +111,7 @@ def parse(
     journal = _table("journal", Journal, data, errors)
     engine = _table("engine", Engine, data, errors)
     paper = _table("paper", Paper, data, errors)
-    strategy = _strategy(data["strategy"], errors) if "strategy" in data else None
+    strategy = parse_strategy(data["strategy"], errors) if "strategy" in data else None
     found = _venues(data["venue"], errors) if "venue" in data else []
     venues = [venue for venue in found if venue is not None]
     if signal is not None:
@@ -152,7 +152,7 @@ def _table(
     return _section(model, data.get(key, {}), key, errors)
 
 
-def _strategy(raw: object, errors: list[ConfigError]) -> Grid | PythonStrategy | None:
+def parse_strategy(raw: object, errors: list[ConfigError]) -> Grid | PythonStrategy | None:
     """Validate [strategy] by its kind; with a bad kind still tell of what no kind knows."""
     if not isinstance(raw, Mapping):
         errors.append(ConfigError("strategy", raw, "a table [strategy]"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import itertools
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from openmm.engine.commands import (
@@ -24,14 +25,25 @@ _NUMBERS = itertools.count(1)
 
 
 def send_command(
-    run_dir: RunDir, command: Command, *, surface: str = "cli", timeout_s: float = 10.0
+    run_dir: RunDir,
+    command: Command,
+    *,
+    surface: str = "cli",
+    timeout_s: float = 10.0,
+    client: str = "",
+    caps: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Send one command; return what the bot answered.
+
+    Args:
+        client: on whose behalf; "": the bot's own user.
+        caps: of the client, see `commands.Caller`.
 
     Raises:
         CommandError: no bot runs there, it refused, or it did not answer in time.
     """
-    request = Request(next(_NUMBERS), command, Caller(surface, user_name()))
+    caller = Caller(surface, user_name(), client=client, caps=caps or {})
+    request = Request(next(_NUMBERS), command, caller)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
         line.settimeout(timeout_s)
         try:

@@ -1,12 +1,14 @@
 """What an operator may tell a running bot, and how that is written on the command socket.
 
 One JSON object a line. Request: `{"id", "command", "args", "caller": {"surface", "user"}}`. Reply:
-`{"id", "ok": true, "result"}` or `{"id", "ok": false, "error": {"code", "message"}}`.
+`{"id", "ok": true, "result"}` or `{"id", "ok": false, "error": {"code", "message"}}`. A caller may
+also tell a `client` and its `caps`: who is behind the surface, and what the engine lets them use.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
@@ -18,22 +20,35 @@ from openmm.errors import CommandError
 
 LINE_BYTES_MAX = 1 << 16
 TEXT_CHARS_MAX = 500
+CHANGES_CHARS_MAX = 8_000
+KEY_CHARS_MAX = 128
 AMOUNT_MAX = Decimal(10**8)  # far inside of the ledger's integers: a typing error stops no writer
 AMOUNT_DECIMALS_MAX = 30  # zeros at the end count
+
+
+# `key` of a command that acts: told again with the same arguments it does nothing and gets the
+# first reply; with others it is refused. Kept by client.
 
 
 class Halt(Struct, frozen=True):
     """Cancel everything and quote no more until resumed."""
 
     reason: str = ""
+    key: str = ""
 
 
 class Pause(Struct, frozen=True):
     """Withdraw the quotes until resumed; no alarm."""
 
+    reason: str = ""
+    key: str = ""
+
 
 class Resume(Struct, frozen=True):
-    """Leave a pause or a halt."""
+    """Leave a pause or a halt, and end a flatten."""
+
+    reason: str = ""
+    key: str = ""
 
 
 class Tighten(Struct, frozen=True):
@@ -57,16 +72,82 @@ class Tighten(Struct, frozen=True):
     cancels_per_minute: str = ""
     base_reserve: str = ""
     quote_reserve: str = ""
+    key: str = ""
 
     def changes(self) -> dict[str, str]:
         """Return the limits that are given."""
-        return {key: text for key, text in asdict(self).items() if text}
+        return {name: text for name, text in asdict(self).items() if text and name != "key"}
+
+
+class Set(Struct, frozen=True):
+    """Change parameters and limits of the running session, all of them or none.
+
+    Args:
+        changes: a JSON object of keys and values as the file writes them, both texts, such as
+            `{"strategy.spread": "0.4%", "risk.max_order_size": "0.02"}`. Limits never looser than
+            the file's.
+        version: of the values a preview was made of; refused when they have moved since.
+    """
+
+    changes: str = ""
+    version: str = ""
+    key: str = ""
+
+
+class Preview(Struct, frozen=True):
+    """Tell what a `Set` would change, and the ladder it would give; `undo` = "yes": an `Undo`."""
+
+    changes: str = ""
+    undo: str = ""
+
+
+class Undo(Struct, frozen=True):
+    """Take the last change of parameters or limits back, one step, never looser than the file."""
+
+    version: str = ""
+    key: str = ""
+
+
+class Place(Struct, frozen=True):
+    """Place one post-only limit order by hand, through every check.
+
+    Args:
+        side: `buy` or `sell`.
+        qty: of the base asset; a whole number of lots.
+        price: in the quote asset; a whole number of ticks.
+    """
+
+    side: str = ""
+    qty: str = ""
+    price: str = ""
+    reason: str = ""
+    key: str = ""
+
+
+class Cancel(Struct, frozen=True):
+    """Cancel one live order, by client id, venue id or number, or `all`; the bot quotes on."""
+
+    order: str = ""
+    reason: str = ""
+    key: str = ""
+
+
+class Flatten(Struct, frozen=True):
+    """Cancel all, bring the position to its target by reducing orders only, then pause."""
+
+    reason: str = ""
+    key: str = ""
+
+
+class Orders(Struct, frozen=True):
+    """List the live orders: ids, price, quantities, state, age, and who placed them."""
 
 
 class Stop(Struct, frozen=True):
     """Cancel everything, prove that nothing is open, and end the process."""
 
     reason: str = ""
+    key: str = ""
 
 
 class Cost(Struct, frozen=True):
@@ -129,7 +210,12 @@ class Incidents(Struct, frozen=True):
     which: str = ""
 
 
-Command: TypeAlias = Halt | Pause | Resume | Tighten | Stop | Cost | Status | Adjust | Incidents
+Command: TypeAlias = (
+    Halt | Pause | Resume | Tighten | Stop | Cost | Status | Adjust | Incidents | Set | Preview
+    | Undo | Place | Cancel | Flatten | Orders
+)  # fmt: skip
+# They change nothing, and leave no record.
+READS = (Status, Incidents, Preview, Orders)
 COMMANDS: dict[str, type[Command]] = {
     "halt": Halt,
     "pause": Pause,
@@ -140,20 +226,36 @@ COMMANDS: dict[str, type[Command]] = {
     "status": Status,
     "adjust": Adjust,
     "incidents": Incidents,
+    "set": Set,
+    "preview": Preview,
+    "undo": Undo,
+    "place": Place,
+    "cancel": Cancel,
+    "flatten": Flatten,
+    "orders": Orders,
 }
 
 
 class Caller(Struct, frozen=True):
-    """Who sent a command. `uid` and `pid` come from the kernel, the rest is what they say."""
+    """Who sent a command. `uid` and `pid` come from the kernel, the rest is what they say.
+
+    Args:
+        client: whom the surface has authenticated; "": the bot's own user, who has no caps.
+        caps: of the client, exact texts: `orders_per_minute`, and `order_notional` and
+            `notional_per_hour` in the quote asset. What is left out is none at all.
+    """
 
     surface: str
     user: str
     uid: int = -1
     pid: int = -1
+    client: str = ""
+    caps: Mapping[str, str] = {}
 
     def __str__(self) -> str:
         """Format for the journal and the log."""
-        return f"{self.user} by {self.surface} (uid {self.uid}, pid {self.pid})"
+        behind = f" for {self.client}" if self.client else ""
+        return f"{self.user} by {self.surface}{behind} (uid {self.uid}, pid {self.pid})"
 
 
 class Request(Struct, frozen=True):
@@ -175,7 +277,12 @@ def encode_request(request: Request) -> bytes:
         "id": request.id,
         "command": name_of(request.command),
         "args": asdict(request.command),
-        "caller": {"surface": request.caller.surface, "user": request.caller.user},
+        "caller": {
+            "surface": request.caller.surface,
+            "user": request.caller.user,
+            "client": request.caller.client,
+            "caps": dict(request.caller.caps),
+        },
     }
     return orjson.dumps(body) + b"\n"
 
@@ -202,15 +309,24 @@ def decode_request(line: bytes, uid: int = -1, pid: int = -1) -> Request:
             raise CommandError(
                 f"{name} takes {', '.join(known) or 'no argument'}; got {_short(key)}"
             )
-        if not isinstance(value, str) or len(value) > TEXT_CHARS_MAX:
-            allowed = f"a text of at most {TEXT_CHARS_MAX} characters"
+        most = {"changes": CHANGES_CHARS_MAX, "key": KEY_CHARS_MAX}.get(key, TEXT_CHARS_MAX)
+        if not isinstance(value, str) or len(value) > most:
+            allowed = f"a text of at most {most} characters"
             raise CommandError(f"{name}.{key} is {allowed}; got {_short(value)}")
     if not isinstance(caller, dict) or not all(
         isinstance(caller.get(key), str) and len(caller[key]) <= TEXT_CHARS_MAX
         for key in ("surface", "user")
     ):
         raise CommandError(f"a caller tells surface and user; got {_short(caller)}")
-    return Request(number, kind(**args), Caller(caller["surface"], caller["user"], uid, pid))
+    client, caps = caller.get("client", ""), caller.get("caps", {})
+    if not isinstance(client, str) or len(client) > TEXT_CHARS_MAX:
+        raise CommandError(f"a client is a name; got {_short(client)}")
+    if not isinstance(caps, dict) or not all(
+        isinstance(text, str) and len(text) <= TEXT_CHARS_MAX for text in caps.values()
+    ):
+        raise CommandError(f"caps are an object of texts; got {_short(caps)}")
+    told = Caller(caller["surface"], caller["user"], uid, pid, client, caps)
+    return Request(number, kind(**args), told)
 
 
 def encode_reply(number: int | None, result: dict[str, Any]) -> bytes:
@@ -218,9 +334,13 @@ def encode_reply(number: int | None, result: dict[str, Any]) -> bytes:
     return orjson.dumps({"id": number, "ok": True, "result": result}) + b"\n"
 
 
-def encode_error(number: int | None, code: str, message: str) -> bytes:
-    """Write a reply of failure as one line."""
-    error = {"code": code, "message": message}
+def encode_error(
+    number: int | None, code: str, message: str, details: Mapping[str, str] | None = None
+) -> bytes:
+    """Write a reply of failure as one line; `details`: what a machine may want to read of it."""
+    error: dict[str, Any] = {"code": code, "message": message}
+    if details:
+        error["details"] = dict(details)
     return orjson.dumps({"id": number, "ok": False, "error": error}) + b"\n"
 
 
@@ -232,7 +352,11 @@ def decode_reply(line: bytes, number: int) -> dict[str, Any]:
     """
     body = _object(line, "reply")
     if body.get("ok") is False and isinstance(error := body.get("error"), dict):
-        raise CommandError(str(error.get("message")), code=str(error.get("code")))
+        details = error.get("details")
+        raise CommandError(
+            str(error.get("message")), code=str(error.get("code")),
+            details=details if isinstance(details, dict) else None,
+        )  # fmt: skip
     result = body.get("result")
     if body.get("ok") is not True or body.get("id") != number or not isinstance(result, dict):
         raise CommandError(f"not the reply to request {number}; got {_short(body)}")

@@ -120,7 +120,7 @@ class CommandServer:
         try:
             reply = encode_reply(request.id, await self._handler(request))
         except OpenMMError as error:
-            reply = encode_error(request.id, error.code, str(error))
+            reply = encode_error(request.id, error.code, str(error), error.details)
         writer.write(reply)
         await writer.drain()
         return True

@@ -19,37 +19,24 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, final
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from openmm import journal
-from openmm._fast.book import BookState
 from openmm._fast.checks import RiskState
 from openmm._fast.ports import MemoryTransport, Transport
+from openmm._fast.rehearsal import Rehearsal
 from openmm._fast.tape import Record, Tape
 from openmm.config import BotConfig, Grid, check_with_instrument
 from openmm.config.redact import public
 from openmm.engine import snapshot, spin, wiring
 from openmm.engine.carried import EXEC_IDS_KEPT, Left, write_left
-from openmm.engine.commands import (
-    AMOUNT_DECIMALS_MAX,
-    AMOUNT_MAX,
-    Adjust,
-    Cost,
-    Halt,
-    Incidents,
-    Pause,
-    Resume,
-    Status,
-    Stop,
-    Tighten,
-    name_of,
-)
 from openmm.engine.commands import Request as Asked
 from openmm.engine.context import Context, Handler
 from openmm.engine.door import CommandServer
 from openmm.engine.gate import LiveGate
 from openmm.engine.host import Host
 from openmm.engine.listing import Listings
+from openmm.engine.operator import Operator
 from openmm.engine.proof import Proof, within_limits
 from openmm.engine.session import SessionFiles
 from openmm.engine.step import (
@@ -69,16 +56,13 @@ from openmm.engine.step import (
 from openmm.engine.traffic import Traffic
 from openmm.engine.watchdog import WatchdogProcess
 from openmm.errors import (
-    CommandError,
     ConfigError,
     JournalError,
     OpenMMError,
-    RiskError,
     VenueError,
 )
 from openmm.events import BalanceUpdated
 from openmm.instrument import Instrument
-from openmm.risk import limits as risk_limits
 from openmm.risk.alert import AlertMessage, post_alert
 from openmm.settlement.reconcile import HURRY_NS
 from openmm.signal import memory
@@ -99,9 +83,6 @@ WRITER_AGAIN_S = 1.0  # after a writer that did not come back
 REMEMBER_S = 1.0  # between writes of what the estimators know
 CLOCK_LOOK_S = 1.0  # for a step of the machine's clock
 CLOCK_LOOKS = 60  # between two comparisons with the venue's
-
-FOREIGN_SHOWN = 50
-INCIDENTS_SHOWN = 50  # in a reply, which is bounded
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -151,6 +132,8 @@ class Engine:
         self._orders: OrderRequests | None = None
         self._files: SessionFiles | None = None
         self._door: CommandServer | None = None
+        self._operator: Operator | None = None
+        self._rehearsal: Rehearsal | None = None
         self._previous_hook: Callable[[Any], object] | None = None
         self._restarting_writer = False
         self._renewing = False
@@ -158,7 +141,6 @@ class Engine:
         self._restarting_watchdog = False
         self._closed = False
         self._quoting = False
-        self._in_force = config  # the file's, but for limits tightened since
 
     # ------------------------------------------------------------------ life
 
@@ -306,6 +288,10 @@ class Engine:
                 # It was ready, and has fired since: this start took longer than it waits.
                 await self._watchdog.restart()
             self._handle(context.step.watchdog_seen(True, clock.now_ns()))
+        self._operator = Operator(
+            context, files, stop=self.request_stop, stopping=self._stopping.is_set,
+            reconcile=lambda: self._spawn(self._reconcile(), "reconciliation", vital=False),
+        )  # fmt: skip
         # All that can fail comes before the first order.
         self._door = CommandServer(files.run_dir.socket, self.on_command)
         await self._door.start()
@@ -376,7 +362,7 @@ class Engine:
             transport = self._orders.transport
         if live:
             config = self._gate.sized(config, instrument, instrument.price(mid_ticks))
-            self.config = self._in_force = files.config = config
+            self.config = files.config = config
         check_with_instrument(config, instrument, instrument.price(mid_ticks))
         # The connector answers for the encoder made last: the one that trades.
         encoders = [
@@ -399,6 +385,7 @@ class Engine:
                 encoder=encoders[0],
             )  # fmt: skip
             spin.rehearse(rehearsal)
+            self._rehearsal = rehearsal
         context = Context(
             config, self._host, self._connectors, trading, instruments, tables, step, mid_ticks,
             files.started_ns // 1_000_000_000 * 1_000_000_000, self._handle, self._alert,
@@ -651,132 +638,8 @@ class Engine:
 
     async def on_command(self, asked: Asked) -> dict[str, Any]:
         """Carry out one command of the door; those that act are journalled before they do."""
-        now_ns = self._clock.now_ns()
-        caller, command = str(asked.caller), asked.command
-        refused: OpenMMError | None = None
-        wanted, amount = self._in_force, Decimal(0)
-        try:
-            if isinstance(command, Tighten):
-                wanted = risk_limits.tightened(self.config, wanted, command.changes())
-            elif isinstance(command, Adjust):
-                amount = self._adjustable(command)
-            elif isinstance(command, Cost):
-                amount = command.checked()
-        except (RiskError, CommandError) as error:
-            refused = error
-        if not isinstance(command, Status | Incidents):
-            record = journal.command_record(
-                name_of(command), asdict(command), caller, asked.caller.surface,
-                "done" if refused is None else f"refused: {refused}",
-            )  # fmt: skip
-            self._running.append(Record.REC_COMMAND, 0, now_ns, record)
-        if refused is not None:
-            raise refused
-        step = self.step
-        match command:
-            case Halt():
-                self._handle(step.halt(f"{caller} {command.reason}".strip(), now_ns))
-            case Pause():
-                self._handle(step.pause(caller, now_ns))
-            case Resume():
-                self._handle(step.resume(caller, now_ns))
-            case Tighten():
-                self._tighten(wanted, caller, now_ns)
-            case Stop():
-                self.request_stop(f"stopped by {caller} {command.reason}".strip())
-            case Adjust():
-                return self._adjust(command, amount, caller, now_ns)
-            case Incidents():
-                return self._incidents(command.which == "all", now_ns)
-            case Cost():
-                step.post_cost(
-                    command.asset, amount, command.ref, command.name, command.account, now_ns,
-                )  # fmt: skip
-            case Status():
-                pass
-        pipeline = self.tables.pipeline
-        return {
-            "risk_state": self.tables.monitor.state.name,
-            "risk_reason": self.tables.monitor.reason,
-            "limits": risk_limits.shown(self._in_force),
-            "stopping": self._stopping.is_set(),
-            "live_orders": pipeline.table.live_count,
-            "foreign_orders": sorted(step.foreign)[:FOREIGN_SHOWN],
-            "unknown_orders": pipeline.table.unknown_count,
-            "book_state": BookState(pipeline.feed.book.state).name,
-            "last_decision": pipeline.last_decision.name,
-        }
-
-    def _adjustable(self, command: Adjust) -> Decimal:
-        """Return the amount of an adjustment that may be booked.
-
-        Raises:
-            CommandError: it may not; the text says why.
-        """
-        assert self._files is not None, "a bot that takes commands has its files"
-        if command.session != self._files.session_id:
-            raise CommandError(
-                f"meant for session {command.session or 'none'}, this is {self._files.session_id}: "
-                "it opened with the venue's own balances",
-                code="bad_adjustment",
-            )
-        if not command.key:
-            raise CommandError("an adjustment needs a key of its own", code="bad_adjustment")
-        try:
-            amount = Decimal(command.amount)
-            # Before it is written out anywhere: a slip of the exponent has a gigabyte of digits.
-            good = (
-                amount.is_finite()
-                and amount.copy_abs() <= AMOUNT_MAX
-                and -int(amount.as_tuple().exponent) <= AMOUNT_DECIMALS_MAX
-            )
-        except ArithmeticError:
-            good = False
-        if not good:
-            raise CommandError(
-                f"an adjustment is an amount such as -0.25, to {AMOUNT_MAX:,} either way and "
-                f"{AMOUNT_DECIMALS_MAX} decimals; got {command.amount[:40]}",
-                code="bad_adjustment",
-            )
-        self.step.check_adjustment(command.asset, amount, command.why, command.key)
-        return amount
-
-    def _adjust(self, command: Adjust, amount: Decimal, caller: str, now_ns: int) -> dict[str, Any]:
-        """Book an operator's correction, and ask the venue at once whether it was right."""
-        booked, requests = self.step.adjust(
-            command.asset, amount, command.why, caller, command.key, now_ns
-        )
-        self._handle(requests)
-        if booked:
-            self._spawn(self._reconcile(), "reconciliation", vital=False)
-        return {
-            "booked": booked, "key": command.key, "asset": command.asset, "amount": f"{amount:f}",
-            "expected": f"{self.step.expected()[command.asset]:f}",
-        }  # fmt: skip
-
-    def _incidents(self, all_of_them: bool, now_ns: int) -> dict[str, Any]:
-        incidents = self.step.reconciler.incidents
-        shown = [one.shown(now_ns) for one in incidents if all_of_them or one.is_open]
-        return {"incidents": shown[-INCIDENTS_SHOWN:], "open": incidents.open_count}
-
-    def _tighten(self, wanted: BotConfig, caller: str, now_ns: int) -> None:
-        """Put closer limits in force, and note them where `status` looks."""
-        instrument = self.step.instrument
-        self._handle(
-            self.step.tighten(
-                risk_limits.limits(wanted, instrument),
-                risk_limits.monitor_limits(wanted, instrument), now_ns,
-            )
-        )  # fmt: skip
-        self._in_force = wanted
-        file, now = risk_limits.shown(self.config), risk_limits.shown(wanted)
-        closer = {key: text for key, text in now.items() if text != file[key]}
-        assert self._files is not None, "a bot that takes commands has its files"
-        self._files.note(
-            pid=os.getpid(), state="running", config=public(self.config),
-            tightened=closer,
-        )  # fmt: skip
-        self._alert("warning", f"limits in force, by {caller}: {closer or 'those of the file'}")
+        assert self._operator is not None, "the door opens once the engine has started"
+        return self._operator.carry_out(asked)
 
     # ------------------------------------------------------------------ stop
 
@@ -799,6 +662,8 @@ class Engine:
         # An engine within another program leaves no memory behind that no collection looks at.
         gc.unfreeze()
         spin.rehearse(None)
+        if self._rehearsal is not None:
+            self._rehearsal.close()
         if self._traffic is not None:
             self._traffic.close()
         current = asyncio.current_task()

@@ -4,6 +4,7 @@
         lock            held (flock) while the engine runs; holds its process id
         session.json    who runs: session, pid, mode, configuration and its hash, how it ended
         command.sock    commands in, one JSON object a line
+        clients-used    orders by hand of the last hour, by client, for their caps
         telemetry.page  the state, for readers
         <session>.tape  what happens, as it happens; gone once journal and store have it all
         journal/        the tape's segments, compressed and chained
@@ -61,6 +62,11 @@ class RunDir(Struct, frozen=True):
     def socket(self) -> Path:
         """Where commands go in."""
         return self.path / "command.sock"
+
+    @property
+    def uses(self) -> Path:
+        """What clients have used of their caps within the last hour."""
+        return self.path / "clients-used"
 
     @property
     def page(self) -> Path:

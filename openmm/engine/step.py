@@ -25,7 +25,9 @@ from openmm._fast.pipeline import Feed, Pipeline
 from openmm._fast.tape import Record
 from openmm.engine import state
 from openmm.engine.entry import entry
+from openmm.engine.flatten import Flattener
 from openmm.engine.guard import Guard
+from openmm.engine.hand import ByHand, Placed
 from openmm.engine.money import Money
 from openmm.engine.reconciler import Reconciler
 from openmm.errors import CommandError
@@ -57,6 +59,8 @@ from openmm.execution.requests import RenewToken as RenewToken
 from openmm.instrument import Instrument
 from openmm.risk.monitor import MonitorLimits, RiskChanged, RiskMonitor
 from openmm.settlement.incidents import IncidentMoved as IncidentMoved
+from openmm.strategy.grid import GridStrategy
+from openmm.strategy.parameters import GridParameters
 from openmm.telemetry import FILLS_MAX, FillPage
 
 # Fills this much older than the opening balances are in them, whatever the clocks say; younger ones
@@ -176,6 +180,8 @@ class Step:
     money: Money = field(init=False)
     guard: Guard = field(init=False)
     reconciler: Reconciler = field(init=False)
+    by_hand: ByHand = field(init=False)
+    flattener: Flattener = field(init=False)
     _adjustments: dict[str, str] = field(default_factory=dict)
     _resync: dict[int, _Resync] = field(default_factory=dict)
     _catching_up: dict[int, int] = field(default_factory=dict)
@@ -202,6 +208,8 @@ class Step:
             alert_above_ppm=self.config.alert_above_ppm,
             halt_above_ppm=self.config.halt_above_ppm, dedicated=self.config.dedicated,
         )  # fmt: skip
+        self.by_hand = ByHand(self.pipeline)
+        self.flattener = Flattener(self.pipeline, self.by_hand, self.monitor, self.instrument)
         self._covered = self.guard.covers(0)
 
     # ------------------------------------------------------------------ money
@@ -669,6 +677,8 @@ class Step:
         self.pipeline.set_inputs(fills_last_minute=self.monitor.fills_last_minute(now_ns))
         self._sample(now_ns)
         self._requote(now_ns)
+        if self.monitor.flattening and self.flattener.on_timer(now_ns):
+            self._changed(self.monitor.flattened("the position is at its target"), now_ns)
         if now_ns - self._stated_ns >= self.config.state_every_ns:
             self._tell_state(now_ns)
         return self._take()
@@ -841,11 +851,82 @@ class Step:
         Raises:
             RiskError: a limit looser than the file's; nothing is changed.
         """
+        self._limit(limits, monitor, now_ns)
+        self._mark(now_ns)
+        self._requote(now_ns)
+        return self._take()
+
+    def _limit(self, limits: Mapping[str, int], monitor: MonitorLimits, now_ns: int) -> None:
         self.pipeline.checks.tighten(**limits)
         self.monitor.tighten(monitor)
         self.pipeline.withdraw(now_ns)
+
+    @entry
+    def tune(
+        self, grid: Mapping[str, int] | None, plan: Mapping[str, int] | None,
+        inventory: Mapping[str, int] | None, limits: Mapping[str, int] | None,
+        monitor: MonitorLimits | None, now_ns: int,
+    ) -> list[Request]:  # fmt: skip
+        """Quote by other parameters from now on; of those that are None nothing changes.
+
+        Live orders are moved to the new ladder; with other limits they are withdrawn before.
+
+        Raises:
+            RiskError: a limit looser than the file's; nothing is changed.
+            ConfigError: parameters of a grid that cannot be; nothing is changed.
+        """
+        pipeline = self.pipeline
+        parameters = None if grid is None else GridParameters(**grid)
+        if limits is not None:
+            assert monitor is not None, "limits of the checks and the monitor change together"
+            self._limit(limits, monitor, now_ns)
+        if parameters is not None:
+            assert isinstance(pipeline.strategy, GridStrategy), "a grid has a grid's parameters"
+            pipeline.strategy.params = parameters
+        if plan is not None:
+            pipeline.planner.set_params(
+                tolerance_ticks=plan["tolerance_ticks"],
+                qty_tolerance_ppm=plan["qty_tolerance_ppm"],
+                order_age_ns_max=plan["order_age_ns_max"],
+            )
+            pipeline.set_requote_uticks(plan["requote_uticks"])
+        if inventory is not None:
+            pipeline.inventory.retarget(**inventory)
         self._mark(now_ns)
         self._requote(now_ns)
+        return self._take()
+
+    @entry
+    def place_by_hand(
+        self, side: int, price_ticks: int, qty_lots: int, who: str, now_ns: int
+    ) -> tuple[Placed, list[Request]]:
+        """Place one post-only order of an operator's, beside the ladder, through every check."""
+        placed = self.by_hand.place(side, price_ticks, qty_lots, who, now_ns)
+        return placed, self._take()
+
+    @entry
+    def cancel_by_hand(self, seqs: Sequence[int], now_ns: int) -> tuple[int, list[Request]]:
+        """Cancel live orders, whoever placed them; returns how many cancels left."""
+        return self.by_hand.cancel(seqs, now_ns), self._take()
+
+    @entry
+    def cancel_all(self, now_ns: int) -> tuple[int, list[Request]]:
+        """Cancel every live order, and quote on; returns how many cancels left."""
+        sent = self.pipeline.withdraw(now_ns)
+        self._requote(now_ns)
+        return sent, self._take()
+
+    @entry
+    def flatten(self, who: str, now_ns: int) -> list[Request]:
+        """Cancel everything, reduce the position to its target, then pause.
+
+        Raises:
+            RiskError: it is halted.
+        """
+        changes = self.monitor.flatten(who)
+        self.flattener.begin()
+        self._changed(changes, now_ns)
+        self.pipeline.withdraw(now_ns)
         return self._take()
 
     @entry
@@ -964,10 +1045,7 @@ class Step:
         )
         self.pipeline.quoting = quoting
         self.pipeline.set_inputs(risk_state=state, drawdown_breached=self.monitor.drawdown_breached)
-        reducing = state is RiskState.REDUCING
-        q_lots = self.pipeline.inventory.q_lots or 0
-        self.pipeline.allow_bid = not reducing or q_lots < 0
-        self.pipeline.allow_ask = not reducing or q_lots > 0
+        self._allow(self.pipeline.inventory.q_lots or 0)
         if quoting:
             self._requote(now_ns)
         else:
@@ -988,8 +1066,13 @@ class Step:
         if not changes:
             self.pipeline.set_inputs(drawdown_breached=self.monitor.drawdown_breached)
             if self.monitor.state is RiskState.REDUCING:
-                self.pipeline.allow_bid = q_lots < 0
-                self.pipeline.allow_ask = q_lots > 0
+                self._allow(q_lots)
+
+    def _allow(self, q_lots: int) -> None:
+        """Let the strategy quote the sides that the risk state leaves; none while flattening."""
+        reducing, free = self.monitor.state is RiskState.REDUCING, not self.monitor.flattening
+        self.pipeline.allow_bid = free and (not reducing or q_lots < 0)
+        self.pipeline.allow_ask = free and (not reducing or q_lots > 0)
 
     def _requote(self, now_ns: int) -> None:
         self.pipeline.requote(now_ns)

@@ -1,8 +1,8 @@
 """Watch what no single order shows: drawdown, inventory, fills per minute; hold the risk state.
 
 The state is the strongest of what asks for it: a halt (latched), an operator's pause or a brake
-(PAUSED: quotes are withdrawn), an inventory breach (REDUCING). The monitor only decides;
-`engine/step.py` acts on what it returns.
+(PAUSED: quotes are withdrawn), an inventory breach or an operator's flatten (REDUCING). The monitor
+only decides; `engine/step.py` acts on what it returns.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class RiskChanged(Struct, frozen=True):
 
     before: RiskState
     after: RiskState
-    reason: str  # drawdown, drawdown_peak, inventory, operator, cooldown, or a `Brake`
+    reason: str  # drawdown, drawdown_peak, inventory, operator, flatten, cooldown, or a `Brake`
     detail: str
     limit: int | None = None
     seen: int | None = None
@@ -52,8 +52,9 @@ class RiskMonitor:
         self._halted_ns: int | None = None
         self._halt_reason = ""
         self._by_hand = False  # something beside the drawdown asked for the halt: no cooldown
-        self._paused = False
+        self._paused = ""  # what asked for the pause, empty when nothing did
         self._reducing = False
+        self._flattening = False
         self._brakes = Brakes(limits.brakes)
         self._cancels: int | None = None  # total at the last look
         self._brake_reason = ""
@@ -68,7 +69,7 @@ class RiskMonitor:
             return RiskState.HALTED
         if self._paused or self._brakes.on:
             return RiskState.PAUSED
-        if self._reducing:
+        if self._reducing or self._flattening:
             return RiskState.REDUCING
         return RiskState.RUNNING
 
@@ -83,8 +84,17 @@ class RiskMonitor:
         if self._halt_reason:
             return self._halt_reason
         if self._paused:
-            return "operator"
-        return self._brake_reason or ("inventory" if self._reducing else "")
+            return self._paused
+        if self._brake_reason:
+            return self._brake_reason
+        if self._flattening:
+            return "flatten"
+        return "inventory" if self._reducing else ""
+
+    @property
+    def flattening(self) -> bool:
+        """Whether the position is being brought to its target, on an operator's word."""
+        return self._flattening
 
     @property
     def halt_reason(self) -> str:
@@ -222,8 +232,29 @@ class RiskMonitor:
     def pause(self, who: str) -> list[RiskChanged]:
         """Quote nothing until resumed."""
         before = self.state
-        self._paused = True
+        self._paused = "operator"
+        self._flattening = False
         return [RiskChanged(before, self.state, "operator", f"paused by {who}")]
+
+    def flatten(self, who: str) -> list[RiskChanged]:
+        """Reduce only, from a pause too, until `flattened`, a pause, a halt or a resume.
+
+        Raises:
+            RiskError: it is halted, which only a resume ends.
+        """
+        if self._halted_ns is not None:
+            raise RiskError("the bot is halted: resume it first", code="halted")
+        before = self.state
+        self._paused = ""
+        self._flattening = True
+        return [RiskChanged(before, self.state, "flatten", f"flattened by {who}")]
+
+    def flattened(self, detail: str) -> list[RiskChanged]:
+        """The position is at its target: quote nothing until resumed."""
+        before = self.state
+        self._flattening = False
+        self._paused = "flatten"
+        return [RiskChanged(before, self.state, "flatten", detail)]
 
     def resume(self, who: str, now_ns: int = 0) -> list[RiskChanged]:
         """Leave PAUSED or HALTED; a loss that halted is taken as the new starting point.
@@ -233,7 +264,7 @@ class RiskMonitor:
         Raises:
             RiskError: nothing to resume from.
         """
-        if self._halted_ns is None and not self._paused and not self._brakes.on:
+        if not (self._halted_ns is not None or self._paused or self._brakes.on or self._flattening):
             raise RiskError(f"the bot is neither paused nor halted but {self.state.name}")
         before = self.state
         if self._brakes.on:
@@ -250,7 +281,8 @@ class RiskMonitor:
         self._halted_ns = None
         self._halt_reason = ""
         self._by_hand = False
-        self._paused = False
+        self._paused = ""
+        self._flattening = False
         return RiskChanged(before, self.state, reason, detail)
 
     def _count(self, kind: Brake, now_ns: int, count: int = 1) -> list[RiskChanged]:
@@ -282,6 +314,7 @@ class RiskMonitor:
         before = self.state
         self._halted_ns = now_ns
         self._halt_reason = reason
+        self._flattening = False
         return RiskChanged(before, RiskState.HALTED, reason, detail, limit, seen)
 
     def _reduce(self, on: bool, limit: int, seen: int) -> RiskChanged:

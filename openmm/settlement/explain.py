@@ -32,7 +32,9 @@ WHY = {
     ActionWhy.WHY_CROSSING: "it would have met the market or our other side",
     ActionWhy.WHY_STALE: "it rested unchanged for too long",
     ActionWhy.WHY_RISK: "the risk layer wants it gone",
+    ActionWhy.WHY_HAND: "an operator asked for it, beside the ladder",
 }
+WITHOUT_LADDER = (ActionWhy.WHY_RISK, ActionWhy.WHY_HAND)
 PPM = 1_000_000
 SEQ_DIGITS_MAX = 9
 REST_OF_IDS = "give its number, its client id, or the venue's id of an order that traded"
@@ -215,7 +217,7 @@ class _Reader:
         what = ActionKind(action.kind).name.removeprefix("ACTION_").lower()
         event = self._act(record, action, what, WHY.get(ActionWhy(action.why), "no reason told"))
         event.rate_cost = Decimal(intent.rate_cost_milli) / 1000
-        if action.why != ActionWhy.WHY_RISK and self._ladder is not None:
+        if action.why not in WITHOUT_LADDER and self._ladder is not None:
             if self._terms is None:
                 ladder = journal.read_ladder(self._ladder.payload)
                 self._terms = _terms(ladder, self._known_pair())

@@ -16,16 +16,23 @@ from hypothesis import strategies as st
 
 from openmm.control import (
     Adjust,
+    Cancel,
     Command,
     Cost,
+    Flatten,
     Halt,
     Incidents,
+    Orders,
     Pause,
+    Place,
+    Preview,
     Resume,
     RunDir,
+    Set,
     Status,
     Stop,
     Tighten,
+    Undo,
     send_command,
 )
 from openmm.engine.commands import (
@@ -47,6 +54,9 @@ COMMANDS_SENT: list[Command] = [
     Halt("news"), Pause(), Resume(), Tighten(max_inventory="0.1"), Stop("done"), Status(),
     Adjust("BTC", "-0.1", "lost", "k1", "s1"), Incidents("all"),
     Cost("ETH", "0.002", "0xab12", "gas", "wallet:base"),
+    Set('{"strategy.spread": "0.4%"}', "3", "k2"), Preview('{"strategy.spread": "0.4%"}'),
+    Undo("4", "k3"), Place("buy", "0.01", "60000", "why", "k4"), Cancel("all", "", "k5"),
+    Flatten("news", "k6"), Orders(),
 ]  # fmt: skip
 
 
@@ -113,6 +123,9 @@ async def raw(run_dir: RunDir, data: bytes) -> bytes:
 @pytest.mark.parametrize("command", COMMANDS_SENT, ids=name_of)
 def test_request_reads_back(command: Command) -> None:
     request = Request(7, command, Caller("cli", "ann", 1000, 42))
+    assert decode_request(encode_request(request), 1000, 42) == request
+    caps = {"orders_per_minute": "3", "order_notional": "100.5"}
+    request = Request(7, command, Caller("mcp", "ann", 1000, 42, "desk", caps))
     assert decode_request(encode_request(request), 1000, 42) == request
 
 
@@ -192,7 +205,7 @@ async def test_path_longer_than_a_socket_address_works(tmp_path: Path) -> None:
         (b'{"id":1,"command":["halt"]}\n', "known commands are halt"),
         (b'{"id":1,"command":"halt","args":[]}\n', "args are an object"),
         (b'{"id":1,"command":"halt","args":{"force":"1"}}\n', "halt takes reason"),
-        (b'{"id":1,"command":"pause","args":{"reason":"1"}}\n', "pause takes no argument"),
+        (b'{"id":1,"command":"orders","args":{"reason":"1"}}\n', "orders takes no argument"),
         (b'{"id":1,"command":"halt","args":{"reason":1}}\n', "halt.reason is a text"),
         (
             b'{"id":1,"command":"halt","args":{"reason":"' + b"x" * 501 + b'"}}\n',
