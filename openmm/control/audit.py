@@ -62,7 +62,7 @@ def iso(ts_ns: int) -> str:
     """Write a moment as ISO 8601 in UTC, to the microsecond."""
     seconds, rest_ns = divmod(ts_ns, 1_000_000_000)
     moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest_ns // 1000)
-    return moment.isoformat().replace("+00:00", "Z")
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @final

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from openmm.config import default_run_dir
 from openmm.engine.rundir import RunDir, bots
@@ -20,11 +21,13 @@ class Home(Struct, frozen=True):
         root: the folder of all bots, as `bot.run_dir` has it.
         state: what the door keeps: audit, previews, alerts. Its owner's only.
         clients: the file of clients and their scopes.
+        only: names of the bots that are seen from here; "*": all.
     """
 
     root: Path
     state: Path
     clients: Path
+    only: tuple[str, ...] = ("*",)
 
     @classmethod
     def find(cls, root: Path | None = None) -> Home:
@@ -50,8 +53,12 @@ class Home(Struct, frozen=True):
         return self.state / "once.sqlite"
 
     def bots(self) -> list[RunDir]:
-        """List the bots that ever ran here, by name."""
-        return bots(self.root)
+        """List the bots that are there to be seen, by name."""
+        return [one for one in bots(self.root) if "*" in self.only or one.bot in self.only]
+
+    def of(self, names: tuple[str, ...]) -> Home:
+        """Return the same places with none but these bots in sight; "*": all."""
+        return replace(self, only=names)
 
     def make(self) -> Path:
         """Make the state folder, open to its owner only; return it.

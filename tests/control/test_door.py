@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from openmm.control.access import LOCAL, Client
+from openmm.control.access import LOCAL, Client, Clients, Scope
 from openmm.control.audit import Audit
 from openmm.control.door import Door
 from openmm.control.home import Home
-from openmm.errors import ControlError
-from tests.control.running import running_bot
+from openmm.errors import ControlError, OpenMMError
+from tests.control.running import running_bot, until
+
+BOT = {"bot": "btc-grid"}
+READER = Client("ann")
+BRAKER = Client("bob", frozenset({Scope.READ, Scope.BRAKE}))
+TRADER = Client("cid", frozenset(Scope))
 
 
 @pytest.fixture(scope="module")
@@ -20,16 +28,182 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         yield found
 
 
-def test_pause_reaches_the_bot_and_the_audit_has_both_its_lines(home: Home) -> None:
+@pytest.fixture
+def empty(tmp_path: Path) -> Home:
+    return Home(tmp_path / "runs", tmp_path / "state", tmp_path / "clients.toml")
+
+
+def call(home: Home, client: Client, action: str, args: dict[str, Any], **how: Any) -> Any:
+    return Door(home).call(client, action, args, surface="test", **how)
+
+
+def refused(home: Home, client: Client, action: str, args: dict[str, Any], **how: Any) -> str:
+    """Call what must be refused; return the code, after a look at the audit."""
+    with pytest.raises(OpenMMError) as caught:
+        call(home, client, action, args, **how)
+    last = next(Audit(home.audit).newest())
+    assert last["verdict"].startswith(f"refused: {caught.value.code}: ")
+    assert last["caller"]["client"] == client.name
+    return str(caught.value.code)
+
+
+def verdicts(home: Home, count: int) -> list[tuple[str, str]]:
+    found = Audit(home.audit).newest()
+    return [(one["action"], one["verdict"]) for one, _ in zip(found, range(count), strict=False)]
+
+
+def state(home: Home) -> str:
+    return str(call(home, LOCAL, "status", BOT)["risk_state"])
+
+
+def test_brakes_need_no_preview_and_the_way_back_does(home: Home) -> None:
+    assert call(home, BRAKER, "pause", BOT)["risk_state"] == "PAUSED"
+    assert verdicts(home, 2) == [("pause", "done"), ("pause", "asked")]
+    assert refused(home, BRAKER, "resume", BOT) == "forbidden"
+    assert refused(home, TRADER, "resume", BOT) == "preview_required"
+    shown = Door(home).preview(TRADER, "resume", BOT, surface="test")
+    assert shown["diff"] == [{"key": "state", "before": "paused", "after": "running"}]
+    assert shown["needs"] == {"scope": "resume"}
+    token = shown["preview"]
+    assert refused(home, LOCAL, "resume", BOT, preview=token) == "preview_mismatch"
+    assert refused(home, TRADER, "resume", {**BOT, "reason": "x"}, preview=token) == (
+        "preview_mismatch"
+    )
+    assert call(home, TRADER, "resume", BOT, preview=token)["risk_state"] == "RUNNING"
+    assert refused(home, TRADER, "resume", BOT, preview=token) == "preview_used"
+
+
+def test_preview_of_a_state_that_has_moved_is_refused(home: Home) -> None:
+    call(home, LOCAL, "pause", BOT)
+    token = Door(home).preview(TRADER, "resume", BOT, surface="test")["preview"]
+    call(home, LOCAL, "halt", {**BOT, "reason": "news"})
+    moved = refused(home, TRADER, "resume", BOT, preview=token)
+    assert moved == "preview_mismatch"
+    assert call(home, LOCAL, "resume", BOT, confirmed=True)["risk_state"] == "RUNNING"
+
+
+def test_only_the_operator_confirms_without_a_preview(home: Home) -> None:
+    assert refused(home, TRADER, "resume", BOT, confirmed=True) == "forbidden"
+
+
+def test_write_told_again_with_its_key_happens_once(home: Home) -> None:
+    call(home, LOCAL, "pause", BOT)
+    token = Door(home).preview(TRADER, "resume", BOT, surface="test")["preview"]
+    first = call(home, TRADER, "resume", BOT, preview=token, key="k1")
+    assert "repeated" not in first
+    again = call(home, TRADER, "resume", BOT, preview=token, key="k1")
+    assert again == {**first, "repeated": True}
+    assert refused(home, TRADER, "resume", {**BOT, "reason": "x"}, key="k1") == "key_reused"
+
+
+def test_brake_told_again_with_its_key_brakes_again(home: Home) -> None:
+    call(home, BRAKER, "pause", BOT, key="p1")
+    call(home, LOCAL, "resume", BOT, confirmed=True)
+    again = call(home, BRAKER, "pause", BOT, key="p1")
+    assert (again["repeated"], again["risk_state"]) == (True, "PAUSED")
+    call(home, LOCAL, "resume", BOT, confirmed=True)
+
+
+@pytest.mark.parametrize(
+    ("action", "args", "told"),
+    [
+        ("nonsense", {}, "one of bots, status"),
+        ("status", {}, "bot: status needs it"),
+        ("status", {"bot": "btc-grid", "x": 1}, "x: status takes bot; got 1"),
+        ("status", {"bot": "../../etc"}, "bot: 1 to 32"),
+        ("status", {"bot": ["btc-grid"]}, "bot: a text"),
+        ("orders", {"bot": "btc-grid", "limit": 501}, "limit: an integer from 1 to 500; got 501"),
+        ("orders", {"bot": "btc-grid", "limit": True}, "limit: an integer"),
+        ("fills", {"bot": "btc-grid", "hours": "-1"}, "hours: a positive number"),
+        ("fills", {"bot": "btc-grid", "hours": "1e999999"}, "hours: a positive number"),
+        ("halt", {"bot": "btc-grid", "reason": "x" * 401}, "reason: a text of at most 400"),
+        ("halt", {"bot": "btc-grid", "reason": "\x1b[2J"}, "reason: a text of at most 400"),
+        ("place", {"bot": "btc-grid", "side": "up", "qty": "1", "price": "1"}, "one of buy, sell"),
+        ("set", {"bot": "btc-grid", "changes": {}}, "changes: an object of 1 to 40"),
+        ("set", {"bot": "btc-grid", "changes": {"a b": "1"}}, "changes: keys as in the file"),
+        ("set", {"bot": "btc-grid", "changes": {"strategy.spread": 1}}, "changes.strategy.spread"),
+    ],
+)
+def test_bad_argument_is_refused_by_its_name(
+    empty: Home, action: str, args: dict[str, Any], told: str
+) -> None:
+    assert refused(empty, TRADER, action, args) == "bad_argument"
+    with pytest.raises(ControlError) as caught:
+        call(empty, TRADER, action, args)
+    assert told in str(caught.value)
+
+
+def test_unknown_bot_tells_of_no_other_client_s_bots(home: Home) -> None:
+    stranger = Client("eve", frozenset(Scope), ("eth-grid",))
+    for action in ("status", "halt"):
+        with pytest.raises(ControlError) as caught:
+            call(home, stranger, action, BOT)
+        assert caught.value.code == "unknown_bot"
+        assert "there are: none" in str(caught.value)
+    assert call(home, stranger, "bots", {}) == {"bots": []}
+    assert call(home, READER, "bots", {})["bots"][0]["bot"] == "btc-grid"
+    seen = call(home, stranger, "audit", {"limit": 500})["records"]
+    assert seen
+    assert {one["caller"]["client"] for one in seen} == {"eve"}
+
+
+def test_reads_that_are_used_up_leave_the_brakes(home: Home) -> None:
     door = Door(home)
-    assert door.call(LOCAL, "pause", {"bot": "btc-grid"}, surface="test")["risk_state"] == "PAUSED"
-    assert door.call(LOCAL, "status", {"bot": "btc-grid"}, surface="test")["running"]
-    verdicts = [(one["action"], one["verdict"]) for one in Audit(home.audit).newest()]
-    assert verdicts[:3] == [("status", "done"), ("pause", "done"), ("pause", "asked")]
+    for _ in range(READER.caps.requests_per_minute):
+        door.call(BRAKER, "audit", {"limit": 1}, surface="test")
+    with pytest.raises(ControlError) as caught:
+        door.call(BRAKER, "audit", {}, surface="test")
+    assert caught.value.code == "rate_limited"
+    assert door.call(BRAKER, "pause", BOT, surface="test")["risk_state"] == "PAUSED"
+    call(home, LOCAL, "resume", BOT, confirmed=True)
 
 
-def test_without_the_scope_it_is_refused_and_recorded(home: Home) -> None:
-    with pytest.raises(ControlError, match="needs the scope brake") as caught:
-        Door(home).call(Client("ann"), "halt", {"bot": "btc-grid"}, surface="test")
-    assert caught.value.code == "forbidden"
-    assert next(Audit(home.audit).newest())["verdict"].startswith("refused: forbidden")
+def test_flood_of_refusals_is_one_line_a_second_with_its_count(empty: Home) -> None:
+    now = [time.time_ns()]
+    door = Door(empty, clock=lambda: now[0])
+    for _ in range(50):
+        with pytest.raises(ControlError, match="opens nothing"):
+            door.authenticate("omm_ann_x", surface="gateway")
+    assert len(list(Audit(empty.audit).newest())) == 1
+    now[0] += 1_000_000_000
+    with pytest.raises(ControlError):
+        door.authenticate("omm_ann_x", surface="gateway")
+    last = next(Audit(empty.audit).newest())
+    assert last["not_listed"] == 49
+    assert last["caller"]["client"] == "ann"
+    assert last["verdict"].startswith("refused: unauthenticated")
+
+
+def test_token_that_is_revoked_opens_nothing_where_it_had_been_let_in(empty: Home) -> None:
+    book, door = Clients(empty.clients), Door(empty)
+    client = door.authenticate(book.add(Client("ann"), time.time_ns()))
+    assert door.call(client, "bots", {}, surface="test") == {"bots": []}
+    book.revoke("ann")
+    with pytest.raises(ControlError) as caught:
+        door.call(client, "bots", {}, surface="test")
+    assert caught.value.code == "unauthenticated"
+    book.add(Client("ann"), time.time_ns())  # another token of the same name
+    with pytest.raises(ControlError) as caught:
+        door.call(client, "bots", {}, surface="test")
+    assert caught.value.code == "unauthenticated"
+
+
+def test_audit_that_cannot_be_written_stops_all_but_the_brakes(home: Home) -> None:
+    blocked = Home(home.root, home.root.parent / "blocked", home.clients)
+    blocked.state.write_text("a file where the folder should be")
+    for action, args in (("status", BOT), ("bots", {})):
+        with pytest.raises(ControlError) as caught:
+            call(blocked, LOCAL, action, args)
+        assert caught.value.code == "not_recorded"
+    done = call(blocked, BRAKER, "pause", BOT)
+    assert done["risk_state"] == "PAUSED"
+    assert "not recorded" in done["audit"]
+    with pytest.raises(ControlError) as caught:
+        call(blocked, LOCAL, "resume", BOT, confirmed=True)
+    assert caught.value.code == "not_recorded"
+    until(lambda: state(home) == "paused", "the page tells it")
+    call(home, LOCAL, "resume", BOT, confirmed=True)
+
+
+def test_audit_of_all_that_was_done_here_holds(home: Home) -> None:
+    assert Audit(home.audit).verify().problem == ""

@@ -1,0 +1,127 @@
+"""What the actions that change something do: which command goes to the bot, what it is shown as."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from openmm.control import previews
+from openmm.control.access import Client
+from openmm.control.actions import Action
+from openmm.control.client import send_command
+from openmm.control.home import Home
+from openmm.control.previews import Send, Shown
+from openmm.engine.commands import Command, Halt, Pause, Resume, Stop
+from openmm.engine.rundir import RunDir
+from openmm.errors import ControlError
+
+# Carried out here and not by a bot: their keys are kept by the door alone.
+OURS: Final = frozenset({"create", "start", "acknowledge"})
+
+
+def send(
+    bot: RunDir, command: Command, client: Client, surface: str, *, timeout_s: float = 10.0
+) -> dict[str, Any]:
+    """Send a command in a client's name, with the caps that the bot is to keep.
+
+    Raises:
+        CommandError: the bot does not run, refused, or did not answer.
+    """
+    return send_command(bot, command, surface=surface, timeout_s=timeout_s)
+
+
+def caps_of(client: Client) -> dict[str, str]:
+    """Write a client's caps as a bot takes them; what is left out is none at all."""
+    caps = client.caps
+    told = {"orders_per_minute": str(caps.orders_per_minute)}
+    if caps.order_notional is not None:
+        told["order_notional"] = f"{caps.order_notional:f}"
+    if caps.notional_per_hour is not None:
+        told["notional_per_hour"] = f"{caps.notional_per_hour:f}"
+    return told
+
+
+def shown(
+    home: Home, client: Client, asked: Action, bot: RunDir | None, args: dict[str, Any],
+    surface: str, now_ns: int,
+) -> Shown:  # fmt: skip
+    """Show what an action would change.
+
+    Raises:
+        OpenMMError: it would be refused.
+    """
+
+    if bot is None:
+        raise not_offered(asked)
+    ask = _asking(client, surface)
+    match asked.name:
+        case "resume":
+            return previews.of_resume(bot, ask, now_ns)
+        case "flatten":
+            return previews.of_flatten(bot, ask, now_ns)
+        case "place":
+            return previews.of_place(bot, client, args, now_ns)
+    raise not_offered(asked)
+
+
+def check_version(
+    asked: Action, client: Client, bot: RunDir | None, version: str, surface: str
+) -> None:
+    """Refuse a call whose preview was made from another state. Of `set` and `undo` the bot does.
+
+    Raises:
+        ControlError: the state has moved (`preview_mismatch`).
+        CommandError: the bot does not run.
+    """
+    if bot is None:
+        return
+    match asked.name:
+        case "resume" | "flatten":
+            now = previews.state_version(bot, _asking(client, surface))
+        case "place":
+            now = previews.session_version(bot)
+        case _:
+            return
+    if now != version:
+        raise ControlError(
+            "the bot's state has moved since the preview", code="preview_mismatch",
+            hint="ask for a new preview and look at it",
+        )  # fmt: skip
+
+
+def _asking(client: Client, surface: str) -> Send:
+    def ask(target: RunDir, command: Command) -> dict[str, Any]:
+        return send(target, command, client, surface)
+
+    return ask
+
+
+def do(
+    home: Home, client: Client, asked: Action, bot: RunDir | None, args: dict[str, Any],
+    surface: str, key: str, version: str, now_ns: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Carry an action out.
+
+    Raises:
+        OpenMMError: refused by the bot, or by what was asked for.
+    """
+    if bot is None:
+        raise not_offered(asked)
+    reason = str(args.get("reason", ""))
+    command: Command
+    match asked.name:
+        case "pause":
+            command = Pause()
+        case "halt":
+            command = Halt(reason)
+        case "stop":
+            command = Stop(reason)
+        case "resume":
+            command = Resume()
+        case _:
+            raise not_offered(asked)
+    return {"bot": bot.bot, **send(bot, command, client, surface)}
+
+
+def not_offered(asked: Action) -> ControlError:
+    """Return the refusal of an action that has nothing behind it here."""
+    return ControlError(f"{asked.name} is not offered here", code="not_offered")
