@@ -24,6 +24,7 @@ from openmm.cli import (
     incidents,
     init,
     market,
+    mcp,
     output,
     pause,
     record,
@@ -65,6 +66,7 @@ app.command("adjust", epilog=adjust.EXAMPLE, context_settings={"ignore_unknown_o
 )
 app.command("incidents", epilog=incidents.EXAMPLE)(incidents.incidents)
 app.command("tighten", epilog=tighten.EXAMPLE)(tighten.tighten)
+app.command("mcp", epilog=mcp.EXAMPLE)(mcp.mcp)
 app.command("stop", epilog=stop.EXAMPLE)(stop.stop)
 app.command("report", epilog=report.EXAMPLE)(report.report)
 app.command("export", epilog=export.EXAMPLE)(export.export)

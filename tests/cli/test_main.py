@@ -28,6 +28,7 @@ COMMANDS = [
     "halt",
     "incidents",
     "init",
+    "mcp",
     "ohlcv",
     "orderbook",
     "orders",

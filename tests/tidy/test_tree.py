@@ -166,7 +166,10 @@ def test_picows_is_pinned_alike_for_build_and_run() -> None:
 
 
 # Released with and pinned by the package on the right, or what it is built upon and shows.
-PARTS = {"h11": "uvicorn", "pydantic_core": "pydantic", "starlette": "fastapi"}
+PARTS = {
+    "anyio": "mcp", "h11": "uvicorn", "httpx2": "mcp", "jsonschema": "mcp", "mcp_types": "mcp",
+    "pydantic_core": "pydantic", "starlette": "fastapi",
+}  # fmt: skip
 # What a surface may import, inside a function or in a package of its own, with that extra.
 SURFACE_EXTRAS = ("gateway", "keyring", "top")
 
