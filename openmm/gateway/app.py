@@ -26,6 +26,7 @@ from openmm.gateway.routes import add_routes, answer, client_of, in_lane
 from openmm.gateway.schemas import document
 from openmm.gateway.sessions import Sessions, add_login
 from openmm.gateway.shield import App, Settings, Shield
+from openmm.gateway.stream import Hub, add_stream
 
 _LOG = logging.getLogger("openmm.gateway")
 _WORDS: Final = {404: "not_found", 405: "method_not_allowed"}
@@ -43,12 +44,14 @@ def create_app(
     settings = settings or Settings()
     sessions = Sessions()
     lanes = Lanes()
+    hub = Hub(door)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
             yield
         finally:
+            await hub.close()
             lanes.close()
 
     app = FastAPI(
@@ -59,6 +62,7 @@ def create_app(
     shield = Shield(app, door, settings, sessions)
     add_login(app, door, sessions, secure=settings.secure, failed=shield.failed)
     add_routes(app, door, lanes)
+    add_stream(app, door, lanes, hub)
     schema = document(__version__, tuple(ACTIONS.values()))
 
     async def openapi(request: Request) -> Response:

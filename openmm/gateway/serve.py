@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import importlib.util
 import json
 import os
@@ -16,12 +17,13 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 
 import uvicorn
 from fastapi import FastAPI
 from msgspec import Struct
 
+from openmm.control.access import Clients
 from openmm.control.door import Door
 from openmm.control.home import Home
 from openmm.errors import ConfigError
@@ -42,7 +44,9 @@ NICE: Final = 5
 BACKLOG: Final = 64
 STOP_S: Final = 5
 MESSAGE_BYTES_MAX: Final = 64 << 10
-Part = Callable[[FastAPI, Door, Lanes], None]
+Part: TypeAlias = Callable[[FastAPI, Door, Lanes], None]
+# Mounted when the gateway starts, the catch-all last: each has `mount(app, door)`.
+MOUNTED: Final = {"mcp": "openmm.mcp.http", "dashboard": "openmm.dashboard.mount"}
 
 
 class Options(Struct, frozen=True):
@@ -74,7 +78,7 @@ def run(options: Options) -> int:
     """
     context = load_certificate(options.cert, options.key)
     door = Door(options.home)
-    clients = int(options.home.clients.exists())
+    clients = len(Clients(options.home.clients).all())
     check_address(options.host, secure=context is not None, clients=clients)
     settings = Settings(hosts=_hosts(options), secure=context is not None)
     options.home.make()
@@ -116,12 +120,13 @@ def _bound(options: Options) -> socket.socket:
 
 def _parts(options: Options) -> tuple[tuple[Part, ...], list[str]]:
     """Return what this build serves besides the actions, and how each is called."""
+    wanted = {"mcp": options.mcp, "dashboard": options.dashboard}
     found: list[tuple[str, Part]] = []
-    return tuple(part for _, part in found), [name for name, _ in found]
-
-
-def _present(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+    for name, module in MOUNTED.items():
+        if wanted[name] and importlib.util.find_spec(module) is not None:
+            mount = importlib.import_module(module).mount
+            found.append((name, lambda app, door, _, mount=mount: mount(app, door)))
+    return tuple(part for _, part in found), ["rest", "stream", *(name for name, _ in found)]
 
 
 def _ready(
@@ -131,11 +136,11 @@ def _ready(
     host, port = sock.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     url = f"{'http' if context is None else 'https'}://{shown}:{port}"
-    line = f"openmm serve: ready at {url}/ ({', '.join(['rest', *parts])})"
+    line = f"openmm serve: ready at {url}/ ({', '.join(parts)})"
     if options.as_json:
         line = json.dumps(
             {"ready": True, "url": url, "host": host, "port": port, "pid": os.getpid(),
-             "parts": ["rest", *parts]}
+             "parts": parts}
         )  # fmt: skip
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
