@@ -15,18 +15,22 @@ from typer.exceptions import TyperException
 from openmm.cli import (
     account,
     adjust,
+    cancel,
     check,
     demo,
     doctor,
     explain,
     export,
+    flatten,
     halt,
     incidents,
     init,
     market,
     mcp,
     output,
+    parameters,
     pause,
+    place,
     record,
     replay,
     report,
@@ -37,6 +41,7 @@ from openmm.cli import (
     status,
     stop,
     tighten,
+    undo,
     up,
     vault,
     verify,
@@ -67,6 +72,11 @@ app.command("adjust", epilog=adjust.EXAMPLE, context_settings={"ignore_unknown_o
 app.command("incidents", epilog=incidents.EXAMPLE)(incidents.incidents)
 app.command("tighten", epilog=tighten.EXAMPLE)(tighten.tighten)
 app.command("mcp", epilog=mcp.EXAMPLE)(mcp.mcp)
+app.command("set", epilog=parameters.EXAMPLE)(parameters.set_)
+app.command("undo", epilog=undo.EXAMPLE)(undo.undo)
+app.command("place", epilog=place.EXAMPLE)(place.place)
+app.command("cancel", epilog=cancel.EXAMPLE)(cancel.cancel)
+app.command("flatten", epilog=flatten.EXAMPLE)(flatten.flatten)
 app.command("stop", epilog=stop.EXAMPLE)(stop.stop)
 app.command("report", epilog=report.EXAMPLE)(report.report)
 app.command("export", epilog=export.EXAMPLE)(export.export)
