@@ -26,6 +26,10 @@ def mcp(
         Path | None,
         typer.Option("--token-file", help="File with the token; without one, reading only."),
     ] = None,
+    client: Annotated[
+        str | None,
+        typer.Option("--client", help="Be this client of the clients file; needs no token."),
+    ] = None,
     token_env: Annotated[
         str | None,
         typer.Option("--token-env", help="With --setup: variable the client takes the token of."),
@@ -38,16 +42,19 @@ def mcp(
 ) -> int:
     """Serve the Model Context Protocol on standard input and output, for an AI assistant.
 
-    The client is who the token of OPENMM_TOKEN or --token-file says; without one it may read only.
+    It may do what --client, or the token of OPENMM_TOKEN or --token-file, may; without any of them
+    it may read only. openmm token add makes clients.
     """
     if setup is None:
         from openmm.mcp import stdio
 
-        stdio.serve(run_dir, token_file)
+        stdio.serve(run_dir, token_file, client)
         return EXIT_DONE
     from openmm.mcp.setup import plan
 
-    found = plan(setup, run_dir=run_dir, token_file=token_file, token_env=token_env, file=file)
+    found = plan(
+        setup, run_dir=run_dir, client=client, token_file=token_file, token_env=token_env, file=file
+    )
     asked = not (print_ or yes or json_) and bool(found.diff)
     if asked:
         typer.echo(found.text())

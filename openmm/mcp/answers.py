@@ -132,12 +132,15 @@ def error_of(error: OpenMMError) -> dict[str, Any]:
     """Return what a model needs of an error: code, message, what to do next."""
     code = str(error.code)
     hint = getattr(error, "hint", "") or HINTS.get(code, "")
-    return {
+    told = {
         "code": code,
         "message": _text(str(error), TEXT_CHARS_MAX, not isinstance(error, VenueError)),
         "hint": hint or "tell the user this message as it is",
         "retryable": error.retryable,
     }
+    if details := getattr(error, "details", None):
+        told["details"] = cleaned(details)
+    return told
 
 
 def refusal(error: OpenMMError) -> types.CallToolResult:

@@ -82,12 +82,15 @@ class Front:
             token = _token(scope)
             client = scope.get("state", {}).get("client")
             if client is None:
-                client = await self._lanes.run("door", "", self._door.authenticate, token)
+                client = await self._lanes.run("door", "", self._authenticate, token)
         except OpenMMError as error:
             status = 401 if error.code == "unauthenticated" else 503
             await _refused(status, error)(scope, receive, send)
             return
         await self._manager.handle_request({**scope, _CLIENT: client}, receive, send)
+
+    def _authenticate(self, token: str) -> Client:
+        return self._door.authenticate(token, surface=SURFACE)
 
 
 async def _client_of(ctx: Context) -> Client:

@@ -36,6 +36,7 @@ ERROR: Final[dict[str, Any]] = {
         "message": {"type": "string"},
         "hint": {"type": "string", "description": "what to do next"},
         "retryable": {"type": "boolean"},
+        "details": {"type": "object", "description": "the limit, its value, the value seen"},
     },
 }
 DIFF: Final[dict[str, Any]] = {

@@ -138,41 +138,47 @@ class Plan(Struct, frozen=True):
 
 
 def plan(
-    client: str, *, run_dir: Path | None = None, token_file: Path | None = None,
-    token_env: str | None = None, file: Path | None = None,
+    program: str, *, run_dir: Path | None = None, client: str | None = None,
+    token_file: Path | None = None, token_env: str | None = None, file: Path | None = None,
 ) -> Plan:  # fmt: skip
-    """Return what to write for a client.
+    """Return what to write for a program.
 
     Args:
+        client: of the clients file, whose rights it is to have; no token is needed then.
         run_dir: folder of the bots, when it is not the user's own.
         token_file: the server reads the token there; its path stands in the file, not the token.
-        token_env: environment variable that the client hands on.
-        file: another file than the client's usual one.
+        token_env: environment variable that the program hands on.
+        file: another file than the program's usual one.
 
     Raises:
-        ConfigError: the client is not known, the file cannot be understood, or a token was given
+        ConfigError: the program is not known, the file cannot be understood, or a token was given
             where the name of a variable belongs.
     """
-    known = CLIENTS.get(client)
+    known = CLIENTS.get(program)
     if known is None:
-        raise ConfigError("--setup", client, f"one of {', '.join(CLIENTS)}")
+        raise ConfigError("--setup", program, f"one of {', '.join(CLIENTS)}")
     path = (file or _folder(known.place) / known.path).expanduser().absolute()
-    entry, notes = _entry(known, run_dir, token_file, token_env)
+    entry, notes = _entry(known, run_dir, client, token_file, token_env)
     before = _read(path)
     merge = _merged_toml if path.suffix == ".toml" else _merged_json
     return Plan(known, path, before, merge(before, path, known.table, entry), notes)
 
 
 def _entry(
-    known: Known, run_dir: Path | None, token_file: Path | None, token_env: str | None
-) -> tuple[dict[str, Any], tuple[str, ...]]:
+    known: Known, run_dir: Path | None, client: str | None, token_file: Path | None,
+    token_env: str | None,
+) -> tuple[dict[str, Any], tuple[str, ...]]:  # fmt: skip
     """Return the server's entry, and what the user should know."""
+    if sum(one is not None for one in (client, token_file, token_env)) > 1:
+        raise ConfigError("--client", client, "one of --client, --token-file and --token-env")
     notes: list[str] = []
     command, *args = _command()
     args.append("mcp")
     if run_dir is not None:
         args += ["--run-dir", str(run_dir.expanduser().absolute())]
     entry: dict[str, Any] = {**dict(known.more), "command": command, "args": args}
+    if client is not None:
+        args += ["--client", client]
     if token_file is not None:
         where = token_file.expanduser().absolute()
         args += ["--token-file", str(where)]
@@ -187,8 +193,8 @@ def _entry(
                 "--token-env", token_env, f"--token-file FILE: {known.title} hands on no variables"
             )
         entry["env"] = {"OPENMM_TOKEN": known.env.replace("NAME", token_env)}
-    if token_file is None and token_env is None:
-        notes.append("without --token-file or --token-env the client may only read")
+    if client is None and token_file is None and token_env is None:
+        notes.append("without --client, --token-file or --token-env it may only read")
     return entry, tuple(notes)
 
 

@@ -1,13 +1,15 @@
 """`openmm mcp`: one client over standard input and output.
 
-Who it is: the token in OPENMM_TOKEN, or in a file (--token-file, OPENMM_TOKEN_FILE). Without one,
-a client that may only read.
+Who it is: a client of the clients file by its name (--client), which the bot's own user may say
+without its token; or the token in OPENMM_TOKEN, or in a file (--token-file, OPENMM_TOKEN_FILE).
+Without any, a client that may only read.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -26,29 +28,36 @@ READER: Final = Client("mcp-reader")
 TOKEN_BYTES_MAX: Final = 4096
 
 
-def serve(root: Path | None = None, token_file: Path | None = None) -> None:
+def serve(
+    root: Path | None = None, token_file: Path | None = None, name: str | None = None
+) -> None:
     """Serve until standard input ends.
 
     Args:
         root: folder of the bots; None: as everywhere.
+        name: of a client in the clients file.
 
     Raises:
-        ControlError: the token is nobody's, or its file can be read by others.
+        ControlError: there is no such client, the token is nobody's, or its file can be read by
+            others.
     """
     door = Door(Home.find(root))
-    token = find_token(token_file)
-    if token:
-        door.authenticate(token)
-    anyio.run(_serve, door, token)
+    token = find_token(token_file) if name is None else ""
+
+    def find() -> Client:
+        if name is not None:
+            return door.client(name)
+        return door.authenticate(token, surface=SURFACE) if token else READER
+
+    find()
+    anyio.run(_serve, door, find)
 
 
-async def _serve(door: Door, token: str) -> None:
+async def _serve(door: Door, find: Callable[[], Client]) -> None:
     lanes = Lanes()
 
     async def client_of(_: Context) -> Client:
-        if not token:
-            return READER
-        found: Client = await lanes.run("door", "", door.authenticate, token)
+        found: Client = await lanes.run("door", "", find)
         return found
 
     server = Desk(door, client_of, surface=SURFACE, lanes=lanes).server()
