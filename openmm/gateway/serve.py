@@ -124,9 +124,17 @@ def _parts(options: Options) -> tuple[tuple[Part, ...], list[str]]:
     found: list[tuple[str, Part]] = []
     for name, module in MOUNTED.items():
         if wanted[name] and importlib.util.find_spec(module) is not None:
-            mount = importlib.import_module(module).mount
-            found.append((name, lambda app, door, _, mount=mount: mount(app, door)))
+            found.append((name, _mounting(module)))
     return tuple(part for _, part in found), ["rest", "stream", *(name for name, _ in found)]
+
+
+def _mounting(module: str) -> Part:
+    mount: Callable[[FastAPI, Door], None] = importlib.import_module(module).mount
+
+    def part(app: FastAPI, door: Door, _: Lanes) -> None:
+        mount(app, door)
+
+    return part
 
 
 def _ready(

@@ -274,8 +274,10 @@ def test_a_body_that_does_not_come_is_waited_for_no_longer_than_allowed(home: Ho
 
         headers = [(b"host", b"localhost"), (b"authorization", f"Bearer {token}".encode()),
                    (b"content-length", b"100")]  # fmt: skip
-        scope = {"type": "http", "method": "POST", "path": "/api/bots/x/halt", "query_string": b"",
-                 "raw_path": b"/api/bots/x/halt", "headers": headers, "client": ("127.0.0.1", 1)}  # fmt: skip
+        scope = {
+            "type": "http", "method": "POST", "path": "/api/bots/x/halt", "query_string": b"",
+            "raw_path": b"/api/bots/x/halt", "headers": headers, "client": ("127.0.0.1", 1),
+        }  # fmt: skip
         async with asyncio.timeout(10):
             await app(scope, receive, send)
         return sent
