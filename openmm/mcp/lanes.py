@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, final
 
@@ -14,11 +14,9 @@ from openmm.control.access import Scope
 from openmm.control.actions import ACTIONS
 from openmm.errors import ControlError
 
-READ_THREADS: Final = 4
-WRITE_THREADS: Final = 4
-BRAKE_THREADS: Final = 4
-DOOR_THREADS: Final = 2  # who is it: short
-CLIENT_CALLS_MAX: Final = 8  # of one client and lane, running or waiting
+THREADS: Final = {"read": 4, "write": 2, "brake": 4, "door": 2}  # door: who is it, short
+# Of one client, running or waiting. Its brakes leave a thread to those of another.
+CLIENT_CALLS_MAX: Final = {"read": 8, "write": 4, "brake": 3}
 LANE_CALLS_MAX: Final = 64
 
 
@@ -38,10 +36,8 @@ class Lanes:
     client, leaves the others their threads: a halt never waits behind questions.
     """
 
-    def __init__(
-        self, *, read: int = READ_THREADS, write: int = WRITE_THREADS, brake: int = BRAKE_THREADS
-    ) -> None:
-        self._sizes = {"read": read, "write": write, "brake": brake, "door": DOOR_THREADS}
+    def __init__(self, threads: Mapping[str, int] = THREADS) -> None:
+        self._sizes = threads
         self._limiters: dict[str, anyio.CapacityLimiter] = {}
         self._calls: Counter[tuple[str, str]] = Counter()
         self._waiting: Counter[str] = Counter()
@@ -56,7 +52,7 @@ class Lanes:
             ControlError: this client, or the lane, has too many under way (`busy`).
         """
         mine = (lane, client)
-        most = CLIENT_CALLS_MAX if client else LANE_CALLS_MAX
+        most = CLIENT_CALLS_MAX[lane] if client else LANE_CALLS_MAX
         if self._calls[mine] >= most or self._waiting[lane] >= LANE_CALLS_MAX:
             raise ControlError(
                 f"{self._calls[mine]} calls of {client or 'strangers'} are under way",

@@ -14,6 +14,7 @@ from mcp.types import CallToolResult
 
 from openmm.control import deeds
 from openmm.control.access import Caps, Client, Clients, Scope
+from openmm.control.audit import Audit
 from openmm.control.door import Door
 from openmm.control.home import Home
 from openmm.engine.commands import (
@@ -84,7 +85,7 @@ class Rig:
 
     def audit(self) -> list[dict[str, Any]]:
         """Return the audit, oldest first."""
-        return list(self.door._audit.newest())[::-1]
+        return list(Audit(self.home.audit).newest())[::-1]
 
 
 @contextmanager

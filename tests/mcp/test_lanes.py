@@ -37,7 +37,7 @@ def test_halt_runs_while_every_other_thread_is_held(gate: threading.Event) -> No
         async with anyio.create_task_group() as group:
             for client in range(8):
                 for lane in ("read", "write"):
-                    for _ in range(CLIENT_CALLS_MAX):
+                    for _ in range(CLIENT_CALLS_MAX[lane]):
                         group.start_soon(lanes.run, lane, f"c{client}", gate.wait, 60)
             await anyio.wait_all_tasks_blocked()
             with anyio.fail_after(5):
@@ -49,9 +49,9 @@ def test_halt_runs_while_every_other_thread_is_held(gate: threading.Event) -> No
 
 def test_one_client_too_many_calls_is_refused_and_others_are_not(gate: threading.Event) -> None:
     async def main() -> None:
-        lanes = Lanes(read=2)
+        lanes = Lanes({"read": 2})
         async with anyio.create_task_group() as group:
-            for _ in range(CLIENT_CALLS_MAX):
+            for _ in range(CLIENT_CALLS_MAX["read"]):
                 group.start_soon(lanes.run, "read", "greedy", gate.wait, 60)
             await anyio.wait_all_tasks_blocked()
             with pytest.raises(ControlError) as refused:
@@ -65,9 +65,23 @@ def test_one_client_too_many_calls_is_refused_and_others_are_not(gate: threading
     anyio.run(main)
 
 
+def test_brakes_of_one_client_leave_a_thread_to_another(gate: threading.Event) -> None:
+    async def main() -> None:
+        lanes = Lanes()
+        async with anyio.create_task_group() as group:
+            for _ in range(CLIENT_CALLS_MAX["brake"]):
+                group.start_soon(lanes.run, "brake", "greedy", gate.wait, 60)
+            await anyio.wait_all_tasks_blocked()
+            with anyio.fail_after(5):
+                assert await lanes.run("brake", "modest", time.monotonic) > 0
+            gate.set()
+
+    anyio.run(main)
+
+
 def test_lane_never_holds_more_than_its_bound(gate: threading.Event) -> None:
     async def main() -> None:
-        lanes = Lanes(read=1)
+        lanes = Lanes({"read": 1})
         async with anyio.create_task_group() as group:
             for number in range(LANE_CALLS_MAX):
                 group.start_soon(lanes.run, "read", f"c{number}", gate.wait, 60)
@@ -85,7 +99,7 @@ def test_what_a_call_raises_comes_out_and_its_place_is_free_again() -> None:
 
     async def main() -> None:
         lanes = Lanes()
-        for _ in range(2 * CLIENT_CALLS_MAX):
+        for _ in range(2 * CLIENT_CALLS_MAX["write"]):
             with pytest.raises(ControlError):
                 await lanes.run("write", "a", bad)
 
