@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from openmm.cli.output import Json, emit
-from openmm.cli.pick import Folder, pick
+from openmm.cli.pick import Folder, pick, tell
 
 EXAMPLE = 'Example: openmm adjust btc-grid USD -12.5 --why "fee of March, ticket 4711"'
 UNANSWERED = frozenset({"timeout", "ended"})
@@ -35,7 +35,7 @@ def adjust(
     """
     import uuid
 
-    from openmm.control import Adjust, send_command
+    from openmm.control import Adjust
     from openmm.errors import CommandError
 
     found = pick(bot, run_dir)
@@ -47,7 +47,7 @@ def adjust(
             abort=True, err=True,
         )  # fmt: skip
     try:
-        told = send_command(found, Adjust(asset, amount, why, key, session))
+        told = tell(found, Adjust(asset, amount, why, key, session))
     except CommandError as error:
         if error.code not in UNANSWERED:
             raise

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from openmm.cli import pick
+
 if TYPE_CHECKING:
     from openmm.engine.commands import Command
     from openmm.engine.rundir import RunDir
@@ -50,11 +52,10 @@ def tell(run_dir: RunDir, command: Command, key: str) -> dict[str, Any]:
     Raises:
         CommandError: it was refused, or not answered.
     """
-    from openmm.control import send_command
     from openmm.errors import CommandError
 
     try:
-        return send_command(run_dir, command)
+        return pick.tell(run_dir, command)
     except CommandError as error:
         if error.code not in UNANSWERED:
             raise

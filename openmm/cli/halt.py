@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from openmm.cli.output import Json, emit
-from openmm.cli.pick import Bot, Folder, pick
+from openmm.cli.pick import Bot, Folder, pick, tell
 
 EXAMPLE = 'Example: openmm halt --bot btc-grid --reason "venue outage"'
 
@@ -19,8 +19,8 @@ def halt(
     json_: Json = False,
 ) -> None:
     """Cancel every order of a bot and quote no more until `openmm resume`."""
-    from openmm.control import Halt, send_command
+    from openmm.control import Halt
 
     found = pick(bot, run_dir)
-    result = send_command(found, Halt(reason))
+    result = tell(found, Halt(reason))
     emit({"bot": found.bot, **result}, json_, lambda: f"{found.bot}: {result.get('risk_state')}")

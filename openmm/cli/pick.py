@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 if TYPE_CHECKING:
+    from openmm.engine.commands import Command
     from openmm.engine.rundir import RunDir
 
 Bot: TypeAlias = Annotated[
@@ -55,6 +56,20 @@ def pick(bot: str | None, folder: Path | None) -> RunDir:
             names = ", ".join(run_dir.bot for run_dir in fitting)
             raise CommandError(f"several bots: say which with --bot: {names}", code="which_bot")
     raise CommandError(f"no bot ever ran under {root}", code="no_bot")
+
+
+def tell(run_dir: RunDir, command: Command) -> dict[str, Any]:
+    """Send a command as the operator at a terminal; it stands in the audit as such.
+
+    Raises:
+        CommandError: the bot does not run or refused.
+        ControlError: it cannot be recorded, and lowers no risk.
+    """
+    from openmm.control.access import LOCAL
+    from openmm.control.door import Door
+    from openmm.control.home import Home
+
+    return Door(Home.find(run_dir.root)).operate(LOCAL, run_dir, command, surface="cli")
 
 
 def pick_journal(journal: str | None, bot: str | None, run_dir: Path | None) -> Path:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from openmm.cli.output import Json, emit
-from openmm.cli.pick import Bot, Folder, pick
+from openmm.cli.pick import Bot, Folder, pick, tell
 
 EXAMPLE = "Example: openmm resume --bot btc-grid"
 
 
 def resume(bot: Bot = None, run_dir: Folder = None, json_: Json = False) -> None:
     """Let a paused or halted bot quote again."""
-    from openmm.control import Resume, send_command
+    from openmm.control import Resume
 
     found = pick(bot, run_dir)
-    result = send_command(found, Resume())
+    result = tell(found, Resume())
     emit({"bot": found.bot, **result}, json_, lambda: f"{found.bot}: {result.get('risk_state')}")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from openmm.cli.output import EXIT_FAILED, Json, emit, fail
-from openmm.cli.pick import Bot, Folder, pick
+from openmm.cli.pick import Bot, Folder, pick, tell
 
 EXAMPLE = "Example: openmm stop --bot btc-grid"
 
@@ -28,12 +28,12 @@ def stop(
     import time
 
     from openmm.cli.spans import span_s
-    from openmm.control import Stop, send_command
+    from openmm.control import Stop
 
     wait_s = span_s("--wait", wait)
     found = pick(bot, run_dir)
     session = found.read_session().get("session")
-    send_command(found, Stop(reason))
+    tell(found, Stop(reason))
     deadline = time.monotonic() + wait_s
     while found.holder_pid() is not None:
         if time.monotonic() > deadline:

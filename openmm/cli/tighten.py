@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from openmm.cli.output import Json, emit, pairs
-from openmm.cli.pick import Bot, Folder, pick
+from openmm.cli.pick import Bot, Folder, pick, tell
 
 EXAMPLE = "Example: openmm tighten --bot btc-grid --max-order-size 0.02 --max-drawdown 1%"
 
@@ -64,7 +64,7 @@ def tighten(
     A limit looser than the file's is refused. Resting orders are cancelled and placed anew within
     the limits in force. Values are written as in the file: "0.02", "1%", "500ms".
     """
-    from openmm.control import Tighten, send_command
+    from openmm.control import Tighten
 
     found = pick(bot, run_dir)
     command = Tighten(
@@ -73,6 +73,6 @@ def tighten(
         max_clock_offset, max_slippage, fills_per_minute, rejects_per_minute,
         post_only_per_minute, cancels_per_minute, base_reserve, quote_reserve,
     )  # fmt: skip
-    result = send_command(found, command)
+    result = tell(found, command)
     limits = {key: "off" if text is None else text for key, text in result["limits"].items()}
     emit({"bot": found.bot, **result}, json_, lambda: f"{found.bot}: limits\n{pairs(limits)}")

@@ -10,7 +10,18 @@ from openmm.control.actions import Action
 from openmm.control.client import send_command
 from openmm.control.home import Home
 from openmm.control.previews import Send, Shown
-from openmm.engine.commands import Command, Halt, Pause, Resume, Stop
+from openmm.engine.commands import (
+    Cancel,
+    Command,
+    Flatten,
+    Halt,
+    Pause,
+    Place,
+    Resume,
+    Set,
+    Stop,
+    Undo,
+)
 from openmm.engine.rundir import RunDir
 from openmm.errors import ControlError
 
@@ -26,7 +37,11 @@ def send(
     Raises:
         CommandError: the bot does not run, refused, or did not answer.
     """
-    return send_command(bot, command, surface=surface, timeout_s=timeout_s)
+    if client.local:
+        return send_command(bot, command, surface=surface, timeout_s=timeout_s)
+    return send_command(
+        bot, command, surface=surface, timeout_s=timeout_s, client=client.name, caps=caps_of(client)
+    )
 
 
 def caps_of(client: Client) -> dict[str, str]:
@@ -54,6 +69,10 @@ def shown(
         raise not_offered(asked)
     ask = _asking(client, surface)
     match asked.name:
+        case "set":
+            return previews.of_change(bot, args["changes"], ask)
+        case "undo":
+            return previews.of_change(bot, None, ask)
         case "resume":
             return previews.of_resume(bot, ask, now_ns)
         case "flatten":
@@ -66,7 +85,8 @@ def shown(
 def check_version(
     asked: Action, client: Client, bot: RunDir | None, version: str, surface: str
 ) -> None:
-    """Refuse a call whose preview was made from another state. Of `set` and `undo` the bot does.
+    """Refuse a call whose preview was made from another state. Of `set` and
+    `undo` the bot itself compares the values.
 
     Raises:
         ControlError: the state has moved (`preview_mismatch`).
@@ -79,6 +99,8 @@ def check_version(
             now = previews.state_version(bot, _asking(client, surface))
         case "place":
             now = previews.session_version(bot)
+        case "set" | "undo":
+            now = previews.change_version(bot, _count(version))
         case _:
             return
     if now != version:
@@ -86,6 +108,11 @@ def check_version(
             "the bot's state has moved since the preview", code="preview_mismatch",
             hint="ask for a new preview and look at it",
         )  # fmt: skip
+
+
+def _count(version: str) -> str:
+    """Return the bot's own part of a version of values, which it compares with what it has."""
+    return version.rpartition(":")[2]
 
 
 def _asking(client: Client, surface: str) -> Send:
@@ -110,13 +137,23 @@ def do(
     command: Command
     match asked.name:
         case "pause":
-            command = Pause()
+            command = Pause(reason, key)
         case "halt":
-            command = Halt(reason)
+            command = Halt(reason, key)
         case "stop":
-            command = Stop(reason)
+            command = Stop(reason, key)
         case "resume":
-            command = Resume()
+            command = Resume(reason, key)
+        case "cancel":
+            command = Cancel(args["order"], reason, key)
+        case "flatten":
+            command = Flatten(reason, key)
+        case "place":
+            command = Place(args["side"], args["qty"], args["price"], reason, key)
+        case "set":
+            command = Set(previews.changes_text(args["changes"]), _count(version), key)
+        case "undo":
+            command = Undo(_count(version), key)
         case _:
             raise not_offered(asked)
     return {"bot": bot.bot, **send(bot, command, client, surface)}

@@ -18,7 +18,7 @@ from openmm.control.home import Home
 from openmm.control.limits import BRAKES_PER_MINUTE, Limits
 from openmm.control.once import KEY_CHARS_MAX, PREVIEW_NS, Once, Told, bound_of
 from openmm.control.plain import plain
-from openmm.engine.commands import Command, name_of
+from openmm.engine.commands import Cancel, Command, Halt, Pause, Stop, name_of
 from openmm.engine.rundir import RunDir
 from openmm.errors import CommandError, ConfigError, ControlError, OpenMMError, TelemetryError
 
@@ -30,6 +30,7 @@ NAMES_MAX: Final = 1_000
 UNCERTAIN: Final = frozenset({"timeout", "ended", "outcome_unknown"})
 # Refusals that come in floods: one line of the audit a second and client, with their count.
 FLOODED: Final = frozenset({"unauthenticated", "rate_limited"})
+BRAKES: Final = (Halt, Pause, Cancel, Stop)
 Args: TypeAlias = Mapping[str, Any]
 
 
@@ -206,7 +207,7 @@ class Door:
         try:
             if not client.local:
                 raise ControlError(f"{name} is the operator's alone", code="forbidden")
-            self._asked(entry, brake=False)
+            self._asked(entry, brake=isinstance(command, BRAKES))
             result: dict[str, Any] = plain(
                 deeds.send(bot, command, client, surface, timeout_s=timeout_s)
             )

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+import orjson
 from msgspec import Struct
 
 from openmm._fast.checks import RiskState
 from openmm.control.access import Client
 from openmm.control.views import enum_name, look
-from openmm.engine.commands import Command, Status
+from openmm.engine.commands import Command, Preview, Status
 from openmm.engine.rundir import RunDir
 from openmm.errors import ControlError
 from openmm.telemetry import MISSING, TelemetrySnapshot
@@ -36,6 +37,26 @@ class Shown(Struct, frozen=True):
     ladder: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     needs: dict[str, Any] = {}
+
+
+def changes_text(changes: dict[str, str]) -> str:
+    """Write changes as the command socket takes them."""
+    return orjson.dumps(changes).decode()
+
+
+def of_change(bot: RunDir, changes: dict[str, str] | None, send: Send) -> Shown:
+    """Ask the bot what a change of parameters would do.
+
+    Args:
+        changes: None: taking the last one back.
+    """
+    asked = Preview(undo="yes") if changes is None else Preview(changes_text(changes))
+    told = send(bot, asked)
+    warnings = told.get("warnings", [])
+    return Shown(
+        change_version(bot, str(told.get("version", ""))), list(told.get("diff", [])),
+        told.get("ladder"), tuple(str(one) for one in warnings),
+    )  # fmt: skip
 
 
 def of_resume(bot: RunDir, send: Send, now_ns: int) -> Shown:
@@ -132,6 +153,11 @@ def state_version(bot: RunDir, send: Send) -> str:
     """Tell one state of a bot from another, by its own word: session, risk state, its reason."""
     told = send(bot, Status())
     return f"{session_version(bot)}:{told.get('risk_state')}:{told.get('risk_reason')}"
+
+
+def change_version(bot: RunDir, count: str) -> str:
+    """Tell one set of values in force from another: sessions count their changes from 0."""
+    return f"{session_version(bot)}:{count}"
 
 
 def session_version(bot: RunDir) -> str:

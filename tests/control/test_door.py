@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
-from openmm.control.access import LOCAL, Client, Clients, Scope
+from openmm.control import deeds
+from openmm.control.access import LOCAL, Caps, Client, Clients, Scope
 from openmm.control.audit import Audit
 from openmm.control.door import Door
 from openmm.control.home import Home
+from openmm.engine.commands import Place
 from openmm.errors import ControlError, OpenMMError
-from tests.control.running import running_bot, until
+from tests.control.running import quotes, running_bot, until
 
 BOT = {"bot": "btc-grid"}
 READER = Client("ann")
@@ -56,6 +60,32 @@ def state(home: Home) -> str:
     return str(call(home, LOCAL, "status", BOT)["risk_state"])
 
 
+def made(home: Home, client: Client, action: str, args: dict[str, Any], **how: Any) -> Any:
+    """Preview and call."""
+    shown = Door(home).preview(client, action, args, surface="test")
+    return call(home, client, action, args, preview=shown["preview"], **how)
+
+
+def far_bid(home: Home, part: str = "0.97") -> dict[str, str]:
+    """Return an order that rests far below the market."""
+    book = call(home, LOCAL, "status", BOT)["book"]
+    price = (Decimal(book["bids"][0][0]) * Decimal(part)).quantize(Decimal("0.1"))
+    return {**BOT, "side": "buy", "qty": "0.001", "price": str(price)}
+
+
+# First: every pause and resume after it costs the venue's rate budget for orders.
+def test_order_by_hand_is_placed_within_the_caps_and_cancelled(home: Home) -> None:
+    args = far_bid(home, "0.99")
+    client = structs.replace(TRADER, caps=Caps(120, 1, Decimal(1_000), Decimal(1_000)))
+    done = made(home, client, "place", args)
+    order = done["order"]["client_id"]
+    assert done["order"]["by"] == "hand:cid"
+    with pytest.raises(OpenMMError) as caught:
+        made(home, client, "place", args, key="o2")
+    assert caught.value.code == "over_cap"
+    assert call(home, BRAKER, "cancel", {**BOT, "order": order})["orders"] == [order]
+
+
 def test_brakes_need_no_preview_and_the_way_back_does(home: Home) -> None:
     assert call(home, BRAKER, "pause", BOT)["risk_state"] == "PAUSED"
     assert verdicts(home, 2) == [("pause", "done"), ("pause", "asked")]
@@ -80,6 +110,63 @@ def test_preview_of_a_state_that_has_moved_is_refused(home: Home) -> None:
     moved = refused(home, TRADER, "resume", BOT, preview=token)
     assert moved == "preview_mismatch"
     assert call(home, LOCAL, "resume", BOT, confirmed=True)["risk_state"] == "RUNNING"
+
+
+def test_change_is_shown_made_told_once_and_taken_back(home: Home) -> None:
+    args = {**BOT, "changes": {"strategy.num_orders": "2"}}
+    shown = Door(home).preview(TRADER, "set", args, surface="test")
+    assert {"key": "strategy.num_orders", "before": "3", "after": "2"} in shown["diff"]
+    assert [len(shown["ladder"][when]["bids"]) for when in ("before", "after")] == [3, 2]
+    done = call(home, TRADER, "set", args, preview=shown["preview"], key="s1")
+    assert done["changed"]["strategy.num_orders"] == "2"
+    assert call(home, TRADER, "set", args, preview=shown["preview"], key="s1")["repeated"]
+    back = made(home, TRADER, "undo", BOT)
+    assert "strategy.num_orders" not in back["changed"]
+
+
+def test_change_whose_values_have_moved_since_is_refused(home: Home) -> None:
+    args = {**BOT, "changes": {"strategy.num_orders": "2"}}
+    token = Door(home).preview(TRADER, "set", args, surface="test")["preview"]
+    made(home, TRADER, "set", {**BOT, "changes": {"risk.max_order_size": "0.04"}})
+    assert refused(home, TRADER, "set", args, preview=token) == "stale_preview"
+    made(home, TRADER, "undo", BOT)
+
+
+def test_limit_looser_than_the_file_s_is_refused_at_the_preview(home: Home) -> None:
+    args = {**BOT, "changes": {"risk.max_order_size": "0.06"}}
+    with pytest.raises(OpenMMError) as caught:
+        Door(home).preview(TRADER, "set", args, surface="test")
+    assert caught.value.code == "looser"
+    assert verdicts(home, 1)[0][1].startswith("refused: looser")
+    with pytest.raises(OpenMMError) as caught:
+        call(home, LOCAL, "set", args, confirmed=True)
+    assert caught.value.code == "looser"
+
+
+@pytest.mark.parametrize(
+    "caps",
+    [Caps(), Caps(120, 5), Caps(120, 5, Decimal(1), Decimal(10_000)), Caps(120, 0, Decimal(10**6))],
+)
+def test_order_over_a_cap_is_refused_at_door_and_bot(home: Home, caps: Caps) -> None:
+    args = far_bid(home)
+    client = structs.replace(TRADER, caps=caps)
+    with pytest.raises(OpenMMError) as caught:
+        Door(home).preview(client, "place", args, surface="test")
+    assert caught.value.code == "over_cap"
+    bot = next(one for one in home.bots() if one.bot == "btc-grid")
+    command = Place("buy", args["qty"], args["price"])
+    with pytest.raises(OpenMMError) as caught:
+        deeds.send(bot, command, client, "test")
+    assert caught.value.code == "over_cap"
+
+
+def test_flatten_is_shown_and_left_by_resume(home: Home) -> None:
+    shown = Door(home).preview(TRADER, "flatten", BOT, surface="test")
+    assert shown["diff"][0]["key"] == "state"
+    assert shown["needs"]["scope"] == "trade"
+    call(home, TRADER, "flatten", BOT, preview=shown["preview"])
+    made(home, TRADER, "resume", BOT)
+    until(lambda: quotes(home, "btc-grid"), "it quotes again")
 
 
 def test_only_the_operator_confirms_without_a_preview(home: Home) -> None:
