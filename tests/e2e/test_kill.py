@@ -59,7 +59,7 @@ def kill_somewhere(bot: Bot, draw: random.Random) -> str:
     return f"{kind}, {victims}"
 
 
-@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize("seed", [int(os.environ.get("OPENMM_SEED", "1"))])
 def test_killed_at_random_points_the_ledger_is_the_venues_and_nothing_is_doubled(
     tmp_path: Path, seed: int
 ) -> None:
