@@ -222,3 +222,17 @@ def test_inventory_equals_oracle_and_money_adds_up(
         assert marked(ours) == spec.mark(reference_uticks)
     value = ours.position_lots * reference_uticks // TICK
     assert ours.unrealised_ticklots(reference_uticks) == value - ours.cost_ticklots
+
+
+def test_another_target_counts_from_the_next_mark_on() -> None:
+    stock = Inventory(target_ppm=500_000, scale_lots=100)
+    stock.set_balances(100, 10_000)
+    stock.mark(100_000_000)
+    assert (stock.q_lots, stock.x_ppm) == (0, 0)
+    stock.retarget(target_ppm=250_000, scale_lots=200)
+    stock.mark(100_000_000)
+    assert (stock.target_ppm, stock.q_lots, stock.x_ppm) == (250_000, 50, 250_000)
+    for target_ppm, scale_lots in ((-1, 1), (1_000_001, 1), (1, 0)):
+        with pytest.raises(ValueError, match="must be"):
+            stock.retarget(target_ppm=target_ppm, scale_lots=scale_lots)
+    assert (stock.target_ppm, stock.scale_lots) == (250_000, 200)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from openmm._fast.orders import (
     InFlight,
+    Lane,
     OrderEvent,
     OrderState,
     OrderTable,
@@ -438,6 +439,7 @@ def test_largest_values_keep_the_sums_exact() -> None:
 
 PRICES = st.integers(1, 300)
 QTYS = st.integers(1, 12)
+LEVELS = (0, 3, int(Lane.LANE_FLATTEN), int(Lane.LANE_HAND))
 
 
 @dataclass(frozen=True)
@@ -445,6 +447,7 @@ class Place:
     side: int
     price_ticks: int
     qty_lots: int
+    level: int
 
 
 @dataclass(frozen=True)
@@ -471,7 +474,7 @@ WHICH = st.integers(0, 5)
 EVENTS = st.sampled_from([event for event in OrderEvent if event])
 STEPS: st.SearchStrategy[list[Step]] = st.lists(
     st.one_of(
-        st.builds(Place, st.sampled_from([BUY, SELL]), PRICES, QTYS),
+        st.builds(Place, st.sampled_from([BUY, SELL]), PRICES, QTYS, st.sampled_from(LEVELS)),
         st.builds(Evidence, WHICH, EVENTS, st.one_of(st.just((0, 0)), st.tuples(PRICES, QTYS))),
         st.builds(Fill, WHICH, PRICES, QTYS),
         st.builds(Release, WHICH),
@@ -489,7 +492,7 @@ def test_table_equals_oracle_on_any_sequence(steps: list[Step]) -> None:
     for now_ns, step in enumerate(steps, 1):
         version = table.version
         if isinstance(step, Place):
-            seq = table.place(step.side, 0, step.price_ticks, step.qty_lots, now_ns=now_ns)
+            seq = table.place(step.side, step.level, step.price_ticks, step.qty_lots, now_ns=now_ns)
             spec.place(seq, step.side, step.price_ticks, step.qty_lots)
             seqs.append(seq)
             assert table.version == version + 1
@@ -529,7 +532,15 @@ def check_equal(table: OrderTable, spec: oracle.Orders, seqs: list[int]) -> None
     """Compare every order and every sum, and the sums with a fresh count."""
     assert table.totals() == spec.totals()
     assert table.totals() == table.recompute()
-    assert [order.seq for order in table.live()] == [order.seq for order in spec.live]
+    live = table.live()
+    beside = [order.level >= Lane.LANE_FLATTEN for order in live]
+    # The ladder's first, then the others, each in order of creation.
+    assert beside == sorted(beside)
+    assert table.ladder_count == beside.count(False)
+    lanes = {order.seq: order.level >= Lane.LANE_FLATTEN for order in live}
+    assert [order.seq for order in live] == sorted(
+        (order.seq for order in spec.live), key=lambda seq: lanes[seq]
+    )
     for seq in seqs:
         ours, theirs = table.get(seq), spec.orders.get(seq)
         if theirs is None:

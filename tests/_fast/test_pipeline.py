@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 
 import orjson
 import pytest
@@ -10,12 +11,12 @@ import pytest
 from openmm import journal
 from openmm._fast.book import BookBreak, BookState
 from openmm._fast.checks import Reason, RiskState
-from openmm._fast.orders import OrderEvent, OrderState
+from openmm._fast.orders import Lane, OrderEvent, OrderState
 from openmm._fast.pipeline import Decision, Frames
 from openmm._fast.ports import Decoded, MemoryTransport
 from openmm._fast.quotes import QuoteClamp
 from openmm._fast.reference import SourceVerdict
-from openmm._fast.tape import Record, Tape
+from openmm._fast.tape import Record, Tape, TapeReader
 from openmm._fast.units import Side
 from openmm.testing.canonical import REQUOTE_UTICKS, CanonicalBot, frames_of, make_bot
 from openmm.testing.workload import WorkloadSpec, make
@@ -555,3 +556,89 @@ def test_refused_again_a_price_is_left_twice_as_long_up_to_seconds() -> None:
 def test_note_of_no_orders_side_or_price_is_refused(side: int, price_ticks: int) -> None:
     with pytest.raises(ValueError, match="not an order's side and price"):
         make_bot().pipeline.note_taking(side, price_ticks, 1, 1)
+
+
+def test_order_by_hand_goes_through_the_checks_and_stands_on_the_tape_first(
+    tmp_path: Path,
+) -> None:
+    tape = Tape(tmp_path / "tape", size_bytes=1 << 20, session_id="hand")
+    bot, transport = quoting(tape=tape)
+    transport.take()
+    pipeline, now_ns = bot.pipeline, TIMES[0]
+    best = bot.book.best_bid_ticks
+    assert best is not None
+    seq = pipeline.place_by_hand(Side.BUY, Lane.LANE_HAND, best - 900, 1_000_000, now_ns)
+    assert seq
+    (message,) = transport.take()
+    assert b"add_order" in message
+    assert b'"post_only":true' in message
+    reader = TapeReader(tmp_path / "tape")
+    kinds = [Record(one[1]) for one in reader.read(4096)]
+    assert kinds[-4:] == [
+        Record.REC_INTENT, Record.REC_ORDER_BYTES, Record.REC_WRITE_RESULT, Record.REC_STAMPS,
+    ]  # fmt: skip
+    # A ladder's decision leaves it where it is, and a withdrawal does not.
+    accept(bot, now_ns)
+    pipeline.requote(now_ns)
+    order = pipeline.table.get(seq)
+    assert order is not None
+    assert (order.state, order.price_ticks) == (OrderState.OPEN, best - 900)
+    assert pipeline.amend_by_hand(seq, best - 800, 1_000_000, now_ns)
+    pipeline.table.event(seq, OrderEvent.EV_AMENDED, now_ns)
+    assert pipeline.cancel_by_hand([seq, seq, 12345], now_ns) == 1
+    assert pipeline.withdraw(now_ns) == pipeline.table.ladder_count
+    tape.close()
+
+
+@pytest.mark.parametrize(
+    ("qty_lots", "away", "reason"),
+    [
+        (10**12, 900, Reason.ORDER_SIZE_MAX),
+        (1, 900, Reason.ORDER_SIZE_MIN),
+        (1_000_000, -10_000, Reason.POST_ONLY_CROSS),
+        (1_000_000, 500_000, Reason.PRICE_COLLAR),
+    ],
+)
+def test_order_by_hand_that_a_check_refuses_leaves_nothing(
+    qty_lots: int, away: int, reason: Reason
+) -> None:
+    bot, transport = quoting()
+    transport.take()
+    before = bot.pipeline.table.totals()
+    best = bot.book.best_bid_ticks
+    assert best is not None
+    placed = bot.pipeline.place_by_hand(Side.BUY, Lane.LANE_HAND, best - away, qty_lots, TIMES[0])
+    assert placed == 0
+    assert bot.pipeline.last_decision is Decision.DECISION_REFUSED
+    assert bot.pipeline.checks.last_reason is reason
+    assert bot.pipeline.table.totals() == before
+    assert transport.take() == []
+
+
+def test_nothing_by_hand_while_nothing_is_quoted_but_cancels() -> None:
+    bot, transport = quoting()
+    transport.take()
+    bot.pipeline.quoting = False
+    best = bot.book.best_bid_ticks
+    assert best is not None
+    placed = bot.pipeline.place_by_hand(Side.BUY, Lane.LANE_HAND, best - 900, 1_000_000, TIMES[0])
+    assert placed == 0
+    assert bot.pipeline.checks.last_reason is Reason.STATE
+    first = bot.pipeline.table.live()[0]
+    assert not bot.pipeline.amend_by_hand(first.seq, 1, 1, TIMES[0])
+    assert bot.pipeline.cancel_by_hand([first.seq], TIMES[0]) == 1
+    with pytest.raises(ValueError, match="beside the ladder"):
+        bot.pipeline.place_by_hand(Side.BUY, 0, best - 900, 1_000_000, TIMES[0])
+
+
+def test_price_refused_as_taking_is_refused_by_hand_too() -> None:
+    bot, _ = quoting()
+    best = bot.book.best_bid_ticks
+    assert best is not None
+    bot.pipeline.note_taking(Side.BUY, best - 900, TIMES[0], TIMES[0] + 1)
+    placed = bot.pipeline.place_by_hand(
+        Side.BUY, Lane.LANE_HAND, best - 900, 1_000_000, TIMES[0] + 2
+    )
+    assert placed == 0
+    assert bot.pipeline.checks.last_reason is Reason.POST_ONLY_CROSS
+    assert bot.pipeline.checks.last_limit == best - 900

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openmm._fast.orders import OrderEvent, OrderState, OrderTable, OrderView, Transition
+from openmm._fast.orders import Lane, OrderEvent, OrderState, OrderTable, OrderView, Transition
 from openmm._fast.planner import ActionKind, ActionView, ActionWhy, Planner
 from openmm._fast.units import Side
 from tests.oracles import planner as oracle
@@ -410,6 +410,62 @@ def worlds(draw: st.DrawFn, quiet: bool = False) -> World:
         "age": draw(st.sampled_from([0, 0, 8])),
     }
     return World(table, levels[0], levels[1], settings_)
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds(), st.lists(st.tuples(st.sampled_from([BUY, SELL]), STATES), max_size=5))
+def test_orders_beside_the_ladder_are_neither_matched_nor_counted(
+    world: World, others: list[tuple[int, str]]
+) -> None:
+    """So far from the ladder that they are in no level's way, they change no plan."""
+    wanted = [plan_of(world)]
+    for number, (side, state) in enumerate(others):
+        price = 1 + number if side == BUY else 10 * MID + number
+        seq = world.table.place(side, Lane.LANE_HAND, price, 10, now_ns=1)
+        if state != "new":
+            world.table.event(seq, OrderEvent.EV_ACKED, 1)
+        if state == "cancel":
+            world.table.cancel_sent(seq, 1)
+        elif state == "unknown":
+            world.table.event(seq, OrderEvent.EV_TIMEOUT, 1)
+    wanted.append(plan_of(world))
+    assert wanted[0] == wanted[1]
+    assert [order.level for order in world.table.live()[world.table.ladder_count :]] == [
+        Lane.LANE_HAND
+    ] * len(others)
+
+
+def plan_of(world: World) -> list[ActionView]:
+    made = Planner(
+        tolerance_ticks=world.settings["tolerance"], qty_tolerance_ppm=world.settings["qty_ppm"],
+        amend_supported=bool(world.settings["amend"]), order_age_ns_max=world.settings["age"],
+    )  # fmt: skip
+    return made.plan(world.bids, world.asks, world.table, 100)
+
+
+def test_order_beside_the_ladder_is_in_the_way_of_a_level() -> None:
+    table = OrderTable()
+    table.place(BUY, Lane.LANE_HAND, 99, 10, now_ns=1)
+    table.place(SELL, Lane.LANE_FLATTEN, 103, 10, now_ns=1)
+    planner = Planner()
+    plan = planner.plan([(99, 10), (98, 10)], [], table, 2)
+    assert short(plan) == [("PLACE", "MISSING", BUY, 98)]
+    # Nor is anything placed that would meet it.
+    assert planner.plan([(103, 10)], [], table, 2) == []
+    assert len(planner.plan_cancel_all(table, 2)) == 2
+
+
+def test_planner_takes_other_parameters_while_it_runs() -> None:
+    table = OrderTable()
+    rested(table, BUY, 99)
+    planner = Planner()
+    assert short(planner.plan([(97, 10)], [], table, 2)) == [("AMEND", "MOVED", 512, 97)]
+    planner.set_params(tolerance_ticks=2, qty_tolerance_ppm=0, order_age_ns_max=0)
+    assert planner.plan([(97, 10)], [], table, 2) == []
+    planner.set_params(tolerance_ticks=2, qty_tolerance_ppm=0, order_age_ns_max=1)
+    assert short(planner.plan([(99, 10)], [], table, 9)) == [("CANCEL", "STALE", 512, 99)]
+    with pytest.raises(ValueError, match="must not be negative"):
+        planner.set_params(tolerance_ticks=0, qty_tolerance_ppm=-1, order_age_ns_max=0)
 
 
 @settings(max_examples=200, deadline=None)

@@ -35,6 +35,7 @@ from tests.oracles import quotes
 BUY, SELL = 1, 2
 PPM = 1_000_000
 LOTS_MAX = 1 << 52
+LANE_FIRST = 254  # levels from here on are no ladder's
 GONE = (
     OrderEvent.EV_REJECTED,
     OrderEvent.EV_CANCELLED,
@@ -64,6 +65,7 @@ class Order:
     filled: int = 0
     pending: tuple[int, int] | None = None
     live: bool = True
+    lane: bool = False  # beside the ladder: by hand, or to flatten
     # Prices it stood at, and when we learned that it no longer did.
     past: tuple[tuple[int, int], ...] = ()
 
@@ -340,6 +342,8 @@ class Checker:
                 self._on_balance(value)
             case Record.REC_BOOK if record.source == self._quoted:
                 self._book_state = BookState(value.state)
+            case Record.REC_CALL if record.payload.startswith(b'["tune"'):
+                self._on_tune(*json.loads(record.payload)[1:4])
             case Record.REC_RISK:
                 self._risk = value.to_state
             case Record.REC_LADDER:
@@ -364,6 +368,20 @@ class Checker:
 
     def _live(self, side: int | None = None) -> list[Order]:
         return [o for o in self.orders.values() if o.live and side in (None, o.side)]
+
+    def _on_tune(
+        self, grid: dict[str, int] | None, plan: dict[str, int] | None,
+        inventory: dict[str, int] | None,
+    ) -> None:  # fmt: skip
+        """Follow other parameters; the limits stay those of the file, which none may pass."""
+        assert self.set is not None
+        if grid is not None:
+            self.set.params.update(grid)
+        if plan is not None:
+            self.set.tolerance = Fraction(plan["tolerance_ticks"])
+        if inventory is not None:
+            self.set.target_ppm = inventory["target_ppm"]
+            self.set.scale_lots = inventory["scale_lots"]
 
     def _on_balance(self, value: Any) -> None:
         assert self.set is not None
@@ -457,7 +475,10 @@ class Checker:
             self.placed += 1
             self._expect(order is None, f"sequence {action.seq} is placed twice")
             order = self.orders[action.seq] = Order(
-                action.side, action.price_ticks, action.qty_lots
+                action.side, action.price_ticks, action.qty_lots, lane=action.level >= LANE_FIRST
+            )
+            self._expect(
+                order.lane == (action.why == ActionWhy.WHY_HAND), f"{action} in a lane not its own"
             )
         elif order is None or not order.live:
             self._say(f"amend of an order that is not there: {action}")
@@ -475,11 +496,29 @@ class Checker:
         if self._ladder is None:
             self._say(f"{action} follows from no ladder")
             return
+        if not order.lane:
+            self._serves(intent, order)
+        price = action.price_ticks
+        sign = 1 if action.side == BUY else -1
+        opposite = None
+        if self._wire is not None:
+            opposite = self._wire.best(self.set.instrument.tick_size)[1 if sign > 0 else 0]
+        if opposite is not None:
+            self._expect(sign * price < sign * opposite, f"{action} crosses the book at {opposite}")
+        for other in self._live(SELL if action.side == BUY else BUY):
+            for theirs in other.prices:
+                self._expect(sign * price < sign * theirs, f"{action} crosses our own {theirs}")
+
+    def _serves(self, intent: IntentRecord, order: Order) -> None:
+        """Check what is wanted against the ladder."""
+        assert self.set is not None
+        assert self._ladder is not None
+        action = intent.action
         price, rest = action.price_ticks, action.qty_lots - order.filled
         levels = dict(self._ladder.bids if action.side == BUY else self._ladder.asks)
         if action.kind == ActionKind.ACTION_PLACE:
             # One order a level, and an order without answer still holds its own.
-            alive = len(self._live(action.side))
+            alive = len([one for one in self._live(action.side) if not one.lane])
             self._expect(
                 alive <= len(levels),
                 f"{action} is sent though {alive - 1} orders may be alive for {len(levels)} levels",
@@ -491,15 +530,6 @@ class Checker:
             self._expect(near, f"{action} serves no level of {levels}")
         else:
             self._expect(levels.get(price) == rest, f"{action} is no level of {levels}")
-        sign = 1 if action.side == BUY else -1
-        opposite = None
-        if self._wire is not None:
-            opposite = self._wire.best(self.set.instrument.tick_size)[1 if sign > 0 else 0]
-        if opposite is not None:
-            self._expect(sign * price < sign * opposite, f"{action} crosses the book at {opposite}")
-        for other in self._live(SELL if action.side == BUY else BUY):
-            for theirs in other.prices:
-                self._expect(sign * price < sign * theirs, f"{action} crosses our own {theirs}")
 
     def _limits(self, intent: IntentRecord, order: Order, ts_ns: int) -> None:
         """Check every limit with this order in place."""
@@ -515,16 +545,20 @@ class Checker:
         cost = sum(o.notional for o in mine)
         recent = [one for one in self._fill_times if one > ts_ns - 60 * 10**9]
         off = abs(action.price_ticks * PPM - reference)
+        slack_lots, slack_uticks = 0, 0
+        if order.lane:
+            # Beside a ladder the reference is not on record: the last one known is near it.
+            slack_lots, slack_uticks = self.base // 1000, reference // 1000
         checks = {
             "largest order": rest <= limits["order_max"],
             "smallest order": rest >= limits["order_min"],
             "venue's least worth": rest * action.price_ticks
             >= self.set.spec["notional_ticklots_min"],
             "order notional": rest * action.price_ticks <= limits["order_notional"],
-            "price collar": off * PPM <= limits["collar_ppm"] * reference,
+            "price collar": (off - slack_uticks) * PPM <= limits["collar_ppm"] * reference,
             "order count": len(self._live()) <= limits["orders"],
             "open notional": sum(o.notional for o in self._live()) <= limits["open_notional"],
-            "inventory": sign * q_lots + lots <= limits["inventory"],
+            "inventory": sign * q_lots + lots <= limits["inventory"] + slack_lots,
             "fills a minute": len(recent) <= limits["fills_per_minute"],
         }
         if action.side == SELL:
