@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from openmm.cli import (
     account,
     adjust,
+    audit,
     cancel,
     check,
     demo,
@@ -41,6 +42,7 @@ from openmm.cli import (
     status,
     stop,
     tighten,
+    token,
     undo,
     up,
     vault,
@@ -62,6 +64,7 @@ app.command("check", epilog=check.EXAMPLE)(check.check)
 app.command("run", epilog=run.EXAMPLE)(run.run)
 app.command("up", epilog=up.EXAMPLE)(up.up)
 app.command("status", epilog=status.EXAMPLE)(status.status)
+app.command("audit", epilog=audit.EXAMPLE)(audit.audit)
 app.command("halt", epilog=halt.EXAMPLE)(halt.halt)
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("pause", epilog=pause.EXAMPLE)(pause.pause)
@@ -92,6 +95,7 @@ app.command("ohlcv", epilog=market.OHLCV_EXAMPLE)(market.ohlcv)
 app.command("balance", epilog=account.BALANCE_EXAMPLE)(account.balance)
 app.command("orders", epilog=account.ORDERS_EXAMPLE)(account.orders)
 app.add_typer(sim.app, name="sim")
+app.add_typer(token.app, name="token")
 app.add_typer(vault.app, name="vault")
 
 

@@ -25,7 +25,7 @@ import secrets
 import stat
 import threading
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -293,11 +293,7 @@ def _client(name: str, table: Any, place: str) -> tuple[str, Client]:
         allowed = "sha256: and 64 hexadecimal digits, as openmm token add writes"
         raise ConfigError(f"{place}.token", "<redacted>", allowed)
     digest = token.removeprefix("sha256:")
-    scopes = _words(table, "scopes", place, ["read"])
-    known = [one.value for one in Scope]
-    for word in scopes:
-        if word not in known:
-            raise ConfigError(f"{place}.scopes", word, f"of {', '.join(known)}")
+    scopes = read_scopes(_words(table, "scopes", place, ["read"]), f"{place}.scopes")
     bots = _words(table, "bots", place, None)
     for word in bots:
         if word != "*" and not BOT_NAME.fullmatch(word):
@@ -310,9 +306,22 @@ def _client(name: str, table: Any, place: str) -> tuple[str, Client]:
     )
     moments = [_moment(table, key, place) for key in ("expires", "created")]
     return digest, Client(
-        name, frozenset(Scope(word) for word in scopes) | {Scope.READ}, tuple(bots), caps,
+        name, scopes, tuple(bots), caps,
         issued=digest[:16], expires_ns=moments[0],
     )  # fmt: skip
+
+
+def read_scopes(words: Sequence[str], place: str) -> frozenset[Scope]:
+    """Return the scopes of these names, and `read`, which all have.
+
+    Raises:
+        ConfigError: one is none.
+    """
+    known = [one.value for one in Scope]
+    for word in words:
+        if word not in known:
+            raise ConfigError(place, word, f"of {', '.join(known)}")
+    return frozenset(Scope(word) for word in words) | {Scope.READ}
 
 
 def _words(table: Mapping[str, Any], key: str, place: str, default: list[str] | None) -> list[str]:
@@ -409,18 +418,19 @@ def _written(client: Client, digest: str, now_ns: int) -> str:
     if caps.notional_per_hour is not None:
         lines.append(f'notional_per_hour = "{caps.notional_per_hour:f}"')
     if client.expires_ns:
-        lines.append(f"expires = {_written_moment(client.expires_ns)}")
-    lines.append(f"created = {_written_moment(now_ns)}")
+        lines.append(f"expires = {moment_of(client.expires_ns)}")
+    lines.append(f"created = {moment_of(now_ns)}")
     return "\n".join(lines) + "\n"
 
 
 def _quoted(word: str) -> str:
     if not re.fullmatch(r"[a-z0-9*-]+", word):
-        raise ConfigError("client", word, "words of a-z, 0-9 and -")
+        raise ConfigError("client.bots", word, "names of a-z, 0-9 and -")
     return f'"{word}"'
 
 
-def _written_moment(ts_ns: int) -> str:
+def moment_of(ts_ns: int) -> str:
+    """Write a moment in UTC, to the second."""
     return datetime.fromtimestamp(ts_ns // NS_PER_S, UTC).isoformat().replace("+00:00", "Z")
 
 

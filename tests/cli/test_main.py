@@ -19,6 +19,7 @@ from openmm.venues.faults import Code
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMANDS = [
     "adjust",
+    "audit",
     "balance",
     "cancel",
     "check",
@@ -48,6 +49,10 @@ COMMANDS = [
     "stop",
     "ticker",
     "tighten",
+    "token add",
+    "token list",
+    "token revoke",
+    "token show",
     "trades",
     "undo",
     "up",
@@ -91,7 +96,7 @@ def test_help_of_the_simulator_names_its_venues_and_has_an_example(capsys: Captu
 
 
 def test_missing_command_says_where_the_list_is(capsys: Capture) -> None:
-    for args in ([], ["sim"], ["vault"]):
+    for args in ([], ["sim"], ["token"], ["vault"]):
         assert main(args) == 2
         told = " ".join(["openmm", *args, "--help"])
         assert capsys.readouterr().err == f"openmm: a command is missing: {told} lists them\n"
@@ -99,7 +104,7 @@ def test_missing_command_says_where_the_list_is(capsys: Capture) -> None:
 
 def test_every_command_is_covered() -> None:
     told = {info.name for info in app.registered_commands}
-    assert told | {"sim", "vault"} == {command.split()[0] for command in COMMANDS}
+    assert told | {"sim", "token", "vault"} == {command.split()[0] for command in COMMANDS}
 
 
 def test_help_lists_the_commands(capsys: Capture) -> None:
