@@ -43,6 +43,7 @@ from openmm.cli import (
     stop,
     tighten,
     token,
+    top,
     undo,
     up,
     vault,
@@ -62,6 +63,7 @@ app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 app.command("init", epilog=init.EXAMPLE)(init.init)
 app.command("check", epilog=check.EXAMPLE)(check.check)
 app.command("run", epilog=run.EXAMPLE)(run.run)
+app.command("top", epilog=top.EXAMPLE)(top.top)
 app.command("up", epilog=up.EXAMPLE)(up.up)
 app.command("status", epilog=status.EXAMPLE)(status.status)
 app.command("audit", epilog=audit.EXAMPLE)(audit.audit)

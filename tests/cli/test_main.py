@@ -53,6 +53,7 @@ COMMANDS = [
     "token list",
     "token revoke",
     "token show",
+    "top",
     "trades",
     "undo",
     "up",

@@ -40,12 +40,12 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "control",
         # The surfaces: the gateway's process serves dashboard and MCP too, and the command line
         # starts each of them.
-        "dashboard mcp",
+        "dashboard mcp top",
         "gateway",
         "cli",
     )
 )
-SURFACES = frozenset(["cli", "gateway", "dashboard", "mcp"])
+SURFACES = frozenset(["cli", "gateway", "dashboard", "mcp", "top"])
 ENGINE = next(i for i, row in enumerate(LAYERS) if "engine" in row)
 
 # Where real time and real randomness may be read.
