@@ -10,6 +10,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,6 +28,9 @@ LINE_BYTES_MAX: Final = 1 << 16
 START: Final = "0" * 64  # before the first line there is
 SECRET_WORDS: Final = ("secret", "token", "password", "passphrase", "credential", "apikey")
 SECRET_NAMES: Final = frozenset({"key", "api_key", "private_key", "auth", "authorization"})
+BUSY_S: Final = 2.0
+HURRY_S: Final = 0.3
+TOKENS: Final = re.compile(r"omm_[a-z][a-z0-9-]*_[A-Za-z0-9_-]{16,}|pv_[A-Za-z0-9_-]{16,}")
 _TAIL_BYTES = 4 * LINE_BYTES_MAX
 
 
@@ -54,7 +59,7 @@ def redacted(value: object, name: str = "", deep: int = 0) -> object:
         return value
     if isinstance(value, int) and value.bit_length() < 64:
         return value
-    text = str(value)
+    text = TOKENS.sub("<redacted>", str(value))
     return text if len(text) <= TEXT_CHARS_MAX else text[:TEXT_CHARS_MAX] + "…"
 
 
@@ -86,16 +91,19 @@ class Audit:
         older = [self._numbered(n) for n in range(self._kept, 0, -1)]
         return [path for path in (*older, self.path) if path.exists()]
 
-    def append(self, record: Mapping[str, Any], ts_ns: int, *, sync: bool) -> None:
+    def append(
+        self, record: Mapping[str, Any], ts_ns: int, *, sync: bool, hurry: bool = False
+    ) -> None:
         """Write one record.
 
         Args:
             sync: wait until the disk has it.
+            hurry: do not wait long for others who write.
 
         Raises:
             OSError: it cannot be written.
         """
-        with self._alone() as mark:
+        with self._alone(HURRY_S if hurry else BUSY_S) as mark:
             self._rotate()
             fd = os.open(
                 self.path,
@@ -137,7 +145,7 @@ class Audit:
             OSError: a file cannot be read.
         """
         count, last, files = 0, "", []
-        with self._alone() as mark:
+        with self._alone(BUSY_S) as mark:
             files = self.files()
             known = os.pread(mark, 64, 0).decode("ascii", "replace")
             texts = [(path, path.read_bytes()) for path in files]
@@ -157,10 +165,19 @@ class Audit:
         return Verified(count, len(files), last, problem)
 
     @contextmanager
-    def _alone(self) -> Iterator[int]:
+    def _alone(self, wait_s: float) -> Iterator[int]:
+        """Hold the audit against others; one who stands still with it holds up nobody for long."""
         fd = os.open(self.mark, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            deadline_s = time.monotonic() + wait_s
+            while True:
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline_s:
+                        raise OSError(f"another process holds the audit: {self.mark}") from None
+                    time.sleep(0.001)
             yield fd
         finally:
             os.close(fd)

@@ -82,23 +82,42 @@ def shown(
     raise not_offered(asked)
 
 
+def session_of(bot: RunDir | None) -> str:
+    """Return the session of a bot as versions begin with it."""
+    return f"{previews.session_version(bot)}:" if bot is not None else ""
+
+
 def check_version(
-    asked: Action, client: Client, bot: RunDir | None, version: str, surface: str
+    asked: Action, client: Client, bot: RunDir | None, version: str, surface: str, *, shown: bool
 ) -> None:
-    """Refuse a call whose preview was made from another state. Of `set` and
-    `undo` the bot itself compares the values.
+    """Refuse a call whose preview was made from another state. Of `set` and `undo` the bot itself
+    compares the values.
+
+    Args:
+        shown: its preview was used for this call; else, the bot may have carried it out already.
 
     Raises:
-        ControlError: the state has moved (`preview_mismatch`).
+        ControlError: the state has moved (`preview_mismatch`), or the session has ended since the
+            call was first made (`outcome_unknown`): only that session knew of it.
         CommandError: the bot does not run.
     """
-    if bot is None:
+    if bot is None or asked.name in OURS:
+        return
+    session = session_of(bot)
+    if not shown:
+        if not version.startswith(session):
+            raise ControlError(
+                f"{bot.bot} has restarted since this was first asked for: nobody knows whether it "
+                "was done",
+                code="outcome_unknown",
+                hint="look at its orders and state; if it is still wanted, ask with another key",
+            )
         return
     match asked.name:
         case "resume" | "flatten":
             now = previews.state_version(bot, _asking(client, surface))
         case "place":
-            now = previews.session_version(bot)
+            now = session
         case "set" | "undo":
             now = previews.change_version(bot, _count(version))
         case _:

@@ -42,6 +42,7 @@ class _Entry:
     ) -> None:
         self.client = client
         self.began_ns = began_ns
+        self.hurry = False
         self.record: dict[str, Any] = {
             "caller": {"client": client.name, "surface": surface[:40], "uid": os.getuid()},
             "scope": "", "action": redacted(action), "bot": "", "args": redacted(args),
@@ -282,19 +283,17 @@ class Door:
         key = _key(key)
         entry.record["key"] = key
         told = self._begun(
-            client,
-            asked,
-            bound_of(asked.name, _named(given, bot)),
-            key,
-            preview if asked.previewed and not confirmed else None,
-            entry.began_ns,
-        )
+            client, asked, bot, bound_of(asked.name, _named(given, bot)), key,
+            preview if asked.previewed and not confirmed else None, entry.began_ns,
+        )  # fmt: skip
         if told.result is not None and not brake:
             return {**told.result, "repeated": True}
         settled = False
         try:
-            if asked.previewed and not confirmed and not told.uncertain:
-                deeds.check_version(asked, client, bot, told.version, surface)
+            if not brake:
+                deeds.check_version(
+                    asked, client, bot, told.version, surface, shown=told.first and not confirmed
+                )
             self._asked(entry, brake=brake)
             # A brake that is told again is done again: what it undoes may have come in between.
             sent = "" if brake and not told.first else key
@@ -310,26 +309,31 @@ class Door:
                 settled = True
                 return {**told.result, "repeated": True}
             if settled := error.code in UNCERTAIN:
-                self._kept(self._once.uncertain, client.name, key)
+                self._kept(self._once.uncertain, client.name, key, hurry=brake)
             raise
         finally:
             if not settled and told.first:
-                self._kept(self._once.undone, client.name, key)
+                self._kept(self._once.undone, client.name, key, hurry=brake)
         if not told.first:
             result["repeated"] = True
-        if problem := self._kept(self._once.done, client.name, key, result):
+        if problem := self._kept(self._once.done, client.name, key, result, hurry=brake):
             result["key_note"] = f"done, but its key was not kept: {problem}"
         return result
 
     def _begun(
-        self, client: Client, asked: Action, bound: str, key: str, preview: str | None, now_ns: int
-    ) -> Told:
+        self, client: Client, asked: Action, bot: RunDir | None, bound: str, key: str,
+        preview: str | None, now_ns: int,
+    ) -> Told:  # fmt: skip
         """Note that a write begins; return what is known of it."""
+        brake = asked.scope is Scope.BRAKE
         try:
             self.home.make()
-            told = self._once.begin(client.name, key, bound, now_ns, preview)
+            told = self._once.begin(
+                client.name, key, bound, now_ns, preview, version=deeds.session_of(bot),
+                hurry=brake,
+            )  # fmt: skip
         except OSError as error:
-            if asked.scope is not Scope.BRAKE:
+            if not brake:
                 raise _not_kept(error) from None
             return Told(True, "", now_ns)
         unfinished = not told.first and told.result is None and not told.uncertain
@@ -340,10 +344,10 @@ class Door:
             )  # fmt: skip
         return told
 
-    def _kept(self, change: Callable[..., None], *args: Any) -> str:
+    def _kept(self, change: Callable[..., None], *args: Any, hurry: bool) -> str:
         """Change what is known of a key; return why not, empty when it was."""
         try:
-            change(*args)
+            change(*args, hurry=hurry)
         except OSError as error:
             return str(error)
         return ""
@@ -356,7 +360,11 @@ class Door:
         """
         try:
             self.home.make()
-            self._audit.append({**entry.record, "verdict": "asked"}, self._clock(), sync=True)
+            # A brake waits neither for the disk nor long for others.
+            entry.hurry = brake
+            self._audit.append(
+                {**entry.record, "verdict": "asked"}, self._clock(), sync=not brake, hurry=brake
+            )
         except OSError as error:
             if not brake:
                 raise _not_kept(error) from None
@@ -375,7 +383,7 @@ class Door:
             record["not_listed"] = more
         try:
             self.home.make()
-            self._audit.append(record, now_ns, sync=sync)
+            self._audit.append(record, now_ns, sync=sync, hurry=entry.hurry)
         except OSError as error:
             return f"not recorded: {error}"
         return ""

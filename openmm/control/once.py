@@ -25,6 +25,7 @@ KEPT_NS: Final = 24 * 3_600 * 1_000_000_000
 KEY_CHARS_MAX: Final = 128
 RESULT_BYTES_MAX: Final = 1 << 18
 BUSY_S: Final = 10.0
+HURRY_S: Final = 0.3  # for what must not wait
 _TABLES = """
 create table if not exists preview(
     digest text primary key, client text not null, bound text not null, version text not null,
@@ -85,11 +86,14 @@ class Once:
         return token
 
     def begin(
-        self, client: str, key: str, bound: str, now_ns: int, preview: str | None = None
-    ) -> Told:
+        self, client: str, key: str, bound: str, now_ns: int, preview: str | None = None, *,
+        version: str = "", hurry: bool = False,
+    ) -> Told:  # fmt: skip
         """Note that a write begins under a key, or return what is known of the one that did.
 
         Args:
+            version: of the state, where no preview tells it.
+            hurry: do not wait for the disk, nor long for others.
             preview: the token that lets it begin, used up by this; None: it needs none.
 
         Raises:
@@ -98,7 +102,7 @@ class Once:
                 used (`preview_used`), or over (`preview_expired`). Nothing is noted then.
             OSError: it cannot be noted.
         """
-        with self._open() as base:
+        with self._open(hurry=hurry) as base:
             base.execute("delete from told where asked_ns < ?", (now_ns - KEPT_NS,))
             row = base.execute(
                 "select bound, version, asked_ns, uncertain, result from told "
@@ -106,7 +110,6 @@ class Once:
                 (client, key),
             ).fetchone()
             if row is None:
-                version = ""
                 if preview is not None:
                     version = _take(base, preview, client, bound, now_ns)
                 base.execute(
@@ -123,7 +126,7 @@ class Once:
         result = None if row[4] is None else orjson.loads(row[4])
         return Told(False, row[1], row[2], bool(row[3]), result)
 
-    def done(self, client: str, key: str, result: dict[str, Any]) -> None:
+    def done(self, client: str, key: str, result: dict[str, Any], *, hurry: bool = False) -> None:
         """Keep a write's result.
 
         Raises:
@@ -132,36 +135,36 @@ class Once:
         raw = orjson.dumps(result)
         if len(raw) > RESULT_BYTES_MAX:
             raw = orjson.dumps({"note": "done; the result was too long to keep"})
-        with self._open() as base:
+        with self._open(hurry=hurry) as base:
             base.execute(
                 "update told set result = ? where client = ? and key = ?",
                 (raw.decode(), client, key),
             )
 
-    def uncertain(self, client: str, key: str) -> None:
+    def uncertain(self, client: str, key: str, *, hurry: bool = False) -> None:
         """Note that a write was sent, and that nobody knows what came of it.
 
         Raises:
             OSError: it cannot be noted.
         """
-        with self._open() as base:
+        with self._open(hurry=hurry) as base:
             base.execute(
                 "update told set uncertain = 1 where client = ? and key = ?", (client, key)
             )
 
-    def undone(self, client: str, key: str) -> None:
+    def undone(self, client: str, key: str, *, hurry: bool = False) -> None:
         """Forget a write that was refused: nothing happened.
 
         Raises:
             OSError: it cannot be forgotten.
         """
-        with self._open() as base:
+        with self._open(hurry=hurry) as base:
             base.execute(
                 "delete from told where client = ? and key = ? and result is null", (client, key)
             )
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _open(self, *, hurry: bool = False) -> Iterator[sqlite3.Connection]:
         """Open the database for one change that happens as a whole."""
         try:
             if not self.path.exists():
@@ -169,11 +172,13 @@ class Once:
                     self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
                 )
                 os.close(fd)
-            base = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
+            base = sqlite3.connect(
+                self.path, timeout=HURRY_S if hurry else BUSY_S, isolation_level=None
+            )
         except sqlite3.Error as error:
             raise OSError(f"{error}: {self.path}") from error
         try:
-            base.execute("pragma synchronous = full")
+            base.execute(f"pragma synchronous = {'off' if hurry else 'full'}")
             base.executescript(_TABLES)
             base.execute("begin immediate")
             yield base

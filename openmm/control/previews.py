@@ -118,7 +118,7 @@ def of_place(bot: RunDir, client: Client, args: dict[str, Any], now_ns: int) -> 
         warnings.append(f"the bot is {_state(page)}")
     count = len(page.own_bids) + len(page.own_asks)
     return Shown(
-        session_version(bot),
+        f"{session_version(bot)}:",
         [
             {"key": "orders", "before": count, "after": count + 1},
             {"key": f"order {side}", "before": None,

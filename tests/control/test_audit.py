@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from openmm.control.access import make_token
 from openmm.control.audit import LINE_BYTES_MAX, Audit, redacted
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -129,6 +130,11 @@ def test_link_in_its_place_is_refused(tmp_path: Path) -> None:
 def test_what_opens_doors_is_left_out(name: str) -> None:
     told = {"args": [{"deep": {name: "geheim"}}], name: "geheim"}
     assert "geheim" not in str(redacted(told))
+
+
+def test_tokens_within_a_text_are_left_out() -> None:
+    told = redacted({"reason": f"use {make_token('ann')} or pv_{'x' * 43} now"})
+    assert told == {"reason": "use <redacted> or <redacted> now"}
 
 
 def test_long_texts_are_cut_and_plain_values_stay() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import sqlite3
 import tempfile
 import threading
 import time
@@ -194,8 +196,45 @@ def test_uncertain_call_goes_on_with_its_key_and_no_second_preview(bot: Bot) -> 
     args = {"bot": BOT, "changes": {"strategy.spread": "1%"}}
     bot.acted.clear()
     token = door.preview(client, "set", args, surface="test")["preview"]
-    door._once.begin(client.name, "k", bound_of("set", args), time.time_ns(), token)
+    bound = bound_of("set", args)
+    door._once.begin(client.name, "k", bound, time.time_ns(), token)
     door._once.uncertain(client.name, "k")  # as after a bot that did not answer in time
     done = door.call(client, "set", args, surface="test", key="k")
     assert done["repeated"]
     assert [one.command.key for one in bot.acted] == ["k"]  # type: ignore[union-attr]
+    # The session that knew whether it did it is over: it is not sent again.
+    door._once.begin(client.name, "k2", bound, time.time_ns(), version="an-older-session:")
+    door._once.uncertain(client.name, "k2")
+    with pytest.raises(OpenMMError) as caught:
+        door.call(client, "set", args, surface="test", key="k2")
+    assert caught.value.code == "outcome_unknown"
+    assert len(bot.acted) == 1
+
+
+@pytest.mark.parametrize("held", ["audit", "keys"])
+def test_brake_goes_on_while_another_process_stands_still_on_the_record(
+    bot: Bot, held: str
+) -> None:
+    place = bot.home.once if held == "keys" else Audit(bot.home.audit).mark
+    Door(bot.home).call(granted(set()), "bots", {}, surface="test")
+    with _stuck(place):
+        bot.acted.clear()
+        began_s = time.monotonic()
+        done = Door(bot.home).call(granted({Scope.BRAKE}), "halt", {"bot": BOT}, surface="test")
+        assert time.monotonic() - began_s < 3
+    assert [one.command.reason for one in bot.acted] == [""]  # type: ignore[union-attr]
+    assert done["risk_state"] == "RUNNING"
+
+
+@contextmanager
+def _stuck(place: Path) -> Iterator[None]:
+    """Hold a lock as a process does that was stopped with it."""
+    if place.suffix == ".sqlite":
+        base = sqlite3.connect(place, isolation_level=None)
+        base.execute("begin exclusive")
+        yield
+        base.close()
+    else:
+        with place.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
