@@ -31,9 +31,9 @@ def agree(shown: str, yes: bool) -> None:
 
     if yes:
         return
-    typer.echo(shown, err=True)
     if not sys.stdin.isatty():
         raise CommandError("nobody is there to confirm it: --yes", code="not_confirmed")
+    typer.echo(shown, err=True)
     answer = typer.prompt("Type yes to do it", default="", show_default=False, err=True)
     if answer.strip() != "yes":
         raise typer.Abort

@@ -124,6 +124,11 @@ def _text(state: BotState, now_ns: int) -> str:
     }
     if tightened := state.session.get("tightened"):
         lines["limits"] = ", ".join(f"{key} {text}" for key, text in tightened.items())
+    moved = state.session.get("changed", {}).items()
+    if changed := [(key, text) for key, text in moved if key.startswith("strategy.")]:
+        lines["parameters"] = ", ".join(
+            f"{key.removeprefix('strategy.')} {text}" for key, text in changed
+        )
     for name in ("TICK_TO_ORDER", "ACK"):
         if name in view["latency_ns"]:
             span = view["latency_ns"][name]

@@ -115,14 +115,28 @@ class ClientUses:
                 )
 
     def note(self, client: str, notional: Decimal, now_ns: int) -> None:
-        """Count an order, before it leaves."""
+        """Count an order, before it leaves.
+
+        Raises:
+            CommandError: it cannot be put on disk (`not_counted`): it is not to leave.
+        """
+        try:
+            self._append(client, now_ns, notional)
+        except OSError as error:
+            raise CommandError(
+                f"what {client} uses of its caps cannot be written down: {error.strerror}",
+                code="not_counted",
+            ) from None
         self._uses.setdefault(client, deque()).append(Use(now_ns, notional))
-        self._append(client, now_ns, notional)
 
     def take_back(self, client: str) -> None:
         """Forget the order counted last: it did not leave."""
         use = self._uses[client].pop()
-        self._append(client, use.ts_ns, -use.notional)
+        try:
+            self._append(client, use.ts_ns, -use.notional)
+        except OSError as error:
+            # After a restart it counts: on the safe side.
+            log.warning("not written down (%s): %s", error.strerror, self._path)
 
     def used(self, client: str, now_ns: int) -> dict[str, str]:
         """Return what a client has used: orders of the last minute, notional of the last hour."""

@@ -16,7 +16,7 @@ from msgspec.structs import asdict
 
 from openmm import journal
 from openmm._fast.book import BookState
-from openmm._fast.checks import Reason
+from openmm._fast.checks import Reason, RiskState
 from openmm._fast.orders import OrderView
 from openmm._fast.tape import Record
 from openmm._fast.units import Side
@@ -178,6 +178,8 @@ class Operator:
             case Place():
                 order = self._placeable(command, caller, now_ns)
                 return lambda: self._place(order, caller, now_ns)
+            case Flatten() if self._ctx.tables.monitor.state is RiskState.HALTED:
+                raise RiskError("the bot is halted: resume it first", code="halted")
             case Cancel():
                 found = self._found(command.order)
                 return lambda: self._cancel(found, now_ns)
@@ -289,10 +291,14 @@ class Operator:
             )  # fmt: skip
         self.tuning.commit(change, undo=undo)
         closer = self.tuning.tightened()
-        self._files.note(
-            pid=os.getpid(), state="running", config=public(self.tuning.file), tightened=closer,
-            changed=self.tuning.changed(), version=self.tuning.version,
-        )  # fmt: skip
+        try:
+            self._files.note(
+                pid=os.getpid(), state="running", config=public(self.tuning.file),
+                tightened=closer, changed=self.tuning.changed(), version=self.tuning.version,
+            )  # fmt: skip
+        except OSError as error:
+            # In force all the same, and in the journal.
+            self._ctx.alert("warning", f"session.json cannot be written: {error.strerror}")
         if kernels.limits is not None:
             text = f"limits in force, by {caller}: {closer or 'those of the file'}"
             self._ctx.alert("warning", text)

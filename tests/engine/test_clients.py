@@ -72,6 +72,20 @@ def test_restart_forgives_nothing_within_the_hour(tmp_path: Path) -> None:
     assert path.read_bytes() == b""
 
 
+def test_order_that_cannot_be_counted_does_not_leave(tmp_path: Path) -> None:
+    path = tmp_path / "clients-used"
+    uses = ClientUses(path, NOW)
+    uses.note("desk", Decimal(100), NOW)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(CommandError) as caught:
+        uses.note("desk", Decimal(100), NOW)
+    assert caught.value.code == "not_counted"
+    assert uses.used("desk", NOW)["notional_per_hour"] == "100"
+    uses.take_back("desk")
+    assert uses.used("desk", NOW)["notional_per_hour"] == "0"
+
+
 def test_clock_set_back_makes_no_use_younger_than_now(tmp_path: Path) -> None:
     path = tmp_path / "clients-used"
     ClientUses(path, NOW).note("desk", Decimal(100), NOW + 5 * HOUR_NS)
