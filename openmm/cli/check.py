@@ -34,6 +34,7 @@ def check(
     """
     from openmm.cli.spans import decimal
     from openmm.config import check_with_instrument, load
+    from openmm.control.ladder import preview, resolved
     from openmm.errors import TransportError
 
     config = load(file)
@@ -93,112 +94,6 @@ def ask_venue(config: BotConfig) -> tuple[Instrument, Decimal]:
             await rest.close()
 
     return asyncio.run(ask())
-
-
-def resolved(config: BotConfig) -> dict[str, str]:
-    """List every key with the value it has, defaults included, as the file would have it."""
-    from pydantic import BaseModel
-
-    from openmm.config.schema import key_of
-    from openmm.config.values import format_bytes, format_duration, format_ppm
-
-    found: dict[str, str] = {}
-
-    def walk(model: BaseModel, prefix: str) -> None:
-        for field in type(model).model_fields:
-            value, path = getattr(model, field), prefix + key_of(field)
-            if isinstance(value, BaseModel):
-                walk(value, f"{path}.")
-            elif isinstance(value, tuple):
-                for item in value:
-                    walk(item, f"{path}.{item.label}.")
-            elif value is None:
-                found[path] = "-"
-            elif field.endswith("_ppm"):
-                found[path] = format_ppm(value)
-            elif field.endswith("_ns"):
-                found[path] = format_duration(value)
-            elif field.endswith("_bytes"):
-                found[path] = format_bytes(value)
-            elif field in ("webhook", "store"):
-                found[path] = "set"
-            elif isinstance(value, bool):
-                found[path] = str(value).lower()
-            else:
-                found[path] = str(value)
-
-    walk(config, "")
-    found["risk.max_orders"] = str(config.max_orders)
-    found["strategy.inventory_scale"] = str(config.inventory_scale)
-    dead_man_ns = config.dead_man_ns
-    watchdog_ns = config.watchdog_ns
-    found["risk.watchdog_timeout"] = "off" if watchdog_ns is None else format_duration(watchdog_ns)
-    found["risk.dead_man_timeout"] = "off" if dead_man_ns is None else format_duration(dead_man_ns)
-    return found
-
-
-def preview(
-    config: BotConfig, instrument: Instrument | None, mid: Decimal
-) -> dict[str, list[dict[str, Decimal]]] | None:
-    """Return the ladder at a price with inventory on target and a calm market.
-
-    With an instrument the kernel itself makes it; without one prices are not rounded to ticks.
-    None for a strategy that is no grid.
-    """
-    from openmm.config import Grid
-
-    grid = config.strategy
-    if not isinstance(grid, Grid):
-        return None
-    if instrument is not None:
-        return _by_kernel(config, instrument, mid)
-    sides: dict[str, list[dict[str, Decimal]]] = {"bids": [], "asks": []}
-    for index in range(grid.num_orders):
-        away = Decimal(grid.spread_ppm) / 2 + index * grid.level_step_ppm
-        for side, sign in (("bids", -1), ("asks", 1)):
-            price = mid * (1_000_000 + sign * away) / 1_000_000
-            sides[side].append({"price": price.normalize(), "qty": grid.order_amount})
-    return sides
-
-
-def _by_kernel(
-    config: BotConfig, instrument: Instrument, mid: Decimal
-) -> dict[str, list[dict[str, Decimal]]]:
-    from openmm._fast.quotes import grid_ladder
-    from openmm._fast.units import UTICKS_PER_TICK
-    from openmm.config import grid_params
-
-    mid_ticks = instrument.floor_ticks(mid)
-    view = {
-        "now_ns": 1,
-        "reference_uticks": mid_ticks * UTICKS_PER_TICK,
-        "confidence_ppm": 1_000_000,
-        "best_bid_ticks": mid_ticks - 1,
-        "best_ask_ticks": mid_ticks + 1,
-        "own_bid_ticks": 0,
-        "own_ask_ticks": 0,
-        "sigma_uticks": 0,
-        "depth_lots": 1,
-        "depth_mean_lots": 1,
-        "spread_mean_uticks": 2_000_000,
-        "flow_ppm": 0,
-        "x_ppm": 0,
-        "share_ppm": config.strategy.target_base_ppm,
-        "target_ppm": config.strategy.target_base_ppm,
-        "base_lots": 1 << 50,
-        "quote_lots_max": 1 << 50,
-        "allow_bid": 1,
-        "allow_ask": 1,
-        "warm": 1,
-    }
-    _, _, ladder = grid_ladder(view, grid_params(config, instrument), instrument)
-    return {
-        side: [
-            {"price": instrument.price(price), "qty": instrument.qty(qty)}
-            for price, qty in ladder[side]
-        ]
-        for side in ("bids", "asks")
-    }
 
 
 def _facts(instrument: Instrument) -> dict[str, Any]:

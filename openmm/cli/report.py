@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,14 +101,9 @@ def find_ledger(
 
 def store_of(run_dir: RunDir) -> str:
     """Return the address of a bot's ledger: of the environment, or as its last session told it."""
-    from openmm.address import STORE_VARIABLE, without_password
+    from openmm.control.records import store_of as found
 
-    told = run_dir.read_session().get("store")
-    if not isinstance(told, str):
-        return f"sqlite:///{run_dir.store}"
-    # The session's is without its password, if it has one.
-    whole = os.environ.get(STORE_VARIABLE, "")
-    return whole if whole and without_password(whole) == told else told
+    return found(run_dir)
 
 
 def write_page(found: Report, store: str, path: Path) -> None:

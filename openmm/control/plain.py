@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -32,3 +33,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"no JSON form: {value!r}")
+
+
+def iso(ts_ns: int | None) -> str | None:
+    """Write a moment as ISO 8601 in UTC, to the microsecond; None for none (0 as well)."""
+    if not ts_ns:
+        return None
+    at = datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{ts_ns % 1_000_000_000 // 1_000:06d}Z"

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
+from openmm.control import looks, records
 from openmm.control.access import Client
 from openmm.control.actions import Action
 from openmm.control.audit import Audit
 from openmm.control.deeds import not_offered
 from openmm.control.home import Home
-from openmm.control.views import look, page_view
+from openmm.control.portfolio import portfolio
 from openmm.engine.rundir import RunDir
+
+Look = Callable[..., dict[str, Any]]
+# What is asked of one bot: (home, bot's name, now, arguments of the action).
+OF_A_BOT: Final[dict[str, Look]] = {
+    "status": looks.status, "book": looks.book, "orders": looks.orders,
+    "positions": looks.positions, "limits": looks.limits, "latency": looks.latency,
+    "venues": looks.venues, "config": looks.config, "order": records.order,
+    "explain": records.explain, "fills": records.fills, "pnl": records.pnl,
+    "incidents": records.incidents, "report": records.report,
+}  # fmt: skip
+OF_ALL: Final[dict[str, Look]] = {"bots": looks.bots, "portfolio": portfolio}
 
 
 def read(
@@ -22,14 +35,12 @@ def read(
     Raises:
         OpenMMError: there is nothing to read.
     """
-    match asked.name:
-        case "audit":
-            return {"records": _records(home, client, args["limit"])}
-        case "bots":
-            return {"bots": [_status(one, now_ns) for one in home.bots()]}
-        case "status":
-            assert bot is not None
-            return _status(bot, now_ns)
+    if asked.name == "audit":
+        return {"records": _records(home, client, args["limit"])}
+    if bot is not None and asked.name in OF_A_BOT:
+        return OF_A_BOT[asked.name](home, bot.bot, now_ns, **args)
+    if asked.name in OF_ALL:
+        return OF_ALL[asked.name](home, now_ns, **args)
     raise not_offered(asked)
 
 
@@ -47,9 +58,3 @@ def _records(home: Home, client: Client, limit: int) -> list[dict[str, Any]]:
         or (isinstance(who := one.get("caller"), dict) and who.get("client") == client.name)
     )
     return list(islice(mine, limit))
-
-
-def _status(bot: RunDir, now_ns: int) -> dict[str, Any]:
-    seen = look(bot, now_ns)
-    view = page_view(seen.page, now_ns) if seen.page is not None else {}
-    return {"bot": bot.bot, "running": seen.running, "page": seen.page_state, **view}

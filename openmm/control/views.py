@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import Any, final
 
 from openmm._fast.book import BookState
 from openmm._fast.checks import Reason, RiskState
@@ -41,25 +44,96 @@ class BotState:
     page_error: str | None = None  # why there is no page
 
 
-def look(run_dir: RunDir, now_ns: int) -> BotState:
-    """Return a bot's state by its lock, its session file and its telemetry page."""
+def look(run_dir: RunDir, now_ns: int, fleet: Fleet | None = None) -> BotState:
+    """Return a bot's state by its lock, its session file and its telemetry page.
+
+    Args:
+        fleet: keeps pages open between looks.
+
+    Raises:
+        CommandError: the session file is damaged.
+    """
     pid = run_dir.holder_pid()
     page: TelemetrySnapshot | None = None
     why: str | None = None
     try:
-        reader = TelemetryReader(run_dir.page)
+        page = (
+            _read_once(run_dir.page)
+            if fleet is None
+            else fleet.read(run_dir.page, written=pid is not None)
+        )
+        state = writer_state(page, now_ns, STALE_NS).value
     except TelemetryError as error:
+        # Of another build, of a bot that has not published yet, or of one that died writing.
         state, why = "unreadable" if run_dir.page.exists() else "absent", str(error)
-    else:
-        try:
-            page = reader.read()
-            state = writer_state(page, now_ns, STALE_NS).value
-        except TelemetryError as error:
-            state, why = "unreadable", str(error)
-        finally:
-            reader.close()
     session = run_dir.read_session()
     return BotState(run_dir.bot, pid is not None, pid, session, page, state, why)
+
+
+def _read_once(path: Path) -> TelemetrySnapshot:
+    reader = TelemetryReader(path)
+    try:
+        return reader.read()
+    finally:
+        reader.close()
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+@final
+class Fleet:
+    """Readers of pages, kept open between looks: the ones used last, a bounded number.
+
+    Safe to share between threads. A page is followed into the file of a new session; one that
+    cannot be read is let go of, and opened anew at the next look.
+    """
+
+    def __init__(self, pages_max: int = 64) -> None:
+        self._lock = threading.Lock()
+        self._readers: OrderedDict[Path, TelemetryReader] = OrderedDict()
+        self._most = pages_max
+        self._torn: dict[Path, tuple[int, str]] = {}  # by inode
+
+    def read(self, path: Path, *, written: bool = True) -> TelemetrySnapshot:
+        """Return a page's newest snapshot.
+
+        Args:
+            written: somebody may still write to it. Of one that nobody writes to, what could not
+                be read is not tried again: a page torn by a death takes many tries to tell.
+
+        Raises:
+            TelemetryError: there is none that can be read.
+        """
+        # A read takes some tens of microseconds: one lock for all is enough.
+        with self._lock:
+            torn = None if written else self._torn.get(path)
+            if torn is not None and torn[0] == _inode(path):
+                raise TelemetryError(torn[1])
+            reader = self._readers.pop(path, None) or TelemetryReader(path)
+            try:
+                page = reader.read()
+            except TelemetryError as error:
+                reader.close()
+                if len(self._torn) >= self._most:
+                    self._torn.clear()
+                self._torn[path] = (_inode(path), str(error))
+                raise
+            self._readers[path] = reader
+            while len(self._readers) > self._most:
+                self._readers.popitem(last=False)[1].close()
+            return page
+
+    def close(self) -> None:
+        """Let go of every page."""
+        with self._lock:
+            for reader in self._readers.values():
+                reader.close()
+            self._readers.clear()
 
 
 def enum_name(kind: Any, value: int, prefix: str = "") -> str:
