@@ -32,6 +32,7 @@ LONG: Final = frozenset({"config", "text", "toml", "file"})
 OURS: Final = frozenset({"strategies", "profiles"})
 WORDS_MAX: Final = 3  # a name, a state or a pair has no more
 HINTS: Final = {
+    "config": "the message names the key, its value and what is allowed: correct it, call again",
     "not_running": "list_bots shows which bots run; start_bot starts one that was created before",
     "timeout": "ask bot_status whether it happened; call again with the same key, which cannot do "
     "it twice",
@@ -115,17 +116,23 @@ def as_text(action: str, result: Mapping[str, Any]) -> str:
     return text
 
 
-def answer(action: str, result: Mapping[str, Any]) -> types.CallToolResult:
+def answer(action: str, result: Mapping[str, Any], then: str = "") -> types.CallToolResult:
     """Return a result as structured content, and as text for clients that read only that.
+
+    Args:
+        then: what to do with it, in our own words: its field `next`.
 
     Raises:
         ControlError: it is too large (`too_large`).
     """
-    text = as_text(action, result)
+    body = json.loads(as_text(action, result))
+    if then:
+        body["next"] = then
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     blocks: list[types.ContentBlock] = [types.TextContent(text=text)]
     if OPEN in text:
         blocks.append(types.TextContent(text=NOTICE))
-    return types.CallToolResult(content=blocks, structured_content=json.loads(text))
+    return types.CallToolResult(content=blocks, structured_content=body)
 
 
 def error_of(error: OpenMMError) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mcp.shared.exceptions import MCPError
 
 from openmm import __version__
 from openmm.control.access import Client
-from openmm.control.actions import ACTIONS
+from openmm.control.actions import ACTIONS, Action
 from openmm.control.door import Door
 from openmm.errors import ControlError, OpenMMError
 from openmm.mcp import prompts, resources
@@ -95,7 +95,7 @@ class Desk:
                     f"no tool {params.name[:80]!r}", code="unknown_tool",
                     hint="tools/list names the tools there are",
                 )  # fmt: skip
-            return answer(action.name, await self._act(ctx, action.name, args))
+            return await self._act(ctx, action, args)
         except OpenMMError as error:
             return refusal(error)
 
@@ -103,24 +103,25 @@ class Desk:
         client = await self._client_of(ctx)
         return access_of(client, names_of(await self.ask(client, "bots", args)))
 
-    async def _act(self, ctx: Context, name: str, args: dict[str, Any]) -> dict[str, Any]:
-        client = await self._client_of(ctx)
-        action = ACTIONS[name]
+    async def _act(
+        self, ctx: Context, action: Action, args: dict[str, Any]
+    ) -> types.CallToolResult:
+        client, name = await self._client_of(ctx), action.name
         key = _text_of(args, "key") if action.writes else ""
         token = _text_of(args, "preview_token") if action.previewed else ""
         if not action.previewed or token:
-            return await self.ask(client, name, args, key=key, preview=token)
+            return answer(name, await self.ask(client, name, args, key=key, preview=token))
         shown: dict[str, Any] = await self._lanes.run(
             lane_of(name), client.name, self._preview, client, name, args
         )
         told = dict(shown)
         told["preview_token"] = told.pop("preview", "")
-        told["next"] = (
+        then = (
             "Nothing has changed yet. Show the user what would; if they agree, call "
             f"{words_of(action).tool} again within {told.get('expires_s', 60)} s with the same "
             "arguments and this preview_token."
         )
-        return told
+        return answer(name, told, then)
 
     async def ask(
         self, client: Client, action: str, args: Mapping[str, Any], *, key: str = "",
