@@ -130,6 +130,7 @@ ANSWERS: Final = (
     Answer(415, "the body is not application/json"),
     Answer(422, "an argument is unknown, missing or out of bounds"),
     Answer(429, "too many requests; Retry-After tells when to ask again"),
+    Answer(431, "the headers are over the limit"),
     Answer(503, "a venue, a file or the gateway cannot serve this now"),
     Answer(504, "a bot or a venue did not answer in time"),
 )

@@ -57,6 +57,8 @@ class Settings(Struct, frozen=True):
     secure: bool = False
     body_bytes_max: int = 64 << 10
     url_bytes_max: int = 4 << 10
+    head_bytes_max: int = 16 << 10
+    headers_max: int = 100
     body_s: float = 15.0
     drain_s: float = 3.0
     client_requests_max: int = 64  # under way at once, streams of the dashboard among them
@@ -119,12 +121,13 @@ class Shield:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         dressed = _Dressed(send, _policy(path), self._settings.secure)
-        if path == "/healthz" and scope["method"] in ("GET", "HEAD"):
-            await _plain(dressed, b"ok\n")
-            return
         body = _Body(receive, self._settings, empty=not _has_body(scope))
         client: Client | None = None
         try:
+            self._check_size(scope)
+            if path == "/healthz" and scope["method"] in ("GET", "HEAD"):
+                await _plain(dressed, b"ok\n")
+                return
             self._check(scope)
             if path not in OPEN:
                 client = self._authenticate(scope)
@@ -162,6 +165,7 @@ class Shield:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            self._check_size(scope)
             self._check(scope)
             try:
                 client = self._authenticate(scope)
@@ -188,14 +192,25 @@ class Shield:
             401, "unauthenticated", "the token is not known", "openmm token add NAME makes one"
         )
 
-    def _check(self, scope: Scope) -> None:
-        """Refuse by what the head of the request says, whoever sent it."""
+    def _check_size(self, scope: Scope) -> None:
         size = len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"")
         if size > self._settings.url_bytes_max:
             raise Refusal(
                 414, "too_long", f"the address has {size} bytes; the most is "
                 f"{self._settings.url_bytes_max}", "send arguments in the body",
+                headers={"Connection": "close"},
             )  # fmt: skip
+        headers = scope["headers"]
+        size = sum(len(name) + len(value) for name, value in headers)
+        if size > self._settings.head_bytes_max or len(headers) > self._settings.headers_max:
+            raise Refusal(
+                431, "too_long", f"{len(headers)} headers of {size} bytes; the most are "
+                f"{self._settings.headers_max} of {self._settings.head_bytes_max}",
+                "send fewer: the gateway sets one cookie", headers={"Connection": "close"},
+            )  # fmt: skip
+
+    def _check(self, scope: Scope) -> None:
+        """Refuse by where the request is going and where it comes from, whoever sent it."""
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         host = hosts[0].decode("latin-1").strip().lower() if len(hosts) == 1 else ""
         if _name_of(host) not in self._settings.hosts:
