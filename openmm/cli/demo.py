@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +31,7 @@ EXAMPLE = "Example: openmm demo --seconds 30 --seed 7"
 BOT = "demo"
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+SCOPES = ("read", "brake", "resume", "set", "trade")  # of who looks at the dashboard
 START_S = 60.0
 STOP_S = 90.0
 FRAMES_PER_S = 5
@@ -97,12 +99,16 @@ def demo(
     folder: Annotated[
         Path | None, typer.Option("--out", help="Where to leave everything; a new one unless told.")
     ] = None,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard/--no-dashboard", help="Serve the dashboard meanwhile.")
+    ] = True,
     json_: Json = False,
 ) -> int:
     """Start two simulated venues and a bot, show it live, stop it, and print its report.
 
-    Needs no keys and no network: everything stays on loopback. Ends by itself, or with Ctrl+C;
-    then the venue is asked that no order is open. Exit code 0 only if all of it went well.
+    Needs no keys and no network: everything stays on loopback, the dashboard too. Ends by itself,
+    or with Ctrl+C; then the venue is asked that no order is open. Exit code 0 only if all of it
+    went well.
     """
     out = _folder(folder)
     stopping = _Asked()
@@ -125,6 +131,8 @@ def demo(
         }
         _say(json_, f"starting the bot; everything is in {out}")
         bot = stack.enter_context(_bot(out, file, keys))
+        if dashboard and not json_:
+            _say(json_, stack.enter_context(_dashboard(out)))
         _show(bot, seconds, stopping, json_)
         _say(json_, "stopping: cancel everything, ask the venue that nothing is open")
         code = bot.stop()
@@ -301,6 +309,30 @@ def _bot(out: Path, file: Path, keys: Mapping[str, str]) -> Iterator[_Bot]:
                 raise _failed(out, "bot", f"the bot published nothing within {START_S:g} s")
             time.sleep(0.05)
         yield bot
+
+
+@contextmanager
+def _dashboard(out: Path) -> Iterator[str]:
+    """Serve the bot's dashboard on loopback; give where it is and what lets in."""
+    if find_spec("uvicorn") is None or find_spec("nicegui") is None:
+        yield "no dashboard: pip install 'openmm-engine[gateway]' brings it"
+        return
+    env = {"OPENMM_CLIENTS": str(out / "clients.toml")}
+    scopes = [part for scope in SCOPES for part in ("--scope", scope)]
+    with _child(out, "token", ["token", "add", BOT, *scopes, "--json"], env) as process:
+        assert process.stdout is not None
+        line = _line(process.stdout, START_S)
+        if not line or process.wait(START_S):
+            raise _failed(out, "token", "the dashboard's token was not made")
+        token = json.loads(line)["token"]
+    args = ["serve", "--port", "0", "--run-dir", str(out), "--no-alerts", "--json"]
+    with _child(out, "gateway", args, env) as process:
+        assert process.stdout is not None
+        line = _line(process.stdout, START_S)
+        if not line:
+            process.poll()
+            raise _failed(out, "gateway", "the dashboard did not start")
+        yield f"dashboard: {json.loads(line)['url']}/bot/{BOT}  token: {token}"
 
 
 def _show(bot: _Bot, seconds: int, stopping: _Asked, quiet: bool) -> None:
