@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, BinaryIO, Final, final
 
 import orjson
 from msgspec import Struct
@@ -31,6 +31,7 @@ SECRET_NAMES: Final = frozenset({"key", "api_key", "private_key", "auth", "autho
 BUSY_S: Final = 2.0
 HURRY_S: Final = 0.3
 TOKENS: Final = re.compile(r"omm_[a-z][a-z0-9-]*_[A-Za-z0-9_-]{16,}|pv_[A-Za-z0-9_-]{16,}")
+BLOCK_BYTES: Final = 1 << 16
 _TAIL_BYTES = 4 * LINE_BYTES_MAX
 
 
@@ -125,44 +126,52 @@ class Audit:
 
     def newest(self) -> Iterator[dict[str, Any]]:
         """Give the records, newest first; a line that cannot be read is left out."""
-        for path in reversed(self.files()):
-            try:
-                lines = path.read_bytes().split(b"\n")
-            except FileNotFoundError:
-                continue  # rotated away meanwhile
-            for line in reversed(lines):
+        files: list[BinaryIO] = []
+        seen: set[int] = set()
+        try:
+            for path in reversed(self.files()):
                 try:
-                    record = orjson.loads(line)
-                except orjson.JSONDecodeError:
+                    files.append(path.open("rb"))
+                except FileNotFoundError:
                     continue
-                if isinstance(record, dict):
-                    yield record
+                # One that was put aside meanwhile stands there twice.
+                if (inode := os.fstat(files[-1].fileno()).st_ino) in seen:
+                    files.pop().close()
+                seen.add(inode)
+            for file in files:
+                for line in _backwards(file):
+                    try:
+                        record = orjson.loads(line)
+                    except orjson.JSONDecodeError:
+                        continue
+                    if isinstance(record, dict):
+                        yield record
+        finally:
+            for file in files:
+                file.close()
 
     def verify(self) -> Verified:
-        """Walk along the whole chain, oldest line first.
+        """Walk along the whole chain, oldest line first; others may go on writing meanwhile.
 
         Raises:
             OSError: a file cannot be read.
         """
-        count, last, files = 0, "", []
         with self._alone(BUSY_S) as mark:
-            files = self.files()
             known = os.pread(mark, 64, 0).decode("ascii", "replace")
-            texts = [(path, path.read_bytes()) for path in files]
-        for path, text in texts:
-            for number, line in enumerate(text.removesuffix(b"\n").split(b"\n"), 1):
-                if not line:
-                    continue
-                try:
-                    record = orjson.loads(line)
-                except orjson.JSONDecodeError:
-                    record = None
-                if isinstance(record, dict) and last and record.get("previous") != last:
-                    problem = f"{path}:{number}: does not follow the line before it"
-                    return Verified(count, len(files), last, problem)
-                count, last = count + 1, _hash(line)
-        problem = "" if known == last else f"{self.path}: its last lines are missing or changed"
-        return Verified(count, len(files), last, problem)
+            opened = [(path, path.open("rb"), path.stat().st_size) for path in self.files()]
+        count, last, problem = 0, "", ""
+        try:
+            for path, told, size in opened:
+                for number, line in enumerate(_forwards(told, size), 1):
+                    if last and _previous_of(line) not in (last, None):
+                        problem = problem or f"{path}:{number}: does not follow the line before it"
+                    count, last = count + 1, _hash(line)
+        finally:
+            for _, told, _ in opened:
+                told.close()
+        if not problem and known != last:
+            problem = f"{self.path}: its last lines are missing or changed"
+        return Verified(count, len(opened), last, problem)
 
     @contextmanager
     def _alone(self, wait_s: float) -> Iterator[int]:
@@ -218,6 +227,42 @@ def _write(fd: int, record: Mapping[str, Any], ts_ns: int, previous: str) -> str
     if os.write(fd, raw) != len(raw):
         raise OSError("the audit was written in part: the disk is full")
     return _hash(line)
+
+
+def _backwards(file: BinaryIO) -> Iterator[bytes]:
+    """Give a file's lines, the last one first, a block at a time."""
+    at = file.seek(0, os.SEEK_END)
+    rest = b""
+    while at:
+        step = min(at, BLOCK_BYTES)
+        at -= step
+        file.seek(at)
+        first, *whole = (file.read(step) + rest).split(b"\n")
+        yield from reversed(whole)
+        rest = first
+        if len(rest) > _TAIL_BYTES:
+            return  # no line of ours
+    yield rest
+
+
+def _forwards(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Give the lines of a file's first bytes, without their ends."""
+    while size > 0:
+        line = file.readline(size)
+        if not line:
+            return
+        size -= len(line)
+        if line != b"\n":
+            yield line.removesuffix(b"\n")
+
+
+def _previous_of(line: bytes) -> str | None:
+    """Return which line a record says it follows; None of a line that a crash has torn."""
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return str(record.get("previous")) if isinstance(record, dict) else ""
 
 
 def _hash(line: bytes) -> str:

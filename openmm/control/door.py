@@ -280,10 +280,11 @@ class Door:
     ) -> dict[str, Any]:  # fmt: skip
         """Carry out a write: once a key, with its preview, after it stands in the audit."""
         brake = asked.scope is Scope.BRAKE
+        made_up = not key
         key = _key(key)
         entry.record["key"] = key
         told = self._begun(
-            client, asked, bot, bound_of(asked.name, _named(given, bot)), key,
+            client, asked, bot, bound_of(asked.name, _named(given, bot)), key, made_up,
             preview if asked.previewed and not confirmed else None, entry.began_ns,
         )  # fmt: skip
         if told.result is not None and not brake:
@@ -308,34 +309,40 @@ class Door:
             if brake and told.result is not None:
                 settled = True
                 return {**told.result, "repeated": True}
-            if settled := error.code in UNCERTAIN:
+            if (settled := error.code in UNCERTAIN) and not made_up:
                 self._kept(self._once.uncertain, client.name, key, hurry=brake)
             raise
         finally:
-            if not settled and told.first:
+            if not settled and told.first and not made_up:
                 self._kept(self._once.undone, client.name, key, hurry=brake)
         if not told.first:
             result["repeated"] = True
+        if made_up:
+            return result
         if problem := self._kept(self._once.done, client.name, key, result, hurry=brake):
             result["key_note"] = f"done, but its key was not kept: {problem}"
         return result
 
     def _begun(
         self, client: Client, asked: Action, bot: RunDir | None, bound: str, key: str,
-        preview: str | None, now_ns: int,
+        made_up: bool, preview: str | None, now_ns: int,
     ) -> Told:  # fmt: skip
         """Note that a write begins; return what is known of it."""
         brake = asked.scope is Scope.BRAKE
+        session = deeds.session_of(bot)
         try:
             self.home.make()
+            if made_up:  # nobody can tell it again
+                if preview is None:
+                    return Told(True, session, now_ns)
+                return self._once.take(preview, client.name, bound, now_ns)
             told = self._once.begin(
-                client.name, key, bound, now_ns, preview, version=deeds.session_of(bot),
-                hurry=brake,
-            )  # fmt: skip
+                client.name, key, bound, now_ns, preview, version=session, hurry=brake
+            )
         except OSError as error:
             if not brake:
                 raise _not_kept(error) from None
-            return Told(True, "", now_ns)
+            return Told(True, session, now_ns)
         unfinished = not told.first and told.result is None and not told.uncertain
         if unfinished and asked.name in deeds.OURS and now_ns - told.asked_ns < PREVIEW_NS:
             raise ControlError(

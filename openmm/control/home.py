@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from msgspec import Struct
@@ -64,7 +65,10 @@ class Home(Struct, frozen=True):
         """Make the state folder, open to its owner only; return it.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: it cannot be made, or others could change what is in it.
         """
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        info = self.state.lstat()
+        if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o022:
+            raise OSError(f"not a folder that only this user can change: {self.state}")
         return self.state

@@ -22,8 +22,10 @@ from openmm.errors import ControlError
 
 PREVIEW_NS: Final = 60_000_000_000
 KEPT_NS: Final = 24 * 3_600 * 1_000_000_000
+KEYS_MAX: Final = 10_000  # of a client
+PREVIEWS_KEPT_NS: Final = 3_600 * 1_000_000_000
 KEY_CHARS_MAX: Final = 128
-RESULT_BYTES_MAX: Final = 1 << 18
+RESULT_BYTES_MAX: Final = 1 << 16
 BUSY_S: Final = 10.0
 HURRY_S: Final = 0.3  # for what must not wait
 _TABLES = """
@@ -78,12 +80,22 @@ class Once:
         """
         token = "pv_" + secrets.token_urlsafe(32)
         with self._open() as base:
-            base.execute("delete from preview where expires_ns < ?", (now_ns - KEPT_NS,))
+            base.execute("delete from preview where expires_ns < ?", (now_ns - PREVIEWS_KEPT_NS,))
             base.execute(
                 "insert into preview values(?, ?, ?, ?, ?, 0)",
                 (_digest(token), client, bound, version, now_ns + PREVIEW_NS),
             )
         return token
+
+    def take(self, token: str, client: str, bound: str, now_ns: int) -> Told:
+        """Use a preview token up for a write that has no key of its caller's.
+
+        Raises:
+            ControlError: as of `begin`.
+            OSError: it cannot be marked as used.
+        """
+        with self._open() as base:
+            return Told(True, _take(base, token, client, bound, now_ns), now_ns)
 
     def begin(
         self, client: str, key: str, bound: str, now_ns: int, preview: str | None = None, *,
@@ -115,6 +127,11 @@ class Once:
                 base.execute(
                     "insert into told(client, key, bound, version, asked_ns) values(?, ?, ?, ?, ?)",
                     (client, key, bound, version, now_ns),
+                )
+                base.execute(
+                    "delete from told where client = ? and asked_ns < (select asked_ns from told "
+                    "where client = ? order by asked_ns desc limit 1 offset ?)",
+                    (client, client, KEYS_MAX),
                 )
                 return Told(True, version, now_ns)
         if row[0] != bound:

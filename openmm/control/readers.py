@@ -26,6 +26,8 @@ OF_A_BOT: Final[dict[str, Look]] = {
 }  # fmt: skip
 OF_ALL: Final[dict[str, Look]] = {"bots": looks.bots, "portfolio": portfolio}
 
+RECORDS_SEEN_MAX: Final = 20_000  # looked through for those that a client may see
+
 
 def read(
     home: Home, client: Client, asked: Action, bot: RunDir | None, args: dict[str, Any], now_ns: int
@@ -46,7 +48,7 @@ def read(
 
 def _records(home: Home, client: Client, limit: int) -> list[dict[str, Any]]:
     """List records of the audit, newest first: of a client's bots, and what it did itself."""
-    found = Audit(home.audit).newest()
+    found = islice(Audit(home.audit).newest(), RECORDS_SEEN_MAX)
     if client.local:
         return list(islice(found, limit))
     everything = "*" in client.bots

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openmm.control.access import make_token
-from openmm.control.audit import LINE_BYTES_MAX, Audit, redacted
+from openmm.control.audit import BLOCK_BYTES, LINE_BYTES_MAX, Audit, redacted
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOW = 1_800_000_000_000_000_000
@@ -113,6 +113,15 @@ def test_many_processes_append_to_one_chain(tmp_path: Path) -> None:
     assert (found.problem, found.lines) == ("", 300)
     for who in ("0", "1", "2"):
         assert [one["n"] for one in made.newest() if one["who"] == who] == list(range(99, -1, -1))
+
+
+def test_long_files_are_read_from_their_end(tmp_path: Path) -> None:
+    made = audit(tmp_path)
+    for number in range(400):
+        made.append({"number": number, "text": "x" * 700}, NOW, sync=False)
+    assert made.path.stat().st_size > 4 * BLOCK_BYTES
+    assert [one["number"] for one in made.newest()] == list(range(399, -1, -1))
+    assert made.verify().lines == 400
 
 
 def test_link_in_its_place_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -27,8 +29,10 @@ from openmm.engine.commands import READS, Request
 from openmm.engine.door import CommandServer
 from openmm.engine.rundir import RunDir, lock_bot
 from openmm.errors import OpenMMError
+from tests.control.running import until
 
 BOT = "btc-grid"
+ROOT = Path(__file__).resolve().parent.parent.parent
 TEXTS = st.text(max_size=12) | st.sampled_from(["buy", "1", "0.5", "all", "paper", BOT])
 VALUES = (
     TEXTS
@@ -74,6 +78,7 @@ class Bot:
         self.home = Home(folder / "runs", folder / "state", folder / "clients.toml")
         self.run_dir = RunDir(self.home.root, BOT).make()
         self.acted: list[Request] = []
+        self.silent = False
         self._loop = asyncio.new_event_loop()
         self._server = CommandServer(self.run_dir.socket, self._take)
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -81,6 +86,8 @@ class Bot:
     async def _take(self, asked: Request) -> dict[str, Any]:
         if not isinstance(asked.command, READS):
             self.acted.append(asked)
+        if self.silent:
+            await asyncio.Event().wait()
         return {"risk_state": "RUNNING", "diff": [], "ladder": None, "version": 0, "warnings": []}
 
     @contextmanager
@@ -211,6 +218,32 @@ def test_uncertain_call_goes_on_with_its_key_and_no_second_preview(bot: Bot) -> 
     assert len(bot.acted) == 1
 
 
+def test_crash_between_a_command_and_its_answer_leaves_its_trace(bot: Bot) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from openmm.control.access import LOCAL\n"
+        "from openmm.control.door import Door\n"
+        "from openmm.control.home import Home\n"
+        "home = Home(*map(Path, sys.argv[1:]))\n"
+        f"Door(home).call(LOCAL, 'pause', {{'bot': {BOT!r}}}, surface='crash')\n"
+    )
+    args = [str(one) for one in (bot.home.root, bot.home.state, bot.home.clients)]
+    bot.acted.clear()
+    bot.silent = True
+    process = subprocess.Popen([sys.executable, "-c", code, *args], cwd=ROOT)
+    try:
+        until(lambda: bool(bot.acted), "the command has arrived")
+    finally:
+        process.kill()
+        process.wait()
+        bot.silent = False
+    last = next(Audit(bot.home.audit).newest())
+    assert (last["action"], last["verdict"]) == ("pause", "asked")
+    assert last["caller"]["surface"] == "crash"
+    assert Audit(bot.home.audit).verify().problem == ""
+
+
 @pytest.mark.parametrize("held", ["audit", "keys"])
 def test_brake_goes_on_while_another_process_stands_still_on_the_record(
     bot: Bot, held: str
@@ -220,7 +253,8 @@ def test_brake_goes_on_while_another_process_stands_still_on_the_record(
     with _stuck(place):
         bot.acted.clear()
         began_s = time.monotonic()
-        done = Door(bot.home).call(granted({Scope.BRAKE}), "halt", {"bot": BOT}, surface="test")
+        door, client = Door(bot.home), granted({Scope.BRAKE})
+        done = door.call(client, "halt", {"bot": BOT}, surface="test", key="h")
         assert time.monotonic() - began_s < 3
     assert [one.command.reason for one in bot.acted] == [""]  # type: ignore[union-attr]
     assert done["risk_state"] == "RUNNING"

@@ -93,6 +93,20 @@ def test_keys_are_forgotten_after_a_day(once: Once) -> None:
     assert once.begin("ann", "k", BOUND, NOW + KEPT_NS + 1).first
 
 
+def test_keys_of_a_client_are_bounded(once: Once, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openmm.control.once.KEYS_MAX", 3)
+    for number in range(6):
+        once.begin("ann", f"k{number}", BOUND, NOW + number)
+    assert not once.begin("ann", "k5", BOUND, NOW + 9).first
+    assert once.begin("ann", "k0", BOUND, NOW + 9).first
+
+
+def test_write_without_a_key_uses_its_token_up(once: Once) -> None:
+    token = once.issue("ann", BOUND, "v7", NOW)
+    assert once.take(token, "ann", BOUND, NOW).version == "v7"
+    assert refused(once, token) == "preview_used"
+
+
 def test_of_many_threads_one_uses_the_token(once: Once) -> None:
     token = once.issue("ann", BOUND, "", NOW)
     won: list[str] = []
