@@ -23,7 +23,7 @@ from openmm.config import BotConfig, Grid
 from openmm.config import change as conf_change
 from openmm.config.values import PPM
 from openmm.engine.wiring import Tables
-from openmm.errors import CommandError
+from openmm.errors import CommandError, RiskError
 from openmm.instrument import Instrument
 from openmm.risk import limits as risk_limits
 from openmm.risk.monitor import MonitorLimits
@@ -245,9 +245,8 @@ class Tuning:
         pipeline = self._tables.pipeline
         signals, reference, held = pipeline.feed.signals, pipeline.reference, pipeline.inventory
         price_uticks = reference.price_uticks or 0
-        stock = Inventory(**self._inventory(config))
-        stock.set_balances(held.base_lots or 0, held.quote_ticklots or 0)
-        stock.mark(price_uticks)
+        stock = self._stock(config)
+        assert stock is not None, "no ladder is made of balances that are not known"
         limits = risk_limits.limits(config, self.instrument)
         free = max(0, (held.quote_ticklots or 0) - limits["quote_reserve_ticklots"])
         if limits["fee_ppm"] > 0:
@@ -277,7 +276,38 @@ class Tuning:
         return None if uticks is None else self.instrument.price(uticks // UTICKS_PER_TICK)
 
     def _change(self, after: BotConfig) -> Change:
-        return Change(self.in_force, after, self._kernels(after))
+        change = Change(self.in_force, after, self._kernels(after))
+        if change.kernels.inventory is not None:
+            self._keep_within(after)
+        return change
+
+    def _keep_within(self, after: BotConfig) -> None:
+        """Refuse a target from which the position would be further off than its limit.
+
+        Raises:
+            RiskError: it would (`over_limit`).
+        """
+        held = self._stock(after)
+        if held is None or held.q_lots is None:
+            return
+        one, now_lots = self.instrument, self._tables.pipeline.inventory.q_lots or 0
+        most_lots = one.floor_lots(after.risk.max_inventory)
+        if abs(held.q_lots) > max(most_lots, abs(now_lots)):
+            raise RiskError(
+                f"the position would be {one.qty(abs(held.q_lots)):f} {one.base} off that target, "
+                f"beyond risk.max_inventory, {after.risk.max_inventory}", code="over_limit",
+            )  # fmt: skip
+
+    def _stock(self, config: BotConfig) -> Inventory | None:
+        """Return the position as it would stand against a configuration's target; None: unknown."""
+        pipeline = self._tables.pipeline
+        held, uticks = pipeline.inventory, pipeline.reference.price_uticks
+        if held.base_lots is None or held.quote_ticklots is None or uticks is None:
+            return None
+        stock = Inventory(**self._inventory(config))
+        stock.set_balances(held.base_lots, held.quote_ticklots)
+        stock.mark(uticks)
+        return stock
 
     def _inventory(self, config: BotConfig) -> dict[str, int]:
         """Return target and scale; a scale that the file leaves out stays as it began."""
