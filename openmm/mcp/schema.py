@@ -28,6 +28,22 @@ KEY: Final[dict[str, Any]] = {
     "description": "Idempotency key of your choice, optional: a call repeated with the same key "
     "and arguments happens once and returns its first answer. Use it when a call timed out.",
 }
+LIST: Final[dict[str, Any]] = {"type": "array", "items": {"type": "object"}}
+OBJECT: Final[dict[str, Any]] = {"type": "object"}
+# What answers hold at their top, where one word says it; all else is free to grow.
+FIELDS: Final[dict[str, dict[str, Any]]] = {
+    "bots": {"bots": LIST},
+    "status": {"risk_state": {"type": "string"}, "pnl": OBJECT, "inventory": OBJECT},
+    "book": {"bids": LIST, "asks": LIST, "spread_bps": {"type": ["string", "null"]}},
+    "orders": {"orders": LIST},
+    "fills": {"fills": LIST},
+    "pnl": {"pnl": OBJECT, "by_cause": OBJECT},
+    "portfolio": {"bots": LIST, "by_currency": LIST, "holdings": LIST},
+    "limits": {"limits": LIST},
+    "venues": {"venues": LIST},
+    "config": {"config": OBJECT},
+    "audit": {"records": LIST},
+}
 ERROR: Final[dict[str, Any]] = {
     "type": "object",
     "description": "Only when the call was refused or failed.",
@@ -103,7 +119,7 @@ def of_input(action: Action) -> dict[str, Any]:
 
 def of_output(action: Action) -> dict[str, Any]:
     """Return the schema of what a tool returns: always an object, decimals as exact text."""
-    properties: dict[str, Any] = {"error": ERROR}
+    properties: dict[str, Any] = {"error": ERROR, **FIELDS.get(action.name, {})}
     if action.bot:
         properties["bot"] = {"type": "string"}
     if action.previewed:

@@ -73,20 +73,21 @@ WORDS: Final = {
     ),
     "order": Words(
         "get_order", "One order's life",
-        "Show one order with every transition of its state, when, and the evidence for it.",
-        '{"bot": "btc-grid", "order": "3"}',
+        "Show one order with every transition of its state, when, and the evidence for it. Name it "
+        "by its client id, from list_orders or list_fills.",
+        '{"bot": "btc-grid", "order": "mcj81lghk6100000g1"}',
     ),
     "explain": Words(
         "explain_order", "Why this order",
         "Explain one order of any session: the reference price and its sources, each term of the "
         "quote (spread, volatility, skew), and every risk check it passed. Use it to answer "
         "questions such as: why did it quote there?",
-        '{"bot": "btc-grid", "order": "3"}',
+        '{"bot": "btc-grid", "order": "mcj81lghk6100000g1"}',
     ),
     "fills": Words(
         "list_fills", "Own fills",
         "List the bot's own fills, newest first: time (UTC), side, price, quantity, fee and its "
-        "asset, whether maker. Trades of the whole market are in list_trades.",
+        "asset, whether maker, reference price then. The market's own trades are in list_trades.",
         '{"bot": "btc-grid", "hours": "1", "limit": 50}',
     ),
     "pnl": Words(

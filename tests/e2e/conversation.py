@@ -104,8 +104,9 @@ STEPS: tuple[Step, ...] = (
         "an order and 5,000 USD an hour.",
     ),
     Step(
-        "list_bots", {}, "What is running?", ("bots.bot", "bots.running", "bots.risk_state"),
-        "One bot, desk-grid, is running.",
+        "list_bots", {}, "What is running?",
+        ("bots.bot", "bots.mode", "bots.venue", "bots.instrument", "bots.risk_state", "bots.pnl"),
+        "One bot, desk-grid, makes a market in BTC/USD at kraken.",
     ),
     Step(
         "set_parameters", {"bot": BOT, "changes": SPREAD},
@@ -121,9 +122,28 @@ STEPS: tuple[Step, ...] = (
         "Yes.", ("bot", "changed"), "Done. It quotes closer to the market now.",
     ),
     Step(
-        "bot_status", {"bot": BOT}, "How is it doing?",
-        ("mode", "instrument", "risk_state", "reference.price", "inventory", "pnl"),
+        "bot_status", {"bot": BOT}, "Has it traded since?",
+        ("risk_state", "reference.price", "counters"),
         until=lambda told: bool(told["fills"]), name="status",
+    ),
+    Step(
+        "bot_pnl", {"bot": BOT, "hours": "1"}, "What is my P&L, and what do we hold?",
+        ("pnl.asset", "pnl.net", "pnl.fees", "by_cause.total.spread", "by_cause.total.adverse",
+         "by_cause.total.drift"), name="pnl",
+        until=lambda told: bool(told["by_cause"]["total"]["fills"]),
+    ),
+    Step(
+        "bot_inventory", {"bot": BOT}, "",
+        ("base", "quote", "off_target", "share_ppm", "target_ppm", "max_inventory_used"),
+        "The P&L is what the quotes have captured so far, in USD; its causes add up. Inventory is "
+        "near its target of 50%, well inside its limit.", "inventory",
+    ),
+    Step(
+        "portfolio", {"hours": "24"}, "And over all bots?", ("by_currency", "holdings"),
+        name="portfolio",
+    ),
+    Step(
+        "risk_limits", {"bot": BOT}, "How close are we to our limits?", ("limits",), name="limits",
     ),
     Step(
         "set_parameters", {"bot": BOT, "changes": {"risk.max_order_size": "0.015"}},

@@ -73,7 +73,7 @@ def test_client_comes_in_with_its_token_and_only_with_its_scopes(site: Site, mod
                 assert "halt_bot" in names
                 assert "place_order" not in names
                 seen = await session.call_tool("list_bots", {})
-                assert seen.structured_content == {"bots": []}
+                assert seen.structured_content["bots"] == []
                 refused = await session.call_tool("undo_change", {"bot": "x"})
                 assert refused.structured_content["error"]["code"] == "forbidden"
 

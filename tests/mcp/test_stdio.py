@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from mcp import Client as McpClient
 from mcp import StdioServerParameters
 
+from openmm.cli.main import main
 from openmm.control.access import Client, Clients, Scope
 from openmm.control.audit import Audit
 from openmm.control.home import Home
@@ -53,7 +53,7 @@ def test_without_a_token_it_may_only_read(home: Home) -> None:
             names = [tool.name for tool in (await session.list_tools()).tools]
             assert "list_bots" in names
             assert "pause_bot" not in names
-            assert told(await session.call_tool("list_bots", {})) == {"bots": []}
+            assert told(await session.call_tool("list_bots", {}))["bots"] == []
             assert refused(await session.call_tool("halt_bot", {"bot": "x"})) == "forbidden"
 
     anyio.run(main)
@@ -97,19 +97,19 @@ def test_client_by_name_needs_no_token(home: Home) -> None:
     ],
 )
 def test_who_is_not_known_is_told_at_once_and_no_token_is_repeated(
-    home: Home, args: tuple[str, ...], env: dict[str, str], said: str
-) -> None:
-    how = start(home, *args, **env)
-    done = subprocess.run(
-        [how.command, *how.args, "--json"], cwd=ROOT, env=how.env, input="", text=True,
-        capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stdout == ""
-    error = json.loads(done.stderr.splitlines()[-1])["error"]
+    home: Home, args: tuple[str, ...], env: dict[str, str], said: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("OPENMM_CLIENTS", str(home.clients))
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert main(["mcp", "--run-dir", str(home.root), *args, "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    error = json.loads(err.splitlines()[-1])["error"]
     assert error["code"] == "unauthenticated"
     assert said in error["message"]
-    assert "omm_desk_wrong" not in done.stderr
+    assert "omm_desk_wrong" not in err
 
 
 def test_token_is_taken_out_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
