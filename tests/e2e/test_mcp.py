@@ -92,6 +92,34 @@ def test_gateway_serves_the_same_tools_over_http(
     assert next(Audit(scene.home.audit).newest())["caller"]["surface"] == "mcp-http"
 
 
+def test_flood_of_questions_does_not_keep_a_halt_out(
+    scene: Scene, turns: list[Turn], served: Gateway
+) -> None:
+    codes: list[str] = []
+    headers = {"authorization": f"Bearer {scene.token_file.read_text()}"}
+
+    async def main() -> None:
+        async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
+            transport = streamable_http_client(f"{served.url}/mcp", http_client=http)
+            async with McpClient(transport) as session:
+
+                async def question() -> None:
+                    result = await session.call_tool("session_report", {"bot": BOT})
+                    codes.append(refused(result) if result.is_error else "done")
+
+                async with anyio.create_task_group() as group:
+                    for _ in range(40):
+                        group.start_soon(question)
+                    await anyio.wait_all_tasks_blocked()
+                    told(await session.call_tool("halt_bot", {"bot": BOT}))
+                    codes.append("halted")
+
+    anyio.run(main)
+    assert codes.count("done") >= 8
+    assert codes.count("busy") + codes.count("done") == 40, codes
+    assert codes.index("halted") < 40
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
