@@ -7,6 +7,7 @@ writer never waits for a reader here. Figures are those of the session report, b
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -369,6 +370,13 @@ def _find(connection: Connection, bot: str, wanted: str) -> tuple[Any, Any]:
     known = sa.or_(o.client_id == wanted, o.venue_order_id == wanted)
     number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 19 else None
     newest = sa.select(s.session_id).where(s.bot == bot).order_by(s.started_ns.desc()).limit(1)
+    # Ours end in the session's start in seconds and the number, both in base 32: venues do not
+    # tell them with every order.
+    ours = re.fullmatch(r".*?([0-9a-v]{7})([0-9a-v]{7})", wanted[:40])
+    if ours is not None:
+        start_ns = int(ours[1], 32) * 1_000_000_000
+        begun = s.started_ns.between(start_ns, start_ns + 999_999_999)
+        known = sa.or_(known, sa.and_(o.seq == int(ours[2], 32), begun))
     for fits in (known, None if number is None else sa.and_(o.seq == number)):
         if fits is None:
             continue

@@ -8,11 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from msgspec import structs
 
 from openmm.control import deeds
 from openmm.control.access import LOCAL, Caps, Client, Clients, Scope
+from openmm.control.actions import ACTIONS
 from openmm.control.audit import Audit
 from openmm.control.door import Door
 from openmm.control.home import Home
@@ -21,6 +23,7 @@ from openmm.errors import ControlError, OpenMMError
 from tests.control.running import running_bot, until
 
 BOT = {"bot": "btc-grid"}
+LATER = {"ticker", "trades", "candles", "market_stats", "strategies", "profiles", "alerts"}
 READER = Client("ann")
 BRAKER = Client("bob", frozenset({Scope.READ, Scope.BRAKE}))
 TRADER = Client("cid", frozenset(Scope))
@@ -293,3 +296,41 @@ def test_audit_that_cannot_be_written_stops_all_but_the_brakes(home: Home) -> No
 
 def test_audit_of_all_that_was_done_here_holds(home: Home) -> None:
     assert Audit(home.audit).verify().problem == ""
+
+
+def in_ledger(home: Home, order: str) -> bool:
+    try:
+        return bool(call(home, LOCAL, "order", {**BOT, "order": order}))
+    except OpenMMError as error:
+        if "ledger" not in str(error):
+            raise
+        return False
+
+
+def test_every_action_can_be_called_and_is_on_record(home: Home) -> None:
+    """Reads with what a surface would send; what acts has its own tests, but is asked for here."""
+    until(lambda: bool(call(home, LOCAL, "orders", BOT)["orders"]), "orders rest again")
+    order = str(call(home, LOCAL, "orders", BOT)["orders"][0]["client_id"])
+    until(lambda: in_ledger(home, order), "the writer has booked it")
+    told = {
+        "order": order, "venue": "kraken", "pair": "BTC/USD", "side": "buy", "qty": "0.001",
+        "price": "1", "changes": {"strategy.num_orders": "3"}, "mode": "paper", "alert": "none",
+        "description": "a grid on BTC/USD at kraken with 1% spread",
+    }  # fmt: skip
+    for action in ACTIONS.values():
+        args = {one.name: told[one.name] for one in action.params if one.required}
+        args |= BOT if action.bot else {}
+        before = next(Audit(home.audit).newest())["ts_ns"]
+        if action.writes:
+            code = refused(home, READER, action.name, args)
+            assert code == "forbidden", action.name
+        else:
+            try:
+                assert isinstance(call(home, TRADER, action.name, args), dict), action.name
+            except ControlError as error:
+                if error.code != "not_offered" or action.name not in LATER:
+                    raise
+        last = next(Audit(home.audit).newest())
+        assert (last["action"], last["scope"]) == (action.name, action.scope.value)
+        assert last["ts_ns"] > before
+        orjson.dumps(last)
