@@ -138,10 +138,17 @@ class CommandError(OpenMMError):
 
 
 class ControlError(OpenMMError):
-    """Refuse a call at the door; `hint` says what its caller can do next."""
+    """Refuse a call at the door; `hint` says what its caller can do next.
+
+    `retry_after_s`: when it may be asked again; 0: not told.
+    """
 
     code = "control"
 
-    def __init__(self, message: str, *, code: str, hint: str = "", retryable: bool = False) -> None:
+    def __init__(
+        self, message: str, *, code: str, hint: str = "", retryable: bool = False,
+        retry_after_s: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__(message, code=code, retryable=retryable)
         self.hint = hint
+        self.retry_after_s = retry_after_s

@@ -47,6 +47,7 @@ class Limits:
             hint=f"wait {max(1, round(wait_s))} s; pause, halt, cancel and stop have a budget of "
             "their own",
             retryable=True,
+            retry_after_s=wait_s,
         )
 
     def _forget(self, now_ns: int) -> None:

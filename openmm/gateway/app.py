@@ -59,6 +59,7 @@ def create_app(
         openapi_url=None, lifespan=lifespan, redirect_slashes=False,
     )  # fmt: skip
     app.state.lanes = lanes
+    app.state.sessions = sessions  # parts end the pages of those who log out
     shield = Shield(app, door, settings, sessions)
     add_login(app, door, sessions, secure=settings.secure, failed=shield.failed)
     add_routes(app, door, lanes)

@@ -106,7 +106,8 @@ def refusal_of(error: OpenMMError) -> Refusal:
     hint = getattr(error, "hint", "") or HINTS.get(code, "")
     retry_s: float | None = None
     if status in (429, 503):
-        retry_s = float(getattr(error, "retry_after_s", 0) or 1)
+        told_s = error.retry_after_s if isinstance(error, ControlError) else 0.0
+        retry_s = told_s or 1.0
     return Refusal(status, code, str(error), hint, retry_after_s=retry_s)
 
 

@@ -45,8 +45,14 @@ BACKLOG: Final = 64
 STOP_S: Final = 5
 MESSAGE_BYTES_MAX: Final = 64 << 10
 Part: TypeAlias = Callable[[FastAPI, Door, Lanes], None]
-# Mounted when the gateway starts, the catch-all last: each has `mount(app, door)`.
-MOUNTED: Final = {"mcp": "openmm.mcp.http", "dashboard": "openmm.dashboard.mount"}
+# Mounted when the gateway starts, if they are there, the catch-all last: each has
+# `mount(app, door)`, and what it runs it starts and ends with the application's lifespan.
+MOUNTED: Final = {
+    "metrics": "openmm.gateway.metrics",
+    "alerts": "openmm.gateway.alerts",
+    "mcp": "openmm.mcp.http",
+    "dashboard": "openmm.dashboard.mount",
+}
 
 
 class Options(Struct, frozen=True):
@@ -120,10 +126,10 @@ def _bound(options: Options) -> socket.socket:
 
 def _parts(options: Options) -> tuple[tuple[Part, ...], list[str]]:
     """Return what this build serves besides the actions, and how each is called."""
-    wanted = {"mcp": options.mcp, "dashboard": options.dashboard}
+    wanted = {"mcp": options.mcp, "dashboard": options.dashboard, "alerts": options.alerts}
     found: list[tuple[str, Part]] = []
     for name, module in MOUNTED.items():
-        if wanted[name] and importlib.util.find_spec(module) is not None:
+        if wanted.get(name, True) and importlib.util.find_spec(module) is not None:
             found.append((name, _mounting(module)))
     return tuple(part for _, part in found), ["rest", "stream", *(name for name, _ in found)]
 

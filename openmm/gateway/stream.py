@@ -27,10 +27,9 @@ import orjson
 from fastapi import FastAPI
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from openmm.control import looks
 from openmm.control.access import Client
 from openmm.control.door import Door
-from openmm.control.plain import plain
-from openmm.control.views import look, page_view
 from openmm.errors import OpenMMError
 from openmm.gateway.lanes import Lanes
 from openmm.gateway.refusals import Refusal
@@ -46,11 +45,6 @@ CLIENT_STREAMS_MAX: Final = 8
 TOPICS_MAX: Final = 32
 MESSAGES_MAX: Final = 40  # of a client, within MESSAGES_S
 MESSAGES_S: Final = 10.0
-# What a row of the fleet has of a bot's state.
-ROW: Final = (
-    "bot", "running", "page", "session", "mode", "instrument", "risk_state", "risk_reason",
-    "incident", "inventory", "pnl", "counters",
-)  # fmt: skip
 # These change with every look, and tell nothing that has happened.
 RESTLESS: Final = frozenset({"heartbeat_age_ms", "uptime_s"})
 
@@ -58,21 +52,22 @@ State = Mapping[str, Any]
 _LOG = logging.getLogger("openmm.gateway")
 
 
-def read_states(door: Door, now_ns: int) -> dict[str, State]:
-    """Return the state of every bot by its page alone; asks no bot, writes nothing."""
+def read_states(door: Door, topics: frozenset[str], now_ns: int) -> dict[str, State]:
+    """Return the state of each topic by the bots' pages alone; asks no bot, writes nothing."""
     found: dict[str, State] = {}
-    for bot in door.home.bots():
-        seen = look(bot, now_ns)
-        view = {} if seen.page is None else plain(page_view(seen.page, now_ns))
-        found[bot.bot] = {
-            "bot": bot.bot, "running": seen.running, "page": seen.page_state, **view,
-        }  # fmt: skip
+    if FLEET in topics:
+        rows = looks.bots(door.home, now_ns)["bots"]
+        found[FLEET] = {
+            row["bot"]: {key: value for key, value in row.items() if key not in RESTLESS}
+            for row in rows
+        }
+    for run_dir in door.home.bots():
+        if run_dir.bot in topics:
+            try:
+                found[run_dir.bot] = looks.status_of(run_dir, now_ns)
+            except OpenMMError as error:
+                found[run_dir.bot] = {"bot": run_dir.bot, "running": None, "error": str(error)}
     return found
-
-
-def row_of(state: State) -> dict[str, Any]:
-    """Return what the overview of the fleet shows of a bot."""
-    return {key: state[key] for key in ROW if key in state}
 
 
 def changed(before: State | None, now: State) -> tuple[dict[str, Any], list[str]]:
@@ -88,8 +83,9 @@ class Hub:
     """Reads the bots while anybody watches; knows who watches."""
 
     def __init__(
-        self, door: Door, read: Callable[[Door, int], dict[str, State]] = read_states
-    ) -> None:
+        self, door: Door,
+        read: Callable[[Door, frozenset[str], int], dict[str, State]] = read_states,
+    ) -> None:  # fmt: skip
         self._door = door
         self._read = read
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="gateway-stream")
@@ -125,10 +121,11 @@ class Hub:
         loop = asyncio.get_running_loop()
         while self.streams:
             began_s = loop.time()
-            if any(stream.topics for stream in self.streams):
+            topics = frozenset().union(*(stream.topics for stream in self.streams))
+            if topics:
                 try:
                     self.states = await loop.run_in_executor(
-                        self._pool, self._read, self._door, time.time_ns()
+                        self._pool, self._read, self._door, topics, time.time_ns()
                     )
                 except (OpenMMError, OSError) as error:
                     _LOG.warning("the stream could not read the bots: %s", error)
@@ -192,18 +189,14 @@ class Stream:
         await self._socket.close(*self._end)
 
     def _frame(self, topic: str) -> dict[str, Any] | None:
-        states = self._hub.states
-        if topic == FLEET:
-            now: State = {
-                name: row_of(state) for name, state in states.items() if self.client.sees(name)
-            }
-        elif topic in states:
-            now = states[topic]
-        else:
+        now = self._hub.states.get(topic)
+        if now is None:
             return None  # not read yet, or its folder is gone
+        if topic == FLEET:
+            now = {name: row for name, row in now.items() if self.client.sees(name)}
         before = self._sent.get(topic)
         news, gone = changed(before, now)
-        if before is not None and not gone and news.keys() <= RESTLESS:
+        if before is not None and not gone and news.keys() <= RESTLESS:  # nothing happened
             return None
         self._sent[topic] = now
         frame: dict[str, Any] = {"topic": topic, "ts_ns": time.time_ns(), "data": news}

@@ -291,7 +291,7 @@ def test_a_flood_of_reads_delays_no_brake_and_disturbs_no_order(
             counts: Counter[int] = sum((one.result() for one in floods), Counter())
     after = world.page()
     assert set(counts) <= {200, 429, 503}
-    assert counts[429]
+    assert counts[200]
     assert (after.session, after.pid) == (before.session, before.pid)
     assert after.risk_state == before.risk_state
     assert not after.incident
@@ -391,7 +391,7 @@ def test_over_tls_the_session_is_secure_and_plain_http_is_refused(tmp_path: Path
         trusted = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
         with httpx.Client(base_url=url, verify=trusted) as client:
             answer = client.get("/api/bots", headers={"Authorization": f"Bearer {token}"})
-            assert answer.json() == {"bots": []}
+            assert answer.json()["bots"] == []
             assert "max-age" in answer.headers["strict-transport-security"]
             login = client.post("/login", data={"token": token}, headers={"Origin": url})
             assert "; Secure" in login.headers["set-cookie"]

@@ -22,7 +22,6 @@ from openmm.gateway.stream import (
     Hub,
     Stream,
     changed,
-    row_of,
 )
 from tests.control.running import PATIENCE_S
 from tests.gateway.serving import BOT, World, add, home_of
@@ -278,4 +277,3 @@ def test_a_token_that_is_taken_back_ends_the_stream(world: World) -> None:
 def test_only_what_changed_is_sent() -> None:
     assert changed(None, {"a": 1}) == ({"a": 1}, [])
     assert changed({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 3}) == ({"b": 3}, ["c"])
-    assert row_of({"bot": "x", "book": [], "pnl": 1}) == {"bot": "x", "pnl": 1}
