@@ -35,6 +35,7 @@ def check(
     from openmm.cli.spans import decimal
     from openmm.config import check_with_instrument, load
     from openmm.control.ladder import preview, resolved
+    from openmm.control.market import ask_venue
     from openmm.errors import TransportError
 
     config = load(file)
@@ -62,38 +63,6 @@ def check(
     }
     emit(payload, json_, lambda: _text(payload, config))
     return EXIT_DONE
-
-
-def ask_venue(config: BotConfig) -> tuple[Instrument, Decimal]:
-    """Return what the venue says of the traded pair, and its price now."""
-    import asyncio
-
-    from msgspec.structs import replace
-
-    from openmm.config.secrets import has_keys, load_keys
-    from openmm.errors import ConfigError
-    from openmm.venues import registry
-
-    venue = config.quoted
-    keys = load_keys(venue.label) if has_keys(venue.label) else None
-
-    async def ask() -> tuple[Instrument, Decimal]:
-        rest = registry.connector(venue, keys).rest()
-        try:
-            found = await rest.instruments([venue.pair])
-            if venue.pair not in found:
-                raise ConfigError(f"venue.{venue.label}", venue.pair, f"a pair of {venue.name}")
-            instrument = found[venue.pair]
-            if keys is not None:
-                fees = await rest.fees(instrument)
-                instrument = replace(
-                    instrument, maker_fee_ppm=fees.maker_ppm, taker_fee_ppm=fees.taker_ppm
-                )
-            return instrument, await rest.mid(instrument)
-        finally:
-            await rest.close()
-
-    return asyncio.run(ask())
 
 
 def _facts(instrument: Instrument) -> dict[str, Any]:

@@ -96,8 +96,8 @@ def _size(live: Live | None) -> str:
 
 def _show(config: BotConfig, keys: Keys) -> None:
     """Say what is about to be confirmed, with the sizes of file and canary."""
-    from openmm.cli.check import ask_venue
     from openmm.cli.output import pairs
+    from openmm.control.market import ask_venue
     from openmm.engine import admission
 
     venue, risk = config.quoted, config.risk

@@ -22,6 +22,7 @@ from openmm.cli import (
     doctor,
     explain,
     export,
+    fills,
     flatten,
     halt,
     incidents,
@@ -32,6 +33,8 @@ from openmm.cli import (
     parameters,
     pause,
     place,
+    pnl,
+    positions,
     record,
     replay,
     report,
@@ -84,6 +87,9 @@ app.command("cancel", epilog=cancel.EXAMPLE)(cancel.cancel)
 app.command("flatten", epilog=flatten.EXAMPLE)(flatten.flatten)
 app.command("stop", epilog=stop.EXAMPLE)(stop.stop)
 app.command("report", epilog=report.EXAMPLE)(report.report)
+app.command("fills", epilog=fills.EXAMPLE)(fills.fills)
+app.command("pnl", epilog=pnl.EXAMPLE)(pnl.pnl)
+app.command("positions", epilog=positions.EXAMPLE)(positions.positions)
 app.command("export", epilog=export.EXAMPLE)(export.export)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.command("replay", epilog=replay.EXAMPLE)(replay.replay)

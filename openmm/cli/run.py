@@ -57,6 +57,7 @@ def run(
 
     assert config.bot.run_dir is not None
     run_dir = RunDir(config.bot.run_dir, config.bot.name).make()
+    run_dir.file.write_text(f"{file.absolute()}\n", encoding="utf-8")
     secrets = (keys.key, keys.secret, keys.passphrase) if keys is not None else ()
     handler = start_log(run_dir.log, config.engine.log_level, secrets)
     if not json_:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from openmm.control import previews
+from openmm.control import creating, previews
 from openmm.control.access import Client
 from openmm.control.actions import Action
 from openmm.control.client import send_command
@@ -65,10 +65,14 @@ def shown(
         OpenMMError: it would be refused.
     """
 
+    if asked.name == "create":
+        return creating.of_create(home, client, args, now_ns)
     if bot is None:
         raise not_offered(asked)
     ask = _asking(client, surface)
     match asked.name:
+        case "start":
+            return creating.of_start(home, bot)
         case "set":
             return previews.of_change(bot, args["changes"], ask)
         case "undo":
@@ -150,8 +154,12 @@ def do(
     Raises:
         OpenMMError: refused by the bot, or by what was asked for.
     """
+    if asked.name == "create":
+        return creating.create(home, client, args, version)
     if bot is None:
         raise not_offered(asked)
+    if asked.name == "start":
+        return creating.start(home, bot, version)
     reason = str(args.get("reason", ""))
     command: Command
     match asked.name:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any, Final
 
-from openmm.control import looks, records
+from openmm.control import history, looks, market, profiles, records
 from openmm.control.access import Client
 from openmm.control.actions import Action
 from openmm.control.audit import Audit
@@ -23,8 +23,12 @@ OF_A_BOT: Final[dict[str, Look]] = {
     "venues": looks.venues, "config": looks.config, "order": records.order,
     "explain": records.explain, "fills": records.fills, "pnl": records.pnl,
     "incidents": records.incidents, "report": records.report,
+    "market_stats": history.market_stats,
 }  # fmt: skip
-OF_ALL: Final[dict[str, Look]] = {"bots": looks.bots, "portfolio": portfolio}
+OF_ALL: Final[dict[str, Look]] = {
+    "bots": looks.bots, "portfolio": portfolio, "ticker": market.ticker, "trades": market.trades,
+    "candles": market.candles, "profiles": profiles.profiles, "strategies": profiles.strategies,
+}  # fmt: skip
 
 RECORDS_SEEN_MAX: Final = 20_000  # looked through for those that a client may see
 

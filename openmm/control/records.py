@@ -355,7 +355,9 @@ def order(home: Home, bot: str, now_ns: int, order: str) -> dict[str, Any]:
                     "event": enum_name(OrderEvent, one.event, "EV_"),
                     "from": enum_name(OrderState, one.from_state),
                     "to": enum_name(OrderState, one.to_state), "evidence": one.evidence,
-                    "price": pair.price(one.price_ticks), "qty": pair.qty(one.qty_lots),
+                    # 0: this change did not tell.
+                    "price": pair.price(one.price_ticks) if one.price_ticks else None,
+                    "qty": pair.qty(one.qty_lots) if one.qty_lots else None,
                 }
                 for one in transitions
             ],

@@ -5,6 +5,7 @@
         session.json    who runs: session, pid, mode, configuration and its hash, how it ended
         command.sock    commands in, one JSON object a line
         clients-used    orders by hand of the last hour, by client, for their caps
+        file            the path of the bot's file, for whoever starts it again
         telemetry.page  the state, for readers
         <session>.tape  what happens, as it happens; gone once journal and store have it all
         journal/        the tape's segments, compressed and chained
@@ -72,6 +73,11 @@ class RunDir(Struct, frozen=True):
     def page(self) -> Path:
         """The telemetry page."""
         return self.path / "telemetry.page"
+
+    @property
+    def file(self) -> Path:
+        """Which file it was started with last, by its path."""
+        return self.path / "file"
 
     def tape(self, session_id: str) -> Path:
         """The ring the hot path of a session writes to."""

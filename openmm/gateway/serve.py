@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from openmm.control.access import Clients
 from openmm.control.door import Door
+from openmm.control.history import Sampler
 from openmm.control.home import Home
 from openmm.errors import ConfigError
 from openmm.gateway.app import create_app
@@ -91,6 +92,7 @@ def run(options: Options) -> int:
     with Lock(options.home.state / "gateway.lock", "the gateway"):
         os.nice(NICE)
         sock = _bound(options)
+        sampler = Sampler(options.home)
         try:
             parts, told = _parts(options)
             app = create_app(door, settings, add=parts)
@@ -98,8 +100,10 @@ def run(options: Options) -> int:
                 sys.stderr.write(
                     "openmm: no client may come in yet: openmm token add NAME makes one\n"
                 )
+            sampler.start()
             return _serve(app, sock, context, lambda: _ready(options, sock, context, told))
         finally:
+            sampler.close()
             sock.close()
 
 

@@ -17,6 +17,8 @@ from typing import Self, final
 
 from openmm.errors import CommandError
 
+LOOKERS_MAX = 100
+
 
 def holder_pid(path: Path) -> int | None:
     """Return the process that holds a lock; None when nobody does."""
@@ -35,6 +37,23 @@ def holder_pid(path: Path) -> int | None:
         os.close(fd)
 
 
+def _take(fd: int, path: Path) -> int | None:
+    """Lock a file; return who holds it if somebody does.
+
+    Who looks at a lock holds it as well, for microseconds: that is no reason to give up.
+    """
+    for _ in range(LOOKERS_MAX):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = holder_pid(path)
+            if holder is not None:
+                return holder
+        else:
+            return None
+    return 0
+
+
 @final
 class Lock:
     """A file lock held until closed or until the process ends, however it ends."""
@@ -43,13 +62,13 @@ class Lock:
         self.path = path
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = holder_pid(path)
+            holder = _take(self._fd, path)
+        except OSError:
             os.close(self._fd)
-            raise CommandError(
-                f"{what} is in use by process {holder}: {path}", code="in_use"
-            ) from None
+            raise
+        if holder is not None:
+            os.close(self._fd)
+            raise CommandError(f"{what} is in use by process {holder}: {path}", code="in_use")
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
