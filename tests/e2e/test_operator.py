@@ -29,9 +29,13 @@ CAPS = {"orders_per_minute": "1", "order_notional": "700", "notional_per_hour": 
 @pytest.fixture(scope="module")
 def bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunDir]:
     """Run one bot on a simulated venue for all tests of this file."""
-    with running_bot(tmp_path_factory.mktemp("operator")) as home:
-        (found,) = home.bots()
-        yield found
+    with pytest.MonkeyPatch.context() as patch:
+        # What it leaves to a collection of garbage, it says.
+        patch.setenv("PYTHONWARNINGS", "default::ResourceWarning")
+        with running_bot(tmp_path_factory.mktemp("operator")) as home:
+            patch.undo()
+            (found,) = home.bots()
+            yield found
 
 
 def said(bot: RunDir, *args: str) -> tuple[int, dict[str, Any]]:
@@ -165,6 +169,7 @@ def test_session_with_every_command_replays_byte_for_byte(bot: RunDir, tmp_path:
     told = openmm("explain", PLACED[0], "--run-dir", bot.root)
     assert told.returncode == 0, told.stderr
     assert "an operator asked for it, beside the ladder" in told.stdout
+    assert "ResourceWarning" not in (bot.root.parent / "bot.err").read_text()
     done = openmm("replay", bot.journal / session, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
