@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from openmm.control.actions import Action, Param
+from openmm.control.audit import redacted
 from openmm.errors import ControlError
 
 TEXT_CHARS_MAX: Final = 400
@@ -128,7 +129,7 @@ def _printable(value: str) -> bool:
 
 
 def _bad(name: str, value: object, allowed: str) -> ControlError:
-    text = repr(value)
+    text = repr(redacted(value, name.rpartition(".")[2]))
     short = text if len(text) <= 80 else text[:80] + "…"
     got = "nothing" if value is None else short
     return ControlError(f"{name[:80]}: {allowed}; got {got}", code="bad_argument")

@@ -53,6 +53,11 @@ def send_command(
             raise CommandError(
                 f"the bot {run_dir.bot} is not running: {run_dir.path}", code="not_running"
             ) from None
+        except BlockingIOError:
+            raise CommandError(
+                f"the bot {run_dir.bot} has more callers than it takes", code="busy",
+                retryable=True,
+            ) from None  # fmt: skip
         except PermissionError:
             raise CommandError(
                 f"the bot {run_dir.bot} belongs to another user: {run_dir.socket}", code="denied"

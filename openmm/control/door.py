@@ -201,8 +201,7 @@ class Door:
             CommandError: the bot does not run or refused.
         """
         name = name_of(command)
-        entry = _Entry(client, surface, name, _fields(command),
-                       self._clock())  # fmt: skip
+        entry = _Entry(client, surface, name, _fields(command), self._clock())
         entry.record["bot"] = bot.bot
         verdict = "failed: internal_error"
         try:
@@ -329,7 +328,7 @@ class Door:
     ) -> Told:  # fmt: skip
         """Note that a write begins; return what is known of it."""
         brake = asked.scope is Scope.BRAKE
-        session = deeds.session_of(bot)
+        session = "" if brake else deeds.session_of(bot)
         try:
             self.home.make()
             if made_up:  # nobody can tell it again

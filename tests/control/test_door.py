@@ -222,6 +222,15 @@ def test_bad_argument_is_refused_by_its_name(
     assert told in str(caught.value)
 
 
+def test_bad_argument_that_opens_doors_is_told_nowhere(empty: Home) -> None:
+    for args in ({"api_key": "geheim"}, {"bot": "b", "changes": {"x.password": ["geheim"]}}):
+        with pytest.raises(ControlError) as caught:
+            call(empty, TRADER, "set", args)
+        assert caught.value.code == "bad_argument"
+        assert "geheim" not in str(caught.value)
+    assert "geheim" not in empty.audit.read_text()
+
+
 def test_unknown_bot_tells_of_no_other_client_s_bots(home: Home) -> None:
     stranger = Client("eve", frozenset(Scope), ("eth-grid",))
     for action in ("status", "halt"):

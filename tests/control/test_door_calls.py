@@ -218,6 +218,14 @@ def test_uncertain_call_goes_on_with_its_key_and_no_second_preview(bot: Bot) -> 
     assert len(bot.acted) == 1
 
 
+def test_brake_needs_no_session_file(bot: Bot) -> None:
+    bot.acted.clear()
+    bot.run_dir.session.write_text("damaged")
+    Door(bot.home).call(granted({Scope.BRAKE}), "halt", {"bot": BOT}, surface="test", key="d")
+    bot.run_dir.session.unlink()
+    assert len(bot.acted) == 1
+
+
 def test_crash_between_a_command_and_its_answer_leaves_its_trace(bot: Bot) -> None:
     code = (
         "import sys\n"
