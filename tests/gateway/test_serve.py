@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
+import shlex
 import signal
 import socket
 import ssl
@@ -28,7 +30,7 @@ from openmm.control.audit import Audit
 from openmm.control.views import BotState, look
 from openmm.telemetry import TelemetrySnapshot
 from tests.control.running import quotes, until
-from tests.e2e.programs import openmm
+from tests.e2e.programs import ROOT, openmm
 from tests.gateway.serving import BOT, World, add, gateway, home_of
 
 FLOOD_S = 3.0
@@ -427,3 +429,13 @@ def test_a_missing_extra_is_told_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "pip install 'openmm-engine[gateway]'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_the_service_file_starts_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    unit = configparser.ConfigParser(strict=True)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(ROOT / "contrib" / "systemd" / "openmm-gateway.service")
+    program, *args = shlex.split(unit["Service"]["ExecStart"])
+    assert program == "openmm"
+    assert main([*args, "--help"]) == 0
+    assert "Example: openmm serve" in capsys.readouterr().out
