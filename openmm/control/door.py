@@ -304,6 +304,8 @@ class Door:
                 )
             )
             settled = True
+            if bot is None and "bot" in result:
+                entry.record["bot"] = str(result["bot"])
         except CommandError as error:
             if brake and told.result is not None:
                 settled = True

@@ -21,9 +21,10 @@ from openmm.control.home import Home
 from openmm.engine.commands import Place
 from openmm.errors import ControlError, OpenMMError
 from tests.control.running import running_bot, until
+from tests.e2e.programs import KEYS
 
 BOT = {"bot": "btc-grid"}
-LATER = {"ticker", "trades", "candles", "market_stats", "strategies", "profiles", "alerts"}
+LATER = {"alerts"}
 READER = Client("ann")
 BRAKER = Client("bob", frozenset({Scope.READ, Scope.BRAKE}))
 TRADER = Client("cid", frozenset(Scope))
@@ -343,3 +344,31 @@ def test_every_action_can_be_called_and_is_on_record(home: Home) -> None:
         assert (last["action"], last["scope"]) == (action.name, action.scope.value)
         assert last["ts_ns"] > before
         orjson.dumps(last)
+
+
+# Last: the bot is another one after it.
+def test_bot_is_stopped_and_started_again_once_a_key(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in KEYS.items():
+        monkeypatch.setenv(name, text)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(home.root.parent))
+    run_dir = next(one for one in home.bots() if one.bot == "btc-grid")
+    before = run_dir.read_session()["session"]
+    with pytest.raises(ControlError) as caught:
+        Door(home).preview(TRADER, "start", BOT, surface="test")
+    assert caught.value.code == "already_running"
+    call(home, BRAKER, "stop", BOT, key="stop")
+    until(lambda: run_dir.holder_pid() is None, "the bot has ended")
+    assert call(home, BRAKER, "stop", BOT, key="stop")["repeated"]  # there is nothing to stop
+    shown = Door(home).preview(TRADER, "start", BOT, surface="test")
+    try:
+        first = call(home, TRADER, "start", BOT, preview=shown["preview"], key="go")
+        again = call(home, TRADER, "start", BOT, preview=shown["preview"], key="go")
+        assert again == {**first, "repeated": True}
+        assert run_dir.read_session()["session"] != before
+        assert verdicts(home, 1) == [("start", "done")]
+    finally:
+        call(home, LOCAL, "stop", BOT)
+        until(lambda: run_dir.holder_pid() is None, "the bot has ended")
+    assert Audit(home.audit).verify().problem == ""
