@@ -42,8 +42,8 @@ def _text(told: dict[str, Any]) -> str:
         fees = ", ".join(f"{amount} {asset}" for asset, amount in one["fees"].items()) or "-"
         rows.append(
             (
-                one["ts"], one["side"], one["price"], one["qty"], f"{one['notional']} {one['quote']}",
-                fees, one["client_id"],
+                one["ts"], one["side"], one["price"], one["qty"],
+                f"{one['notional']} {one['quote']}", fees, one["client_id"],
             )
         )  # fmt: skip
     more = f"\n{told['more']} more: --limit" if told["more"] else ""

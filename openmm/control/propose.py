@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from openmm.config import BotConfig, check_with_instrument
+from openmm.config import BotConfig, Grid, check_with_instrument
+from openmm.config.check import outermost_ppm
 from openmm.config.load import parse
-from openmm.config.schema import VENUES
+from openmm.config.schema import VENUES, Risk
 from openmm.config.secrets import has_keys, load_keys
 from openmm.config.values import format_ppm, parse_ppm
 from openmm.control import words
@@ -35,6 +36,8 @@ STEPS_PPM: Final = 100  # spreads are rounded up to 0.01%
 TICKS_MIN: Final = 3
 # Room for amends, which count old and new, and for prices that move.
 OPEN_ROOM: Final = Decimal(2)
+COLLAR_ROOM: Final = Decimal("1.2")
+COLLAR_MAX_PPM: Final = 500_000
 SIZE_ROOM: Final = Decimal(2)  # of one order: inventory leans sizes
 
 TEMPLATE: Final = """\
@@ -63,7 +66,7 @@ max_order_size = "{max_order_size}"
 max_open_notional = "{max_open_notional}"
 max_inventory = "{max_inventory}"
 max_drawdown = "{drawdown}"
-{paper}"""
+{collar}{paper}"""
 
 
 class Proposal(Struct, frozen=True):
@@ -199,6 +202,7 @@ def build(
         max_order_size=f"{_lots(one, amount * SIZE_ROOM, up=True):f}",
         max_open_notional=f"{open_max:f}", max_inventory=f"{inventory:f}",
         drawdown=wish.drawdown or profile.drawdown,
+        collar=_collar(spread_ppm, step, levels, amount, wish.rebalance or "10%", assumed),
         capital="" if wish.capital is None else f'capital = "{wish.capital:f}"\n',
         fees="".join(
             f'{key} = "{share}"\n'
@@ -241,6 +245,27 @@ def build(
     return Proposal(
         name, text, parsed, summary, ladder, needs, tuple(warnings), tuple(assumed), place, mid
     )
+
+
+def _collar(
+    spread_ppm: int, step: str, levels: int, amount: Decimal, rebalance: str, assumed: list[str]
+) -> str:
+    """Return the line of a price collar that lets the outermost level through; none by default."""
+    grid = Grid.model_validate(
+        {
+            "kind": "grid", "spread": format_ppm(spread_ppm), "level_step": step,
+            "order_amount": f"{amount:f}", "num_orders": levels, "rebalance_threshold": rebalance,
+        }
+    )  # fmt: skip
+    reach = outermost_ppm(grid)
+    if reach < Risk.model_fields["price_collar_ppm"].default:
+        return ""
+    if reach * COLLAR_ROOM > COLLAR_MAX_PPM:
+        raise _no("impossible", f"the outermost level would stand {format_ppm(reach)} off the mid",
+                  "say a narrower spread, a smaller step or fewer levels")  # fmt: skip
+    collar = format_ppm(-(-int(reach * COLLAR_ROOM) // 1_000) * 1_000)
+    assumed.append(f"price collar: {collar}, beyond the outermost level")
+    return f'price_collar = "{collar}"\n'
 
 
 def _target(market: Market, assumed: list[str]) -> str:
