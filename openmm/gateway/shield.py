@@ -354,7 +354,8 @@ class _Dressed:
             b"content-security-policy": policy.encode(),
             b"x-content-type-options": b"nosniff",
             b"x-frame-options": b"DENY",
-            b"referrer-policy": b"no-referrer",
+            # Not `no-referrer`: with that a browser tells no Origin, and its login is refused.
+            b"referrer-policy": b"same-origin",
             b"cross-origin-opener-policy": b"same-origin",
             b"cross-origin-resource-policy": b"same-origin",
         }

@@ -303,7 +303,7 @@ def test_every_answer_has_the_headers_that_keep_a_browser_safe(home: Home, token
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["x-frame-options"] == "DENY"
             assert headers["cache-control"] == "no-store"
-            assert headers["referrer-policy"] == "no-referrer"
+            assert headers["referrer-policy"] == "same-origin"
             assert "access-control-allow-origin" not in headers
             assert "server" not in headers
 
