@@ -22,9 +22,10 @@ TEMPLATE = """\
 name = "{name}"
 # paper: real market data, pretended fills. live: real orders.
 mode = "{mode}"
-
+{capital}
 [[venue]]
-# Keys: OPENMM_{env}_KEY and OPENMM_{env}_SECRET{passphrase}, or the keyring; never in this file.
+# Keys: the vault (openmm vault add {venue}), or OPENMM_{env}_KEY and
+# OPENMM_{env}_SECRET{passphrase}, or the keyring; never in this file.
 name = "{venue}"
 quote = "{pair}"
 {endpoints}{fees}
@@ -107,7 +108,7 @@ def init(
         str | None,
         typer.Option(help="paper or live; paper unless told."),
     ] = None,
-    venue: Annotated[str, typer.Option(help="The venue.")] = "kraken",
+    venue: Annotated[str | None, typer.Option(help="The venue; kraken unless told.")] = None,
     pair: Annotated[
         str | None, typer.Option(help="The pair; BTC/USD or what the venue has.")
     ] = None,
@@ -126,12 +127,19 @@ def init(
     taker_fee: Annotated[
         str | None, typer.Option(help="Your taker fee; the venue is asked unless told.")
     ] = None,
+    rest: Annotated[
+        str, typer.Option("--rest", help="Address instead of the venue's, of openmm sim for one.")
+    ] = "",
+    ws: Annotated[str, typer.Option("--ws", help="Likewise, of the public stream.")] = "",
+    ws_auth: Annotated[str, typer.Option("--ws-auth", help="Likewise, of the private one.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing, take the defaults.")] = False,
     json_: Json = False,
 ) -> int:
     """Write a commented file for a new bot. Asks for what is not given, if at a terminal.
 
-    An existing file is never overwritten, and nothing is written that would not load.
+    At a terminal and with nothing given it looks at the market first: it asks for venue, keys (into
+    the vault), pair and capital, proposes a grid from fees, spread and volatility, and shows it. An
+    existing file is never overwritten, and nothing is written that would not load.
     """
     given: dict[str, str | None] = {
         "name": name,
@@ -149,7 +157,17 @@ def init(
     if file.exists():
         raise ConfigError("file", str(file), "a file that is not there yet; this one is kept")
     asking = not yes and not json_ and sys.stdin.isatty()
-    mode = "paper" if mode is None else mode
+    addresses = {
+        name: url for name, url in (("ws", ws), ("ws_auth", ws_auth), ("rest", rest)) if url
+    }
+    proposed: dict[str, Any] = {}
+    if asking and not any((*given.values(), venue, mode, maker_fee, taker_fee)):
+        from openmm.cli.wizard import ask
+
+        proposed = ask(file, addresses)
+        given |= {key: proposed[key] for key in given if key in proposed}
+        venue, mode, asking = proposed["venue"], proposed["mode"], False
+    venue, mode = venue or "kraken", mode or "paper"
     values: dict[str, Any] = {"file": file, "mode": mode, "venue": venue}
     for question in QUESTIONS:
         value = given[question.key]
@@ -157,6 +175,7 @@ def init(
         if value is None:
             value = typer.prompt(question.text, default=default) if asking else None
         values[question.key] = default if value is None else value
+    values["capital"] = _capital(proposed.get("capital"), values["pair"])
     values["env"] = venue.upper().replace("-", "_")
     values["passphrase"] = _passphrase(venue, values["env"])
     fees = [("maker_fee", maker_fee), ("taker_fee", taker_fee)]
@@ -164,7 +183,12 @@ def init(
     values["fees"] = "".join(f"{line}\n" for line in told) or (
         '# The venue is asked for your fees unless told here:\n# maker_fee = "0.25%"\n'
     )
-    values["endpoints"] = _endpoints(venue) if mode == "live" else ""
+    if addresses:
+        values["endpoints"] = "".join(
+            f'endpoints.{key} = "{_plain(key, url)}"\n' for key, url in addresses.items()
+        )
+    else:
+        values["endpoints"] = _endpoints(venue) if mode == "live" and not proposed else ""
     text = TEMPLATE.format(**{key: _plain(key, value) for key, value in values.items()})
     _validate(text, file)
     try:
@@ -175,9 +199,24 @@ def init(
     emit(
         {"file": file, "bot": values["name"]},
         json_,
-        lambda: f"wrote {file}\nnext: openmm check {file}, then openmm run {file}",
+        lambda: f"wrote {file}\n{_next(file, venue, live=bool(proposed) and mode == 'live')}",
     )
     return EXIT_DONE
+
+
+def _capital(told: str | None, pair: str) -> str:
+    """Return the line of the capital; a comment where none is allotted."""
+    quote = str(pair).rpartition("/")[2]
+    line = f'capital = "{told}"' if told else '# capital = "20000"'
+    return f"# Allotted to this bot, in {_plain('pair', quote)}, base and quote together:\n{line}\n"
+
+
+def _next(file: Path, venue: str, *, live: bool) -> str:
+    """Say which commands come next."""
+    if not live:
+        return f"next: openmm check {file}, then openmm run {file}"
+    rest = (f"openmm doctor {venue} --for {file}", f"openmm run {file}", "openmm top")
+    return "\n      ".join((f"next: openmm check {file}", *rest))
 
 
 def _passphrase(venue: str, env: str) -> str:
@@ -204,7 +243,7 @@ def _endpoints(venue: str) -> str:
 def _plain(key: str, value: object) -> str:
     """Refuse what would end a quoted value of the file."""
     text = str(value)
-    if key not in ("endpoints", "fees", "file") and any(
+    if key not in ("capital", "endpoints", "fees", "file") and any(
         ch in '"\\' or not ch.isprintable() for ch in text
     ):
         raise ConfigError(key, text, "plain text without quotes or control characters")

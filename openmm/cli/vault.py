@@ -46,7 +46,7 @@ def init(vault: Place = None, json_: Json = False) -> int:
     from openmm.config.vault import create_vault
 
     path = _place(vault)
-    create_vault(path, stored_passphrase() or _new_passphrase())
+    create_vault(path, stored_passphrase() or new_passphrase())
     emit(
         {"vault": path, "labels": []}, json_, lambda: f"made {path}\nnext: openmm vault add kraken"
     )
@@ -123,7 +123,7 @@ def rotate(vault: Place = None, json_: Json = False) -> int:
     path = _there(vault)
     before = vault_passphrase()
     read_vault(path, before)
-    change_passphrase(path, before, _new_passphrase())
+    change_passphrase(path, before, new_passphrase())
     emit(
         {"vault": path, "rotated": True},
         json_,
@@ -170,7 +170,8 @@ def asked_keys(label: str) -> Keys:
     return Keys(*(text.strip() for text in texts))
 
 
-def _new_passphrase() -> str:
+def new_passphrase() -> str:
+    """Ask twice for a new passphrase, or read it from standard input."""
     from openmm.config.undumped import keep_to_itself
 
     keep_to_itself()

@@ -123,7 +123,7 @@ def test_init_asks_at_a_terminal(tmp_path: Path) -> None:
     file = tmp_path / "bot.toml"
     parent, child = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "openmm.cli.main", "init", str(file)],
+        [sys.executable, "-m", "openmm.cli.main", "init", str(file), "--venue", "kraken"],
         cwd=ROOT,
         stdin=child,
         stdout=child,
