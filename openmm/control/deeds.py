@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from openmm.control import creating, previews
+from openmm.control import alerts, creating, previews
 from openmm.control.access import Client
 from openmm.control.actions import Action
 from openmm.control.client import send_command
@@ -156,6 +156,8 @@ def do(
     """
     if asked.name == "create":
         return creating.create(home, client, args, version)
+    if asked.name == "acknowledge":
+        return alerts.acknowledge(home, args["alert"], client.name, now_ns)
     if bot is None:
         raise not_offered(asked)
     if asked.name == "start":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any, Final
 
-from openmm.control import history, looks, market, profiles, records
+from openmm.control import alerts, history, looks, market, profiles, records
 from openmm.control.access import Client
 from openmm.control.actions import Action
 from openmm.control.audit import Audit
@@ -43,6 +43,8 @@ def read(
     """
     if asked.name == "audit":
         return {"records": _records(home, client, args["limit"])}
+    if asked.name == "alerts":
+        return alerts.listed(home)
     if bot is not None and asked.name in OF_A_BOT:
         return OF_A_BOT[asked.name](home, bot.bot, now_ns, **args)
     if asked.name in OF_ALL:
