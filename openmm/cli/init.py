@@ -60,6 +60,8 @@ max_open_notional = "{max_open_notional}"
 max_inventory = "{max_inventory}"
 # Loss since the session's start that halts the bot.
 max_drawdown = "{max_drawdown}"
+# No order further from the reference; beyond the outermost level:
+{collar}
 # Told of every halt:
 # webhook = "https://hooks.example.com/openmm"
 
@@ -67,7 +69,7 @@ max_drawdown = "{max_drawdown}"
 reconcile_every = "30s"
 # Share of equity by which the venue and the ledger may differ.
 halt_above = "0.1%"
-"""
+{paper}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,9 @@ def init(
             value = typer.prompt(question.text, default=default) if asking else None
         values[question.key] = default if value is None else value
     values["capital"] = _capital(proposed.get("capital"), values["pair"])
+    collar = proposed.get("price_collar")
+    values["collar"] = f'price_collar = "{collar}"' if collar else '# price_collar = "5%"'
+    values["paper"] = proposed.get("paper", "")
     values["env"] = venue.upper().replace("-", "_")
     values["passphrase"] = _passphrase(venue, values["env"])
     fees = [("maker_fee", maker_fee), ("taker_fee", taker_fee)]
@@ -243,7 +248,7 @@ def _endpoints(venue: str) -> str:
 def _plain(key: str, value: object) -> str:
     """Refuse what would end a quoted value of the file."""
     text = str(value)
-    if key not in ("capital", "endpoints", "fees", "file") and any(
+    if key not in ("capital", "collar", "paper", "endpoints", "fees", "file") and any(
         ch in '"\\' or not ch.isprintable() for ch in text
     ):
         raise ConfigError(key, text, "plain text without quotes or control characters")

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from openmm.errors import ConfigError, OpenMMError
+from openmm.errors import ConfigError, ControlError, OpenMMError
 
 if TYPE_CHECKING:
     from openmm.config.keys import Keys
-    from openmm.control.sizing import Market, Proposal
-    from openmm.instrument import Instrument
-    from openmm.venues.desk import Desk
+    from openmm.control.market import Market, Place
+    from openmm.control.propose import Proposal
 
 T = TypeVar("T")
-CANDLES = 61
 CAPITAL = "2000"
 
 
@@ -33,146 +31,123 @@ def ask(file: Path, addresses: Mapping[str, str]) -> dict[str, Any]:
         VenueError: the venue does not answer.
     """
     from openmm.cli.init import PAIR, PAIRS
+    from openmm.config import Grid
     from openmm.config.schema import VENUES
+    from openmm.control.market import Place
 
     say("A bot in a few questions. Enter takes what stands in brackets; Ctrl+C leaves.")
     say(f"Nothing is written before you have seen the grid, and {file} then.\n")
     venue = until_good("Venue", "kraken", lambda text: one_of(text, VENUES))
     mode = until_good("Mode: paper or live", "paper", lambda text: one_of(text, ("paper", "live")))
     keys = keys_of(venue, wanted=mode == "live")
-    while True:
-        pair = until_good("Pair", PAIRS.get(venue, PAIR), str.upper)
-        try:
-            instrument, seen, fee_ppm, worth = look(venue, pair, addresses, keys)
-            break
-        except ConfigError as error:
-            say(f"  {error}")
-    quote = instrument.quote
-    say(f"\n  {venue} {pair}: bid {seen.bid:,f}, ask {seen.ask:,f}")
-    say(f"  spread {pct(seen.spread_ppm)}, {moves(seen)}")
-    say(f"  maker fee {pct(fee_ppm)}{' (your account)' if keys else ' (its list)'}")
-    if worth is not None:
-        say(f"  the account holds {worth:,.2f} {quote} in {instrument.base} and {quote}\n")
-    told = CAPITAL if worth is None else f"{min(worth, Decimal(CAPITAL)):.2f}"
-    capital = until_good(f"Capital in {quote}, base and quote together", told, positive)
-    name = until_good("The bot's name", f"{instrument.base.lower()}-grid", bot_name)
-    proposal = settle(instrument, seen, capital, fee_ppm)
-    from openmm.config.values import format_ppm
-
+    place = Place(venue, dict(addresses))
+    seen = until_good("Pair", PAIRS.get(venue, PAIR), lambda text: look(place, text.upper(), keys))
+    one = seen.instrument
+    say(f"\n  {venue} {one.name}: {seen.mid:,f} {one.quote}, spread {seen.spread_bps:.2f} bps")
+    say(f"  {moves(seen)}")
+    if one.maker_fee_ppm is not None:
+        say(f"  maker fee {pct(one.maker_fee_ppm)} ({'your account' if keys else 'its list'})")
+    told = Decimal(CAPITAL)
+    if seen.held is not None:
+        held = [seen.held.get(asset, Decimal(0)) for asset in (one.base, one.quote)]
+        worth = held[0] * seen.mid + held[1]
+        say(f"  the account holds {worth:,.2f} {one.quote} in {one.base} and {one.quote}")
+        told = min(told, worth)
+    say("")
+    capital = until_good(
+        f"Capital in {one.quote}, base and quote together", f"{told:.2f}", positive
+    )
+    name = until_good("The bot's name", f"{one.base.lower()}-grid", bot_name)
+    taken = settle(seen, place, mode, name, capital)
+    grid, risk, paper = taken.parsed.strategy, taken.parsed.risk, taken.parsed.paper
+    assert isinstance(grid, Grid), "a proposal is a grid"
     return {
-        "name": name, "mode": mode, "venue": venue, "pair": pair, "capital": f"{capital:f}",
-        "spread": format_ppm(proposal.spread_ppm), "num_orders": str(proposal.num_orders),
-        "order_amount": f"{proposal.order_amount:f}", "max_order_size":
-        f"{proposal.max_order_size:f}", "max_open_notional": f"{proposal.max_open_notional:f}",
-        "max_inventory": f"{proposal.max_inventory:f}",
+        "name": name, "mode": mode, "venue": venue, "pair": one.name, "capital": f"{capital:f}",
+        "spread": pct(grid.spread_ppm), "num_orders": str(grid.num_orders),
+        "order_amount": f"{grid.order_amount:f}", "target_base": pct(grid.target_base_ppm),
+        "max_order_size": f"{risk.max_order_size:f}", "max_inventory": f"{risk.max_inventory:f}",
+        "max_open_notional": f"{risk.max_open_notional:f}",
+        "max_drawdown": pct(risk.max_drawdown_ppm), "price_collar": pct(risk.price_collar_ppm),
+        "paper": "" if mode == "live" or paper.base is None or paper.quote is None
+        else f'\n[paper]\nbase = "{paper.base:f}"\nquote = "{paper.quote:f}"\n',
     }  # fmt: skip
 
 
-def settle(instrument: Instrument, seen: Market, capital: Decimal, fee_ppm: int) -> Proposal:
+def settle(seen: Market, place: Place, mode: str, name: str, capital: Decimal) -> Proposal:
     """Show a proposal and take changes of it until it is taken."""
-    from openmm.config.values import parse_ppm
-    from openmm.control.sizing import LEVELS, propose
+    from openmm.config.values import format_ppm, parse_ppm
+    from openmm.control.home import Home
+    from openmm.control.propose import build
+    from openmm.control.words import Wish
 
-    proposal = propose(instrument, seen, capital, fee_ppm)
+    spread, levels = "", None
+    proposal = None
     while True:
-        show(instrument, seen, capital, proposal)
+        assumed: list[str] = []
+        wish = Wish(
+            pair=seen.instrument.name, venue=place.venue, name=name, mode=mode, capital=capital,
+            spread=spread, levels=levels,
+        )  # fmt: skip
+        try:
+            proposal = build(Home.find(), wish, mode, place, place.venue, seen, assumed)
+            show(seen, proposal)
+        except ControlError as error:
+            say(f"  {error}")
         say("Enter writes it. A spread (0.8%) or a number of levels (3) proposes anew; q leaves.")
         told: str = typer.prompt("Take it", default="yes").strip().lower()
-        if told in ("yes", "y"):
+        if told in ("yes", "y") and proposal is not None:
             return proposal
         if told in ("q", "n", "no", "quit"):
             raise typer.Abort
-        spread_ppm, levels = proposal.spread_ppm, proposal.num_orders
         try:
             if told.isdigit():
-                levels = int(told)
-                if not 1 <= levels <= 32:
-                    raise ValueError("1 to 32 levels")
-            else:
-                spread_ppm = parse_ppm(told)
-            proposal = propose(
-                instrument, seen, capital, fee_ppm, spread_ppm=spread_ppm,
-                num_orders=levels if told.isdigit() else max(levels, LEVELS),
-            )  # fmt: skip
-        except (ValueError, ConfigError) as error:
+                levels = max(1, min(32, int(told)))
+            elif told not in ("yes", "y"):
+                spread = format_ppm(parse_ppm(told))
+        except ValueError as error:
             say(f"  {error}")
 
 
-def show(instrument: Instrument, seen: Market, capital: Decimal, proposal: Proposal) -> None:
-    """Draw a proposal: the ladder it gives at the price now, and why it is so."""
+def show(seen: Market, proposal: Proposal) -> None:
+    """Draw a proposal: the ladder it gives at the price now, why it is so, and what it needs."""
     from openmm.cli.output import table
 
-    base, quote = instrument.base, instrument.quote
+    base, quote = seen.instrument.base, seen.instrument.quote
     rows: list[tuple[str, ...]] = [("", f"price {quote}", f"qty {base}", f"{quote}", "from mid")]
-    levels = range(proposal.num_orders)
-    away = [Decimal(proposal.spread_ppm) / 2 * (1 + n) / 1_000_000 for n in levels]
-    for side, sign, order in (("ask", 1, reversed(away)), ("bid", -1, away)):
-        for share in order:
-            wanted = seen.mid * (1 + sign * share)
-            ticks = (instrument.ceil_ticks if sign > 0 else instrument.floor_ticks)(wanted)
-            price = instrument.price(ticks)
-            rows.append(
-                (
-                    side, f"{price:,f}", f"{proposal.order_amount:f}",
-                    f"{price * proposal.order_amount:,.2f}", f"{sign * share * 100:+.3f}%",
-                )
-            )  # fmt: skip
+    for side, levels in (
+        ("ask", reversed(proposal.ladder["asks"])), ("bid", proposal.ladder["bids"])
+    ):  # fmt: skip
+        for level in levels:
+            price, qty = level["price"], level["qty"]
+            away = (price / seen.mid - 1) * 100
+            rows.append((side, f"{price:,f}", f"{qty:f}", f"{price * qty:,.2f}", f"{away:+.3f}%"))
     say("")
     say(table(rows))
     say("")
-    for reason in proposal.reasons:
-        say(f"  {reason}")
-    half = capital / 2
-    say(f"  needs {half:,.2f} {quote} and {half / seen.mid:.6f} {base}")
+    for line in (*proposal.assumed, *(f"note: {warning}" for warning in proposal.warnings)):
+        say(f"  {line}")
+    risk = proposal.parsed.risk
+    needs = " and ".join(f"{qty:,f} {asset}" for asset, qty in sorted(proposal.needs.items()))
+    say(f"  needs {needs}")
     say(
-        f"  limits: an order {proposal.max_order_size:f} {base}, all open "
-        f"{proposal.max_open_notional:,f} {quote},\n"
-        f"          off target {proposal.max_inventory:f} {base}, drawdown 2%\n"
+        f"  limits: an order {risk.max_order_size:f} {base}, all open "
+        f"{risk.max_open_notional:,f} {quote},\n"
+        f"          off target {risk.max_inventory:f} {base}, "
+        f"drawdown {pct(risk.max_drawdown_ppm)}\n"
     )
 
 
-def look(
-    venue: str, pair: str, addresses: Mapping[str, str], keys: Keys | None
-) -> tuple[Instrument, Market, int, Decimal | None]:
+def look(place: Place, pair: str, keys: Keys | None) -> Market:
     """Ask the venue for the pair, its price and its last hour; with keys for fees and balance.
 
     Raises:
-        ConfigError: it has no such pair.
+        ControlError: it has no such pair.
         VenueError: it does not answer.
     """
-    import asyncio
+    from openmm.control.market import survey
 
-    from openmm.control.sizing import market
-    from openmm.venues.desk import connect
-
-    say(f"  asking {venue} …")
-
-    async def asked(desk: Desk) -> tuple[Instrument, Market, int, Decimal | None]:
-        found = await desk.get_instruments()
-        if pair not in found:
-            near = [name for name in found if name.startswith(pair.split("/")[0])][:6]
-            hint = f"; it has {', '.join(near)}" if near else ""
-            raise ConfigError("pair", pair, f"a pair of {venue}{hint}")
-        instrument = found[pair]
-        ticker = await desk.get_ticker(pair)
-        candles = await desk.get_ohlcv(pair, 60, CANDLES)
-        seen = market(ticker.bid, ticker.ask, [one.close for one in candles])
-        fee_ppm, worth = instrument.maker_fee_ppm or 0, None
-        if keys is not None:
-            fee_ppm = (await desk.get_fees(pair)).maker_ppm
-            held = await desk.get_balance()
-            totals = [
-                held[asset].total if asset in held else Decimal(0)
-                for asset in (instrument.base, instrument.quote)
-            ]
-            worth = totals[0] * seen.mid + totals[1]
-        return instrument, seen, fee_ppm, worth
-
-    async def run() -> tuple[Instrument, Market, int, Decimal | None]:
-        async with connect(venue, keys, endpoints=addresses) as desk:
-            return await asked(desk)
-
-    return asyncio.run(run())
+    say(f"  asking {place.venue} …")
+    return survey(place, pair, keys)
 
 
 def keys_of(venue: str, *, wanted: bool) -> Keys | None:
@@ -224,7 +199,7 @@ def until_good(question: str, default: str, read: Callable[[str], T]) -> T:
         told: str = typer.prompt(question, default=default)
         try:
             return read(told.strip())
-        except (ValueError, ConfigError) as error:
+        except (ValueError, ConfigError, ControlError) as error:
             say(f"  {error}")
 
 
@@ -268,9 +243,9 @@ def bot_name(text: str) -> str:
 
 def moves(seen: Market) -> str:
     """Say how much the market moves."""
-    if seen.sigma_ppm is None:
+    if seen.minute_bps is None:
         return "how much it moves is not known yet"
-    return f"moves {pct(seen.sigma_ppm)} a minute (the last {seen.minutes})"
+    return f"moves {seen.minute_bps:.2f} bps a minute, in the last hour"
 
 
 def pct(ppm: int) -> str:
