@@ -44,7 +44,7 @@ from openmm.settlement.store import Store
 HOUR_NS: Final = 3_600_000_000_000
 SESSIONS_MAX: Final = 200  # of a bot, looked at for one question
 # A replay of more than this takes longer than an answer may; what it tells is left out.
-REPLAY_BYTES_MAX: Final = 24 << 20
+REPLAY_RECORDS_MAX: Final = 200_000
 
 
 def store_of(run_dir: RunDir) -> str:
@@ -438,9 +438,8 @@ def explain(home: Home, bot: str, now_ns: int, order: str) -> dict[str, Any]:
     acts = [one.record_index for one in found.events if one.what in ("place", "amend")]
     seen_by: list[Any] = []
     missing = ""
-    size = sum(one.stat().st_size for one in folder.iterdir() if one.is_file())
-    if size > REPLAY_BYTES_MAX:
-        missing = f"the journal is long ({size >> 20} MiB): openmm explain replays it"
+    if (last := max(acts, default=0)) > REPLAY_RECORDS_MAX:
+        missing = f"it lies {last:,} records into its session: openmm explain replays them"
     else:
         try:
             seen_by = [to_builtins(one) for one in seen(read_journal(folder), acts).values()]
