@@ -33,7 +33,8 @@ def served(scene: Scene) -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="module")
-def turns(scene: Scene) -> list[Turn]:
+def turns(scene: Scene, served: Gateway) -> list[Turn]:
+    # The gateway keeps samples of the market, which the conversation asks for.
     async def talk() -> list[Turn]:
         async with McpClient(scene.server()) as session:
             return await conversation.converse(session)
@@ -54,9 +55,9 @@ def test_conversation_operates_a_bot_and_is_stopped_at_its_limits(turns: list[Tu
     assert after["orders"] == {"bids": [], "asks": []}
 
 
-def test_conversation_is_the_one_on_the_page(turns: list[Turn]) -> None:
+def test_conversation_is_the_one_on_the_page(scene: Scene, turns: list[Turn]) -> None:
     """`python -m tests.e2e.conversation` writes it there again."""
-    found = conversation.plain(conversation.transcript(turns))
+    found = conversation.plain(conversation.transcript(turns, scene.home.root.parent))
     assert found == conversation.plain(conversation.on_page())
 
 
