@@ -44,6 +44,7 @@ class Acts:
         self._client = client
         self._bot = bot
         self._again = again  # what the page does after something was done
+        self._at = ui.context.client  # where notes are shown, whatever dialog has closed
 
     def buttons(self) -> None:
         """Put the buttons on the page."""
@@ -174,7 +175,8 @@ class Acts:
                 confirm = button(label, go, "main")
                 confirm.props["data-confirm"] = action
                 ui.timer(float(told["expires_s"]), late, once=True)
-        ui.run_javascript(f"getHtmlElement({confirm.id})?.focus()")
+        # Not in this context: what was clicked to come here may be gone with the old content.
+        body.client.run_javascript(f"getHtmlElement({confirm.id})?.focus()")
 
     def place(self) -> None:
         """Ask for an order by hand, show it, place it."""
@@ -252,7 +254,8 @@ class Acts:
 
     def _done(self, text: str, result: Mapping[str, Any] | None = None) -> None:
         note = str((result or {}).get("note") or "")
-        ui.notify(f"{text}. {note}".strip() if note else text, type="positive", timeout=2500)
+        with self._at:
+            ui.notify(f"{text}. {note}" if note else text, type="positive", timeout=2500)
         self._again()
 
 

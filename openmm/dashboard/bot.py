@@ -49,9 +49,9 @@ class BotPage:
         with ui.element("header").classes("bar-top omm"):
             skeleton(marks.bot_head().replace("{fleet}", f"{ROOT}/"), "headed")
             ui.element("div").classes("grow")
+            tools(page.client, keys=self._acts.keys)
             with ui.element("div").classes("deeds"):
                 self._acts.buttons()
-            tools(page.client, keys=self._acts.keys)
         skeleton(
             '<div class="note trouble" role="alert"><span data-k="trouble"></span></div>'
             '<div class="note why" role="status"><span data-k="why"></span></div>'
@@ -118,8 +118,7 @@ class BotPage:
             tables.incidents(sheet, answer)
 
         def audit(answer: Any) -> None:
-            _renew(sheet, "audit")
-            tables.audit(sheet, answer, self._bot)
+            tables.audit(sheet, answer, "audit", self._bot)
 
         self._page.jobs += [
             Job("limits", of, 10.0, limits, problem="risk"),

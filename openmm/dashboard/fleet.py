@@ -39,7 +39,7 @@ class FleetPage:
         with ui.element("header").classes("bar-top omm"):
             skeleton(HEADLINE, "headed")
             ui.element("div").classes("grow")
-            with ui.element("div").classes("deeds"):
+            with ui.element("div").classes("deeds one"):
                 button(
                     "HALT ALL", self._halt_all, "halt", deed="halt",
                     why_not=why_not(page.client, Scope.BRAKE), title="cancel everything (H)",
@@ -52,7 +52,13 @@ class FleetPage:
             page.sheet.rows["alerts"] = []
             show_alerts(page.sheet, answer)
 
-        page.jobs.append(Job("alerts", {}, 5.0, alerts, problem="alerts"))
+        def deeds(answer: Any) -> None:
+            tables.audit(page.sheet, answer, "deeds", most=20)
+
+        page.jobs += [
+            Job("alerts", {}, 5.0, alerts, problem="alerts"),
+            Job("audit", {"limit": 300}, 10.0, deeds, problem="audit"),
+        ]
         page.begin(self._tick)
 
     def _mine(self) -> dict[str, Track]:
@@ -72,6 +78,7 @@ class FleetPage:
     def _halt_all(self) -> None:
         running = [name for name, track in self._mine().items() if track.state.running]
         keys = {name: secrets.token_hex(16) for name in running}
+        at = ui.context.client
         with dialog("Halt all bots?") as shown:
             Text("h2", "Halt all bots?")
             names = ", ".join(running) or "none runs"
@@ -94,7 +101,8 @@ class FleetPage:
                 wrong.text = "; ".join(failed)
                 if not failed:
                     shown.close()
-                    ui.notify("all halted", type="positive")
+                    with at:
+                        ui.notify("all halted", type="positive")
 
             with ui.element("div").classes("foot"):
                 button("Back", shown.close)

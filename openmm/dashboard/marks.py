@@ -235,7 +235,7 @@ def fleet() -> str:
             "Bots", table(
                 "bots",
                 ("bot", "state", "mode", "pair", "venue", ">equity", ">net P&L", "inventory",
-                 ">our spread", ">orders", ">fills", ">heartbeat", "<told"),
+                 ">our spread", ">orders", ">fills", ">heartbeat", "<note"),
                 empty="no bot on this host: openmm run FILE, or openmm demo", label="bots",
                 kind="fleet",
             ),
@@ -247,5 +247,15 @@ def fleet() -> str:
                 empty="no alert is open", label="open alerts",
             ),
             aside='<span data-k="alerts_note"></span>',
+        )
+        + panel(
+            "Who did what",
+            table(
+                "deeds",
+                ("time, UTC", "who", "bot", "action", "<asked for", "<verdict"),
+                empty="nobody has asked for a change yet",
+                label="what was asked for, newest first",
+            ),
+            aside='<span data-k="problem_audit"></span>',
         )
     )  # fmt: skip

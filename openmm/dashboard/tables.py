@@ -121,18 +121,28 @@ def _amount(one: Mapping[str, Any]) -> str:
     return f"{amount} {one.get('asset') or ''}".strip() if amount not in (None, "") else ""
 
 
-def audit(sheet: Sheet, answer: Mapping[str, Any], bot: str) -> None:
-    """Show who asked for what of this bot; what only reads is left out."""
-    sheet.rows.setdefault("audit", [])
+def audit(
+    sheet: Sheet, answer: Mapping[str, Any], table: str, bot: str = "", most: int = 100
+) -> None:
+    """Show who asked for what; what only reads is left out.
+
+    Args:
+        bot: of this bot only; empty: of all, and which it was.
+    """
+    sheet.rows[table] = []
     for one in answer.get("records", ()):
-        if one.get("bot") != bot or one.get("scope") == "read":
+        if one.get("scope") == "read" or (bot and one.get("bot") != bot):
             continue
+        if len(sheet.rows[table]) >= most:
+            break
         who = one.get("caller") or {}
         verdict = str(one.get("verdict", ""))
         asked = " ".join(f"{k}={v}" for k, v in (one.get("args") or {}).items() if k != "bot")
-        sheet.row("audit", [
-            str(one.get("ts") or words.moment(one.get("ts_ns"))),
-            [f"{who.get('client', '?')} · {who.get('surface', '?')}", ""],
+        of = [] if bot else [str(one.get("bot", ""))]
+        when = one.get("ts_ns")
+        sheet.row(table, [
+            words.moment(when) if when else str(one.get("ts", "")),
+            f"{who.get('client', '?')} · {who.get('surface', '?')}", *of,
             str(one.get("action", "")) + (" (preview)" if one.get("preview") else ""),
             [asked, "text"], [verdict, "text" if verdict == "done" else "text bad"],
         ])  # fmt: skip

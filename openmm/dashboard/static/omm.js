@@ -108,7 +108,7 @@ window.omm = (() => {
       grid: { left: 8, right: 8, top: 26, bottom: 4, containLabel: true },
       textStyle: { fontFamily: colour("mono"), fontSize: 11, color: colour("dim") },
       legend: {
-        top: 0, right: 0, itemWidth: 14, itemHeight: 3, itemGap: 12,
+        top: 0, right: 0, itemWidth: 14, itemHeight: 8, itemGap: 12,
         textStyle: { color: colour("dim"), fontSize: 11 }, inactiveColor: colour("line"),
       },
       tooltip: {
@@ -133,9 +133,17 @@ window.omm = (() => {
     lineStyle: { width: 1.4, color: colour(tone), ...(more || {}).line }, itemStyle: { color: colour(tone) }, ...((more || {}).rest || {}),
   });
 
+  // In the legend a line is a line, whatever its series' symbol.
+  const dash = "path://M0,0 L14,0 L14,3 L0,3 Z";
+  const named = (lines, others) => {
+    const made = axes();
+    made.legend.data = [...lines.map((name) => ({ name, icon: dash })), ...(others || []).map((name) => ({ name, icon: "triangle" }))];
+    return made;
+  };
+
   const KINDS = {
     price: () => ({
-      ...axes(),
+      ...named(["reference", "best bid", "best ask", "our bid", "our ask"], ["bought", "sold"]),
       series: [
         line("reference", "info", { line: { width: 1.8 } }),
         line("best bid", "buy", { line: { opacity: 0.55, width: 1 } }),
@@ -146,16 +154,16 @@ window.omm = (() => {
         { name: "sold", type: "scatter", symbol: "triangle", symbolRotate: 180, symbolSize: 9, itemStyle: { color: colour("sell"), borderColor: colour("panel"), borderWidth: 1 }, z: 5 },
       ],
     }),
-    net: () => ({ ...axes(), series: [line("net P&L", "info", { rest: { areaStyle: { color: colour("info"), opacity: 0.12 } } })] }),
+    net: () => ({ ...named(["net P&L"]), series: [line("net P&L", "info", { rest: { areaStyle: { color: colour("info"), opacity: 0.12 } } })] }),
     inventory: () => ({
-      ...axes(),
+      ...named(["held", "target"]),
       series: [line("held", "ours", { rest: { step: "end" } }), line("target", "dim", { line: { type: "dashed" } })],
     }),
     depth: () => ({
       ...axes(),
       legend: { show: false },
       grid: { left: 8, right: 8, top: 8, bottom: 4, containLabel: true },
-      xAxis: { type: "value", scale: true, axisLine: { show: false }, splitLine: { show: false }, axisLabel: { color: colour("dim"), hideOverlap: true, formatter: plain }, min: "dataMin", max: "dataMax", splitNumber: 3 },
+      xAxis: { type: "value", scale: true, axisLine: { show: false }, splitLine: { show: false }, axisLabel: { color: colour("dim"), hideOverlap: true, formatter: plain, showMinLabel: false, showMaxLabel: false }, min: "dataMin", max: "dataMax", splitNumber: 3 },
       yAxis: { ...axes().yAxis, scale: false, splitNumber: 2 },
       series: [
         line("bids", "buy", { rest: { step: "end", areaStyle: { color: colour("buy"), opacity: 0.18 } } }),
