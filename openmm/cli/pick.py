@@ -65,11 +65,10 @@ def tell(run_dir: RunDir, command: Command) -> dict[str, Any]:
         CommandError: the bot does not run or refused.
         ControlError: it cannot be recorded, and lowers no risk.
     """
-    from openmm.control.access import LOCAL
-    from openmm.control.door import Door
     from openmm.control.home import Home
+    from openmm.control.terminal import operate
 
-    return Door(Home.find(run_dir.root)).operate(LOCAL, run_dir, command, surface="cli")
+    return operate(Home.find(run_dir.root), run_dir, command, surface="cli")
 
 
 def pick_journal(journal: str | None, bot: str | None, run_dir: Path | None) -> Path:

@@ -21,6 +21,8 @@ from typing import Any, BinaryIO, Final, final
 import orjson
 from msgspec import Struct
 
+from openmm.errors import OpenMMError, TelemetryError
+
 FILE_BYTES_MAX: Final = 16 << 20
 FILES_KEPT: Final = 8
 TEXT_CHARS_MAX: Final = 200
@@ -28,6 +30,8 @@ LINE_BYTES_MAX: Final = 1 << 16
 START: Final = "0" * 64  # before the first line there is
 SECRET_WORDS: Final = ("secret", "token", "password", "passphrase", "credential", "apikey")
 SECRET_NAMES: Final = frozenset({"key", "api_key", "private_key", "auth", "authorization"})
+# Nobody knows whether it was carried out.
+UNCERTAIN: Final = frozenset({"timeout", "ended", "outcome_unknown"})
 BUSY_S: Final = 2.0
 HURRY_S: Final = 0.3
 TOKENS: Final = re.compile(r"omm_[a-z][a-z0-9-]*_[A-Za-z0-9_-]{16,}|pv_[A-Za-z0-9_-]{16,}")
@@ -62,6 +66,12 @@ def redacted(value: object, name: str = "", deep: int = 0) -> object:
         return value
     text = TOKENS.sub("<redacted>", str(value))
     return text if len(text) <= TEXT_CHARS_MAX else text[:TEXT_CHARS_MAX] + "…"
+
+
+def verdict_of(error: OpenMMError) -> str:
+    """Return the verdict that an error is."""
+    uncertain = error.code in UNCERTAIN or isinstance(error, TelemetryError)
+    return f"{'failed' if uncertain else 'refused'}: {error.code}: {error}"
 
 
 def iso(ts_ns: int) -> str:

@@ -13,24 +13,20 @@ from openmm.control import deeds, readers
 from openmm.control.access import NAME, Client, Clients, Scope, unauthenticated
 from openmm.control.actions import ACTIONS, Action
 from openmm.control.arguments import checked
-from openmm.control.audit import Audit, redacted
+from openmm.control.audit import UNCERTAIN, Audit, redacted, verdict_of
 from openmm.control.home import Home
 from openmm.control.limits import BRAKES_PER_MINUTE, Limits
 from openmm.control.once import KEY_CHARS_MAX, PREVIEW_NS, Once, Told, bound_of
 from openmm.control.plain import plain
-from openmm.engine.commands import Cancel, Command, Halt, Pause, Stop, name_of
 from openmm.engine.rundir import RunDir
-from openmm.errors import CommandError, ConfigError, ControlError, OpenMMError, TelemetryError
+from openmm.errors import CommandError, ConfigError, ControlError, OpenMMError
 
 MS: Final = 1_000_000
 QUIET_NS: Final = 1_000_000_000
 VERDICT_CHARS_MAX: Final = 500
 NAMES_MAX: Final = 1_000
-# Nobody knows whether it was carried out.
-UNCERTAIN: Final = frozenset({"timeout", "ended", "outcome_unknown"})
 # Refusals that come in floods: one line of the audit a second and client, with their count.
 FLOODED: Final = frozenset({"unauthenticated", "rate_limited"})
-BRAKES: Final = (Halt, Pause, Cancel, Stop)
 Args: TypeAlias = Mapping[str, Any]
 
 
@@ -137,7 +133,7 @@ class Door:
                 result = plain(readers.read(seen, client, asked, bot, given, self._clock()))
             verdict = "done"
         except OpenMMError as error:
-            verdict = _verdict(error)
+            verdict = verdict_of(error)
             raise
         finally:
             told = self._end(entry, verdict, sync=writes)
@@ -177,7 +173,7 @@ class Door:
                 raise _not_kept(error) from None
             verdict = "done"
         except OpenMMError as error:
-            verdict = _verdict(error)
+            verdict = verdict_of(error)
             raise
         finally:
             told = self._end(entry, verdict, sync=False)
@@ -189,35 +185,6 @@ class Door:
             "warnings": list(shown.warnings),
             "needs": {"scope": asked.scope.value, **plain(shown.needs)},
         }  # fmt: skip
-
-    def operate(
-        self, client: Client, bot: RunDir, command: Command, *, surface: str,
-        timeout_s: float = 10.0,
-    ) -> dict[str, Any]:  # fmt: skip
-        """Send a command that is the operator's alone, and no action of others; in the audit.
-
-        Raises:
-            ControlError: the caller is not the bot's own user at a terminal.
-            CommandError: the bot does not run or refused.
-        """
-        name = name_of(command)
-        entry = _Entry(client, surface, name, _fields(command), self._clock())
-        entry.record["bot"] = bot.bot
-        verdict = "failed: internal_error"
-        try:
-            if not client.local:
-                raise ControlError(f"{name} is the operator's alone", code="forbidden")
-            self._asked(entry, brake=isinstance(command, BRAKES))
-            result: dict[str, Any] = plain(
-                deeds.send(bot, command, client, surface, timeout_s=timeout_s)
-            )
-            verdict = "done"
-        except OpenMMError as error:
-            verdict = _verdict(error)
-            raise
-        finally:
-            told = self._end(entry, verdict, sync=True)
-        return {**result, "audit": told} if told else result
 
     # ------------------------------------------------------------------ inside
 
@@ -413,10 +380,6 @@ class Door:
             return more
 
 
-def _fields(command: Command) -> dict[str, Any]:
-    return {name: getattr(command, name) for name in command.__struct_fields__}
-
-
 def _named(given: dict[str, Any], bot: RunDir | None) -> dict[str, Any]:
     return {"bot": bot.bot, **given} if bot is not None else dict(given)
 
@@ -430,11 +393,6 @@ def _key(key: str) -> str:
             code="bad_argument", hint="leave it out to have one made up",
         )  # fmt: skip
     return key
-
-
-def _verdict(error: OpenMMError) -> str:
-    uncertain = error.code in UNCERTAIN or isinstance(error, TelemetryError)
-    return f"{'failed' if uncertain else 'refused'}: {error.code}: {error}"
 
 
 def _not_kept(error: OSError) -> ControlError:
