@@ -127,7 +127,10 @@ def show(seen: Market, proposal: Proposal) -> None:
     for line in (*proposal.assumed, *(f"note: {warning}" for warning in proposal.warnings)):
         say(f"  {line}")
     risk = proposal.parsed.risk
-    needs = " and ".join(f"{qty:,f} {asset}" for asset, qty in sorted(proposal.needs.items()))
+    needs = " and ".join(
+        f"{qty:,.2f} {asset}" if asset == quote else f"{qty:f} {asset}"
+        for asset, qty in sorted(proposal.needs.items())
+    )
     say(f"  needs {needs}")
     say(
         f"  limits: an order {risk.max_order_size:f} {base}, all open "

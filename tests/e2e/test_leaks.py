@@ -231,6 +231,7 @@ def test_search_saw_what_it_was_meant_to_see(left: tuple[Planted, list[str]]) ->
         assert "quoting" in (runs / label / "log").read_text()
         assert (planted.out / f"{label}.html").stat().st_size > 10_000
         assert (planted.out / f"{label}-telemetry.page").stat().st_size > 1_000
+    assert '"halt"' in (runs / ".control" / "audit.jsonl").read_text()
     crash = (planted.out / "kraken-crash.txt").read_text()
     assert "Traceback" in crash
     assert "planted crash: Keys(key=<redacted>, secret=<redacted>)" in crash
