@@ -93,7 +93,7 @@ def test_bytes_that_trickle_in_gain_no_time(monkeypatch: pytest.MonkeyPatch) -> 
         while not got.done():
             writer.write(b"G" if not sent else b"E")
             sent += 1
-            await asyncio.sleep(0.01)
+            await asyncio.wait({got}, timeout=0.01)
         assert (await got).startswith(b"HTTP/1.1 408 ")
         writer.close()
 
