@@ -14,6 +14,7 @@ from openmm.dashboard import words
 from openmm.dashboard.calls import Calls
 from openmm.dashboard.parts import Field, Text, button, dialog, table, why_not
 from openmm.errors import OpenMMError
+from openmm.risk.limits import TIGHTENED
 
 TOLD: Final = {
     "pause": "Quotes are withdrawn until you resume.",
@@ -65,6 +66,8 @@ class Acts:
             "HALT", self._brake("halt", "Halt"), "halt", deed="halt",
             why_not=why_not(self._client, Scope.BRAKE), title="cancel everything (H)",
         )  # fmt: skip
+        if len(self._client.scopes) < len(Scope):
+            Text("span", f"{self._client.name} may {', '.join(sorted(self._client.scopes))}", "dim")
 
     # ------------------------------------------------------------------ brakes
 
@@ -134,6 +137,8 @@ class Acts:
         try:
             told = await self._calls.preview(self._client, action, args)
         except OpenMMError as error:
+            if body.is_deleted:
+                return
             body.clear()
             with body:
                 Text("p", said(error), "wrong").props["role"] = "alert"
@@ -142,6 +147,8 @@ class Acts:
                     if again is not None:
                         button("Preview again", again).props["data-preview"] = action
             return
+        if body.is_deleted:
+            return  # closed meanwhile
         key = secrets.token_hex(16)
         body.clear()
         with body:
@@ -213,8 +220,12 @@ class Acts:
             Text("p", "Limits can only be tightened. Nothing changes before you have seen it.",
                  "dim")  # fmt: skip
             fields: dict[str, Field] = {}
-            for section in ("strategy", "risk"):
-                keys = [one for one in values if one.startswith(f"{section}.")]
+            for section, allowed in (("strategy", None), ("risk", TIGHTENED)):
+                keys = [
+                    one for one in values
+                    if one.startswith(f"{section}.")
+                    and (allowed is None or one.removeprefix("risk.") in allowed)
+                ]  # fmt: skip
                 if not keys:
                     continue
                 Text("h3", section)
@@ -306,7 +317,11 @@ def content(told: Mapping[str, Any]) -> None:
                     Text("h3", f"ladder {side}")
                     rows = rungs(ladder.get(side) or {})
                     table((">price", ">quantity"), rows)
-    needs = {k: v for k, v in (told.get("needs") or {}).items() if v not in (None, "", {})}
+    needs = {
+        k: v
+        for k, v in (told.get("needs") or {}).items()
+        if v not in (None, "", {}) and k != "scope"
+    }
     if needs:
         Text("p", "needs: " + ", ".join(f"{k} {shown(v)}" for k, v in needs.items()), "dim")
     for warning in told.get("warnings") or []:

@@ -19,7 +19,7 @@ from openmm.telemetry import TelemetrySnapshot
 
 RECENT: Final = 900  # points sent one by one; older ones thinned
 DEPTH_EVERY: Final = 2  # ticks
-PLOTS: Final = ("price", "net", "inventory", "depth")
+REASONS_MAX: Final = 40
 
 
 @final
@@ -225,7 +225,7 @@ class BotPage:
             Text("h2", f"Order {order}")
             body = ui.element("div").style("display:grid;gap:10px")
             with body:
-                Text("p", "looking…", "dim")
+                waiting = Text("p", "looking…", "dim")
             with ui.element("div").classes("foot"):
                 cancel = "Cancel this order"
                 button(
@@ -233,25 +233,31 @@ class BotPage:
                     lambda: self._acts.brake("cancel", "Cancel", {"order": order}),
                     why_not=why_not(client, Scope.BRAKE),
                 )
+                button(
+                    "HALT", lambda: self._acts.brake("halt", "Halt", {}), "halt",
+                    why_not=why_not(client, Scope.BRAKE),
+                )  # fmt: skip
                 button("Close", shown.close).props["autofocus"] = True
-        found: dict[str, Any] = {}
-        wrong: dict[str, str] = {}
-        for action in ("order", "explain"):
+        # Its life is in the ledger at once; its reasons may take a replay of the journal.
+        for action, show in (("order", _life), ("explain", _why)):
             try:
-                found[action] = await calls.read(client, action, args, 1.0)
+                answer, wrong = await calls.read(client, action, args, 1.0), ""
             except OpenMMError as error:
-                wrong[action] = said(error)
-        body.clear()
-        with body:
-            if "order" in found:
-                _life(found["order"])
+                answer, wrong = {}, said(error)
+            if body.is_deleted:
+                return  # closed meanwhile
+            if action == "order":
+                body.clear()
             else:
-                Text("p", wrong["order"], "warned")
-            Text("h3", "Why")
-            if "explain" in found:
-                _why(found["explain"])
-            else:
-                Text("p", wrong["explain"], "warned")
+                waiting.delete()
+            with body:
+                if wrong:
+                    Text("p", wrong, "warned")
+                else:
+                    show(answer)
+                if action == "order":
+                    Text("h3", "Why")
+                    waiting = Text("p", "reading the journal…", "dim")
 
 
 def _life(one: dict[str, Any]) -> None:
@@ -268,7 +274,10 @@ def _life(one: dict[str, Any]) -> None:
 
 
 def _why(told: dict[str, Any]) -> None:
-    for when, title, terms in tables.reasons(told):
+    found = tables.reasons(told)
+    if len(found) > REASONS_MAX:
+        Text("p", f"the newest {REASONS_MAX} of {len(found)}; openmm explain tells all", "dim")
+    for when, title, terms in [*found[:1], *found[1:][-(REASONS_MAX - 1) :]]:
         with ui.element("div").classes("act"):
             Text("div", when, "dim")
             Text("div", title)

@@ -80,7 +80,8 @@ class Field:
             name = Text("label", label)
             self.box = ui.element("input")
             name.props["for"] = f"c{self.box.id}"
-            self.box.props["value"] = value
+            # Not `value`: the page would put it back over what was typed since.
+            self.box.props["default-value"] = value
             self.box.props["aria-label"] = label
             self.box.props["autocomplete"] = "off"
             self.box.props["spellcheck"] = "false"
@@ -89,7 +90,7 @@ class Field:
                 self.box.props["placeholder"] = hint
             if first:
                 self.box.props["autofocus"] = True
-            self.box.on("input", self._typed, args=["target.value"], js_handler=_VALUE)
+            self.box.on("input", self._typed, js_handler=_VALUE)
 
     def _typed(self, event: Any) -> None:
         told = event.args

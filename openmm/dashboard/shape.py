@@ -141,7 +141,7 @@ def ladder(sheet: Sheet, page: TelemetrySnapshot, rows: int = ROWS_A_SIDE) -> No
                      {"bar": round(100 * total / deepest, 1) if qty is not None else 0}],
                 ]
             )  # fmt: skip
-        return shown + [["", "", "", ""] for _ in range(rows - len(shown))]
+        return shown + [["", "", "", ["", "dim", {"bar": 0}]] for _ in range(rows - len(shown))]
 
     for row in reversed(show(asks, "sell")):
         sheet.row("ladder", row, _own(row, "ask"))
@@ -320,17 +320,24 @@ def limits(sheet: Sheet, answer: Mapping[str, Any]) -> None:
         part = _share(one)
         tone = "" if part is None else "bad" if part >= 0.9 else "warn" if part >= 0.6 else "good"
         used = one.get("used")
-        text = words.NONE if used is None else f"{_short(used)} {one.get('unit') or ''}".strip()
-        tighter = one.get("in_force") != one.get("file")
-        limit = str(one.get("in_force"))
+        unit = str(one.get("unit") or "")
+        text = words.NONE if used is None else _short(used) + ("%" if unit == "%" else f" {unit}")
+        file, limit = _told(one.get("file")), _told(one.get("in_force"))
+        tighter = bool(file) and file != limit
+        limit = limit or words.NONE
         sheet.row("limits", [
             str(one.get("limit", "")).removeprefix("risk."),
             [text, "dim" if used is None else ""],
             [limit, "info" if tighter else "",
-             {"title": f"the file: {one.get('file')}"} if tighter else {}],
+             {"title": f"the file: {file}"} if tighter else {}],
             ["" if part is None else f"{part * 100:.0f}%", tone,
              {"bar": round(min(1.0, part or 0.0) * 100, 1)}],
         ])  # fmt: skip
+
+
+def _told(value: Any) -> str:
+    """Return a limit as text; nothing for one that is not set."""
+    return "" if value in (None, "-", "None") else str(value)
 
 
 def _share(one: Mapping[str, Any]) -> float | None:

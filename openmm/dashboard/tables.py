@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from openmm.dashboard import words
 from openmm.dashboard.patch import Cell, Sheet
-from openmm.dashboard.shape import gain
+from openmm.dashboard.shape import STAGES, gain
 
 SEVERITIES: Final = {"critical": "bad", "error": "bad", "warning": "warn", "info": ""}
 CAUSES: Final = {
@@ -137,7 +137,7 @@ def audit(
             break
         who = one.get("caller") or {}
         verdict = str(one.get("verdict", ""))
-        asked = " ".join(f"{k}={v}" for k, v in (one.get("args") or {}).items() if k != "bot")
+        asked = ", ".join(_asked(one.get("args") or {}))
         of = [] if bot else [str(one.get("bot", ""))]
         when = one.get("ts_ns")
         sheet.row(table, [
@@ -146,6 +146,17 @@ def audit(
             str(one.get("action", "")) + (" (preview)" if one.get("preview") else ""),
             [asked, "text"], [verdict, "text" if verdict == "done" else "text bad"],
         ])  # fmt: skip
+
+
+def _asked(args: Mapping[str, Any]) -> list[str]:
+    """Write the arguments of a call, those of a change as its keys."""
+    found = []
+    for name, value in args.items():
+        if isinstance(value, Mapping):
+            found += _asked(value)
+        elif name != "bot" and value not in (None, ""):
+            found.append(f"{name} {value}")
+    return found
 
 
 def life(answer: Mapping[str, Any]) -> list[list[Cell]]:
@@ -183,8 +194,15 @@ def _terms(key: str, value: Any) -> list[tuple[str, str]]:
         return []
     if isinstance(value, Mapping):
         return [pair for inner, told in value.items() for pair in _terms(inner, told)]
+    if key in ("bids", "asks"):
+        return [
+            (f"{key[:-1]} {index}", f"{words.number(qty)} @ {words.number(price)}")
+            for index, (price, qty) in enumerate(value)
+        ]
     if isinstance(value, list | tuple):
         return [(words.phrase(key), ", ".join(str(one) for one in value))]
+    if key in STAGES or key.endswith("_ns"):
+        return [(STAGES.get(key, words.phrase(key.removesuffix("_ns"))), words.latency(int(value)))]
     return [(words.phrase(key), str(value))]
 
 

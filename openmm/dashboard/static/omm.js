@@ -76,6 +76,7 @@ window.omm = (() => {
     }
     if (more && (more.span || more.pin !== undefined)) return gauge(one, more, tone, text);
     if (more && more.bar !== undefined) one.style.setProperty("--bar", `${more.bar}%`);
+    else if (one.style.length) one.style.removeProperty("--bar");
     if (target.textContent !== text) target.textContent = text;
   }
 
@@ -154,7 +155,7 @@ window.omm = (() => {
         { name: "sold", type: "scatter", symbol: "triangle", symbolRotate: 180, symbolSize: 9, itemStyle: { color: colour("sell"), borderColor: colour("panel"), borderWidth: 1 }, z: 5 },
       ],
     }),
-    net: () => ({ ...named(["net P&L"]), series: [line("net P&L", "info", { rest: { areaStyle: { color: colour("info"), opacity: 0.12 } } })] }),
+    net: () => ({ ...named(["net P&L"]), series: [line("net P&L", "info", { rest: { areaStyle: { color: colour("info"), opacity: 0.12, origin: "start" } } })] }),
     inventory: () => ({
       ...named(["held", "target"]),
       series: [line("held", "ours", { rest: { step: "end" } }), line("target", "dim", { line: { type: "dashed" } })],
@@ -221,7 +222,12 @@ window.omm = (() => {
     for (const kind of only || Object.keys(charts)) {
       const one = charts[kind], chart = one && chartOf(one);
       if (!chart) { if (one && !one.again) { one.again = setTimeout(() => { one.again = 0; paint([kind]); }, 100); } continue; }
-      if (!one.dressed) { chart.setOption(KINDS[kind](), { notMerge: true }); one.dressed = true; }
+      if (!one.dressed) { 
+        const made = KINDS[kind]();
+        if (kind === "price" && chart.getWidth() < 620) made.grid.top = 46; // its legend takes two lines
+        chart.setOption(made, { notMerge: true });
+        one.dressed = true;
+       }
       const span = kind === "depth" ? {} : { xAxis: { min: Math.max(since, points.length ? points[0][0] : since), max: last } };
       chart.setOption({ series: data[kind](), ...span }, { lazyUpdate: true });
     }
@@ -269,8 +275,9 @@ window.omm = (() => {
       to.focus();
       return event.preventDefault();
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || at.closest("input, textarea, select, [contenteditable], .q-dialog")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || at.closest("input, textarea, select, [contenteditable]")) return;
     const key = event.key.toLowerCase();
+    if (document.querySelector(".q-dialog") && key !== "h") return; // the brake works from everywhere
     if (key === "t") return next();
     if (key === "g") return location.assign(document.body.dataset.fleet || "/");
     const deed = KEYS[event.key === "?" ? "?" : key];
