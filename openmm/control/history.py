@@ -119,7 +119,7 @@ def read_ring(path: Path, since_ns: int, instrument: str) -> list[Sample]:
     """Return the samples of a pair after a moment, oldest first; none where there is no ring."""
     try:
         raw = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     if len(raw) < _HEAD_BYTES:
         return []

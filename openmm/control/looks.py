@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from openmm._fast.orders import OrderState
-from openmm.config.load import default_run_dir
 from openmm.config.restore import restore
 from openmm.config.schema import BotConfig
 from openmm.control.client import send_command
@@ -349,8 +348,3 @@ def _section(config: BotConfig, name: str) -> dict[str, str]:
         for key, text in resolved(config).items()
         if key.startswith(prefix)
     }
-
-
-def root_of(home: Home) -> str:
-    """Return where bots keep their files, as text for a file."""
-    return str(home.root or default_run_dir())

@@ -20,7 +20,7 @@ from tests.control.running import until
 from tests.e2e.programs import COMMAND, KEYS, ROOT, bot_toml, simulator
 
 BOT = "watched"
-FILLS = 3
+FILLS = 2
 
 
 class Running(Struct, frozen=True):
