@@ -10,7 +10,7 @@ into memory: no system call, no lock, nothing a reader does can hold the engine 
     16      8     sequence: odd while the writer is at work
     24      4     CRC-32 of the body
     28      4     1 once the writer has closed the page
-    64      ...   body, little endian, fields in the order of `_flatten`
+    64      ...   body, little endian, fields in the order of `_pack`
 
 A reader copies the body between two looks at the sequence and keeps it if both looks were equal and
 even and the checksum is right; so a torn copy is seen on machines that reorder stores as well.
@@ -18,6 +18,7 @@ even and the checksum is right; so a torn copy is seen on machines that reorder 
 
 from __future__ import annotations
 
+import functools
 import mmap
 import os
 import struct
@@ -25,15 +26,17 @@ import time
 import zlib
 from decimal import Decimal
 from enum import Enum
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, final
 
 from msgspec import Struct
 
+from openmm._fast import latency
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.errors import TelemetryError
 
-VERSION = 4
+VERSION = 5
 MAGIC = b"OMMPAGE\0"
 MISSING = -(1 << 63)  # "no value", as in the kernels
 
@@ -44,6 +47,18 @@ FILLS_MAX = 8
 STAGES_MAX = 13
 REASONS_MAX = 40
 TEXT_BYTES = 160
+
+# Upper bounds of the counts of a stage, as `_fast.latency` counts.
+BOUNDS_NS = latency.BOUNDS_NS
+# What is limited, and in which unit limit and use are: lots, ticklots, ppm, count, ns or milli
+# (thousandths of a venue's own unit). The rows of `TelemetrySnapshot.limits`, in their order.
+LIMITS = (
+    ("order_size", "lots"), ("order_notional", "ticklots"), ("open_notional", "ticklots"),
+    ("inventory_long", "lots"), ("inventory_short", "lots"), ("drawdown", "ppm"),
+    ("drawdown_peak", "ppm"), ("orders", "count"), ("message_age", "ns"), ("clock_offset", "ns"),
+    ("fills_per_minute", "count"), ("rejects_per_minute", "count"),
+    ("post_only_per_minute", "count"), ("cancels_per_minute", "count"), ("rate_budget", "milli"),
+)  # fmt: skip
 
 _HEADER_BYTES = 64
 _HEADER = struct.Struct("<8sIIQII")
@@ -71,6 +86,12 @@ class VenuePage(NamedTuple):
     verdict: int  # _fast.reference.SourceVerdict
     tick_points: int  # its own tick, in units of 10**-price_decimals: prices are in these
     price_decimals: int
+    resync_count: int = 0  # how often its book was asked for anew
+    broken_ns: int = 0  # since its book was last verified; 0 while it is
+    break_reason: int = 0  # _fast.book.BookBreak of the last break
+    clock_offset_ns: int = MISSING  # the venue's clock may be so far off ours; of the traded venue
+    ack_p50_ns: int = MISSING  # request written to its reply; of the traded venue
+    rate_used_ppm: int = MISSING  # of the rate budget; of the traded venue
 
     def price(self, ticks: int) -> Decimal:
         """Return a price of this venue, in its own currency, from ticks."""
@@ -84,6 +105,9 @@ class OwnLevel(NamedTuple):
     qty_lots: int
     filled_lots: int
     state: int  # _fast.orders.OrderState
+    by_hand: int = 0  # 1: not the ladder's: placed by hand or to flatten
+    created_ns: int = 0
+    client_id: bytes = b""
 
 
 class BookLevel(NamedTuple):
@@ -111,6 +135,19 @@ class StagePage(NamedTuple):
     p99_ns: int
     p999_ns: int
     max_ns: int
+    sum_ns: int = 0
+    upto: bytes = bytes(8 * len(BOUNDS_NS))
+
+    def cumulative(self) -> tuple[int, ...]:
+        """Return how many samples took at most each of `BOUNDS_NS`."""
+        return _UPTO.unpack(self.upto)
+
+
+class LimitPage(NamedTuple):
+    """One limit in force and what is used of it, in one unit; MISSING: not set, not known."""
+
+    limit: int
+    used: int
 
 
 class Counters(NamedTuple):
@@ -125,6 +162,7 @@ class Counters(NamedTuple):
     refused: int = 0
     decisions: int = 0
     requotes: int = 0
+    incidents: int = 0  # alerts of the session that are no mere information
 
 
 NOTHING_DONE = Counters()
@@ -169,6 +207,11 @@ class TelemetrySnapshot(Struct, frozen=True):
     drawdown_peak_ppm: int = 0
     rate_level_milli: int = 0
     rate_threshold_milli: int = 0
+    captured_ticklots: int = 0  # fills against the reference when they arrived, fees apart
+    open_incidents: int = 0  # of the money: what is not yet reconciled
+    tape_unread_bytes: int = 0  # what the writer has still to read
+    tape_size_bytes: int = 0
+    tape_lost: int = 0  # records that did not fit: any is one too many
     counters: Counters = NOTHING_DONE
     venues: tuple[VenuePage, ...] = ()
     own_bids: tuple[OwnLevel, ...] = ()
@@ -177,6 +220,7 @@ class TelemetrySnapshot(Struct, frozen=True):
     book_asks: tuple[BookLevel, ...] = ()
     fills: tuple[FillPage, ...] = ()  # newest first
     stages: tuple[StagePage, ...] = ()
+    limits: tuple[LimitPage, ...] = ()  # a row for each of LIMITS, or none
     refusals: tuple[int, ...] = ()  # count by _fast.checks.Reason
     closed: bool = False  # set by the reader: the writer ended in good order
 
@@ -196,7 +240,41 @@ class TelemetrySnapshot(Struct, frozen=True):
         """Return an amount of the quote asset from ticklots."""
         return ticklots * self.tick_size * self.lot_size
 
+    def limit(self, name: str) -> LimitPage:
+        """Return a limit of `LIMITS` as it is on the page; without one both values are MISSING."""
+        return self.limits[_LIMIT_AT[name]] if self.limits else LimitPage(MISSING, MISSING)
 
+    def measure(self, value: int, unit: str) -> Decimal | None:
+        """Return a value of a limit in assets, shares, seconds or numbers; None: MISSING."""
+        if value == MISSING:
+            return None
+        if unit == "lots":
+            return self.qty(value)
+        if unit == "ticklots":
+            return self.money(value)
+        return Decimal(value).scaleb(_DECIMALS[unit])
+
+    def causes(self) -> dict[str, int]:
+        """Split the change of equity since the start, in ticklots; the parts sum up to it.
+
+        `spread`: fills against the reference when they arrived. `move`: what the reference did to
+        what was traded since. `fees`: negative what was paid. `holding`: what the price did to the
+        inventory of the start, and money that moved in or out before it was told apart.
+        """
+        if not self.equity_start_ticklots:
+            return {"spread": 0, "move": 0, "fees": 0, "holding": 0}
+        traded = self.realised_ticklots + self.unrealised_ticklots
+        change = self.equity_ticklots - self.equity_start_ticklots
+        return {
+            "spread": self.captured_ticklots,
+            "move": traded - self.captured_ticklots,
+            "fees": -self.fees_ticklots,
+            "holding": change - traded + self.fees_ticklots,
+        }
+
+
+_LIMIT_AT = {name: at for at, (name, _) in enumerate(LIMITS)}
+_DECIMALS = {"ppm": -6, "count": 0, "ns": -9, "milli": -3}
 _TEXTS = (
     ("session", 32), ("bot", 32), ("mode", 8), ("instrument", 24), ("base", 12), ("quote", 12),
     ("tick_size", 32), ("lot_size", 32), ("risk_reason", TEXT_BYTES), ("message", TEXT_BYTES),
@@ -206,38 +284,41 @@ _NUMBERS = (
     "pid", "started_ns", "heartbeat_ns", "risk_state", "reference_uticks", "confidence_ppm",
     "sigma_uticks", "flow_ppm", "skew_uticks", "half_uticks", "base_lots", "q_lots", "x_ppm",
     "share_ppm", "target_ppm", "drawdown_ppm", "drawdown_peak_ppm", "rate_level_milli",
-    "rate_threshold_milli",
+    "rate_threshold_milli", "open_incidents", "tape_unread_bytes", "tape_size_bytes", "tape_lost",
 )  # fmt: skip
 _WIDE = (
     "quote_ticklots", "realised_ticklots", "unrealised_ticklots", "fees_ticklots",
-    "equity_ticklots", "equity_start_ticklots",
+    "equity_ticklots", "equity_start_ticklots", "captured_ticklots",
 )  # fmt: skip
-# field, most rows, struct of a row
+# field, most rows, struct of a row, its type, which of its values is text
 _TABLES = (
-    ("venues", VENUES_MAX, "16s13q", VenuePage),
-    ("own_bids", LEVELS_MAX, "4q", OwnLevel),
-    ("own_asks", LEVELS_MAX, "4q", OwnLevel),
-    ("book_bids", BOOK_LEVELS_MAX, "2q", BookLevel),
-    ("book_asks", BOOK_LEVELS_MAX, "2q", BookLevel),
-    ("fills", FILLS_MAX, "5q", FillPage),
-    ("stages", STAGES_MAX, "5q", StagePage),
+    ("venues", VENUES_MAX, "16s19q", VenuePage, 0),
+    ("own_bids", LEVELS_MAX, "6q24s", OwnLevel, 6),
+    ("own_asks", LEVELS_MAX, "6q24s", OwnLevel, 6),
+    ("book_bids", BOOK_LEVELS_MAX, "2q", BookLevel, None),
+    ("book_asks", BOOK_LEVELS_MAX, "2q", BookLevel, None),
+    ("fills", FILLS_MAX, "5q", FillPage, None),
+    ("stages", STAGES_MAX, f"6q{8 * len(BOUNDS_NS)}s", StagePage, None),
 )
-_WIDTHS = tuple(len(row._fields) for _, _, _, row in _TABLES)
-_EMPTY = tuple(
-    (b"", *(0,) * (width - 1)) if shape.startswith("16s") else (0,) * width
-    for (_, _, shape, _), width in zip(_TABLES, _WIDTHS, strict=True)
-)
-_BODY = struct.Struct(
+_UPTO = struct.Struct(f"<{len(BOUNDS_NS)}q")
+_HEAD = struct.Struct(
     "<"
     + "".join(f"{size}s" for _, size in _TEXTS)
     + f"{len(_NUMBERS)}q"
     + "16s" * len(_WIDE)
     + f"{len(Counters._fields)}q"
-    + f"{len(_TABLES) + 1}q"
-    + "".join(shape * most for _, most, shape, _ in _TABLES)
-    + f"{REASONS_MAX}q"
+    + f"{len(_TABLES) + 2}q"
 )
-PAGE_BYTES = _HEADER_BYTES + _BODY.size
+_ROWS = tuple(struct.Struct(f"<{shape}") for _, _, shape, _, _ in _TABLES)
+_LIMIT_ROWS = struct.Struct("<" + "16s" * (2 * len(LIMITS)))
+_REFUSALS = struct.Struct(f"<{REASONS_MAX}q")
+_BODY_BYTES = (
+    _HEAD.size
+    + sum(most * row.size for (_, most, _, _, _), row in zip(_TABLES, _ROWS, strict=True))
+    + _LIMIT_ROWS.size
+    + _REFUSALS.size
+)
+PAGE_BYTES = _HEADER_BYTES + _BODY_BYTES
 
 
 def _text(value: str, size: int) -> bytes:
@@ -250,55 +331,70 @@ def _wide(value: int) -> bytes:
     return value.to_bytes(16, "little", signed=True)
 
 
-def _flatten(snapshot: TelemetrySnapshot) -> list[object]:
-    """List the fields in the order of the body."""
-    flat: list[object] = [_text(str(getattr(snapshot, name)), size) for name, size in _TEXTS]
-    flat += [getattr(snapshot, name) for name in _NUMBERS]
-    flat += [_wide(getattr(snapshot, name)) for name in _WIDE]
-    flat += snapshot.counters
+def _narrow(value: bytes) -> int:
+    return int.from_bytes(value, "little", signed=True)
+
+
+@functools.cache
+def _filled(shape: str, count: int, most: int) -> struct.Struct:
+    """Return the struct of so many rows, with zeros for the others."""
+    rest = (most - count) * struct.calcsize(f"<{shape}")
+    return struct.Struct(f"<{shape * count}{rest}x")
+
+
+def _pack(snapshot: TelemetrySnapshot) -> bytes:
+    """Return the body of a page."""
+    head: list[object] = [_text(str(getattr(snapshot, name)), size) for name, size in _TEXTS]
+    head += [getattr(snapshot, name) for name in _NUMBERS]
+    head += [_wide(getattr(snapshot, name)) for name in _WIDE]
+    head += snapshot.counters
     tables: list[tuple[tuple[object, ...], ...]] = [getattr(snapshot, t[0]) for t in _TABLES]
-    flat += [len(table) for table in tables]
-    flat.append(len(snapshot.refusals))
-    for table, (name, most, _, _), empty in zip(tables, _TABLES, _EMPTY, strict=True):
-        if len(table) > most:
-            raise TelemetryError(f"{name}: at most {most} rows fit the page; got {len(table)}")
-        for row in table:
-            flat += row
-        flat += empty * (most - len(table))
+    limits = snapshot.limits
+    if limits and len(limits) != len(LIMITS):
+        raise TelemetryError(f"limits: a row for each of {len(LIMITS)}; got {len(limits)}")
     if len(snapshot.refusals) > REASONS_MAX:
         raise TelemetryError(f"refusals: at most {REASONS_MAX}; got {len(snapshot.refusals)}")
-    flat += snapshot.refusals
-    flat += (0,) * (REASONS_MAX - len(snapshot.refusals))
-    return flat
+    head += [len(table) for table in tables]
+    head += (len(limits), len(snapshot.refusals))
+    parts = [_HEAD.pack(*head)]
+    for table, (name, most, shape, _, _) in zip(tables, _TABLES, strict=True):
+        if len(table) > most:
+            raise TelemetryError(f"{name}: at most {most} rows fit the page; got {len(table)}")
+        parts.append(_filled(shape, len(table), most).pack(*chain.from_iterable(table)))
+    if limits:
+        parts += [_wide(value) for row in limits for value in row]
+    else:
+        parts.append(bytes(_LIMIT_ROWS.size))
+    parts.append(_filled("q", len(snapshot.refusals), REASONS_MAX).pack(*snapshot.refusals))
+    return b"".join(parts)
 
 
-def _unflatten(body: bytes, closed: bool) -> TelemetrySnapshot:
+def _unpack(body: bytes, closed: bool) -> TelemetrySnapshot:
     """Build the snapshot from a body's bytes."""
-    flat = _BODY.unpack(body)
-    at = 0
+    head = iter(_HEAD.unpack_from(body))
     fields: dict[str, object] = {}
     for name, _ in _TEXTS:
-        text = flat[at].rstrip(b"\0").decode("utf-8", "replace")
+        text = next(head).rstrip(b"\0").decode("utf-8", "replace")
         fields[name] = Decimal(text) if name in ("tick_size", "lot_size") else text
-        at += 1
     for name in _NUMBERS:
-        fields[name] = flat[at]
-        at += 1
+        fields[name] = next(head)
     for name in _WIDE:
-        fields[name] = int.from_bytes(flat[at], "little", signed=True)
-        at += 1
-    fields["counters"] = Counters(*flat[at : at + len(Counters._fields)])
-    at += len(Counters._fields)
-    counts = flat[at : at + len(_TABLES) + 1]
-    at += len(_TABLES) + 1
-    for (name, most, _, row), width, count in zip(_TABLES, _WIDTHS, counts, strict=False):
-        rows = (flat[at + i * width : at + (i + 1) * width] for i in range(count))
-        fields[name] = tuple(
-            row(*(v.rstrip(b"\0") if isinstance(v, bytes) else v for v in values))
-            for values in rows
-        )
-        at += most * width
-    fields["refusals"] = tuple(flat[at : at + counts[-1]])
+        fields[name] = _narrow(next(head))
+    fields["counters"] = Counters(*islice(head, len(Counters._fields)))
+    *counts, limit_count, refusal_count = head
+    at = _HEAD.size
+    for (name, most, _, kind, text_at), row, count in zip(_TABLES, _ROWS, counts, strict=True):
+        rows = []
+        for values in row.iter_unpack(body[at : at + count * row.size]):
+            if text_at is not None:
+                text = values[text_at].rstrip(b"\0")
+                values = (*values[:text_at], text, *values[text_at + 1 :])
+            rows.append(kind(*values))
+        fields[name] = tuple(rows)
+        at += most * row.size
+    wide = [_narrow(value) for value in _LIMIT_ROWS.unpack_from(body, at)]
+    fields["limits"] = tuple(LimitPage(*wide[2 * i : 2 * i + 2]) for i in range(limit_count))
+    fields["refusals"] = _REFUSALS.unpack_from(body, at + _LIMIT_ROWS.size)[:refusal_count]
     fields["closed"] = closed
     return TelemetrySnapshot(**fields)  # type: ignore[arg-type]
 
@@ -317,7 +413,7 @@ class TelemetryWriter:
         finally:
             os.close(fd)
         self._sequence = 0
-        _HEADER.pack_into(self._page, 0, MAGIC, VERSION, _BODY.size, 0, 0, 0)
+        _HEADER.pack_into(self._page, 0, MAGIC, VERSION, _BODY_BYTES, 0, 0, 0)
         fresh.rename(self.path)
 
     def publish(self, snapshot: TelemetrySnapshot) -> None:
@@ -329,8 +425,8 @@ class TelemetryWriter:
         if self._page.closed:
             raise TelemetryError(f"the telemetry page is closed: {self.path}")
         try:
-            body = _BODY.pack(*_flatten(snapshot))
-        except struct.error as error:
+            body = _pack(snapshot)
+        except (struct.error, OverflowError) as error:
             raise TelemetryError(f"a value does not fit the telemetry page: {error}") from None
         self._put(body, closed=0)
 
@@ -380,7 +476,7 @@ class TelemetryReader:
                     f"telemetry page of version {version}, this build reads {VERSION}: use the "
                     f"same build as the bot: {self.path}"
                 )
-            if size != _BODY.size or os.fstat(fd).st_size < PAGE_BYTES:
+            if size != _BODY_BYTES or os.fstat(fd).st_size < PAGE_BYTES:
                 raise TelemetryError(f"telemetry page of another layout or cut short: {self.path}")
             self._page = mmap.mmap(fd, PAGE_BYTES, prot=mmap.PROT_READ)
             self._inode = os.fstat(fd).st_ino
@@ -411,7 +507,7 @@ class TelemetryReader:
                 check, closed = _CHECK.unpack_from(page, _CHECK_AT)
                 (after,) = _SEQUENCE.unpack_from(page, _SEQUENCE_AT)
                 if before == after and zlib.crc32(body) == check:
-                    return _unflatten(body, bool(closed))
+                    return _unpack(body, bool(closed))
             if attempt > 10:
                 time.sleep(0.0001)
         raise TelemetryError(f"the writer died while writing: {self.path}")

@@ -23,6 +23,7 @@ from openmm.telemetry import (
     BookLevel,
     Counters,
     FillPage,
+    LimitPage,
     OwnLevel,
     StagePage,
     TelemetryReader,
@@ -71,14 +72,38 @@ def full() -> TelemetrySnapshot:
             )
             for i in range(telemetry.VENUES_MAX)
         ),
-        own_bids=tuple(OwnLevel(100 - i, 5, 0, 2) for i in range(telemetry.LEVELS_MAX)),
+        own_bids=tuple(
+            OwnLevel(100 - i, 5, 0, 2, 1, 7, b"omm-%d" % i) for i in range(telemetry.LEVELS_MAX)
+        ),
         own_asks=tuple(OwnLevel(101 + i, 5, 1, 3) for i in range(telemetry.LEVELS_MAX)),
         book_bids=tuple(BookLevel(100 - i, 7) for i in range(telemetry.BOOK_LEVELS_MAX)),
         book_asks=tuple(BookLevel(101 + i, 8) for i in range(telemetry.BOOK_LEVELS_MAX)),
         fills=tuple(FillPage(NOW_NS, 1, 100, 2, 1) for _ in range(telemetry.FILLS_MAX)),
+        limits=tuple(LimitPage(1 << 100, -(1 << 100)) for _ in telemetry.LIMITS),
         stages=tuple(StagePage(9, 1, 2, 3, 4) for _ in range(telemetry.STAGES_MAX)),
         refusals=tuple(range(telemetry.REASONS_MAX)),
     )
+
+
+def test_a_limit_is_told_by_name_in_its_own_measure() -> None:
+    rows = [LimitPage(MISSING, MISSING)] * len(telemetry.LIMITS)
+    rows[[name for name, _ in telemetry.LIMITS].index("drawdown")] = LimitPage(20_000, 5_000)
+    page = snapshot(limits=tuple(rows))
+    assert page.limit("drawdown") == LimitPage(20_000, 5_000)
+    assert page.measure(page.limit("drawdown").used, "ppm") == Decimal("0.005")
+    assert page.measure(100_000_000, "lots") == Decimal(1)
+    assert page.measure(MISSING, "lots") is None
+    assert snapshot().limit("orders") == LimitPage(MISSING, MISSING)
+
+
+def test_the_causes_of_a_change_of_equity_sum_up_to_it() -> None:
+    page = snapshot(
+        equity_start_ticklots=1_000, equity_ticklots=1_090, realised_ticklots=70,
+        unrealised_ticklots=-10, captured_ticklots=50, fees_ticklots=5,
+    )  # fmt: skip
+    assert page.causes() == {"spread": 50, "move": 10, "fees": -5, "holding": 35}
+    assert sum(page.causes().values()) == 90
+    assert sum(snapshot(equity_ticklots=90).causes().values()) == 0
 
 
 def test_a_venues_prices_are_in_its_own_steps() -> None:

@@ -29,6 +29,11 @@ cdef enum:
     HEADER_BYTES = 24
     CALIBRATE_NS = 1_000_000
     LOOKS = 16
+    BOUND_COUNT = 22
+
+# What `Histogram.cumulative` counts up to: 100 ns to 1 s in steps of 1, 2, 5.
+BOUNDS_NS = (*(step * 10**power for power in range(2, 9) for step in (1, 2, 5)), 10**9)
+cdef int64_t[BOUND_COUNT] bounds_ns = BOUNDS_NS
 
 
 # Nanoseconds per count, as ratio / 2**RATIO_BITS. One counter a machine, so one ratio a process.
@@ -229,6 +234,23 @@ cdef class Histogram:
         self.sum_ns = 0
         self.max_ns = 0
         memset(self.buckets, 0, sizeof(self.buckets))
+
+    def cumulative(self):
+        """Count the durations up to each of `BOUNDS_NS`: 8 bytes each, little endian.
+
+        A bucket counts as its middle, as it does in a quantile.
+        """
+        cdef uint64_t[BOUND_COUNT] counts
+        cdef uint64_t seen = 0
+        cdef int bucket, bound = 0
+        for bucket in range(BUCKET_COUNT):
+            while bound < BOUND_COUNT and middle_of(bucket) > bounds_ns[bound]:
+                counts[bound] = seen
+                bound += 1
+            if bound == BOUND_COUNT:
+                break
+            seen += self.buckets[bucket]
+        return (<const char*>&counts[0])[:sizeof(counts)]
 
     def to_bytes(self):
         """Serialise: count, max_ns, sum_ns, then the buckets, 8 bytes each, little endian."""

@@ -546,7 +546,8 @@ class Engine:
         assert self._files is not None
         taken = snapshot.take(
             self.config, self._files.session_id, self._files.started_ns, self.step, self.tables,
-            self._running.instruments, self._clock.now_ns(), self.stop_reason,
+            self._running.instruments, self._running.trading.client_id, self._clock.now_ns(),
+            self.stop_reason,
         )  # fmt: skip
         if self._on_snapshot is not None:
             self._on_snapshot(taken)

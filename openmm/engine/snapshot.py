@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from openmm._fast.book import BookState
 from openmm._fast.checks import Checks, Reason
 from openmm._fast.latency import Stage
-from openmm._fast.orders import OrderView
+from openmm._fast.orders import Lane, OrderView
 from openmm._fast.units import BookSide, Side
 from openmm.config import BotConfig
 from openmm.engine.step import Step
 from openmm.engine.wiring import Tables
 from openmm.instrument import Instrument
+from openmm.risk.brakes import Brake
 from openmm.telemetry import (
     BOOK_LEVELS_MAX,
     LEVELS_MAX,
+    LIMITS,
     MISSING,
     BookLevel,
     Counters,
+    LimitPage,
     OwnLevel,
     StagePage,
     TelemetrySnapshot,
@@ -29,9 +32,15 @@ from openmm.telemetry import (
 
 def take(
     config: BotConfig, session_id: str, started_ns: int, step: Step, tables: Tables,
-    instruments: Sequence[Instrument], now_ns: int, message: str = "",
+    instruments: Sequence[Instrument], client_id: Callable[[int], str], now_ns: int,
+    message: str = "",
 ) -> TelemetrySnapshot:  # fmt: skip
-    """Return the state as of `now_ns`; `instruments` are those of the feeds."""
+    """Return the state as of `now_ns`.
+
+    Args:
+        instruments: those of the feeds.
+        client_id: names an order by its sequence.
+    """
     pipeline, instrument = tables.pipeline, tables.instrument
     inventory, monitor, signals = pipeline.inventory, tables.monitor, pipeline.feed.signals
     parts = pipeline.ladder_parts()
@@ -39,7 +48,7 @@ def take(
     counters = step.counters
     reference = pipeline.reference.price_uticks
     refusals = _refusals(pipeline.checks)
-    bids, asks = _own_levels(pipeline.table.live())
+    bids, asks = _own_levels(pipeline.table.live(), client_id)
     verified = pipeline.feed.book.state is BookState.BOOK_VERIFIED
     return TelemetrySnapshot(
         session=session_id,
@@ -88,16 +97,65 @@ def take(
             refused=sum(refusals),
             decisions=pipeline.decision_count,
             requotes=pipeline.requote_count,
+            incidents=step.incident_count,
         ),
-        venues=_venues(config, tables, instruments, now_ns),
+        captured_ticklots=step.captured_ticklots,
+        open_incidents=step.reconciler.incidents.open_count,
+        tape_unread_bytes=pipeline.tape.unread_bytes,
+        tape_size_bytes=pipeline.tape.capacity_bytes,
+        tape_lost=pipeline.tape.lost_count,
+        venues=_venues(config, step, tables, instruments, now_ns),
         own_bids=bids,
         own_asks=asks,
         book_bids=_book(tables, BookSide.BID) if verified else (),
         book_asks=_book(tables, BookSide.ASK) if verified else (),
         fills=tuple(step.recent_fills),
         stages=_stages(tables),
+        limits=_limits(step, tables, now_ns),
         refusals=refusals,
     )
+
+
+def _limits(step: Step, tables: Tables, now_ns: int) -> tuple[LimitPage, ...]:
+    """Return each limit of `telemetry.LIMITS` in force, and what is used of it."""
+    pipeline, monitor = tables.pipeline, tables.monitor
+    checks, watched = pipeline.checks.current_limits(), monitor.limits
+    live, brakes, budget = pipeline.table.live(), watched.brakes, pipeline.checks.budget
+    rests = [(order.qty_lots - order.filled_lots, order.price_ticks) for order in live]
+    totals, q_lots = pipeline.table.totals(), pipeline.inventory.q_lots
+    offset_ns, heard_ns = step.clock_offset_ns, pipeline.feed.last_recv_ns
+
+    def count(kind: Brake) -> int:
+        return monitor.last_minute(kind, now_ns)
+
+    values: dict[str, tuple[int | None, int | None]] = {
+        "order_size": (checks["order_lots_max"], max((lots for lots, _ in rests), default=0)),
+        "order_notional": (
+            checks["order_ticklots_max"], max((lots * price for lots, price in rests), default=0),
+        ),
+        "open_notional": (
+            checks["open_ticklots_max"], totals.buy_ticklots + totals.sell_ticklots,
+        ),
+        "inventory_long": (
+            checks["inventory_lots_max"], None if q_lots is None else max(q_lots, 0),
+        ),
+        "inventory_short": (
+            checks["inventory_lots_max"], None if q_lots is None else max(-q_lots, 0),
+        ),
+        "drawdown": (watched.drawdown_ppm_max, monitor.drawdown_ppm),
+        "drawdown_peak": (watched.drawdown_peak_ppm_max, monitor.drawdown_peak_ppm),
+        "orders": (checks["order_count_max"], len(live)),
+        "message_age": (checks["message_age_ns_max"], now_ns - heard_ns if heard_ns else None),
+        "clock_offset": (
+            checks["clock_offset_ns_max"], None if offset_ns is None else abs(offset_ns),
+        ),
+        "fills_per_minute": (brakes.fills_max, count(Brake.FILLS)),
+        "rejects_per_minute": (brakes.rejects_max, count(Brake.REJECTS)),
+        "post_only_per_minute": (brakes.post_only_max, count(Brake.POST_ONLY)),
+        "cancels_per_minute": (brakes.cancels_max, count(Brake.CANCELS)),
+        "rate_budget": (budget.threshold_milli or None, budget.level_at(now_ns)),
+    }  # fmt: skip
+    return tuple(LimitPage(*map(_known, values[name])) for name, _ in LIMITS)
 
 
 def _refusals(checks: Checks) -> tuple[int, ...]:
@@ -110,9 +168,16 @@ def _known(value: int | None) -> int:
 
 
 def _venues(
-    config: BotConfig, tables: Tables, instruments: Sequence[Instrument], now_ns: int
+    config: BotConfig, step: Step, tables: Tables, instruments: Sequence[Instrument], now_ns: int
 ) -> tuple[VenuePage, ...]:
     pages = []
+    budget = tables.pipeline.checks.budget
+    used_ppm = ack_ns = None
+    if budget.threshold_milli:
+        used_ppm = budget.level_at(now_ns) * 1_000_000 // budget.threshold_milli
+    acks = tables.pipeline.latency.histogram(Stage.STAGE_ACK)
+    if acks.count:
+        ack_ns = acks.quantile(500_000)
     for venue, feed, instrument in zip(config.venue, tables.feeds, instruments, strict=True):
         mid_uticks, weight_ppm, verdict = tables.pipeline.reference.source(feed.index)
         book = feed.book
@@ -132,16 +197,32 @@ def _venues(
                 verdict=int(verdict),
                 tick_points=instrument.tick_points,
                 price_decimals=instrument.price_decimals,
+                resync_count=step.resync_counts.get(feed.index, 0),
+                broken_ns=step.broken_ns(feed, now_ns),
+                break_reason=int(book.break_reason),
+                clock_offset_ns=_known(step.clock_offset_ns if feed.quoted else None),
+                ack_p50_ns=_known(ack_ns if feed.quoted else None),
+                rate_used_ppm=_known(used_ppm if feed.quoted else None),
             )
         )
     return tuple(pages)
 
 
-def _own_levels(orders: Sequence[OrderView]) -> tuple[tuple[OwnLevel, ...], tuple[OwnLevel, ...]]:
+def _own_levels(
+    orders: Sequence[OrderView], client_id: Callable[[int], str]
+) -> tuple[tuple[OwnLevel, ...], tuple[OwnLevel, ...]]:
     sides: dict[int, list[OwnLevel]] = {int(Side.BUY): [], int(Side.SELL): []}
     for order in orders:
         sides[order.side].append(
-            OwnLevel(order.price_ticks, order.qty_lots, order.filled_lots, int(order.state))
+            OwnLevel(
+                order.price_ticks,
+                order.qty_lots,
+                order.filled_lots,
+                int(order.state),
+                int(order.level >= Lane.LANE_FLATTEN),
+                order.created_ns,
+                client_id(order.seq).encode(),
+            )
         )
     bids = sorted(sides[int(Side.BUY)], key=lambda level: -level.price_ticks)
     asks = sorted(sides[int(Side.SELL)], key=lambda level: level.price_ticks)
@@ -167,6 +248,8 @@ def _stages(tables: Tables) -> tuple[StagePage, ...]:
                 one.quantile(990_000) or 0,
                 one.quantile(999_000) or 0,
                 one.max_ns,
+                one.sum_ns,
+                one.cumulative(),
             )
         )
     return tuple(pages)

@@ -23,6 +23,7 @@ from openmm._fast.book import BookBreak, BookState
 from openmm._fast.checks import RiskState
 from openmm._fast.pipeline import Feed, Pipeline
 from openmm._fast.tape import Record
+from openmm._fast.units import UTICKS_PER_TICK, Side
 from openmm.engine import state
 from openmm.engine.entry import entry
 from openmm.engine.flatten import Flattener
@@ -176,6 +177,10 @@ class Step:
     recent_fills: deque[FillPage] = field(default_factory=lambda: deque(maxlen=FILLS_MAX))
     stopping: bool = False
     last_incident: str = ""
+    incident_count: int = 0
+    resync_counts: dict[int, int] = field(default_factory=dict)  # by feed
+    clock_offset_ns: int | None = None  # as told last
+    captured_ticklots: int = 0  # fills against the reference when they arrived
     orders: Lifecycle = field(init=False)
     money: Money = field(init=False)
     guard: Guard = field(init=False)
@@ -185,6 +190,7 @@ class Step:
     _adjustments: dict[str, str] = field(default_factory=dict)
     _resync: dict[int, _Resync] = field(default_factory=dict)
     _catching_up: dict[int, int] = field(default_factory=dict)
+    _broken_since: dict[int, int] = field(default_factory=dict)
     _renewed: dict[int, int] = field(default_factory=dict)
     _sampled_ns: int = 0
     _stated_ns: int = 0
@@ -508,6 +514,10 @@ class Step:
         # A fill told late was made at another reference than today's.
         fresh = now_ns - event.ts_ns <= self.config.feed_age_ns_max
         reference = self.pipeline.reference.price_uticks if fresh else None
+        if reference is not None:
+            sign = 1 if event.side == Side.BUY else -1
+            gained_uticks = sign * (reference - event.price_ticks * UTICKS_PER_TICK)
+            self.captured_ticklots += gained_uticks * event.qty_lots // UTICKS_PER_TICK
         slipped = self.monitor.on_fill_price(
             event.side, event.price_ticks, limit_ticks, reference, now_ns
         )
@@ -744,8 +754,16 @@ class Step:
                     ),
                 )  # fmt: skip
 
+    def broken_ns(self, feed: Feed, now_ns: int) -> int:
+        """Return for how long a feed's book has not been one to quote from; 0: it is."""
+        return now_ns - self._broken_since.get(feed.index, now_ns)
+
     def _watch_feed(self, feed: Feed, now_ns: int) -> None:
         book = feed.book
+        if book.state is BookState.BOOK_VERIFIED:
+            self._broken_since.pop(feed.index, None)
+        else:
+            self._broken_since.setdefault(feed.index, now_ns)
         if book.recentre_due:
             # The market nears the edge of the ladder's window; moved here, no tick waits for it.
             book.recentre()
@@ -771,7 +789,11 @@ class Step:
                 wait = RESYNC_AFTER_NS[min(resync.tries + 1, len(RESYNC_AFTER_NS) - 1)]
                 resync.tries += 1
                 resync.next_ns = now_ns + wait
-                self._out.append(Resubscribe(feed.index, book.break_reason))
+                self._resubscribe(feed, book.break_reason)
+
+    def _resubscribe(self, feed: Feed, reason: BookBreak) -> None:
+        self.resync_counts[feed.index] = self.resync_counts.get(feed.index, 0) + 1
+        self._out.append(Resubscribe(feed.index, reason))
 
     def _stale(self, feed: Feed, now_ns: int) -> str:
         """Say why a verified book is no longer to be believed, or nothing."""
@@ -786,7 +808,7 @@ class Step:
         asked_ns = self._renewed.get(feed.index, 0)
         if asked_ns <= feed.book.recv_ns:
             self._renewed[feed.index] = now_ns
-            self._out.append(Resubscribe(feed.index, BookBreak.BREAK_NONE))
+            self._resubscribe(feed, BookBreak.BREAK_NONE)
         elif now_ns - asked_ns > self.config.feed_age_ns_max:
             return "brings heartbeats and no book"
         return ""
@@ -984,6 +1006,7 @@ class Step:
     @entry
     def clock_told(self, offset_ns: int | None, now_ns: int) -> None:
         """How far the venue's clock may be from ours; None: nothing is known."""
+        self.clock_offset_ns = offset_ns
         self.pipeline.set_inputs(
             clock_offset_ns=journal.MISSING if offset_ns is None else offset_ns
         )
@@ -1095,8 +1118,10 @@ class Step:
         for one in out:
             if isinstance(one, Alert) and one.severity != "info":
                 self.last_incident = one.text
+                self.incident_count += 1
             elif isinstance(one, IncidentMoved) and one.alert:
                 self.last_incident = one.incident.text
+                self.incident_count += 1
         return out
 
 

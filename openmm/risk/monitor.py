@@ -130,6 +130,10 @@ class RiskMonitor:
         """Count the fills of the last 60 seconds."""
         return self._brakes.count(Brake.FILLS, now_ns)
 
+    def last_minute(self, kind: Brake, now_ns: int) -> int:
+        """Count what a brake watches over the last 60 seconds."""
+        return self._brakes.count(kind, now_ns)
+
     def on_fill(self, now_ns: int) -> list[RiskChanged]:
         """Count one fill."""
         return self._count(Brake.FILLS, now_ns)

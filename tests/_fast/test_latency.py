@@ -70,6 +70,17 @@ def test_every_duration_has_a_bucket_of_three_percent(value: int) -> None:
     assert abs(seen - value) * 1_000 <= value * 16
 
 
+@given(st.lists(st.integers(0, 2 * 10**9), max_size=200))
+def test_cumulative_counts_are_those_of_the_list_within_a_bucket(values: list[int]) -> None:
+    told = memoryview(filled(values).cumulative()).cast("Q").tolist()
+    assert len(told) == len(latency.BOUNDS_NS)
+    assert told == sorted(told)
+    for bound_ns, count in zip(latency.BOUNDS_NS, told, strict=True):
+        # A bucket counts as its middle, which is within 3 % of what it holds.
+        assert sum(1 for one in values if one <= bound_ns * 0.97 - 1) <= count
+        assert count <= sum(1 for one in values if one <= bound_ns * 1.03 + 1)
+
+
 def test_longer_than_the_range_reads_as_the_maximum() -> None:
     histogram = filled([10 * RANGE_NS, 20 * RANGE_NS])
     assert histogram.quantile(500_000) == 20 * RANGE_NS
