@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from openmm.engine.rundir import RunDir, accounts_dir, bots, lock_account, lock_bot
 from openmm.errors import CommandError, ConfigError
+from openmm.venues.claims import Lock, holder_pid
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -116,3 +118,24 @@ def test_session_file_is_replaced_whole(tmp_path: Path) -> None:
     run_dir.session.write_text("[1")
     with pytest.raises(CommandError, match="damaged"):
         run_dir.read_session()
+
+
+def test_a_lock_that_is_only_looked_at_can_be_taken(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    Lock(path, "it").close()
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            holder_pid(path)
+
+    lookers = [threading.Thread(target=look) for _ in range(3)]
+    for one in lookers:
+        one.start()
+    try:
+        for _ in range(300):
+            Lock(path, "it").close()
+    finally:
+        done.set()
+        for one in lookers:
+            one.join()
