@@ -68,7 +68,26 @@ def full() -> TelemetrySnapshot:
         counters=Counters(*range(1, 10)),
         venues=tuple(
             VenuePage(
-                f"kraken-{i}".encode(), i == 0, 1, 10 + i, 11, 5, 0, 9, MISSING, 0, 500_000, 1, 5, 1
+                f"kraken-{i}".encode(),
+                i == 0,
+                1,
+                10 + i,
+                11,
+                5,
+                0,
+                9,
+                MISSING,
+                0,
+                500_000,
+                1,
+                5,
+                1,
+                0,
+                0,
+                0,
+                1,
+                2,
+                3,
             )
             for i in range(telemetry.VENUES_MAX)
         ),
