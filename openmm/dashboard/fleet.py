@@ -59,7 +59,40 @@ class FleetPage:
             Job("alerts", {}, 5.0, alerts, problem="alerts"),
             Job("audit", {"limit": 300}, 10.0, deeds, problem="audit"),
         ]
+        ui.on("omm_row", self._row)
         page.begin(self._tick)
+
+    def _row(self, event: Any) -> None:
+        told = event.args or {}
+        if told.get("table") == "alerts" and isinstance(told.get("id"), str):
+            self._note(told["id"][:80])
+
+    def _note(self, alert: str) -> None:
+        """Ask once, then take note of an alert."""
+        key = secrets.token_hex(16)
+        with dialog("Take note of this alert?") as shown:
+            Text("h2", "Take note of this alert?")
+            Text("p", "It stays open while its cause lasts, and is sent to nobody any more.")
+            wrong = Text("p", "", "wrong")
+            wrong.props["role"] = "alert"
+
+            async def go() -> None:
+                try:
+                    await self._desk.calls.write(
+                        self._page.client, "acknowledge", {"alert": alert}, key
+                    )
+                except OpenMMError as error:
+                    wrong.text = said(error)
+                    return
+                shown.close()
+                self._page.soon("alerts")
+
+            with ui.element("div").classes("foot"):
+                button("Back", shown.close)
+                confirm = button(
+                    "Take note", go, "main", why_not=why_not(self._page.client, Scope.BRAKE)
+                )
+                confirm.props["data-confirm"] = "acknowledge"
 
     def _mine(self) -> dict[str, Track]:
         client = self._page.client
@@ -216,13 +249,13 @@ def totals(pages: Iterable[Any]) -> list[list[Cell]]:
 
 
 def show_alerts(sheet: Sheet, answer: Mapping[str, Any]) -> None:
-    """Show the alerts that are open."""
-    for one in answer.get("alerts") or answer.get("open") or ():
-        tone = tables.SEVERITIES.get(str(one.get("severity", "")), "warn")
-        since = one.get("since_ns") or one.get("ts_ns")
+    """Show the alerts that are open; a click on one takes note of it."""
+    for one in answer.get("alerts", ()):
+        who = one.get("acknowledged_by") or ""
+        severity = str(one.get("severity", ""))
         sheet.row("alerts", [
-            words.moment(since) if since else str(one.get("since") or one.get("ts") or ""),
-            [str(one.get("severity", "")), tone], str(one.get("bot", "")),
+            words.moment(one.get("opened_ns")),
+            [severity, tables.SEVERITIES.get(severity, "warn")], str(one.get("bot", "")),
             words.phrase(one.get("rule")), [str(one.get("text", "")), "text"],
-            "acknowledged" if one.get("acknowledged") else str(one.get("state") or "open"),
-        ])  # fmt: skip
+            [f"noted by {who}" if who else "open", "dim" if who else ""],
+        ], ident="" if who else str(one.get("id", "")))  # fmt: skip

@@ -116,6 +116,8 @@ def head(sheet: Sheet, known: Known, name: str) -> None:
     if not known.state.running:
         ended = known.state.session.get("reason")
         why = f"ended: {ended}" if ended else "not running: what is shown is its last word"
+        if page is None:
+            why = "it has not run yet"
     elif known.state.page_state == "stale":
         why = "the engine publishes nothing: what is shown is its last word"
     sheet.put("why", why)

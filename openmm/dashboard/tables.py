@@ -165,7 +165,7 @@ def life(answer: Mapping[str, Any]) -> list[list[Cell]]:
         [
             words.moment(one.get("ts_ns")), words.phrase(one.get("event")),
             f"{words.phrase(one.get('from'))} → {words.phrase(one.get('to'))}",
-            f"{words.number(one.get('qty'))} @ {words.number(one.get('price'))}",
+            f"{words.number(one['qty'])} @ {words.number(one['price'])}" if one.get("qty") else "",
             str(one.get("evidence") or ""),
         ]
         for one in answer.get("transitions", ())
