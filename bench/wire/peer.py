@@ -110,7 +110,7 @@ class Job:
             and price * qty * 2 * self.levels < 1_000_000 and abs(self.position) + qty < 1.5
         )  # fmt: skip
 
-    def on_reply(self, data: bytes) -> None:
+    def on_reply(self, data: bytes | str) -> None:
         """Take a message of the order connection."""
         message = orjson.loads(data)
         if message.get("method") == "amend_order" and message["success"]:
@@ -155,8 +155,8 @@ async def on_websockets(
     urls: list[str], job: Job, quickack: bool, tls: ssl.SSLContext | None
 ) -> None:
     """Run on websockets."""
-    from websockets.asyncio.client import connect  # type: ignore[import-not-found]
-    from websockets.exceptions import ConnectionClosed  # type: ignore[import-not-found]
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import ConnectionClosed
 
     options: dict[str, Any] = {"compression": None, "ping_interval": None, "ssl": tls}
     market = await connect(urls[0], **options)
