@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, TimeoutError, sync_playwright
 
 # Chromium keeps to itself: the machine may have no network, and needs none.
 QUIET: Final = [
@@ -52,11 +52,13 @@ class Visitor:
         )
         self.page: Page = self._context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
-        self.page.on(
-            "console", lambda told: self.complaints.append(told.text) if told.type == "error" else 0
-        )
+        self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda asked: self.asked.append(asked.url))
+
+    def _hear(self, told: ConsoleMessage) -> None:
+        if told.type == "error":
+            self.complaints.append(told.text)
 
     def log_in(self, url: str, path: str, token: str) -> None:
         """Open a page, which leads to the login first."""
