@@ -31,7 +31,8 @@ class BotPage:
         self._desk = desk
         self._bot = bot
         self._acts = Acts(desk.calls, client, bot, self._page.soon)
-        self._inventory_max: Any = None
+        self._by_hand: set[bytes] = set()
+        self._who: dict[str, str] = {}
         self._points = -1
         self._marks = 0
         self._filled = -1
@@ -96,8 +97,6 @@ class BotPage:
         sheet = self._page.sheet
 
         def limits(answer: Any) -> None:
-            self._inventory_max = shape.inventory_limit(answer)
-            _renew(sheet, "limits")
             shape.limits(sheet, answer)
 
         def causes(answer: Any) -> None:
@@ -105,8 +104,7 @@ class BotPage:
             tables.causes(sheet, answer)
 
         def orders(answer: Any) -> None:
-            _renew(sheet, "orders")
-            tables.orders(sheet, answer)
+            self._who = tables.owners(answer)
 
         def fills(answer: Any) -> None:
             _renew(sheet, "fills")
@@ -121,9 +119,9 @@ class BotPage:
             tables.audit(sheet, answer, "audit", self._bot)
 
         self._page.jobs += [
-            Job("limits", of, 10.0, limits, problem="risk"),
+            Job("limits", of, 10.0, limits, tab="risk", problem="risk"),
             Job("pnl", {**of, "hours": "24"}, 10.0, causes),
-            Job("orders", {**of, "limit": 100}, 2.5, orders, tab="orders", problem="orders"),
+            Job("orders", {**of, "limit": 100}, 60.0, orders, problem="orders"),
             Job("fills", {**of, "limit": 100, "hours": "24"}, 20.0, fills, problem="fills"),
             Job("incidents", {**of, "limit": 100, "hours": "24"}, 15.0, incidents,
                 problem="incidents"),
@@ -165,7 +163,9 @@ class BotPage:
         if page is None:
             return ""
         shape.ladder(sheet, page)
-        shape.inventory(sheet, page, self._inventory_max)
+        shape.inventory(sheet, page)
+        shape.in_use(sheet, page)
+        shape.orders(sheet, page, self._who, now_ns)
         shape.money(sheet, page)
         shape.quotes(sheet, page)
         shape.latencies(sheet, page)
@@ -173,6 +173,11 @@ class BotPage:
         if page.counters.filled != self._filled or page.session != self._session:
             self._filled, self._session = page.counters.filled, page.session
             self._page.soon("fills", "pnl")
+        by_hand = {one.client_id for one in (*page.own_bids, *page.own_asks) if one.by_hand}
+        if by_hand != self._by_hand:
+            # Who placed them is on no page: the bot is asked once, not again and again.
+            self._by_hand = by_hand
+            self._page.soon("orders")
         if page.incident != self._trouble:
             self._trouble = page.incident
             self._page.soon("incidents")

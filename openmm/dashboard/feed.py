@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple, final
 
 from openmm.control.home import Home
-from openmm.control.views import BotState, look
+from openmm.control.views import BotState, Fleet, look
 from openmm.errors import OpenMMError
 from openmm.telemetry import MISSING, FillPage, TelemetrySnapshot
 
@@ -115,6 +115,7 @@ class Feed:
     def __init__(self, home: Home, clock: Callable[[], int]) -> None:
         self._home = home
         self._clock = clock
+        self._fleet = Fleet()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="dashboard-feed")
         self._task: asyncio.Task[None] | None = None
         self.tracks: dict[str, Track] = {}
@@ -137,6 +138,7 @@ class Feed:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._fleet.close()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -158,7 +160,7 @@ class Feed:
         problems: dict[str, str] = {}
         for run_dir in self._home.bots()[:BOTS_MAX]:
             try:
-                seen[run_dir.bot] = look(run_dir, self._clock())
+                seen[run_dir.bot] = look(run_dir, self._clock(), self._fleet)
             except OpenMMError as error:
                 problems[run_dir.bot] = str(error)
         return seen, problems

@@ -104,6 +104,13 @@ def bot_right() -> str:
                 fact("realised", "realised", bar="realised"),
                 fact("unrealised", "unrealised", bar="unrealised"),
                 fact("fees", "paid", bar="paid"),
+                fact("spread captured", "of_spread", hint="fills against the reference then"),
+                fact("price moves", "of_move", hint="what it did to what was traded since"),
+                fact(
+                    "on holdings",
+                    "of_holding",
+                    hint="what it did to the inventory held at the start",
+                ),
                 fact("drawdown", "drawdown", hint="from the session's start"),
                 fact("from peak", "drawdown_peak", hint="drawdown from the highest equity"),
                 kind="money",
@@ -160,17 +167,30 @@ def bot_tabs() -> str:
             empty="no fill in the last 24 hours", label="fills",
         ),
         "risk": table(
-            "limits", ("limit", ">in use", ">in force", ">use"), empty="not known yet",
+            "in_use",
+            ("limit", ">in use", ">in force", ">use"),
+            empty="not known yet",
             label="limits and their use",
         )
-        + '<h3>Refused by our own checks</h3>'
-        + table("refusals", ("check", ">times"), empty="nothing was refused", label="refusals"),
-        "venues": facts(fact("rate budget in use", "rate", bar="rate"), kind="one")
+        + "<h3>Refused by our own checks</h3>"
+        + table("refusals", ("check", ">times"), empty="nothing was refused", label="refusals")
+        + "<h3>All limits</h3>"
+        + table(
+            "limits", ("limit", ">the file", ">in force"), empty="not known yet", label="all limits"
+        ),
+        "venues": facts(
+            fact("rate budget in use", "rate", bar="rate"),
+            fact("journal not yet written", "tape", bar="tape"),
+            kind="two",
+        )
         + table(
             "venues",
-            ("venue", "book", ">bid", ">ask", ">age", ">breaks", ">messages", ">weight",
-             "in the reference"),
-            empty="no venue yet", label="venues",
+            (
+                "venue", "book", ">bid", ">ask", ">age", ">breaks", ">resyncs", ">messages",
+                ">clock", ">ack p50", ">weight", "in the reference",
+            ),
+            empty="no venue yet",
+            label="venues",
         ),
         "latency": table(
             "latency", ("stage", ">p50", ">p99", ">p99.9", ">worst", ">samples"),

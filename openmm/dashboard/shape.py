@@ -8,14 +8,15 @@ from decimal import Decimal
 from itertools import accumulate
 from typing import Any, Final
 
-from openmm._fast.book import BookState
+from openmm._fast.book import BookBreak, BookState
 from openmm._fast.checks import Reason, RiskState
 from openmm._fast.latency import Stage
+from openmm._fast.orders import OrderState
 from openmm._fast.reference import SourceVerdict
 from openmm.control.views import BotState, enum_name
 from openmm.dashboard import words
 from openmm.dashboard.patch import Cell, Sheet
-from openmm.telemetry import MISSING, BookLevel, OwnLevel, TelemetrySnapshot
+from openmm.telemetry import LIMITS, MISSING, BookLevel, OwnLevel, TelemetrySnapshot
 
 ROWS_A_SIDE: Final = 12  # of the ladder
 OWN_ROWS_MAX: Final = 8  # of them, for orders of ours deeper than the page's book
@@ -193,15 +194,12 @@ def levels(
     ]
 
 
-def inventory(sheet: Sheet, page: TelemetrySnapshot, most: Decimal | None) -> None:
-    """Show what is held against its target and its limit.
-
-    Args:
-        most: the limit max_inventory in force, of the base asset; None: not known.
-    """
+def inventory(sheet: Sheet, page: TelemetrySnapshot) -> None:
+    """Show what is held against its target and its limit."""
     lots = words.decimals_of(page.lot_size)
     quote = words.money_decimals(page.quote)
     off = page.qty(page.q_lots)
+    most = page.measure(page.limit("inventory_long").limit, "lots")
     held = None if page.base_lots == MISSING else page.qty(page.base_lots)
     sheet.put("held_base", words.number(held, lots))
     sheet.put("held_quote", words.number(page.money(page.quote_ticklots), quote))
@@ -232,6 +230,9 @@ def money(sheet: Sheet, page: TelemetrySnapshot) -> None:
     for key, value in parts:
         sheet.put(key, words.signed(value, decimals), gain(value))
         sheet.fill(key, 0.5, 0.5 + float(value / largest) / 2, gain(value))
+    for key, ticklots in page.causes().items():
+        value = page.money(ticklots)
+        sheet.put(f"of_{key}", words.signed(value, decimals), gain(value))
     counters = page.counters
     for key in ("placed", "amended", "cancelled", "filled", "rejected", "refused", "requotes"):
         count = getattr(counters, key)
@@ -293,14 +294,21 @@ def venues(sheet: Sheet, page: TelemetrySnapshot) -> None:
 
         sheet.row("venues", [
             one.label.decode("utf-8", "replace") + (" (quoted)" if one.quoted else ""),
-            [words.phrase(book), "good" if book == "verified" else "bad"],
+            [words.phrase(book) + _since(one.broken_ns, page.heartbeat_ns),
+             "good" if book == "verified" else "bad"],
             best(one.best_bid_ticks), best(one.best_ask_ticks),
             [words.age(fresh), "bad" if fresh is None or fresh > STALE_NS else ""],
-            [words.number(one.break_count), "warn" if one.break_count else ""],
-            words.number(one.message_count),
+            [words.number(one.break_count), "warn" if one.break_count else "",
+             {"title": "last: " + words.phrase(enum_name(BookBreak, one.break_reason, "BREAK_"))}],
+            words.number(one.resync_count), words.number(one.message_count),
+            words.age(_some(one.clock_offset_ns)), words.latency(_some(one.ack_p50_ns)),
             words.percent(one.weight_ppm, 0),
             [words.phrase(verdict), "" if verdict in ("used", "ok") else "dim"],
         ])  # fmt: skip
+    unread = page.tape_unread_bytes / page.tape_size_bytes if page.tape_size_bytes else 0.0
+    lost = f", {words.number(page.tape_lost)} records lost" if page.tape_lost else ""
+    sheet.put("tape", f"{unread * 100:.1f}%{lost}", "bad" if lost else "")
+    sheet.fill("tape", 0.0, unread, "bad" if unread > 0.5 else "good")
     level, most = page.rate_level_milli, page.rate_threshold_milli
     part = level / most if most else 0.0
     tone = "bad" if part >= 0.9 else "warn" if part >= 0.6 else "good"
@@ -314,26 +322,24 @@ def venues(sheet: Sheet, page: TelemetrySnapshot) -> None:
         sheet.row("refusals", [words.phrase(name), words.number(count)])
 
 
+def _some(ns: int) -> int | None:
+    return None if ns == MISSING else ns
+
+
+def _since(broken_ns: int, now_ns: int) -> str:
+    return f" for {words.age(now_ns - broken_ns)}" if broken_ns else ""
+
+
 def limits(sheet: Sheet, answer: Mapping[str, Any]) -> None:
-    """Show each limit with its use as a bar."""
-    sheet.rows.setdefault("limits", [])
-    rows = sorted(answer.get("limits", ()), key=lambda one: -(_share(one) or -1.0))
-    for one in rows:
-        part = _share(one)
-        tone = "" if part is None else "bad" if part >= 0.9 else "warn" if part >= 0.6 else "good"
-        used = one.get("used")
-        unit = str(one.get("unit") or "")
-        text = words.NONE if used is None else _short(used) + ("%" if unit == "%" else f" {unit}")
+    """Show the file's limits and those in force."""
+    sheet.rows["limits"] = []
+    for one in answer.get("limits", ()):
         file, limit = _told(one.get("file")), _told(one.get("in_force"))
         tighter = bool(file) and file != limit
-        limit = limit or words.NONE
         sheet.row("limits", [
             str(one.get("limit", "")).removeprefix("risk."),
-            [text, "dim" if used is None else ""],
-            [limit, "info" if tighter else "",
-             {"title": f"the file: {file}"} if tighter else {}],
-            ["" if part is None else f"{part * 100:.0f}%", tone,
-             {"bar": round(min(1.0, part or 0.0) * 100, 1)}],
+            [file or words.NONE, "" if file else "dim"],
+            [limit or words.NONE, "info" if tighter else "" if limit else "dim"],
         ])  # fmt: skip
 
 
@@ -342,23 +348,61 @@ def _told(value: Any) -> str:
     return "" if value in (None, "-", "None") else str(value)
 
 
-def _share(one: Mapping[str, Any]) -> float | None:
-    told = one.get("share")
-    return None if told is None else float(told)
+def in_use(sheet: Sheet, page: TelemetrySnapshot) -> None:
+    """Show what is used of each limit now, the fullest first."""
+    sheet.rows["in_use"] = []
+    rows = []
+    for (name, unit), one in zip(LIMITS, page.limits, strict=False):
+        limit, used = page.measure(one.limit, unit), page.measure(one.used, unit)
+        if limit is None:
+            continue
+        part = None if used is None or not limit else float(abs(used) / limit)
+        rows.append((-1.0 if part is None else part, name, unit, used, limit))
+    for part, name, unit, used, limit in sorted(rows, reverse=True, key=lambda row: row[0]):
+        tone = "bad" if part >= 0.9 else "warn" if part >= 0.6 else "good" if part >= 0 else ""
+        sheet.row("in_use", [
+            words.phrase(name), [_measured(used, unit, page), "dim" if used is None else ""],
+            _measured(limit, unit, page),
+            ["" if part < 0 else f"{part * 100:.0f}%", tone,
+             {"bar": round(min(1.0, max(0.0, part)) * 100, 1)}],
+        ])  # fmt: skip
 
 
-def _short(value: Any) -> str:
-    """Write a use with no more digits than tell something."""
-    exact = Decimal(str(value))
-    return words.number(exact.quantize(Decimal("0.01")) if abs(exact) >= 100 else exact.normalize())
+def _measured(value: Decimal | None, unit: str, page: TelemetrySnapshot) -> str:
+    """Write a limit or its use, with its unit."""
+    if value is None:
+        return words.NONE
+    if unit == "lots":
+        return f"{words.number(value.normalize())} {page.base}"
+    if unit == "ticklots":
+        return f"{words.number(value, words.money_decimals(page.quote))} {page.quote}"
+    if unit == "ppm":
+        return f"{words.number(value * 100, 2)}%"
+    if unit == "ns":
+        return words.age(int(value * 10**9))
+    return words.number(value.normalize())
 
 
-def inventory_limit(answer: Mapping[str, Any] | None) -> Decimal | None:
-    """Return max_inventory in force out of the limits."""
-    for one in (answer or {}).get("limits", ()):
-        if one.get("limit") == "risk.max_inventory":
-            try:
-                return Decimal(str(one.get("in_force")))
-            except ArithmeticError:
-                return None
-    return None
+def orders(sheet: Sheet, page: TelemetrySnapshot, who: Mapping[str, str], now_ns: int) -> None:
+    """Show the live orders, asks from the top down to bids.
+
+    Args:
+        who: by client id, who placed an order that is not the ladder's.
+    """
+    sheet.rows["orders"] = []
+    prices, lots = words.decimals_of(page.tick_size), words.decimals_of(page.lot_size)
+    for side, own in (("sell", page.own_asks), ("buy", page.own_bids)):
+        for one in sorted(own, key=lambda order: -order.price_ticks):
+            state = enum_name(OrderState, one.state)
+            tone = "bad" if state == "unknown" else "" if state == "open" else "warn"
+            name = one.client_id.decode("utf-8", "replace")
+            by = who.get(name, "by hand") if one.by_hand else "ladder"
+            sheet.row("orders", [
+                [side, side], [words.number(page.price(one.price_ticks), prices), side],
+                words.number(page.qty(one.qty_lots), lots),
+                words.number(page.qty(one.filled_lots), lots) if one.filled_lots else "0",
+                [words.phrase(state), tone],
+                words.age(now_ns - one.created_ns if one.created_ns else None),
+                [by, "ours" if one.by_hand else "dim"], [name, "code"],
+            ], ident=name)  # fmt: skip
+    sheet.put("orders_count", str(len(page.own_asks) + len(page.own_bids)))

@@ -15,28 +15,11 @@ CAUSES: Final = {
     "spread": "spread earned", "adverse": "adverse selection", "drift": "price drift",
     "unsplit": "not split", "fees": "fees", "costs": "costs", "net": "net",
 }  # fmt: skip
-WAITING: Final = frozenset({"pending_new", "pending_cancel", "pending_amend", "partially_filled"})
 
 
-def orders(sheet: Sheet, answer: Mapping[str, Any]) -> None:
-    """Show the live orders, asks from the top down to bids."""
-    sheet.rows.setdefault("orders", [])
-    found = list(answer.get("orders", ()))
-    found.sort(key=lambda one: Decimal(str(one.get("price", 0))), reverse=True)
-    for one in found:
-        state = str(one.get("state", ""))
-        side = str(one.get("side", ""))
-        price: list[Any] = [words.number(one.get("price")), side]
-        if one.get("pending_price"):
-            price[0] += f" → {words.number(one['pending_price'])}"
-        tone = "bad" if state == "unknown" else "warn" if state in WAITING else ""
-        sheet.row("orders", [
-            [side, side], price, words.number(one.get("qty")), _some(one.get("filled")),
-            [words.phrase(state), tone], words.age(int(one.get("age_ms") or 0) * 1_000_000),
-            [str(one.get("by", "")), "ours" if one.get("by") != "ladder" else "dim"],
-            [str(one.get("client_id", "")), "code"],
-        ], ident=str(one.get("client_id", "")))  # fmt: skip
-    sheet.put("orders_count", str(answer.get("live", len(found))))
+def owners(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Return who placed each live order, by its client id."""
+    return {str(one.get("client_id")): str(one.get("by")) for one in answer.get("orders", ())}
 
 
 def fills(sheet: Sheet, answer: Mapping[str, Any]) -> None:
@@ -204,8 +187,3 @@ def _terms(key: str, value: Any) -> list[tuple[str, str]]:
     if key in STAGES or key.endswith("_ns"):
         return [(STAGES.get(key, words.phrase(key.removesuffix("_ns"))), words.latency(int(value)))]
     return [(words.phrase(key), str(value))]
-
-
-def _some(value: Any) -> str:
-    """Write a quantity that is mostly none."""
-    return words.number(value) if value and Decimal(value) else "0"
