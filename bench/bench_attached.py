@@ -18,8 +18,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, TypeAlias
 
 from bench.bench_wire import LOCKED, OURS
 from bench.peers import ROOT
@@ -36,7 +37,8 @@ ENTRY = "__pyx_f_6openmm_5_fast_8pipeline_8Pipeline_on_frame_c"
 CALLS = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", re.MULTILINE)
 # Sleeping depends on when things come, the timer and the page on the clock: sockets on ticks alone.
 SOCKET_CALLS = frozenset({"recvfrom", "recvmsg", "sendto", "sendmsg", "writev"})
-Beside = Callable[[Path], AbstractContextManager[object]]
+Ready: TypeAlias = Callable[[], Any]
+Beside: TypeAlias = Callable[[Path], AbstractContextManager[Ready]]
 
 
 def _first_line(process: subprocess.Popen[str], what: str) -> dict[str, object]:
@@ -49,39 +51,44 @@ def _first_line(process: subprocess.Popen[str], what: str) -> dict[str, object]:
 
 
 @contextmanager
-def _program(command: list[str], env: dict[str, str], log: IO[str]) -> Iterator[dict[str, object]]:
-    """Run a program for a block; give what its first line says."""
+def _program(command: list[str], env: dict[str, str], log: IO[str]) -> Iterator[Ready]:
+    """Run a program for a block; give what waits for its next line and returns that."""
     process = subprocess.Popen(
         command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
         text=True,
     )  # fmt: skip
     try:
-        yield _first_line(process, command[2])
+        yield partial(_first_line, process, command[2])
     finally:
         process.terminate()
         process.communicate(timeout=START_S)
 
 
 @contextmanager
-def attached(root: Path) -> Iterator[dict[str, object]]:
-    """Serve the bots of a folder, and open every kind of client on the one that is measured."""
+def attached(root: Path) -> Iterator[Ready]:
+    """Serve the bots of a folder, and open every kind of client on the one that is measured.
+
+    Gives what waits until each of them has seen the bot.
+    """
     clients = root / "clients.toml"
-    env = os.environ | {"OPENMM_CLIENTS": str(clients), "XDG_STATE_HOME": str(root / "state")}
+    env = os.environ | {"OPENMM_CLIENTS": str(clients), "OPENMM_VAULT": ""}
     made = subprocess.run(
         [sys.executable, "-m", "openmm.cli.main", "token", "add", "bench", "--scope", "read",
          "--requests-per-minute", "6000", "--json"],
         cwd=ROOT, env=env, check=True, capture_output=True, text=True,
     )  # fmt: skip
+    env["BENCH_TOKEN"] = json.loads(made.stdout)["token"]
     with ExitStack() as stack:
         log = stack.enter_context((root / "attached.log").open("w"))
         serve = [
             sys.executable, "-m", "openmm.cli.main", "serve", "--port", "0", "--run-dir",
             str(root), "--json",
         ]  # fmt: skip
-        gateway = stack.enter_context(_program(serve, env, log))
-        env["BENCH_TOKEN"] = json.loads(made.stdout)["token"]
+        gateway = stack.enter_context(_program(serve, env, log))()
         watch = [sys.executable, "-m", "bench.attached_clients", str(gateway["url"]), BOT]
-        yield stack.enter_context(_program(watch, env, log))
+        watchers = stack.enter_context(_program(watch, env, log))
+        watchers()  # the browser is up
+        yield watchers
 
 
 def _pid(root: Path) -> str:
@@ -90,25 +97,33 @@ def _pid(root: Path) -> str:
 
 
 @contextmanager
-def _counting(root: Path) -> Iterator[None]:
-    """Count instructions from here on: start and warm-up are over."""
-    pid = _pid(root)
-    subprocess.run(["callgrind_control", "-i", "on", pid], check=True, capture_output=True)
-    yield
+def _counting(root: Path) -> Iterator[Ready]:
+    """Count instructions once the engine quotes: start and warm-up are over."""
+
+    def begin() -> None:
+        command = ["callgrind_control", "-i", "on", _pid(root)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    yield begin
 
 
 @contextmanager
-def _tracing(root: Path) -> Iterator[None]:
-    """Count the engine's system calls from here until it ends."""
-    command = ["strace", "-c", "-o", str(root / "strace"), "-p", _pid(root)]
-    tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert tracer.stderr is not None
-        said = tracer.stderr.readline()
+def _tracing(root: Path) -> Iterator[Ready]:
+    """Count the engine's system calls from when it quotes until it ends."""
+    tracers = []
+
+    def begin() -> None:
+        command = ["strace", "-c", "-o", str(root / "strace"), "-p", _pid(root)]
+        tracers.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+        assert tracers[0].stderr is not None
+        said = tracers[0].stderr.readline()
         assert "attached" in said, said
-        yield
+
+    try:
+        yield begin
     finally:
-        tracer.communicate(timeout=START_S)
+        for one in tracers:
+            one.communicate(timeout=START_S)
 
 
 def counts(built: Built, folder: Path) -> dict[str, float]:
@@ -143,11 +158,10 @@ def _all_of(*parts: Beside) -> Beside:
     """Enter several things that run beside a measurement, as one."""
 
     @contextmanager
-    def entered(root: Path) -> Iterator[None]:
+    def entered(root: Path) -> Iterator[Ready]:
         with ExitStack() as stack:
-            for one in parts:
-                stack.enter_context(one(root))
-            yield
+            ready = [stack.enter_context(one(root)) for one in parts]
+            yield lambda: [one() for one in ready]
 
     return entered
 

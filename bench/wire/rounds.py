@@ -133,14 +133,15 @@ def _command(one: Candidate, built: Built, ports: Sequence[int], on: Setting) ->
 
 def run(
     one: Candidate, on: Setting, built: Built, folder: Path, *, under: Sequence[str] = (),
-    beside: Callable[[Path], AbstractContextManager[object]] | None = None,
+    beside: Callable[[Path], AbstractContextManager[Callable[[], object]]] | None = None,
 ) -> Spans:  # fmt: skip
     """Run one candidate once. Our engine asks a simulated venue of its own over REST: a shared one
     would count the calls of all runs, and let the later ones wait as Kraken does.
 
     Args:
         under: a program, with its options, that runs our engine.
-        beside: what runs while it is measured; given the folder of the bots.
+        beside: what runs beside it, from before its start; given the folder of the bots, and called
+            once ours quotes: it has a second or two, for the venue sends nothing meanwhile.
 
     Raises:
         Failed: it did not come up, or left a tick unanswered.
@@ -152,6 +153,7 @@ def run(
     ]  # fmt: skip
     with ExitStack() as stack:
         command = [sys.executable, "-m", "bench.wire.venue", *args]
+        at_ready = stack.enter_context(beside(folder)) if beside is not None else None
         venue = stack.enter_context(_process(command, VENUE_CPU))
         ports = _line(venue, one)
         env = dict(os.environ)
@@ -177,8 +179,8 @@ def run(
             command = _command(one, built, ports, on)
         client = stack.enter_context(_process(command, CLIENT_CPU if one.pinned else None, env))
         _line_or(venue, one, client)
-        if beside is not None:
-            stack.enter_context(beside(folder))
+        if at_ready is not None:
+            at_ready()
         if not under:
             for process in (client, venue):
                 _undisturbed(process.pid)

@@ -332,7 +332,7 @@ def _dashboard(out: Path) -> Iterator[str]:
         if not line:
             process.poll()
             raise _failed(out, "gateway", "the dashboard did not start")
-        yield f"dashboard: {json.loads(line)['url']}/bot/{BOT}  token: {token}"
+        yield f"dashboard: {json.loads(line)['url']}/ui/bot/{BOT}  token: {token}"
 
 
 def _show(bot: _Bot, seconds: int, stopping: _Asked, quiet: bool) -> None:

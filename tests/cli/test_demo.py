@@ -97,7 +97,7 @@ def test_demo_at_a_terminal_is_live_and_ctrl_c_ends_it_in_order(tmp_path: Path) 
     for part in ("kraken-a *", "verified", "tick to order", "Ctrl+C stops", "Session demo-"):
         assert part in text
     assert "no order is open at the venue" in text
-    assert re.search(r"dashboard: http://127\.0\.0\.1:\d+/bot/demo  token: omm_demo_\S+", text)
+    assert re.search(r"dashboard: http://127\.0\.0\.1:\d+/ui/bot/demo  token: omm_demo_\S+", text)
     assert interrupted_s > 0
     assert (out / "report.json").exists()
     assert children_of(out) == []
