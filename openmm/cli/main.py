@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from openmm.cli import (
     account,
     adjust,
+    alerts,
     audit,
     cancel,
     check,
@@ -102,6 +103,7 @@ app.command("trades", epilog=market.TRADES_EXAMPLE)(market.trades)
 app.command("ohlcv", epilog=market.OHLCV_EXAMPLE)(market.ohlcv)
 app.command("balance", epilog=account.BALANCE_EXAMPLE)(account.balance)
 app.command("orders", epilog=account.ORDERS_EXAMPLE)(account.orders)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(sim.app, name="sim")
 app.add_typer(token.app, name="token")
 app.add_typer(vault.app, name="vault")

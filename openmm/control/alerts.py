@@ -44,6 +44,10 @@ class Alert(Struct):
         seen_count: how often it was seen.
         told_count: how often it was sent to people; for who sends it.
         told_ns: when it was sent last.
+        mark: what was seen of it last, where more of the same is news.
+        fresh_ns: since when it is as grave, and of that mark; nobody who took note before knew.
+        told: when each channel was told last.
+        resolved: the channels that were told that it has passed.
     """
 
     id: str
@@ -60,6 +64,10 @@ class Alert(Struct):
     acknowledged_by: str = ""
     acknowledged_ns: int = 0
     closed_ns: int = 0
+    mark: str = ""
+    fresh_ns: int = 0
+    told: dict[str, int] = {}
+    resolved: list[str] = []
 
 
 class Book(Struct):

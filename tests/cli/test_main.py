@@ -19,6 +19,10 @@ from openmm.venues.faults import Code
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMANDS = [
     "adjust",
+    "alerts ack",
+    "alerts check",
+    "alerts list",
+    "alerts test",
     "audit",
     "balance",
     "cancel",
@@ -108,7 +112,7 @@ def test_missing_command_says_where_the_list_is(capsys: Capture) -> None:
 
 def test_every_command_is_covered() -> None:
     told = {info.name for info in app.registered_commands}
-    assert told | {"sim", "token", "vault"} == {command.split()[0] for command in COMMANDS}
+    assert told | {"alerts", "sim", "token", "vault"} == {command.split()[0] for command in COMMANDS}
 
 
 def test_help_lists_the_commands(capsys: Capture) -> None:
