@@ -9,13 +9,14 @@ Source: Prometheus, "Metric and label naming" and "Exposition formats", read 202
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import partial
 from typing import Final
 
 from fastapi import FastAPI, Request
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -31,11 +32,12 @@ from openmm import __version__
 from openmm._fast.book import BookState
 from openmm._fast.checks import Reason, RiskState
 from openmm._fast.latency import Stage
+from openmm.control import alerts
 from openmm.control.door import Door
 from openmm.control.home import Home
 from openmm.control.looks import FLEET
 from openmm.control.views import BotState, enum_name, look
-from openmm.errors import CommandError
+from openmm.errors import CommandError, ControlError
 from openmm.gateway.routes import client_of, in_lane
 from openmm.telemetry import BOUNDS_NS, LIMITS, MISSING, TelemetrySnapshot, VenuePage
 
@@ -75,6 +77,7 @@ def render(home: Home, now_ns: int) -> bytes:
     """Return the metrics of every bot in sight."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Pages(home, now_ns))
+    ProcessCollector(namespace="openmm_gateway", registry=registry)
     return generate_latest(registry)
 
 
@@ -106,12 +109,32 @@ class _Pages(Collector):
         for name in unreadable:
             up.add_metric([name], 0)
         yield up
+        yield _alerts(self._home)
         pages = [one.page for one in seen if one.page is not None]
         yield from _bots(pages, self._now_ns)
         yield from _venues(pages)
         yield from _counters(pages)
         yield from _limits(pages)
         yield _stages(pages)
+
+
+def _alerts(home: Home) -> Metric:
+    """Count the open alerts in sight; none are counted of a book that cannot be read."""
+    family = GaugeMetricFamily(
+        "openmm_alerts_open", "open alerts in sight; of the host: no bot",
+        labels=["bot", "rule", "severity", "acknowledged"],
+    )  # fmt: skip
+    try:
+        rows = alerts.listed(home)["alerts"]
+    except ControlError:
+        return family
+    counts = Counter(
+        (one["bot"], one["rule"], one["severity"], str(bool(one["acknowledged_ns"])).lower())
+        for one in rows
+    )
+    for labels, count in sorted(counts.items()):
+        family.add_metric(labels, count)
+    return family
 
 
 def _look(home: Home, now_ns: int) -> tuple[list[BotState], list[str]]:

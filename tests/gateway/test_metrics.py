@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
+from openmm.control import alerts
 from openmm.control.home import Home
 from openmm.engine.rundir import RunDir
 from openmm.gateway.metrics import render
@@ -88,6 +89,21 @@ def test_each_bot_has_its_own_rows_and_a_bad_one_hides_no_other(tmp_path: Path) 
     rows = rendered(tmp_path, page(), page(bot="eth-grid", mode="live"))
     assert {labels["bot"] for labels, _ in rows["openmm_equity"]} == {"btc-grid", "eth-grid"}
     assert one(rows, "openmm_up", bot="torn") == 0
+
+
+def test_open_alerts_are_counted_and_the_gateway_itself_is_measured(tmp_path: Path) -> None:
+    home = Home(tmp_path, tmp_path / ".control", tmp_path / "clients.toml")
+    with alerts.changing(home) as book:
+        book.see("halt", "critical", "btc-grid", "", "halted", NOW_NS)
+        book.see("book_broken", "warning", "btc-grid", "kraken", "broken", NOW_NS)
+        noted = book.see("book_broken", "warning", "btc-grid", "gateio", "broken", NOW_NS)
+        noted.acknowledged_ns = NOW_NS
+    rows = rendered(tmp_path, page())
+    assert one(rows, "openmm_alerts_open", rule="halt", acknowledged="false") == 1
+    assert one(rows, "openmm_alerts_open", rule="book_broken", acknowledged="true") == 1
+    assert one(rows, "openmm_gateway_process_resident_memory_bytes") > 1 << 20
+    (home.state / "alerts.json").write_text("{")
+    assert "openmm_alerts_open" not in rendered(tmp_path, page())
 
 
 def test_a_session_begun_anew_counts_from_zero(tmp_path: Path) -> None:
