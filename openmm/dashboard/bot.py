@@ -120,9 +120,10 @@ class BotPage:
 
         self._page.jobs += [
             Job("limits", of, 10.0, limits, tab="risk", problem="risk"),
-            Job("pnl", {**of, "hours": "24"}, 10.0, causes),
+            Job("pnl", {**of, "hours": "24"}, 30.0, causes, least_s=8.0),
             Job("orders", {**of, "limit": 100}, 60.0, orders, problem="orders"),
-            Job("fills", {**of, "limit": 100, "hours": "24"}, 20.0, fills, problem="fills"),
+            Job("fills", {**of, "limit": 100, "hours": "24"}, 20.0, fills, problem="fills",
+                least_s=3.0),
             Job("incidents", {**of, "limit": 100, "hours": "24"}, 15.0, incidents,
                 problem="incidents"),
             Job("audit", {"limit": 200}, 5.0, audit, tab="audit", problem="audit"),

@@ -52,7 +52,7 @@ def table(name: str, columns: Sequence[str], *, empty: str, label: str, kind: st
         f'aria-label="{escape(label, quote=True)}"><table>'
         f"<thead><tr>{heads}</tr></thead>"
         f'<tbody data-rows="{name}"></tbody></table>'
-        f'<p class="empty" data-empty="{name}">{escape(empty)}</p></div>'
+        f'<p class="empty" data-empty="{name}" data-say="{escape(empty, quote=True)}">…</p></div>'
     )
 
 
@@ -120,7 +120,7 @@ def bot_right() -> str:
         + panel(
             "P&L by cause",
             '<table class="causes"><tbody data-rows="causes"></tbody></table>'
-            '<p class="empty" data-empty="causes">no fill booked yet</p>',
+            '<p class="empty" data-empty="causes" data-say="no fill booked yet">…</p>',
             aside='<span data-k="causes_of"></span>',
         )
         + panel(
@@ -187,7 +187,7 @@ def bot_tabs() -> str:
             "venues",
             (
                 "venue", "book", ">bid", ">ask", ">age", ">breaks", ">resyncs", ">messages",
-                ">clock", ">ack p50", ">weight", "in the reference",
+                ">clock", ">ack p50", "in the reference",
             ),
             empty="no venue yet",
             label="venues",

@@ -49,13 +49,14 @@ class Job:
     """A read of the door that a page makes again and again.
 
     Args:
-        age_s: how old its answer may be.
+        age_s: after so long it is made again.
+        least_s: so long it waits even when there is news.
         tab: the tab that has to be open for it; empty: always.
     """
 
     def __init__(
         self, action: str, args: dict[str, Any], age_s: float, show: Callable[[Any], None],
-        *, tab: str = "", problem: str = "",
+        *, tab: str = "", problem: str = "", least_s: float = 2.0,
     ) -> None:  # fmt: skip
         self.action = action
         self.args = args
@@ -63,7 +64,9 @@ class Job:
         self.show = show
         self.tab = tab
         self.problem = problem
+        self.least_s = least_s
         self.due_s = 0.0
+        self.last_s = 0.0
         self.busy = False
 
 
@@ -88,7 +91,7 @@ class Page:
         """Read again what these actions tell; without any, everything."""
         for job in self.jobs:
             if not actions or job.action in actions:
-                job.due_s = 0.0
+                job.due_s = min(job.due_s, job.last_s + job.least_s)
 
     def begin(self, tick: Callable[[Sheet], str]) -> None:
         """Start the page's beat.
@@ -113,7 +116,7 @@ class Page:
         for job in self.jobs:
             if not job.busy and now_s >= job.due_s and job.tab in ("", self.tab):
                 job.busy = True
-                job.due_s = now_s + job.age_s
+                job.last_s, job.due_s = now_s, now_s + job.age_s
                 ui.timer(0, _once(self._read, job), once=True)
         sheet = Sheet()
         for kind in ("text", "tone", "bar", "rows", "more"):
@@ -129,7 +132,7 @@ class Page:
         trouble = ""
         try:
             answer = await self.desk.calls.read(
-                self.client, job.action, job.args, max(0.5, job.age_s * 0.8)
+                self.client, job.action, job.args, job.least_s * 0.9
             )
         except OpenMMError as error:
             trouble = said(error)

@@ -302,8 +302,8 @@ def venues(sheet: Sheet, page: TelemetrySnapshot) -> None:
              {"title": "last: " + words.phrase(enum_name(BookBreak, one.break_reason, "BREAK_"))}],
             words.number(one.resync_count), words.number(one.message_count),
             words.age(_some(one.clock_offset_ns)), words.latency(_some(one.ack_p50_ns)),
-            words.percent(one.weight_ppm, 0),
-            [words.phrase(verdict), "" if verdict in ("used", "ok") else "dim"],
+            [f"{words.phrase(verdict)} {words.percent(one.weight_ppm, 0)}",
+             "" if verdict == "used" else "dim"],
         ])  # fmt: skip
     unread = page.tape_unread_bytes / page.tape_size_bytes if page.tape_size_bytes else 0.0
     lost = f", {words.number(page.tape_lost)} records lost" if page.tape_lost else ""

@@ -17,7 +17,7 @@ from openmm.control.access import Scope
 from openmm.control.home import Home
 from openmm.control.views import look
 from openmm.engine.rundir import RunDir, lock_bot
-from openmm.telemetry import TelemetrySnapshot, TelemetryWriter
+from openmm.telemetry import OwnLevel, TelemetrySnapshot, TelemetryWriter
 from tests.control.running import until
 from tests.e2e.browser import Visitor, chromium
 from tests.e2e.programs import KEYS, bot_toml, simulator
@@ -166,7 +166,7 @@ def test_session_from_login_to_undo(world: World, browser: Browser, tmp_path: Pa
     me.shows("state", "running")
 
     # An order by hand is placed beside the ladder, and cancelled by its row.
-    until(lambda: world.page().rate_level_milli < 90_000, "there is rate budget for it")
+    until(lambda: world.page().rate_level_milli < 135_000, "there is rate budget for it")
     price = f"{float(world.page().book_bids[-1].price_ticks * world.page().tick_size) * 0.97:.1f}"
     page.keyboard.press("o")
     page.get_by_label("quantity").fill("0.012")
@@ -213,17 +213,30 @@ def test_session_from_login_to_undo(world: World, browser: Browser, tmp_path: Pa
         assert action in told
     assert "taken" not in page.title()
 
-    # Flatten trades to the target, then stands still.
+    # Flatten leaves nothing of the ladder: what is live only brings inventory home, and that as
+    # long as the market takes; then it stands still.
     page.keyboard.press("f")
     me.confirm("flatten")
-    me.shows("state", "paused")
-    assert world.page().risk_state == RiskState.PAUSED
+    until(lambda: not ladder(world.page()), "the ladder is withdrawn")
+    page.click("[data-tab=orders]")
+    page.wait_for_function(
+        "![...document.querySelectorAll('[data-rows=orders] tr')]"
+        ".some(row => row.cells[6].textContent === 'ladder')"
+    )
+    own = world.page()
+    assert not (own.own_bids and own.own_asks)
+    assert me.text("state").lower() in ("reducing", "paused")
 
     assert me.complaints == []
     assert {one.split("/")[2] for one in me.asked if not one.startswith("data:")} == {
         world.gateway.url.split("/")[2]
     }, "nothing is fetched from elsewhere"
     me.close()
+
+
+def ladder(page: TelemetrySnapshot) -> list[OwnLevel]:
+    """Return the live orders that are the ladder's."""
+    return [one for one in (*page.own_bids, *page.own_asks) if not one.by_hand]
 
 
 def in_force(world: World) -> dict[str, str]:

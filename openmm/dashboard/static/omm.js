@@ -57,7 +57,7 @@ window.omm = (() => {
         row.c.forEach((cell, at) => draw(line, at, cell, heads[at]));
         while (line.cells.length > row.c.length) line.deleteCell(-1);
       }
-      for (const none of document.querySelectorAll(`[data-empty="${name}"]`)) none.hidden = table.n > 0;
+      for (const none of document.querySelectorAll(`[data-empty="${name}"]`)) { none.textContent = none.dataset.say; none.hidden = table.n > 0; }
     }
   }
 
