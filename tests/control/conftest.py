@@ -36,9 +36,9 @@ class Running(Struct, frozen=True):
         return json.dumps(self.sim)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A live bot on a simulated venue that has had some fills."""
+    """A live bot on a simulated venue that has had some fills; ended with the last of its tests."""
     folder = tmp_path_factory.mktemp("running")
     home = Home(folder / "runs", folder / "state", folder / "clients.toml")
     market = [part for option in MARKET for part in ("--market", option)]
