@@ -17,7 +17,7 @@ from typing import Self, final
 
 from openmm.errors import CommandError
 
-LOOKERS_MAX = 100
+LOOKERS_MAX = 10_000  # in a row: a tenth of a second
 
 
 def holder_pid(path: Path) -> int | None:
@@ -49,6 +49,7 @@ def _take(fd: int, path: Path) -> int | None:
             holder = holder_pid(path)
             if holder is not None:
                 return holder
+            os.sched_yield()
         else:
             return None
     return 0
