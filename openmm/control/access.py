@@ -59,7 +59,7 @@ class Scope(StrEnum):
 
 
 class Caps(Struct, frozen=True):
-    """What a client may use up; money in the quote asset of the bot it commands.
+    """What a client may use up at each bot; money in the quote asset of that bot.
 
     None for a sum of money: none at all. Enforced by the engine's risk layer for orders and
     notional, by the door for requests.

@@ -133,6 +133,12 @@ def check_version(
         )  # fmt: skip
 
 
+def _moves(version: str) -> str:
+    """Return the moves of a version of the state; empty where there was no preview."""
+    moves = _count(version)
+    return moves if moves.isdigit() else ""
+
+
 def _count(version: str) -> str:
     """Return the bot's own part of a version of values, which it compares with what it has."""
     return version.rpartition(":")[2]
@@ -172,11 +178,11 @@ def do(
         case "stop":
             command = Stop(reason, key)
         case "resume":
-            command = Resume(reason, key)
+            command = Resume(reason, key, _moves(version))
         case "cancel":
             command = Cancel(args["order"], reason, key)
         case "flatten":
-            command = Flatten(reason, key)
+            command = Flatten(reason, key, _moves(version))
         case "place":
             command = Place(args["side"], args["qty"], args["price"], reason, key)
         case "set":

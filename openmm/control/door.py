@@ -274,7 +274,8 @@ class Door:
             if bot is None and "bot" in result:
                 entry.record["bot"] = str(result["bot"])
         except CommandError as error:
-            if brake and told.result is not None:
+            gone = error.code == "not_running" and asked.name == "stop"
+            if gone and told.result is not None:
                 settled = True
                 return {**told.result, "repeated": True}
             if (settled := error.code in UNCERTAIN) and not made_up:

@@ -150,9 +150,10 @@ def check_notional(client: Client, notional: Decimal, asset: str) -> None:
 
 
 def state_version(bot: RunDir, send: Send) -> str:
-    """Tell one state of a bot from another, by its own word: session, risk state, its reason."""
+    """Tell one state of a bot from another, by its own word: sessions count their moves from 0."""
     told = send(bot, Status())
-    return f"{session_version(bot)}:{told.get('risk_state')}:{told.get('risk_reason')}"
+    state = f"{told.get('risk_state')}:{told.get('risk_reason')}"
+    return f"{session_version(bot)}:{state}:{told.get('risk_moves')}"
 
 
 def change_version(bot: RunDir, count: str) -> str:

@@ -70,8 +70,14 @@ class Supervised:
         """Whether it runs and is not our child."""
         return self.pid is not None and self.process is None
 
-    def ended(self, code: int, now_ns: int, fleet: FleetFile) -> None:
-        """Take note of an end; decide whether and when it is started again."""
+    def ended(
+        self, code: int, now_ns: int, fleet: FleetFile, held: str = ""
+    ) -> None:  # fmt: skip
+        """Take note of an end; decide whether and when it is started again.
+
+        Args:
+            held: what a person or a risk limit had decided before: not ours to undo.
+        """
         self.pid, self.process, self.exit_code = None, None, code
         asked = self.stage is Stage.STOPPING
         if code == EXIT_HALTED:
@@ -80,6 +86,11 @@ class Supervised:
             self.stage, self.reason = Stage.REFUSED, "bad usage or configuration"
         elif code == EXIT_DONE:
             self.stage, self.reason = Stage.DONE, "stopped, nothing open"
+        elif held:
+            self.stage, self.reason = (
+                Stage.HALTED,
+                f"{held}, and ended with {told(code)}: see to it",
+            )
         elif asked or self.member.restart == "never":
             self.stage, self.reason = Stage.FAILED, f"ended with {told(code)}"
         else:
@@ -164,11 +175,26 @@ class Fleet:
             bot.started_ns = int(run_dir.read_session().get("started_ns") or now_ns)
         return True
 
+    def _held(self, bot: Supervised, code: int) -> str:
+        """Return what had been decided of a bot that ended, by its own last word."""
+        run_dir = bot.member.run_dir
+        assert run_dir is not None
+        try:
+            last = run_dir.read_session()
+        except CommandError:
+            return ""
+        if last.get("state") != "ended" or last.get("exit_code") != code:
+            return ""
+        if str(last.get("reason", "")).startswith("stopped by "):
+            return "it was told to stop"
+        halted = last.get("risk_state") == "HALTED" and last.get("risk_reason") != "internal"
+        return f"it was halted ({last.get('risk_reason')})" if halted else ""
+
     def tick(self, now_ns: int) -> None:
         """Look after every bot once; never waits."""
         for bot in self.bots:
             if bot.pid is not None and (code := self._ended(bot)) is not None:
-                bot.ended(code, now_ns, self.file)
+                bot.ended(code, now_ns, self.file, self._held(bot, code))
                 if code not in (EXIT_DONE, EXIT_HALTED) and (said := self._last_words(bot)):
                     bot.reason += f": {said}"
                 self._tell(bot, "ended", exit_code=code, reason=bot.reason)

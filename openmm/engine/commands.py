@@ -45,10 +45,15 @@ class Pause(Struct, frozen=True):
 
 
 class Resume(Struct, frozen=True):
-    """Leave a pause or a halt, and end a flatten."""
+    """Leave a pause or a halt, and end a flatten.
+
+    Args:
+        version: `risk_moves` of the status that was looked at; it must not have moved since.
+    """
 
     reason: str = ""
     key: str = ""
+    version: str = ""
 
 
 class Tighten(Struct, frozen=True):
@@ -133,10 +138,15 @@ class Cancel(Struct, frozen=True):
 
 
 class Flatten(Struct, frozen=True):
-    """Cancel all, bring the position to its target by reducing orders only, then pause."""
+    """Cancel all, bring the position to its target by reducing orders only, then pause.
+
+    Args:
+        version: as of `Resume`.
+    """
 
     reason: str = ""
     key: str = ""
+    version: str = ""
 
 
 class Orders(Struct, frozen=True):

@@ -709,6 +709,9 @@ class Engine:
                 "state": "ended", "ended_ns": now_ns, "exit_code": self.exit_code,
                 "reason": self.stop_reason, "open_orders": open_count,
             }  # fmt: skip
+            if context is not None:
+                monitor = context.tables.monitor
+                end |= {"risk_state": monitor.state.name, "risk_reason": monitor.reason}
             if not await asyncio.to_thread(files.close, end):
                 log.error("the writer did not finish: the journal on disk may lack the end")
                 self.exit_code = EXIT_FAILED

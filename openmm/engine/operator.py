@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -61,6 +61,7 @@ INCIDENTS_SHOWN: Final = 50  # in a reply, which is bounded
 ORDERS_SHOWN: Final = 128
 DECIMALS_MAX: Final = 18  # of a price or quantity by hand: more is no step of any venue
 LOCAL: Final = "local"
+BRAKES: TypeAlias = Halt | Pause | Stop | Cancel
 
 
 class _Order(Struct, frozen=True):
@@ -109,8 +110,9 @@ class Operator:
         name, args = name_of(command), asdict(command)
         if isinstance(command, READS):
             return self._read(command, caller, now_ns)
-        # Of an adjustment the ledger keeps the keys.
-        key = "" if isinstance(command, Adjust | Cost) else command.key
+        # Of an adjustment the ledger keeps the keys; a brake that is told again brakes again, for
+        # what it stopped may have been let go meanwhile.
+        key = "" if isinstance(command, Adjust | Cost | BRAKES) else command.key
         refused: OpenMMError | None = None
         before: dict[str, Any] | None = None
         work: Callable[[], dict[str, Any]] | None = None
@@ -176,6 +178,7 @@ class Operator:
                 cost = command.checked()
                 return lambda: self._cost(command, cost, caller, now_ns)
             case Place():
+                self._check_flatten()
                 order = self._placeable(command, caller, now_ns)
                 return lambda: self._place(order, caller, now_ns)
             case Flatten() if self._ctx.tables.monitor.state is RiskState.HALTED:
@@ -183,7 +186,25 @@ class Operator:
             case Cancel():
                 found = self._found(command.order)
                 return lambda: self._cancel(found, now_ns)
+            case Resume() | Flatten():
+                self._check_moves(command.version)
         return lambda: self._move(command, caller, now_ns)
+
+    def _check_moves(self, version: str) -> None:
+        """Refuse to let go what was put on after a preview."""
+        moves = self._ctx.tables.monitor.move_count
+        if version and version != str(moves):
+            raise CommandError(
+                "the risk state was moved since that preview; preview again", code="stale_preview"
+            )
+
+    def _check_flatten(self) -> None:
+        """Refuse an order by hand beside a flatten: it would wait for that order's end."""
+        if self._ctx.tables.monitor.flattening:
+            raise CommandError(
+                "the position is being flattened: no order by hand meanwhile; pause ends it",
+                code="flattening",
+            )
 
     def _nothing(self) -> Change:
         """Refuse a change of no limit, in its own words."""
@@ -218,6 +239,7 @@ class Operator:
             "mode": ctx.config.bot.mode,
             "risk_state": monitor.state.name,
             "risk_reason": monitor.reason,
+            "risk_moves": monitor.move_count,
             "flattening": self._flattening(),
             "limits": risk_limits.shown(tuning.in_force),
             "changed": tuning.changed(),

@@ -82,7 +82,7 @@ def take(
         unrealised_ticklots=(0 if reference is None else inventory.unrealised_ticklots(reference)),
         fees_ticklots=inventory.fees_ticklots,
         equity_ticklots=inventory.equity_ticklots or 0,
-        equity_start_ticklots=monitor.equity_start or 0,
+        equity_start_ticklots=monitor.equity_first or 0,
         drawdown_ppm=monitor.drawdown_ppm or 0,
         drawdown_peak_ppm=monitor.drawdown_peak_ppm or 0,
         rate_level_milli=budget.level_at(now_ns),

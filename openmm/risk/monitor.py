@@ -59,8 +59,10 @@ class RiskMonitor:
         self._cancels: int | None = None  # total at the last look
         self._brake_reason = ""
         self._start: int | None = None
+        self._first: int | None = None
         self._peak: int | None = None
         self._equity: int | None = None
+        self.move_count = 0  # pauses, halts, flattens and their ends, halts of a halted bot too
 
     @property
     def state(self) -> RiskState:
@@ -105,6 +107,11 @@ class RiskMonitor:
     def equity_start(self) -> int | None:
         """Equity at session start (or after the last resume), in ticklots; None until known."""
         return self._start
+
+    @property
+    def equity_first(self) -> int | None:
+        """Equity at session start, whatever was resumed since, in ticklots; None until known."""
+        return self._first
 
     @property
     def drawdown_ppm(self) -> int | None:
@@ -173,6 +180,8 @@ class RiskMonitor:
         """Move start and peak by a deposit (positive) or withdrawal, so that it is no P&L."""
         if self._start is not None:
             self._start += ticklots
+        if self._first is not None:
+            self._first += ticklots
         if self._peak is not None:
             self._peak += ticklots
         if self._equity is not None:
@@ -182,7 +191,7 @@ class RiskMonitor:
         """Look at equity and inventory; returns the changes of state that follow."""
         self._equity = equity_ticklots
         if self._start is None:
-            self._start = equity_ticklots
+            self._start = self._first = equity_ticklots
         self._peak = equity_ticklots if self._peak is None else max(self._peak, equity_ticklots)
         changes: list[RiskChanged] = []
         breach = self._drawdown()
@@ -229,6 +238,7 @@ class RiskMonitor:
     def halt(self, reason: str, detail: str, now_ns: int) -> list[RiskChanged]:
         """Latch HALTED; a second halt keeps the first reason, but no cooldown ends it any more."""
         self._by_hand = True
+        self.move_count += 1
         if self._halted_ns is not None:
             return []
         return [self._halt(reason, detail, now_ns, None, None)]
@@ -236,6 +246,7 @@ class RiskMonitor:
     def pause(self, who: str) -> list[RiskChanged]:
         """Quote nothing until resumed."""
         before = self.state
+        self.move_count += 1
         self._paused = "operator"
         self._flattening = False
         return [RiskChanged(before, self.state, "operator", f"paused by {who}")]
@@ -249,6 +260,7 @@ class RiskMonitor:
         if self._halted_ns is not None:
             raise RiskError("the bot is halted: resume it first", code="halted")
         before = self.state
+        self.move_count += 1
         self._paused = ""
         self._flattening = True
         return [RiskChanged(before, self.state, "flatten", f"flattened by {who}")]
@@ -256,6 +268,7 @@ class RiskMonitor:
     def flattened(self, detail: str) -> list[RiskChanged]:
         """The position is at its target: quote nothing until resumed."""
         before = self.state
+        self.move_count += 1
         self._flattening = False
         self._paused = "flatten"
         return [RiskChanged(before, self.state, "flatten", detail)]
@@ -277,6 +290,7 @@ class RiskMonitor:
 
     def _resume(self, reason: str, detail: str) -> RiskChanged:
         before = self.state
+        self.move_count += 1
         if self._halt_reason in ("drawdown", "drawdown_peak"):
             # The drawdown that halted it would halt it again at the next mark. After any other
             # halt or pause the loss still counts.
@@ -316,8 +330,12 @@ class RiskMonitor:
         self, reason: str, detail: str, now_ns: int, limit: int | None, seen: int | None
     ) -> RiskChanged:
         before = self.state
+        self.move_count += 1
         self._halted_ns = now_ns
         self._halt_reason = reason
+        if self._flattening:
+            # It would have ended in a pause: no cooldown may end more than the halt.
+            self._paused = "flatten"
         self._flattening = False
         return RiskChanged(before, RiskState.HALTED, reason, detail, limit, seen)
 

@@ -157,6 +157,29 @@ def test_failure_is_started_again_after_a_growing_wait(made: Callable[..., World
     assert bot.restarts == 3
 
 
+@pytest.mark.parametrize(
+    ("last", "stage"),
+    [
+        ({"reason": "stopped by ann by cli (uid 0, pid 1)"}, Stage.HALTED),
+        ({"reason": "", "risk_state": "HALTED", "risk_reason": "reconciliation"}, Stage.HALTED),
+        ({"reason": "", "risk_state": "HALTED", "risk_reason": "internal"}, Stage.WAITING),
+        ({"reason": "", "risk_state": "RUNNING", "risk_reason": ""}, Stage.WAITING),
+        ({"reason": "stopped by ann", "exit_code": 0}, Stage.WAITING),  # of another end
+    ],
+)
+def test_what_was_stopped_or_halted_is_not_started_again_for_an_unproven_end(
+    made: Callable[..., World], last: dict[str, Any], stage: Stage
+) -> None:
+    world = made("exit 1")
+    run_dir = world.file.members[0].run_dir
+    assert run_dir is not None
+    run_dir.make().write_session({"state": "ended", "exit_code": 1, **last})
+    world.tick()
+    bot = world.fleet.bots[0]
+    world.until(lambda: bot.stage.value != Stage.RUNNING)
+    assert bot.stage.value == stage
+
+
 def test_long_run_forgets_earlier_failures(made: Callable[..., World]) -> None:
     world = made("run", head='[fleet]\nhealthy_after = "60s"\n')
     bot = Supervised(world.file.members[0])

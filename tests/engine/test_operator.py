@@ -221,21 +221,24 @@ def test_command_with_a_key_happens_once_and_with_other_arguments_not_at_all(des
     assert again == {**told, "repeated": True}
     assert len(desk.by_hand()) == 1
     assert desk.refused(msgspec.structs.replace(first, qty="0.011")).code == "key_reused"
-    assert desk.refused(Pause(key="k1")).code == "key_reused"
+    assert desk.refused(Flatten("", "k1")).code == "key_reused"
     # Another client's key is another key.
     desk.tell(msgspec.structs.replace(first, price=desk.price(3100)), "mcp")
     assert len(desk.by_hand()) == 2
     # What was refused may be told again.
     bad = Place("buy", "0.5", desk.price(3200), "", "k2")
     assert desk.refused(bad).code == desk.refused(bad).code == "refused"
-    for command in (Pause(key="p"), Tighten(max_orders="10", key="t"), Halt("", "h")):
-        assert "repeated" not in desk.tell(command)
-        assert desk.tell(command)["repeated"] is True
+    tighten = Tighten(max_orders="10", key="t")
+    assert "repeated" not in desk.tell(tighten)
+    assert desk.tell(tighten)["repeated"] is True
+    desk.tell(Pause(key="p"))
     desk.tell(Resume(key="r"))
     assert desk.tell(Resume(key="r"))["repeated"] is True
+    # A brake brakes again: it was let go in between.
+    assert desk.tell(Pause(key="p"))["risk_state"] == "PAUSED"
     records = desk.end()
     verdicts = [read_command(one).verdict for one in _of(records, Record.REC_COMMAND)]
-    assert verdicts.count("repeated") == 5
+    assert verdicts.count("repeated") == 3
     assert sum(one.startswith("refused") for one in verdicts) == 2
 
 
@@ -345,6 +348,18 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         yield opened
 
 
+def test_resume_that_was_shown_before_a_halt_does_not_lift_it(desk: Desk) -> None:
+    desk.tell(Halt("first"))
+    shown = str(desk.tell(Status())["risk_moves"])
+    desk.tell(Halt("again"))
+    assert desk.refused(Resume(version=shown)).code == "stale_preview"
+    assert desk.tell(Status())["risk_state"] == "HALTED"
+    assert (
+        desk.tell(Resume(version=str(desk.tell(Status())["risk_moves"])))["risk_state"] == "RUNNING"
+    )
+    desk.end()
+
+
 def test_flatten_works_the_position_off_and_then_pauses(desk: Desk) -> None:
     pipeline, one = desk.bot.tables.pipeline, desk.bot.tables.instrument
     desk.until(lambda: abs(pipeline.inventory.q_lots or 0) > one.floor_lots(Decimal("0.005")))
@@ -355,6 +370,8 @@ def test_flatten_works_the_position_off_and_then_pauses(desk: Desk) -> None:
     assert desk.tell(Flatten("enough", "f1"))["repeated"] is True
     assert (told["risk_state"], told["risk_reason"]) == ("REDUCING", "flatten")
     assert Decimal(told["flattening"]["left"]) > 0
+    # It would wait for that order's end.
+    assert desk.refused(Place("sell", "0.001", desk.price(9000))).code == "flattening"
     desk.until(lambda: desk.tell(Status())["risk_state"] == "PAUSED", 400)
     status = desk.tell(Status())
     assert (status["risk_reason"], status["flattening"]) == ("flatten", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from msgspec.structs import replace
 
@@ -155,3 +157,34 @@ def test_cooldown_ends_neither_a_pause_nor_an_operators_second_halt() -> None:
     one.halt("operator", "by ann", 2 * MINUTE_NS)
     assert one.on_time(10 * MINUTE_NS) == []
     assert one.state is RiskState.HALTED
+
+
+def test_cooldown_of_a_halt_within_a_flatten_ends_in_the_pause_it_would_have_had() -> None:
+    one = monitor(drawdown_ppm_max=10_000, cooldown_ns=MINUTE_NS)
+    one.pause("ann")
+    one.flatten("ann")
+    one.on_mark(900_000, 0, 0)
+    assert one.state is RiskState.HALTED
+    (change,) = one.on_time(MINUTE_NS)
+    assert (change.after, one.state, one.reason) == (RiskState.PAUSED, RiskState.PAUSED, "flatten")
+
+
+def test_equity_at_the_start_is_told_apart_from_where_a_resume_measures_from() -> None:
+    one = monitor(drawdown_ppm_max=20_000)
+    one.on_mark(START - 30_000, 0, 0)
+    one.resume("ann")
+    assert (one.equity_first, one.equity_start) == (START, START - 30_000)
+    one.on_transfer(500)
+    assert (one.equity_first, one.equity_start) == (START + 500, START - 29_500)
+
+
+def test_every_move_of_the_state_counts_a_halt_of_a_halted_bot_too() -> None:
+    one = monitor()
+    seen = [one.move_count]
+    for change in (
+        one.pause, one.resume, one.flatten, one.flattened,
+        partial(one.halt, detail="by ann", now_ns=0), partial(one.halt, detail="by bob", now_ns=1),
+    ):  # fmt: skip
+        change("ann")
+        seen.append(one.move_count)
+    assert seen == sorted(set(seen))
