@@ -179,6 +179,9 @@ class Fleet:
         """Return what had been decided of a bot that ended, by its own last word."""
         run_dir = bot.member.run_dir
         assert run_dir is not None
+        with suppress(OSError):
+            # Killed while it was: it said so when it was put on.
+            return f"it was {run_dir.held.read_text().strip()[:200]}"
         try:
             last = run_dir.read_session()
         except CommandError:

@@ -64,6 +64,7 @@ from openmm.errors import (
 from openmm.events import BalanceUpdated
 from openmm.instrument import Instrument
 from openmm.risk.alert import AlertMessage, post_alert
+from openmm.risk.monitor import RiskChanged
 from openmm.settlement.reconcile import HURRY_NS
 from openmm.signal import memory
 from openmm.strategy.quotes import Quoter
@@ -83,6 +84,8 @@ WRITER_AGAIN_S = 1.0  # after a writer that did not come back
 REMEMBER_S = 1.0  # between writes of what the estimators know
 CLOCK_LOOK_S = 1.0  # for a step of the machine's clock
 CLOCK_LOOKS = 60  # between two comparisons with the venue's
+
+BY_HAND = frozenset({"operator", "flatten"})  # reasons of a pause that a person ends
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -410,6 +413,7 @@ class Engine:
                     self._alert(request.severity, request.text)
                 case RiskMoved():
                     halted = request.change.after is RiskState.HALTED
+                    self._hold(request.change)
                     self._alert(
                         request.severity, request.text, event="halted" if halted else "incident"
                     )
@@ -432,6 +436,17 @@ class Engine:
                     self._renew_token(request.text)
                 case IncidentMoved():
                     self._on_incident(request)
+
+    def _hold(self, change: RiskChanged) -> None:
+        """Keep on disk what a person, or a risk limit, has stopped: a brake goes by itself, and an
+        error inside is for whoever restarts us."""
+        assert self._files is not None, "risk moves in a session"
+        if change.after in (RiskState.RUNNING, RiskState.REDUCING):
+            self._files.hold("")
+        elif change.reason in BY_HAND or (
+            change.after is RiskState.HALTED and change.reason != "internal"
+        ):
+            self._files.hold(f"{change.after.name.lower()}: {change.reason}")
 
     def _on_incident(self, moved: IncidentMoved) -> None:
         """Put an incident of the money on record as it stands now, and tell people of it."""

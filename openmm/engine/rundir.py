@@ -10,6 +10,8 @@
         <session>.tape  what happens, as it happens; gone once journal and store have it all
         journal/        the tape's segments, compressed and chained
         signals         state of the estimators, of a second ago
+        held            why it is halted or paused by a person: nobody else starts it again
+        clients-used    what clients used of their caps within the last hour
         left-…          what the books said at the end, by mode, venue and pair
         settled-…       until when every fill is known to be booked, by mode, venue and pair
         store.sqlite    the ledger
@@ -63,6 +65,11 @@ class RunDir(Struct, frozen=True):
     def socket(self) -> Path:
         """Where commands go in."""
         return self.path / "command.sock"
+
+    @property
+    def held(self) -> Path:
+        """Why the bot is halted, or paused by a person; gone once it is let go or started again."""
+        return self.path / "held"
 
     @property
     def uses(self) -> Path:

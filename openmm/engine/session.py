@@ -86,6 +86,8 @@ class SessionFiles:
         root = config.bot.run_dir or default_run_dir()
         self.run_dir = RunDir(root, config.bot.name).make()
         self._locks: list[Lock] = [lock_bot(self.run_dir)]
+        # Whoever starts it has looked at what held it.
+        self.run_dir.held.unlink(missing_ok=True)
         # Of engines that died together with their writer: this session's writes them out.
         self._left = self.run_dir.tapes()
         # Client ids carry the start in seconds, and tell earlier sessions by it. A bot that is back
@@ -190,6 +192,19 @@ class SessionFiles:
                 **fields,
             }
         )
+
+    def hold(self, why: str) -> None:
+        """Note that the bot is held, for those who might start it again; "": it is let go.
+
+        A disk that does not take it changes nothing of what holds the bot itself.
+        """
+        try:
+            if why:
+                self.run_dir.held.write_text(why + "\n")
+            else:
+                self.run_dir.held.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("why the bot is held was not kept (%s): %s", error.strerror, why)
 
     def start_writer(self) -> None:
         """Start the process that follows the tape; `wait_writer` tells when it does."""

@@ -180,6 +180,20 @@ def test_what_was_stopped_or_halted_is_not_started_again_for_an_unproven_end(
     assert bot.stage.value == stage
 
 
+def test_bot_that_was_killed_while_halted_is_not_started_again(
+    made: Callable[..., World],
+) -> None:
+    world = made("exit 1")
+    run_dir = world.file.members[0].run_dir
+    assert run_dir is not None
+    run_dir.make().held.write_text("halted: drawdown\n")
+    world.tick()
+    bot = world.fleet.bots[0]
+    world.until(lambda: bot.stage.value != Stage.RUNNING)
+    assert bot.stage.value == Stage.HALTED
+    assert "it was halted: drawdown" in bot.reason
+
+
 def test_long_run_forgets_earlier_failures(made: Callable[..., World]) -> None:
     world = made("run", head='[fleet]\nhealthy_after = "60s"\n')
     bot = Supervised(world.file.members[0])
