@@ -370,6 +370,8 @@ class Door:
         if code not in FLOODED:
             return 0
         with self._lock:
+            # A token of nobody's claims whatever name it likes: all of them are one flood.
+            name = "" if code == "unauthenticated" else name
             if len(self._quiet) > NAMES_MAX:
                 self._quiet.clear()
             seen = self._quiet.setdefault((name, code), [0, 0])

@@ -34,6 +34,7 @@ from openmm.telemetry import TelemetrySnapshot
 
 SECOND_NS: Final = 1_000_000_000
 SLOTS: Final = 86_400  # a day of one a second
+HOURS_MAX: Final = 168  # seconds of a week are held at once
 DEPTH_LEVELS: Final = 10
 BUCKETS: Final = 60
 # What "then" and "now" are means over: this share of the time covered, each.
@@ -225,10 +226,10 @@ def market_stats(home: Home, bot: str, now_ns: int, hours: str = "24") -> dict[s
 
     `then` and `now` are means over the first and last tenth of the time covered (`edge_s`), so that
     one odd moment makes no change. `covered_s`: seconds there is a sample of; `wanted_s`: of how
-    many. Spreads in bps of the mid, depths in base: `depth_best` at the best price and `depth_10`
-    over the best ten levels, both sides together.
+    many, a week's at most. Spreads in bps of the mid, depths in base: `depth_best` at the best
+    price and `depth_10` over the best ten levels, both sides together.
     """
-    run_dir, since_ns = run_dir_of(home, bot), since(now_ns, hours)
+    run_dir, since_ns = run_dir_of(home, bot), since(now_ns, hours, HOURS_MAX)
     pair, booked = _booked(run_dir, bot, since_ns)
     ringed = read_ring(ring_path(home, bot), since_ns, pair) if pair else []
     by_second = {one.ts_ns // SECOND_NS: one for one in booked}

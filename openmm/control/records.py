@@ -42,6 +42,7 @@ from openmm.settlement.report import load_report
 from openmm.settlement.store import Store
 
 HOUR_NS: Final = 3_600_000_000_000
+HOURS_MAX: Final = 8_784  # a year: reports are read whole
 SESSIONS_MAX: Final = 200  # of a bot, looked at for one question
 # A replay of more than this takes longer than an answer may; what it tells is left out.
 REPLAY_RECORDS_MAX: Final = 200_000
@@ -101,9 +102,9 @@ def pair_of(connection: Connection, session: Any) -> Instrument:
     return journal.read_instrument(str(found).encode())
 
 
-def since(now_ns: int, hours: str | Decimal) -> int:
-    """Return the moment so many hours ago."""
-    return max(0, now_ns - int(Decimal(hours) * HOUR_NS))
+def since(now_ns: int, hours: str | Decimal, most: int = HOURS_MAX) -> int:
+    """Return the moment so many hours ago, no further back than `most`."""
+    return max(0, now_ns - int(min(Decimal(hours), Decimal(most)) * HOUR_NS))
 
 
 # ---------------------------------------------------------------- fills

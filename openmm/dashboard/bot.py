@@ -148,7 +148,9 @@ class BotPage:
 
     def _tick(self, sheet: Sheet) -> str:
         self._ticks += 1
-        track = self._desk.feed.tracks.get(self._bot)
+        # Asked each time: the operator may have taken the bot from this client.
+        mine = self._page.client.sees(self._bot)
+        track = self._desk.feed.tracks.get(self._bot) if mine else None
         now_ns = self._desk.clock()
         if track is None:
             sheet.put("bot", self._bot)

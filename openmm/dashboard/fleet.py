@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -13,6 +14,7 @@ from nicegui import ui
 from openmm.control.access import Client, Scope
 from openmm.dashboard import marks, shape, tables, words
 from openmm.dashboard.acts import KEYS, said
+from openmm.dashboard.calls import CLIENT_CALLS_MAX
 from openmm.dashboard.feed import Track
 from openmm.dashboard.page import ROOT, Desk, Job, Page, frame, skeleton, tools
 from openmm.dashboard.parts import Text, button, dialog, why_not
@@ -120,17 +122,21 @@ class FleetPage:
             wrong.props["role"] = "alert"
 
             async def go() -> None:
-                failed = []
-                for name in running:
-                    try:
-                        await self._desk.calls.write(
-                            self._page.client,
-                            "halt",
-                            {"bot": name, "reason": "halt all"},
-                            keys[name],
-                        )
-                    except OpenMMError as error:
-                        failed.append(f"{name}: {said(error)}")
+                # Beside one another: a bot that does not answer delays none that does.
+                room = asyncio.Semaphore(CLIENT_CALLS_MAX["brake"])
+
+                async def halt(name: str) -> str:
+                    async with room:
+                        try:
+                            await self._desk.calls.write(
+                                self._page.client, "halt", {"bot": name, "reason": "halt all"},
+                                keys[name],
+                            )  # fmt: skip
+                        except OpenMMError as error:
+                            return f"{name}: {said(error)}"
+                    return ""
+
+                failed = [one for one in await asyncio.gather(*map(halt, running)) if one]
                 wrong.text = "; ".join(failed)
                 if not failed:
                     shown.close()

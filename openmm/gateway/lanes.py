@@ -43,9 +43,12 @@ LANES: Final = {
 
 
 def lane_of(action: Action, *, preview: bool = False) -> str:
-    """Name the lane of an action; a preview is a read, for it changes nothing."""
-    if not action.writes or preview:
+    """Name the lane of an action; a preview goes with what it is shown for: no reader's flood keeps
+    a flatten waiting."""
+    if not action.writes:
         return "reads"
+    if preview:
+        return "writes"
     return "brakes" if action.scope is Scope.BRAKE else "writes"
 
 

@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import json
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -31,7 +32,6 @@ from openmm.errors import ConfigError
 from openmm.gateway.app import create_app
 from openmm.gateway.connections import (
     HEAD_BYTES_MAX,
-    HEAD_S,
     GuardedProtocol,
     GuardedWebSocket,
     listen,
@@ -44,6 +44,8 @@ from openmm.venues.claims import Lock
 NICE: Final = 5
 BACKLOG: Final = 64
 STOP_S: Final = 5
+SHAKE_S: Final = 3.0  # connections are counted once their handshake is done
+FILES_MAX: Final = 65_536
 MESSAGE_BYTES_MAX: Final = 64 << 10
 Part: TypeAlias = Callable[[FastAPI, Door, Lanes], None]
 # Mounted when the gateway starts, if they are there, the catch-all last: each has
@@ -91,6 +93,7 @@ def run(options: Options) -> int:
     options.home.make()
     with Lock(options.home.state / "gateway.lock", "the gateway"):
         os.nice(NICE)
+        _more_files()
         sock = _bound(options)
         sampler = Sampler(options.home)
         try:
@@ -105,6 +108,13 @@ def run(options: Options) -> int:
         finally:
             sampler.close()
             sock.close()
+
+
+def _more_files() -> None:
+    """Open as many files as this user may: no crowd of connections leaves none for a halt."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if most == resource.RLIM_INFINITY else min(most, FILES_MAX)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _hosts(options: Options) -> frozenset[str]:
@@ -182,7 +192,7 @@ class _Server(uvicorn.Server):
             raise ConfigError("openmm serve", "its parts", "parts that start; the log says more")
         assert sockets is not None
         loop = asyncio.get_running_loop()
-        timing: dict[str, Any] = {} if self._context is None else {"ssl_handshake_timeout": HEAD_S}
+        timing: dict[str, Any] = {} if self._context is None else {"ssl_handshake_timeout": SHAKE_S}
         self.servers = [
             await loop.create_server(
                 lambda: GuardedProtocol(self.config, self.server_state, self.lifespan.state),

@@ -31,6 +31,7 @@ LONG: Final = frozenset({"config", "text", "toml", "file"})
 # Our own words: what comes with the package.
 OURS: Final = frozenset({"strategies", "profiles"})
 WORDS_MAX: Final = 3  # a name, a state or a pair has no more
+WORD_CHARS_MAX: Final = 64
 HINTS: Final = {
     "config": "the message names the key, its value and what is allowed: correct it, call again",
     "not_running": "list_bots shows which bots run; start_bot starts one that was created before",
@@ -82,7 +83,10 @@ def _text(value: str, most: int, ours: bool) -> str:
     shown = "".join(_shown(one) for one in value[:most])
     if len(value) > most:
         shown += f"… ({len(value) - most} characters more)"
-    if ours or len(shown.split()) <= WORDS_MAX:
+    # Blanks there are that are no space to `split`: a word of ours is plain ASCII, and short.
+    plain = shown.replace("\N{REPLACEMENT CHARACTER}", "").isascii()
+    word = len(shown.split()) <= WORDS_MAX and plain and len(shown) <= WORD_CHARS_MAX
+    if ours or word:
         return shown
     return f"{OPEN}{shown}{CLOSE}"
 
@@ -139,9 +143,11 @@ def error_of(error: OpenMMError) -> dict[str, Any]:
     """Return what a model needs of an error: code, message, what to do next."""
     code = str(error.code)
     hint = getattr(error, "hint", "") or HINTS.get(code, "")
+    # What a bot said last, before it ended, may be its venue's words.
+    ours = not isinstance(error, VenueError) and code != "start_failed"
     told = {
         "code": code,
-        "message": _text(str(error), TEXT_CHARS_MAX, not isinstance(error, VenueError)),
+        "message": _text(str(error), TEXT_CHARS_MAX, ours),
         "hint": hint or "tell the user this message as it is",
         "retryable": error.retryable,
     }

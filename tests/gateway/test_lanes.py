@@ -35,7 +35,7 @@ def test_every_brake_has_the_lane_of_brakes_and_no_read_has() -> None:
     assert {name for name, lane in lanes.items() if lane == "brakes"} == brakes
     assert {lane for name, lane in lanes.items() if not ACTIONS[name].writes} == {"reads"}
     assert lane_of(ACTIONS["place"]) == "writes"
-    assert lane_of(ACTIONS["place"], preview=True) == "reads"
+    assert lane_of(ACTIONS["place"], preview=True) == "writes"
 
 
 def test_a_full_lane_of_reads_leaves_the_brakes_free() -> None:
