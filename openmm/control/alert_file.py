@@ -188,9 +188,14 @@ def _grade(name: str, table: Mapping[str, Any], channels: Mapping[str, Channel])
 
     def names(key: str) -> tuple[str, ...]:
         value = table.get(key, [])
-        if not isinstance(value, list) or not all(one in channels for one in value):
+        if not isinstance(value, list) or not all(
+            isinstance(one, str) and one in channels for one in value
+        ):
             known = ", ".join(channels) or "none yet"
-            raise ConfigError(f"{place}.{key}", value, f"a list of channels; there are: {known}")
+            # Without the value: an address may stand there in the place of a channel's name.
+            raise ConfigError(
+                f"{place}.{key}", "something else", f"a list of channels; there are: {known}"
+            )
         return tuple(value)
 
     made = Grade(
@@ -233,7 +238,11 @@ def _rule(name: str, table: Mapping[str, Any]) -> RuleFile:
 def _span(table: Mapping[str, Any], place: str, key: str) -> int:
     if key not in table:
         return 0
-    return _parsed(parse_duration_ns, table, place, key, "a span such as 30s or 15m")
+    allowed = "a span such as 30s or 15m"
+    span_ns = _parsed(parse_duration_ns, table, place, key, allowed)
+    if span_ns < 0:
+        raise ConfigError(f"{place}.{key}", table[key], allowed)
+    return span_ns
 
 
 def _parsed(parse: Any, table: Mapping[str, Any], place: str, key: str, allowed: str) -> int:

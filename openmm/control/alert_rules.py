@@ -20,6 +20,8 @@ CALM_NS: Final = 30 * SECOND_NS
 SEEN_EVERY_NS: Final = 10 * SECOND_NS
 # An incident is an alert until there was no other for so long.
 INCIDENT_NS: Final = 3_600 * SECOND_NS
+# What a session file says until its engine ends in good order.
+UNENDED: Final = ("starting", "running")
 
 
 class Found(Struct, frozen=True):
@@ -48,6 +50,9 @@ def of_bot(state: BotState, rules: Mapping[str, RuleFile], now_ns: int) -> list[
         found.append(("engine_silent", "", "the engine publishes nothing", ""))
     elif state.running and state.page_state == "unreadable":
         found.append(("engine_silent", "", f"its page cannot be read: {state.page_error}", ""))
+    elif not state.running and page is None and state.session.get("state") in UNENDED:
+        # It died while writing its page, or before the first: its session never ended.
+        found.append(("engine_silent", "", "the engine is gone without a farewell", ""))
     if page is not None and state.page_state in ("alive", "stale"):
         found += _of_page(page, rules, now_ns)
     made = [

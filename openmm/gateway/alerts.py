@@ -196,7 +196,8 @@ class Watch:
         for run_dir in self._home.bots():
             try:
                 state = look(run_dir, now_ns, self._fleet)
-            except CommandError as error:
+            except (CommandError, OSError) as error:
+                # Of one bot: the others are watched all the same.
                 found.append(
                     Found(
                         "engine_silent", rules["engine_silent"].severity, run_dir.bot, "files",
@@ -336,6 +337,12 @@ async def run(home: Home, path: Path | None = None) -> None:
         await asyncio.shield(asyncio.to_thread(watch.close))
 
 
+def _ended(task: asyncio.Task[None]) -> None:
+    """Say at once when the watch is over before its time: from then on nobody is told."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("alerts: the watch is over, nobody is told any more: %r", error)
+
+
 def mount(app: FastAPI, door: Door) -> None:
     """Watch the bots for as long as the application runs."""
     around = app.router.lifespan_context
@@ -344,6 +351,7 @@ def mount(app: FastAPI, door: Door) -> None:
     async def lifespan(inner: FastAPI) -> AsyncIterator[Any]:
         async with around(inner) as state:
             task = asyncio.create_task(run(door.home), name="alerts")
+            task.add_done_callback(_ended)
             try:
                 yield state
             finally:

@@ -82,6 +82,24 @@ def test_engine_that_is_silent_is_an_alert_and_one_that_ended_is_none(
     assert found(state, risk_state=int(RiskState.HALTED)) == rules
 
 
+@pytest.mark.parametrize("page_state", ["unreadable", "absent"])
+@pytest.mark.parametrize(
+    ("session", "dead"),
+    [
+        ({"state": "running"}, True),
+        ({"state": "starting"}, True),
+        ({"state": "ended"}, False),
+        ({}, False),
+    ],
+)
+def test_engine_that_died_without_a_readable_page_is_an_alert(
+    page_state: str, session: dict[str, Any], dead: bool
+) -> None:
+    state = BotState("b", False, None, session, None, page_state, "the writer died while writing")
+    found = [one.rule for one in alert_rules.of_bot(state, RULES, NOW_NS)]
+    assert found == (["engine_silent"] if dead else [])
+
+
 def test_rule_that_is_off_finds_nothing() -> None:
     rules = {**RULES, "halt": replace(RULES["halt"], enabled=False)}
     state = BotState("b", True, 1, {}, snapshot(risk_state=int(RiskState.HALTED)), "alive")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import subprocess
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from openmm._fast.checks import RiskState
 from openmm.control import alerts
+from openmm.control.door import Door
 from openmm.control.home import Home
 from openmm.engine.rundir import RunDir
-from openmm.gateway.alerts import Post, Watch
+from openmm.gateway.alerts import Post, Watch, mount
 from openmm.telemetry import LIMITS, LimitPage, TelemetrySnapshot, TelemetryWriter
 from tests.control.running import until
 from tests.gateway.serving import gateway
@@ -262,6 +265,39 @@ def test_address_is_in_no_log_and_in_no_book(
     assert TOKEN not in caplog.text
     assert all(TOKEN not in file.read_text() for file in one.home.state.iterdir())
     assert TOKEN not in repr(one.watch._file)
+
+
+def test_bot_whose_files_cannot_be_read_hides_no_other(tmp_path: Path, service: Service) -> None:
+    with host(tmp_path, service) as one:
+        bad = RunDir(one.home.root, "aaa").make()
+        bad.lock.touch()
+        bad.session.mkdir()
+        one.tick(risk_state=HALTED)
+        assert {(alert.bot, alert.rule) for alert in one.alerts()} == {
+            ("aaa", "engine_silent"), ("btc-grid", "halt"),
+        }  # fmt: skip
+
+
+def test_watch_that_breaks_says_so_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(Watch, "tick", broken)
+    home = Home(tmp_path / "runs", tmp_path / "runs" / ".control", tmp_path / "clients.toml")
+    app = FastAPI()
+    mount(app, Door(home))
+
+    async def lives() -> None:
+        async with app.router.lifespan_context(app):
+            (task,) = [one for one in asyncio.all_tasks() if one.get_name() == "alerts"]
+            await asyncio.wait([task], timeout=10)
+            assert "nobody is told any more" in caplog.text, "while the gateway still runs"
+
+    with pytest.raises(KeyError):
+        asyncio.run(lives())
+    assert "a bug" in caplog.text
 
 
 def test_short_condition_is_no_alert_and_a_long_one_is(tmp_path: Path, service: Service) -> None:
