@@ -124,6 +124,17 @@ def test_long_files_are_read_from_their_end(tmp_path: Path) -> None:
     assert made.verify().lines == 400
 
 
+def test_a_record_longer_than_a_line_is_kept_by_its_hash(tmp_path: Path) -> None:
+    made = audit(tmp_path)
+    args = redacted({f"k{n}": ["x" * 200] * 50 for n in range(7)})
+    made.append({"action": "pause", "verdict": "asked", "args": args}, NOW, sync=False)
+    (found,) = made.newest()
+    assert (found["action"], found["verdict"]) == ("pause", "asked")
+    assert found["args"]["cut"] is True
+    assert found["args"]["bytes"] > LINE_BYTES_MAX
+    assert made.verify().problem == ""
+
+
 def test_link_in_its_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "audit.jsonl").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic"):

@@ -207,6 +207,7 @@ def test_brake_told_again_with_its_key_brakes_again(home: Home) -> None:
         ("orders", {"bot": "btc-grid", "limit": True}, "limit: an integer"),
         ("fills", {"bot": "btc-grid", "hours": "-1"}, "hours: a positive number"),
         ("fills", {"bot": "btc-grid", "hours": "1e999999"}, "hours: a positive number"),
+        ("portfolio", {"hours": "1e-2000000000"}, "hours: a positive number"),
         ("halt", {"bot": "btc-grid", "reason": "x" * 401}, "reason: a text of at most 400"),
         ("halt", {"bot": "btc-grid", "reason": "\x1b[2J"}, "reason: a text of at most 400"),
         ("place", {"bot": "btc-grid", "side": "up", "qty": "1", "price": "1"}, "one of buy, sell"),
@@ -261,9 +262,10 @@ def test_reads_that_are_used_up_leave_the_brakes(home: Home) -> None:
 def test_flood_of_refusals_is_one_line_a_second_with_its_count(empty: Home) -> None:
     now = [time.time_ns()]
     door = Door(empty, clock=lambda: now[0])
-    for _ in range(50):
+    for number in range(50):
         with pytest.raises(ControlError, match="opens nothing"):
-            door.authenticate("omm_ann_x", surface="gateway")
+            # Whose it claims to be is the sender's choice.
+            door.authenticate(f"omm_ann{number}_x", surface="gateway")
     assert len(list(Audit(empty.audit).newest())) == 1
     now[0] += 1_000_000_000
     with pytest.raises(ControlError):
