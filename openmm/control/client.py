@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import itertools
 import socket
+from contextlib import suppress
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,7 +64,9 @@ def send_command(
                 f"the bot {run_dir.bot} belongs to another user: {run_dir.socket}", code="denied"
             ) from None
         try:
-            line.sendall(encode_request(request))
+            with suppress(ConnectionError):
+                # What it said before it closed, such as that it is busy, can still be read.
+                line.sendall(encode_request(request))
             reply = _line(line)
         except TimeoutError:
             raise CommandError(
