@@ -5,8 +5,8 @@ from __future__ import annotations
 import getpass
 import itertools
 import socket
-from contextlib import suppress
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from openmm.engine.commands import (
