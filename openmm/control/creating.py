@@ -18,7 +18,7 @@ from typing import Any, Final
 from openmm.config import BotConfig, load
 from openmm.config.load import parse
 from openmm.control import starting
-from openmm.control.access import Client
+from openmm.control.access import Client, Scope
 from openmm.control.home import Home
 from openmm.control.ladder import resolved
 from openmm.control.previews import Shown
@@ -150,7 +150,22 @@ def create(home: Home, client: Client, args: Mapping[str, Any], version: str) ->
             path.unlink(missing_ok=True)
 
 
-def of_start(home: Home, bot: RunDir) -> Shown:
+def _check_held(client: Client, bot: RunDir) -> str:
+    """Return what holds a bot that is to be started; only who may resume it may do that.
+
+    Raises:
+        ControlError: this client may not (`forbidden`).
+    """
+    note = bot.why_held()
+    if note and not client.may(Scope.RESUME):
+        raise ControlError(
+            f"{bot.bot} was {note}: to start it is to resume it, which needs the scope resume",
+            code="forbidden", hint="the operator looks at it and starts it",
+        )  # fmt: skip
+    return note
+
+
+def of_start(home: Home, client: Client, bot: RunDir) -> Shown:
     """Show what a bot's file would start.
 
     Raises:
@@ -162,19 +177,23 @@ def of_start(home: Home, bot: RunDir) -> Shown:
             f"{bot.bot} runs already: process {pid}", code="already_running",
             hint="stop it first, or leave it",
         )  # fmt: skip
+    note = _check_held(client, bot)
     file = starting.file_of(home, bot.bot)
     config = load(file)
     rows = starting.diff_of(resolved(config))
+    warnings = (f"it was {note}: starting it lets that go",) if note else ()
     needs = {"file": str(file), "mode": config.bot.mode, "pair": config.quoted.pair}
-    return Shown(_version(file), rows, None, (), needs)
+    return Shown(_version(file), rows, None, warnings, needs)
 
 
-def start(home: Home, bot: RunDir, version: str) -> dict[str, Any]:
+def start(home: Home, client: Client, bot: RunDir, version: str) -> dict[str, Any]:
     """Start a bot by the file that was shown.
 
     Raises:
-        ControlError: the file has changed since (`preview_mismatch`), or it did not start.
+        ControlError: the file has changed since (`preview_mismatch`), it is held and this client
+            may not resume it (`forbidden`), or it did not start.
     """
+    _check_held(client, bot)
     if _HASH.fullmatch(version) and version != _version(starting.file_of(home, bot.bot)):
         raise ControlError(
             f"the file of {bot.bot} has changed since the preview", code="preview_mismatch",

@@ -72,7 +72,7 @@ def shown(
     ask = _asking(client, surface)
     match asked.name:
         case "start":
-            return creating.of_start(home, bot)
+            return creating.of_start(home, client, bot)
         case "set":
             return previews.of_change(bot, args["changes"], ask)
         case "undo":
@@ -167,7 +167,7 @@ def do(
     if bot is None:
         raise not_offered(asked)
     if asked.name == "start":
-        return creating.start(home, bot, version)
+        return creating.start(home, client, bot, version)
     reason = str(args.get("reason", ""))
     command: Command
     match asked.name:

@@ -179,9 +179,9 @@ class Fleet:
         """Return what had been decided of a bot that ended, by its own last word."""
         run_dir = bot.member.run_dir
         assert run_dir is not None
-        with suppress(OSError):
+        if note := run_dir.why_held():
             # Killed while it was: it said so when it was put on.
-            return f"it was {run_dir.held.read_text().strip()[:200]}"
+            return f"it was {note}"
         try:
             last = run_dir.read_session()
         except CommandError:
@@ -216,6 +216,14 @@ class Fleet:
             if self._adopt(bot, now_ns):
                 # Somebody else started it meanwhile.
                 self._tell(bot, "adopted", pid=bot.pid)
+                continue
+            run_dir = bot.member.run_dir
+            assert run_dir is not None
+            if note := run_dir.why_held():
+                # Nobody has looked at it: not a restart of ours, nor of the machine, lets it go.
+                bot.stage = Stage.HALTED
+                bot.reason = f"it was {note}: look at it, then openmm run {bot.member.file}"
+                self._tell(bot, "held", reason=bot.reason)
                 continue
             self._start(bot, now_ns)
             self._next_start_ns = now_ns + self.file.stagger_ns

@@ -726,6 +726,9 @@ class Engine:
             }  # fmt: skip
             if context is not None:
                 monitor = context.tables.monitor
+                if monitor.state is RiskState.PAUSED and self.exit_code == EXIT_DONE:
+                    # A pause ends with its session; a halt does not.
+                    files.hold("")
                 end |= {"risk_state": monitor.state.name, "risk_reason": monitor.reason}
             if not await asyncio.to_thread(files.close, end):
                 log.error("the writer did not finish: the journal on disk may lack the end")

@@ -71,6 +71,15 @@ class RunDir(Struct, frozen=True):
         """Why the bot is halted, or paused by a person; gone once it is let go or started again."""
         return self.path / "held"
 
+    def why_held(self) -> str:
+        """Return what holds the bot, "" when nothing does; a note that cannot be read holds it."""
+        try:
+            return self.held.read_text("utf-8", "replace").strip()[:200] or "held"
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            return f"held ({error.strerror}: {self.held})"
+
     @property
     def uses(self) -> Path:
         """What clients have used of their caps within the last hour."""

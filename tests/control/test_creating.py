@@ -100,6 +100,25 @@ def test_a_live_bot_keeps_to_its_clients_caps(home: Home) -> None:
     assert not (home.state / "proposals").exists()
 
 
+def test_only_who_may_resume_starts_a_bot_that_is_held(home: Home) -> None:
+    version = creating.of_create(home, LOCAL, SENTENCE, time.time_ns()).version
+    starting.write_file(
+        home, "btc-grid", (home.state / "proposals" / f"{version}.toml").read_text()
+    )
+    bot = RunDir(home.root, "btc-grid").make()
+    bot.held.write_text("halted: drawdown\n")
+    starter = Client("agent", frozenset({Scope.READ, Scope.BRAKE, Scope.START}))
+    for call in (
+        lambda: creating.of_start(home, starter, bot),
+        lambda: creating.start(home, starter, bot, ""),
+    ):
+        with pytest.raises(ControlError, match=r"halted: drawdown.*scope resume") as told:
+            call()
+        assert told.value.code == "forbidden"
+    may = Client("desk", starter.scopes | {Scope.RESUME})
+    assert "halted: drawdown" in creating.of_start(home, may, bot).warnings[0]
+
+
 def test_one_start_at_a_time_and_a_failed_one_tells_its_last_words(home: Home) -> None:
     version = creating.of_create(home, LOCAL, SENTENCE, time.time_ns()).version
     text = (home.state / "proposals" / f"{version}.toml").read_text()

@@ -186,12 +186,28 @@ def test_bot_that_was_killed_while_halted_is_not_started_again(
     world = made("exit 1")
     run_dir = world.file.members[0].run_dir
     assert run_dir is not None
-    run_dir.make().held.write_text("halted: drawdown\n")
     world.tick()
+    run_dir.held.write_text("halted: drawdown\n")
     bot = world.fleet.bots[0]
     world.until(lambda: bot.stage.value != Stage.RUNNING)
     assert bot.stage.value == Stage.HALTED
     assert "it was halted: drawdown" in bot.reason
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_new_fleet_starts_no_bot_that_is_held(made: Callable[..., World], readable: bool) -> None:
+    world = made("run", "run", head='[fleet]\nstagger = "0s"\n')
+    run_dir = world.file.members[0].run_dir
+    assert run_dir is not None
+    if readable:
+        run_dir.make().held.write_text("halted: reconciliation\n")
+    else:
+        run_dir.make().held.mkdir()
+    world.tick()
+    assert world.told == [("a", "held"), ("b", "started")]
+    held = world.fleet.bots[0]
+    assert (held.stage, held.pid) == (Stage.HALTED, None)
+    assert ("reconciliation" if readable else "held") in held.reason
 
 
 def test_long_run_forgets_earlier_failures(made: Callable[..., World]) -> None:

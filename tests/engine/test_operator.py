@@ -36,6 +36,7 @@ from openmm.engine.commands import (
     Undo,
 )
 from openmm.engine.replay import replay
+from openmm.engine.rundir import RunDir
 from openmm.errors import OpenMMError
 from openmm.journal import JournalRecord, read_command, read_intent
 from openmm.sim.faults import chaos
@@ -293,7 +294,7 @@ def test_set_changes_parameters_and_limits_as_one(desk: Desk) -> None:
     assert (told["version"], told["limits"]["max_orders"]) == (1, "10")
     assert told["diff"] == seen["diff"]
     desk.until(lambda: len(desk.orders()) == 4)
-    session = json.loads(next(desk.bot.config.bot.run_dir.glob("*/session.json")).read_text())  # type: ignore[union-attr]
+    session = folder(desk).read_session()
     assert session["changed"]["strategy.spread"] == "0.03%"
     assert (session["version"], session["tightened"]) == (1, {"max_orders": "10"})
     assert desk.refused(Set(changes, "0")).code == "stale_preview"
@@ -354,10 +355,33 @@ def test_resume_that_was_shown_before_a_halt_does_not_lift_it(desk: Desk) -> Non
     desk.tell(Halt("again"))
     assert desk.refused(Resume(version=shown)).code == "stale_preview"
     assert desk.tell(Status())["risk_state"] == "HALTED"
-    assert (
-        desk.tell(Resume(version=str(desk.tell(Status())["risk_moves"])))["risk_state"] == "RUNNING"
-    )
+    now = str(desk.tell(Status())["risk_moves"])
+    assert desk.tell(Resume(version=now))["risk_state"] == "RUNNING"
     desk.end()
+
+
+def folder(desk: Desk) -> RunDir:
+    bot = desk.bot.config.bot
+    assert bot.run_dir is not None
+    return RunDir(bot.run_dir, bot.name)
+
+
+def test_what_holds_a_bot_is_on_disk_until_it_is_let_go(desk: Desk) -> None:
+    run_dir = folder(desk)
+    desk.tell(Halt("first"))
+    assert run_dir.why_held() == "halted: operator"
+    desk.tell(Resume())
+    assert run_dir.why_held() == ""
+    desk.tell(Pause())
+    assert run_dir.why_held() == "paused: operator"
+    desk.end()
+    assert run_dir.why_held() == ""  # a pause ends with its session
+
+
+def test_halt_outlives_its_session_on_disk(desk: Desk) -> None:
+    desk.tell(Halt("first"))
+    desk.end()
+    assert folder(desk).why_held() == "halted: operator"
 
 
 def test_flatten_works_the_position_off_and_then_pauses(desk: Desk) -> None:
