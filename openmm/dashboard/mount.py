@@ -94,7 +94,7 @@ def _stays(app: FastAPI, request: Request) -> bool:
     cookie = request.cookies.get(COOKIE, "")
     if sessions is None or not cookie:
         return True
-    return sessions.token(cookie, time.monotonic()) is not None
+    return bool(sessions.lasts(cookie, time.monotonic()))
 
 
 async def _client(desk: Desk, request: Request, action: str, args: dict[str, str]) -> Client | None:

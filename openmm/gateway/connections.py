@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
-from typing import Any, Final
+from typing import Any, Final, final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -32,6 +32,27 @@ def _leave(address: str) -> None:
         del _OPEN[address]
 
 
+@final
+class _Patience:
+    """With a reader that takes nothing: after a while the connection is let go."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """It takes nothing from now on."""
+        self.end()
+        self._timer = self._loop.call_later(WRITE_S, self._transport.abort)
+
+    def end(self) -> None:
+        """It takes again, or is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
 class GuardedProtocol(H11Protocol):
     """Uvicorn's HTTP/1.1 protocol, which leaves a silent or unread connection open for ever."""
 
@@ -40,7 +61,7 @@ class GuardedProtocol(H11Protocol):
         super().connection_made(transport)
         self._address = str(self.client[0]) if self.client else "unknown"
         self._head: asyncio.TimerHandle | None = None
-        self._stuck: asyncio.TimerHandle | None = None
+        self._stuck = _Patience(self.loop, transport)
         self._counted = False
         if _OPEN[self._address] >= ADDRESS_MAX or _OPEN.total() >= TOTAL_MAX:
             transport.write(_FULL)
@@ -56,8 +77,7 @@ class GuardedProtocol(H11Protocol):
             self._counted = False
             _leave(self._address)
         self._rest()
-        if self._stuck is not None:
-            self._stuck.cancel()
+        self._stuck.end()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -88,13 +108,11 @@ class GuardedProtocol(H11Protocol):
     def pause_writing(self) -> None:
         """Give a reader who takes nothing a while, then let go of it."""
         super().pause_writing()
-        self._stuck = self.loop.call_later(WRITE_S, self.transport.abort)
+        self._stuck.begin()
 
     def resume_writing(self) -> None:
         """Go on writing."""
-        if self._stuck is not None:
-            self._stuck.cancel()
-            self._stuck = None
+        self._stuck.end()
         super().resume_writing()
 
     def _rest(self) -> None:
@@ -115,26 +133,23 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         """Take a connection over from the HTTP protocol, which had a place for it."""
         super().connection_made(transport)
         self._address = str(self.client[0]) if self.client else "unknown"
-        self._stuck: asyncio.TimerHandle | None = None
+        self._stuck = _Patience(self.loop, transport)
         _OPEN[self._address] += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""
         _leave(self._address)
-        if self._stuck is not None:
-            self._stuck.cancel()
+        self._stuck.end()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Give a reader who takes nothing a while, then let go of it."""
         super().pause_writing()
-        self._stuck = self.loop.call_later(WRITE_S, self.transport.abort)
+        self._stuck.begin()
 
     def resume_writing(self) -> None:
         """Go on writing."""
-        if self._stuck is not None:
-            self._stuck.cancel()
-            self._stuck = None
+        self._stuck.end()
         super().resume_writing()
 
 

@@ -63,6 +63,15 @@ class Sessions:
         session.used_s = now_s
         return session.token
 
+    def lasts(self, cookie: str, now_s: float) -> bool:
+        """Tell whether a session is open, without taking the question for a use of it."""
+        session = self._open.get(_digest(cookie))
+        return (
+            session is not None
+            and now_s - session.used_s <= IDLE_S
+            and now_s - session.made_s <= LIFE_S
+        )
+
     def close(self, cookie: str) -> None:
         """End a session."""
         self._open.pop(_digest(cookie), None)

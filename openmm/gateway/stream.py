@@ -34,6 +34,7 @@ from openmm.errors import OpenMMError
 from openmm.gateway.lanes import Lanes
 from openmm.gateway.refusals import Refusal
 from openmm.gateway.routes import in_lane
+from openmm.gateway.sessions import COOKIE, Sessions
 from openmm.gateway.shield import STREAM
 
 FLEET: Final = "*"
@@ -227,7 +228,7 @@ def add_stream(app: FastAPI, door: Door, lanes: Lanes, hub: Hub) -> None:
             return
         sender = asyncio.ensure_future(made.send())
         hearer = asyncio.ensure_future(_hear(socket, made, door, lanes))
-        guard = asyncio.ensure_future(_guard(made, door))
+        guard = asyncio.ensure_future(_guard(made, door, partial(_stays, socket)))
         try:
             await asyncio.wait({sender, hearer}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -319,10 +320,21 @@ def _topics(told: dict[str, Any], word: str) -> list[str]:
     return topics
 
 
-async def _guard(stream: Stream, door: Door) -> None:
-    """End the stream of a client that was taken out of the file."""
+def _stays(socket: WebSocket) -> bool:
+    """Tell whether the session that a stream was opened in is still open; a token has none."""
+    cookie = socket.cookies.get(COOKIE, "")
+    if not cookie or "authorization" in socket.headers:
+        return True
+    sessions: Sessions = socket.app.state.sessions
+    return sessions.lasts(cookie, time.monotonic())
+
+
+async def _guard(stream: Stream, door: Door, stays: Callable[[], bool]) -> None:
+    """End the stream of a client that was taken out of the file, or that logged out."""
     while stream.client.issued:
         await asyncio.sleep(AGAIN_S)
+        if not stays():
+            break
         try:
             known = await asyncio.to_thread(door.client, stream.client.name)
         except OpenMMError:

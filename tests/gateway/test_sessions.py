@@ -19,6 +19,15 @@ def test_a_session_ends_without_use_and_with_age() -> None:
     assert sessions.token(cookie, LIFE_S + 1) is None
 
 
+def test_asking_whether_a_session_lasts_does_not_prolong_it() -> None:
+    sessions = Sessions()
+    cookie = sessions.open("token", "alice", 0.0)
+    assert sessions.lasts(cookie, IDLE_S)
+    assert not sessions.lasts(cookie, IDLE_S + 1)
+    assert not sessions.lasts("another", 0.0)
+    assert sessions.token(cookie, IDLE_S + 1) is None
+
+
 def test_the_session_unused_longest_makes_room() -> None:
     sessions = Sessions(2)
     first, second = (sessions.open(name, name, 0.0) for name in "ab")

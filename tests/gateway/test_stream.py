@@ -274,6 +274,26 @@ def test_a_token_that_is_taken_back_ends_the_stream(world: World) -> None:
     assert stream(world, use, token) == 4401
 
 
+def test_a_stream_ends_with_the_session_it_was_opened_in(world: World) -> None:
+    url, own = world.gateway.url, {"Origin": world.gateway.url}
+
+    async def scenario() -> int | None:
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session,
+        ):
+            told = {"token": add(world.home, "guest")}
+            await session.post(f"{url}/login", data=told, headers=own, allow_redirects=False)
+            async with session.ws_connect(f"{url}/api/stream", headers=own) as line:
+                await line.send_json({"ping": 1})
+                await line.receive_json()
+                await session.post(f"{url}/logout", headers=own, allow_redirects=False)
+                await line.receive()
+                return line.close_code
+
+    assert asyncio.run(scenario()) == 4401
+
+
 def test_only_what_changed_is_sent() -> None:
     assert changed(None, {"a": 1}) == ({"a": 1}, [])
     assert changed({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 3}) == ({"b": 3}, ["c"])
