@@ -17,7 +17,6 @@ nothing from then on.
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import os
 import re
@@ -35,12 +34,14 @@ from typing import Any, Final, final
 
 from msgspec import Struct
 
+from openmm.control.turn import take_turn
 from openmm.errors import ConfigError, ControlError
 
 TOKEN_BYTES: Final = 32  # of chance
 TOKEN_CHARS_MAX: Final = 200
 FILE_BYTES_MAX: Final = 1 << 20
 CLIENTS_MAX: Final = 1_000
+BUSY_S: Final = 2.0  # for another process that changes it
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 BOT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 RESERVED: Final = frozenset({"local"})
@@ -230,7 +231,9 @@ class Clients:
             allowed = f"a place that can be written to ({error.strerror})"
             raise ConfigError("clients file", str(self.path), allowed) from None
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            if not take_turn(fd, BUSY_S):
+                allowed = "a file that no other process holds"
+                raise ConfigError("clients file", str(self.path), allowed)
             yield _read(self.path)[0] if self.path.exists() else ""
         finally:
             os.close(fd)

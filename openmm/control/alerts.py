@@ -6,10 +6,8 @@ one bot, told by its rule and subject: however often it is seen, it stays one as
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +18,7 @@ from msgspec import Struct
 
 from openmm.control.home import Home
 from openmm.control.plain import iso
+from openmm.control.turn import take_turn
 from openmm.errors import ControlError
 
 OPEN_MAX: Final = 1_000
@@ -128,7 +127,10 @@ def changing(home: Home) -> Iterator[Book]:
         path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
     )
     try:
-        _hold(fd, path)
+        if not take_turn(fd, BUSY_S):
+            raise ControlError(
+                f"another process holds the alert book: {path}", code="busy", retryable=True
+            )
         book = _read(path)
         yield book
         lasting = book.open()[-OPEN_MAX:]
@@ -204,17 +206,3 @@ def _read(path: Path) -> Book:
             f"the alert book is damaged ({error}): {path}", code="alerts_damaged",
             hint="the operator puts it aside; what lasts is found again",
         ) from None  # fmt: skip
-
-
-def _hold(fd: int, path: Path) -> None:
-    deadline_s = time.monotonic() + BUSY_S
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline_s:
-                raise ControlError(
-                    f"another process holds the alert book: {path}", code="busy", retryable=True
-                ) from None
-            time.sleep(0.001)

@@ -7,11 +7,9 @@ the last line, so that a cut end shows too. Several processes append to it, one 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +19,7 @@ from typing import Any, BinaryIO, Final, final
 import orjson
 from msgspec import Struct
 
+from openmm.control.turn import take_turn
 from openmm.errors import OpenMMError, TelemetryError
 
 FILE_BYTES_MAX: Final = 16 << 20
@@ -188,15 +187,8 @@ class Audit:
         """Hold the audit against others; one who stands still with it holds up nobody for long."""
         fd = os.open(self.mark, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            deadline_s = time.monotonic() + wait_s
-            while True:
-                try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline_s:
-                        raise OSError(f"another process holds the audit: {self.mark}") from None
-                    time.sleep(0.001)
+            if not take_turn(fd, wait_s):
+                raise OSError(f"another process holds the audit: {self.mark}")
             yield fd
         finally:
             os.close(fd)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.attached_clients import WATCHERS
 from bench.bench_attached import CALLS, SOCKET_CALLS, attached
 from bench.bench_wire import OURS
 from bench.wire.rounds import Setting, build, run
@@ -36,4 +35,3 @@ def test_every_tick_is_answered_with_all_of_them_attached(tmp_path: Path) -> Non
     seen = run(OURS, on, built, tmp_path / "bot", beside=attached)
     assert len(seen.first) == 60
     assert (tmp_path / "bot" / "attached.log").read_text() == ""
-    assert len(WATCHERS) == 5
