@@ -144,7 +144,7 @@ cdef class Pipeline:
     # Answer every request of the last batch as a venue that takes all of them at once.
     cdef void accept_all_c(self, int64_t now_ns) noexcept nogil
     cdef void manual_inputs_c(self, int64_t now_ns) noexcept nogil
-    cdef void begin_by_hand_c(self, int64_t now_ns) noexcept
+    cdef void begin_by_hand_c(self, int64_t now_ns) noexcept nogil
 
 
 # Many frames in two flat buffers, for batch runs.

@@ -800,7 +800,7 @@ cdef class Pipeline:
         self.inventory.mark_c(self.reference.price_uticks)
         self.fill_inputs_c(now_ns)
 
-    cdef void begin_by_hand_c(self, int64_t now_ns) noexcept:
+    cdef void begin_by_hand_c(self, int64_t now_ns) noexcept nogil:
         """Look at everything as it stands, for orders that no ladder wants."""
         cdef int i
         self.manual_inputs_c(now_ns)
