@@ -51,7 +51,8 @@ def test_session_in_which_everything_goes_wrong(tmp_path: Path, seed: int) -> No
             due[rule.kind] += HOUR_S * SECOND_NS // (rule.every_ns or SECOND_NS)
         assert struck <= KINDS.keys() == due.keys()
         assert {kind for kind, times in due.items() if times >= 6} <= struck
-        assert len(struck) >= len(KINDS) - 2
+        # The seed of every run has them all; of any other at most two of the rarest stay away.
+        assert len(struck) >= len(KINDS) - (0 if seed == 1 else 2)
         assert found.struck.total() >= 500
         assert found.counters["fills"] >= 100
         assert found.counters["timeouts"] >= 10
