@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 
 from openmm.errors import CommandError
 
-REPLIES_MAX: Final = 1024
+REPLIES_MAX: Final = 512  # of one client
+CLIENTS_MAX: Final = 64
+Held: TypeAlias = OrderedDict[str, tuple[str, Mapping[str, str], dict[str, Any]]]
 
 
 @final
 class Replies:
-    """Remember the last replies, by client and key; the oldest go first."""
+    """Remember each client's last replies, by key; the oldest go first.
 
-    def __init__(self, most: int = REPLIES_MAX) -> None:
+    Nobody pushes another's out, so that an order asked for again after a silence is still known.
+    """
+
+    def __init__(self, most: int = REPLIES_MAX, clients: int = CLIENTS_MAX) -> None:
         self._most = most
-        self._held: OrderedDict[tuple[str, str], tuple[str, Mapping[str, str], dict[str, Any]]] = (
-            OrderedDict()
-        )
+        self._clients = clients
+        self._held: OrderedDict[str, Held] = OrderedDict()
 
     def find(
         self, client: str, key: str, name: str, args: Mapping[str, str]
@@ -29,7 +33,7 @@ class Replies:
         Raises:
             CommandError: another command, or other arguments, had this key (`key_reused`).
         """
-        held = self._held.get((client, key)) if key else None
+        held = self._held.get(client, Held()).get(key) if key else None
         if held is None:
             return None
         if held[:2] != (name, args):
@@ -44,6 +48,10 @@ class Replies:
         """Remember a reply; one of a command without a key is not."""
         if not key:
             return
-        self._held[client, key] = (name, args, reply)
-        if len(self._held) > self._most:
+        mine = self._held.setdefault(client, Held())
+        mine[key] = (name, args, reply)
+        if len(mine) > self._most:
+            mine.popitem(last=False)
+        self._held.move_to_end(client)
+        if len(self._held) > self._clients:
             self._held.popitem(last=False)

@@ -33,3 +33,15 @@ def test_oldest_replies_go_first() -> None:
     assert [replies.find("a", f"k{number}", "pause", {}) is None for number in range(5)] == [
         True, True, False, False, False,
     ]  # fmt: skip
+
+
+def test_no_client_pushes_out_what_another_was_told() -> None:
+    replies = Replies(most=3, clients=2)
+    replies.keep("a", "k", "place", {}, {"seq": 1})
+    for number in range(50):
+        replies.keep("b", f"k{number}", "set", {}, {})
+    assert replies.find("a", "k", "place", {}) == {"seq": 1, "repeated": True}
+    replies.keep("c", "k", "set", {}, {})
+    # The client that was silent longest makes room.
+    assert replies.find("a", "k", "place", {}) is None
+    assert replies.find("b", "k49", "set", {}) is not None
