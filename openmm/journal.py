@@ -38,7 +38,7 @@ from openmm.errors import ConfigError, JournalError
 from openmm.events import BalanceUpdated, Fee, OrderFilled, Source
 from openmm.instrument import Instrument
 
-JOURNAL_VERSION = 1
+JOURNAL_VERSION = 2
 SEGMENT_MAGIC = b"OMMJRNL1"
 BLOCK_MAGIC = b"BLK1"
 SUFFIX = ".omj"
@@ -368,6 +368,13 @@ class MarketViewRecord(NamedTuple):
     allow_ask: int
     warm: int
     jump_ppm: int
+    micro_ppm: int
+    imbalance_ppm: int
+    ofi_ppm: int
+    compression_ppm: int
+    q_lots: int
+    decay_uticks: int
+    arrival_uhz: int
 
 
 class LadderParts(NamedTuple):
@@ -381,6 +388,10 @@ class LadderParts(NamedTuple):
     widen_sigma_uticks: int
     widen_depth_uticks: int
     widen_inventory_uticks: int
+    micro_uticks: int
+    imbalance_uticks: int
+    ofi_uticks: int
+    widen_compression_uticks: int
 
 
 class LadderRecord(NamedTuple):
@@ -457,7 +468,7 @@ class SampleRecord(NamedTuple):
 LEVELS_MAX = 32
 STAGES = 13
 STAGES_ONCE = 10  # the fewest any journal has: each format of later added some at the end
-_LADDER = struct.Struct(f"<17q4i2iIi{4 * LEVELS_MAX}q8q2i")
+_LADDER = struct.Struct(f"<17q4i7q2iIi{4 * LEVELS_MAX}q12q2i")
 _INTENT = struct.Struct("<iiQqqiiq")
 _REFUSAL = struct.Struct("<iiQqqiiii16s16s")
 _TRANSITION = struct.Struct("<Qiiiiqq")
@@ -484,11 +495,11 @@ def _unpack(layout: struct.Struct, payload: bytes, name: str) -> tuple[Any, ...]
 def read_ladder(payload: bytes) -> LadderRecord:
     """Parse REC_LADDER."""
     values = _unpack(_LADDER, payload, "ladder")
-    view, rest = MarketViewRecord._make(values[:21]), values[21:]
+    view, rest = MarketViewRecord._make(values[:28]), values[28:]
     bid_count, ask_count, clamps = rest[0], rest[1], rest[2]
     flat = rest[4 : 4 + 4 * LEVELS_MAX]
     levels = list(zip(flat[0::2], flat[1::2], strict=True))
-    parts = LadderParts._make(rest[4 + 4 * LEVELS_MAX : 12 + 4 * LEVELS_MAX])
+    parts = LadderParts._make(rest[4 + 4 * LEVELS_MAX : 16 + 4 * LEVELS_MAX])
     if not 0 <= bid_count <= LEVELS_MAX or not 0 <= ask_count <= LEVELS_MAX:
         raise JournalError(f"ladder record has {bid_count} bids and {ask_count} asks")
     return LadderRecord(

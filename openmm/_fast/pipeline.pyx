@@ -743,6 +743,8 @@ cdef class Pipeline:
         view.allow_ask = self.allow_ask
         view.warm = self.feed.signals.warm
         view.jump_ppm = self.jump_ppm_c(now_ns)
+        view.compression_ppm = self.feed.signals.spread_compression_ppm
+        view.q_lots = self.inventory.q_lots
 
     cdef int32_t jump_ppm_c(self, int64_t now_ns) noexcept nogil:
         """Tell how far the quoted market jumped within the last few samples' time, of price."""
@@ -1043,6 +1045,10 @@ cdef class Pipeline:
             "widen_sigma_uticks": self.ladder.widen_sigma_uticks,
             "widen_depth_uticks": self.ladder.widen_depth_uticks,
             "widen_inventory_uticks": self.ladder.widen_inventory_uticks,
+            "micro_uticks": self.ladder.micro_uticks,
+            "imbalance_uticks": self.ladder.imbalance_uticks,
+            "ofi_uticks": self.ladder.ofi_uticks,
+            "widen_compression_uticks": self.ladder.widen_compression_uticks,
             "clamps": self.ladder.clamps,
         }
 

@@ -39,6 +39,13 @@ cdef struct MarketView:
     int32_t allow_ask
     int32_t warm
     int32_t jump_ppm               # how far the fair value jumped a moment ago, of price; 0: it did not
+    int64_t micro_ppm              # price weighted by the sizes opposite less the mid, of price
+    int64_t imbalance_ppm          # depth of bids less asks over their sum, [-1e6, 1e6]
+    int64_t ofi_ppm                # order-flow imbalance over the usual depth, [-1e6, 1e6]
+    int64_t compression_ppm        # 1 - spread / its mean: positive when tighter than usual
+    int64_t q_lots                 # inventory off target, base
+    int64_t decay_uticks           # 1/k: distance at which a quote fills e times less often; 0: not fitted
+    int64_t arrival_uhz            # A: fills a second at no distance, in millionths; 0: not fitted
 
 cdef struct Level:
     int64_t price_ticks
@@ -50,7 +57,7 @@ cdef struct Ladder:
     int32_t reserved
     Level levels[2][LEVELS_MAX]    # best first
     # parts, for explain and for the independent checker
-    int64_t centre_uticks          # reference + skew + flow
+    int64_t centre_uticks          # reference + skew + what the signals shift it by
     int64_t skew_uticks            # <= 0 when long
     int64_t flow_uticks
     int64_t half_uticks            # half-spread after widening and clamps
@@ -58,6 +65,10 @@ cdef struct Ladder:
     int64_t widen_sigma_uticks
     int64_t widen_depth_uticks
     int64_t widen_inventory_uticks
+    int64_t micro_uticks           # shifts of the centre, like `flow_uticks`
+    int64_t imbalance_uticks
+    int64_t ofi_uticks
+    int64_t widen_compression_uticks
 
 cdef struct GridParams:
     int64_t spread_ppm             # full inner spread, of price
@@ -93,4 +104,5 @@ cdef void ladder_clear_c(Ladder* ladder) noexcept nogil         # counts, flags 
 
 # Python to C and back, for strategies and tests.
 cdef int load_spec(object instrument, InstrumentSpec* out) except -1
+cdef MarketView view_from_py(object view) except *
 cdef dict ladder_to_py(const Ladder* ladder)

@@ -16,6 +16,8 @@ class _Instrument(Protocol):
     @property
     def qty_decimals(self) -> int: ...
 
+QUIET: dict[str, int]
+
 class QuoteClamp(IntEnum):
     CLAMP_POST_ONLY_BID = 1
     CLAMP_POST_ONLY_ASK = 2

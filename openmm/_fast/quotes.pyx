@@ -45,6 +45,12 @@ cdef extern from * nogil:
     int64_t part_up_c "openmm_part_up"(int64_t value, int64_t share_ppm)      # the same, rounded up
 
 
+# Fields of a view that are 0 unless something is measured.
+QUIET = dict.fromkeys(
+    ("jump_ppm", "micro_ppm", "imbalance_ppm", "ofi_ppm", "compression_ppm", "q_lots", "decay_uticks", "arrival_uhz"), 0
+)
+
+
 cdef inline int64_t capped_c(int64_t value, int64_t most) noexcept nogil:
     return value if value < most else most
 
@@ -62,6 +68,10 @@ cdef void ladder_clear_c(Ladder* ladder) noexcept nogil:
     ladder.widen_sigma_uticks = 0
     ladder.widen_depth_uticks = 0
     ladder.widen_inventory_uticks = 0
+    ladder.micro_uticks = 0
+    ladder.imbalance_uticks = 0
+    ladder.ofi_uticks = 0
+    ladder.widen_compression_uticks = 0
 
 
 cdef bint quotable_c(const MarketView* view) noexcept nogil:
@@ -371,6 +381,11 @@ cdef int load_spec(object instrument, InstrumentSpec* out) except -1:
     return 0
 
 
+cdef MarketView view_from_py(object view) except *:
+    """Make a view of plain values; what is 0 in a quiet market without a fit may be left out."""
+    return dict(QUIET, **view)
+
+
 cdef dict ladder_to_py(const Ladder* ladder):
     """Copy a ladder: bids and asks as (price_ticks, qty_lots), best first, then clamps and parts."""
     cdef int i
@@ -392,6 +407,10 @@ cdef dict ladder_to_py(const Ladder* ladder):
         "widen_sigma_uticks": ladder.widen_sigma_uticks,
         "widen_depth_uticks": ladder.widen_depth_uticks,
         "widen_inventory_uticks": ladder.widen_inventory_uticks,
+        "micro_uticks": ladder.micro_uticks,
+        "imbalance_uticks": ladder.imbalance_uticks,
+        "ofi_uticks": ladder.ofi_uticks,
+        "widen_compression_uticks": ladder.widen_compression_uticks,
     }
 
 
@@ -399,7 +418,7 @@ def grid_ladder(view, params, instrument, int one_sided=0):
     """Compute one ladder from plain values: the kernel as tests, `explain` and tools call it.
 
     Args:
-        view: every field of MarketView by name.
+        view: every field of MarketView by name; those of `QUIET` may be left out.
         params: every field of GridParams by name (`rest_root_ppm` may be left out).
         instrument: steps and minimums.
         one_sided: state before: 1 only asks, -1 only bids, 0 both.
@@ -407,7 +426,7 @@ def grid_ladder(view, params, instrument, int one_sided=0):
     Returns:
         (1 to quote or 0, state after, ladder as a dict).
     """
-    cdef MarketView view_ = dict({"jump_ppm": 0}, **view)
+    cdef MarketView view_ = view_from_py(view)
     cdef GridParams params_ = dict({"rest_root_ppm": 0}, **params)
     cdef InstrumentSpec spec
     cdef Ladder ladder
@@ -422,13 +441,13 @@ def fence_ladder(view, instrument, bids, asks):
     """Make levels safe as `fence_ladder_c` does; return (1 to quote or 0, ladder as a dict).
 
     Args:
-        view: every field of MarketView by name.
+        view: every field of MarketView by name; those of `QUIET` may be left out.
         bids, asks: (price_ticks, qty_lots), best first, at most 32 a side.
 
     Raises:
         ValueError: more levels than a ladder holds.
     """
-    cdef MarketView view_ = dict({"jump_ppm": 0}, **view)
+    cdef MarketView view_ = view_from_py(view)
     cdef InstrumentSpec spec
     cdef Ladder ladder
     cdef int i, quoting

@@ -267,6 +267,7 @@ class Tuning:
             "quote_lots_max": free * UTICKS_PER_TICK // price_uticks,
             "allow_bid": int(pipeline.allow_bid), "allow_ask": int(pipeline.allow_ask),
             "warm": int(signals.warm),
+            "compression_ppm": signals.spread_compression_ppm, "q_lots": stock.q_lots or 0,
         }  # fmt: skip
 
     # ------------------------------------------------------------------ inside

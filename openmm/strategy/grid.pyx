@@ -4,7 +4,7 @@ from cython cimport final
 
 from libc.string cimport memset
 
-from openmm._fast.quotes cimport grid_ladder_c, ladder_to_py, load_spec
+from openmm._fast.quotes cimport grid_ladder_c, ladder_to_py, load_spec, view_from_py
 from openmm._fast.units cimport isqrt
 
 from openmm.strategy.parameters import GridParameters
@@ -52,12 +52,12 @@ cdef class GridStrategy(Strategy):
         """Make the ladder of one view, as the pipeline does; the one-sided state moves with it.
 
         Args:
-            view: every field of `quotes.MarketView` by name (`jump_ppm` may be left out).
+            view: every field of `quotes.MarketView` by name (those of `quotes.QUIET` may be left out).
 
         Returns:
             (1 to quote or 0, ladder as a dict).
         """
-        cdef MarketView view_ = dict({"jump_ppm": 0}, **view)
+        cdef MarketView view_ = view_from_py(view)
         cdef Ladder ladder
         cdef int quoting
         memset(&ladder, 0, sizeof(Ladder))

@@ -24,6 +24,13 @@ cdef class View:
     cdef readonly int64_t base_lots
     cdef readonly int64_t quote_lots_max
     cdef readonly int64_t jump_ppm
+    cdef readonly int64_t micro_ppm
+    cdef readonly int64_t imbalance_ppm
+    cdef readonly int64_t ofi_ppm
+    cdef readonly int64_t compression_ppm
+    cdef readonly int64_t q_lots
+    cdef readonly int64_t decay_uticks
+    cdef readonly int64_t arrival_uhz
     cdef readonly bint allow_bid
     cdef readonly bint allow_ask
 

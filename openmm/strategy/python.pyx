@@ -12,7 +12,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from openmm._fast.quotes cimport (
-    LEVELS_MAX, fence_ladder_c, ladder_clear_c, ladder_to_py, load_spec, quotable_c,
+    LEVELS_MAX, fence_ladder_c, ladder_clear_c, ladder_to_py, load_spec, quotable_c, view_from_py,
 )
 from openmm._fast.units cimport ASK, BID
 
@@ -54,6 +54,13 @@ cdef View make_view(const MarketView* view):
     made.base_lots = view.base_lots
     made.quote_lots_max = view.quote_lots_max
     made.jump_ppm = view.jump_ppm
+    made.micro_ppm = view.micro_ppm
+    made.imbalance_ppm = view.imbalance_ppm
+    made.ofi_ppm = view.ofi_ppm
+    made.compression_ppm = view.compression_ppm
+    made.q_lots = view.q_lots
+    made.decay_uticks = view.decay_uticks
+    made.arrival_uhz = view.arrival_uhz
     made.allow_bid = view.allow_bid == 1
     made.allow_ask = view.allow_ask == 1
     return made
@@ -134,12 +141,12 @@ cdef class PythonStrategy(Strategy):
         """Make the ladder of one view, as the pipeline does.
 
         Args:
-            view: every field of `quotes.MarketView` by name (`jump_ppm` may be left out).
+            view: every field of `quotes.MarketView` by name (those of `quotes.QUIET` may be left out).
 
         Returns:
             (1 to quote or 0, ladder as a dict).
         """
-        cdef MarketView view_ = dict({"jump_ppm": 0}, **view)
+        cdef MarketView view_ = view_from_py(view)
         cdef Ladder ladder
         cdef int quoting
         memset(&ladder, 0, sizeof(Ladder))

@@ -9,9 +9,9 @@ from openmm._fast.latency import Stage
 from openmm._fast.records import layouts as compiled_layouts
 from openmm.journal import ActionRecord, LadderParts, LadderRecord, MarketViewRecord
 
-VIEW = MarketViewRecord(*range(1, 22))
+VIEW = MarketViewRecord(*range(1, 29))
 LADDER = LadderRecord(
-    VIEW, 5, ((100, 1), (99, 2)), ((103, 4),), LadderParts(-1, -2, -3, 4, 5, 6, 7, 8), 0, 1
+    VIEW, 5, ((100, 1), (99, 2)), ((103, 4),), LadderParts(-1, -2, -3, *range(4, 13)), 0, 1
 )
 ACTION = ActionRecord(3, 4, 1 << 63, 667_880, 1_000, 1, 2)
 

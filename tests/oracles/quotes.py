@@ -29,6 +29,10 @@ PARTS = (
     "widen_sigma_uticks",
     "widen_depth_uticks",
     "widen_inventory_uticks",
+    "micro_uticks",
+    "imbalance_uticks",
+    "ofi_uticks",
+    "widen_compression_uticks",
 )
 
 
@@ -193,4 +197,8 @@ def ladder(
         "widen_sigma_uticks": widen_sigma,
         "widen_depth_uticks": widen_depth,
         "widen_inventory_uticks": widen_inventory,
+        "micro_uticks": 0,
+        "imbalance_uticks": 0,
+        "ofi_uticks": 0,
+        "widen_compression_uticks": 0,
     }
