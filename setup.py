@@ -66,6 +66,7 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.signals": HOT,
     "openmm._fast.reference": HOT,
     "openmm._fast.orders": HOT,
+    "openmm._fast.queue": HOT,
     "openmm._fast.inventory": HOT,
     "openmm._fast.latency": HOT,
     "openmm._fast.tape": HOT,

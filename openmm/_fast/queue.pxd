@@ -1,0 +1,44 @@
+# Where in its queue each own order stands, as far as the public book and the trades tell.
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from openmm._fast.book cimport Book
+from openmm._fast.orders cimport ORDERS_MAX, Order, OrderTable
+
+cdef enum:
+    PLACES_MAX = 64             # own orders looked at: the ladder's levels on both sides
+
+cpdef enum QueueModel:          # where in the queue quantity leaves that no trade took
+    QUEUE_UNDECIDED = 0
+    QUEUE_CAUTIOUS = 1          # behind us first: only trades improve a place
+    QUEUE_POWER = 2             # in proportion to a power of what is on either side
+    QUEUE_LOG = 3               # to its logarithm
+
+# What is known of one order's place. Quantities are others' lots at its price.
+cdef struct Place:
+    uint64_t seq                # of the order it stands for; 0: none
+    int64_t price_ticks
+    int64_t since_ns            # the order's `queue_ns`: another one is another place
+    int64_t filled_lots
+    int64_t ahead_lots
+    int64_t shown_lots          # at the last look, ahead and behind
+    int64_t traded_lots         # since the level last changed
+    int32_t known               # 0: nobody told what rests there
+    int32_t reserved
+
+cdef class Queue:
+    cdef readonly bint on
+    cdef int64_t value_ticks    # worth of the first place, as a distance
+    cdef QueueModel model
+    cdef int32_t power
+    cdef bint lost              # the book was not verified since the last look
+    cdef int64_t usual_64ths    # mean quantity shown at own prices, in 64ths of a lot
+    cdef Place places[ORDERS_MAX]   # by slot of the order table
+    # A verified book as it now stands. `own_shown`: whether it shows our orders.
+    cdef void look_c(self, Book book, OrderTable table, bint own_shown) noexcept nogil
+    cdef void trade_c(self, OrderTable table, int taker_side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
+    # The place of an order; NULL when it has none or nothing is known of it.
+    cdef const Place* place_c(self, const Order* order) noexcept nogil
+    # What the place of an order is worth, as a distance in ticks: 0 to `value_ticks`.
+    cdef int64_t worth_ticks_c(self, const Order* order) noexcept nogil
+    # (private)
+    cdef void join_c(self, Place* place, const Order* order) noexcept nogil
+    cdef void leave_c(self, Place* place, int64_t lots) noexcept nogil
