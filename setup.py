@@ -72,6 +72,8 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.tape": HOT,
     "openmm._fast.matching": HOT,
     "openmm._fast.quotes": HOT,
+    "openmm._fast.leans": HOT,
+    "openmm._fast.shape": HOT,
     "openmm._fast.planner": HOT,
     "openmm._fast.checks": HOT,
     "openmm._fast.records": HOT,

@@ -1,6 +1,6 @@
-# From reference and skew to a ladder of quotes. Formulas: docs/strategy.md, each term recorded in the ladder.
+# A view of the market and a ladder of quotes. Formulas: docs/strategy.md, each term recorded in the ladder.
 from libc.stdint cimport int32_t, int64_t, uint32_t
-from openmm._fast.units cimport InstrumentSpec
+from openmm._fast.units cimport UTICKS, InstrumentSpec, mul_div
 
 cdef enum:
     LEVELS_MAX = 32
@@ -70,37 +70,50 @@ cdef struct Ladder:
     int64_t ofi_uticks
     int64_t widen_compression_uticks
 
-cdef struct GridParams:
-    int64_t spread_ppm             # full inner spread, of price
-    int64_t order_lots             # quantity of a level
-    int32_t num_orders             # levels a side
-    int32_t rest_root_ppm          # isqrt(1000 * rest_ns), kept by who sets rest_ns; 0: taken anew each time
-    int64_t level_step_ppm         # distance between levels, of price
-    int64_t rebalance_threshold_ppm  # share off target beyond which only the reducing side is quoted
-    int64_t rebalance_exit_ppm     # hysteresis: leave one-sided quoting below this
-    int64_t skew_full_ppm          # shift of the centre at x = 1, of price
-    int64_t flow_full_ppm          # shift at flow = 1 (the cap), of price
-    int64_t vol_ppm                # kv, in ppm: half += kv * sigma * sqrt(h_q)
-    int64_t rest_ns                # h_q: expected rest time of a quote
-    int64_t depth_ppm              # kd: half += kd * max(0, mean/depth - 1), of price, capped at 3
-    int64_t inventory_widen_ppm    # ki: half += ki * |x|, of price
-    int64_t fee_floor_ppm          # maker fee of one side plus min edge, less the fee budget
-    int64_t half_min_ppm
-    int64_t half_max_ppm
-    int64_t size_skew_ppm          # size factor 1 -/+ this * x for the adding / reducing side
-
-# Pure: (view, params, spec, one_sided state) -> ladder. Returns 1 when quoting, 0 when it must not (ladder empty).
-cdef int grid_ladder_c(
-    const MarketView* view, const GridParams* params, const InstrumentSpec* spec, int* one_sided, Ladder* out
-) noexcept nogil
-
 # Make levels of any strategy safe: post-only, own prices distinct, caps by what is held, venue minimums.
-# Levels stand best first. Returns like `grid_ladder_c`; a ladder that crosses itself gives 0.
+# Levels stand best first. Returns 1 when quoting; a ladder that crosses itself gives 0.
 cdef int fence_ladder_c(const MarketView* view, const InstrumentSpec* spec, Ladder* ladder) noexcept nogil
 
 # Whether a view lets anything be quoted: every input known, warm, reference in bounds, market not crossed.
 cdef bint quotable_c(const MarketView* view) noexcept nogil
 cdef void ladder_clear_c(Ladder* ladder) noexcept nogil         # counts, flags and parts; levels stay
+
+# ---- arithmetic that every step towards a ladder shares
+cdef extern from * nogil:
+    """
+    static __attribute__((noinline)) int64_t openmm_part_wide(int64_t value, int64_t share_ppm) {
+        return openmm_saturate((openmm_i128)value * share_ppm / 1000000);
+    }
+    /* floor(value * share / 1e6) of two values that are not negative. The divisor is a constant, so
+       that the usual case, a product within 64 bits, costs two multiplications. */
+    static inline __attribute__((always_inline)) int64_t openmm_part(int64_t value, int64_t share_ppm) {
+        int64_t product;
+        if (__builtin_expect(__builtin_mul_overflow(value, share_ppm, &product), 0))
+            return openmm_part_wide(value, share_ppm);
+        return (int64_t)((uint64_t)product / 1000000u);
+    }
+    static inline int64_t openmm_part_up(int64_t value, int64_t share_ppm) {
+        int64_t part = openmm_part(value, share_ppm);
+        return part + ((openmm_i128)part * 1000000 != (openmm_i128)value * share_ppm);
+    }
+    #define OPENMM_LADDER_TICKS_MAX (INT64_C(1) << 40)
+    #define OPENMM_REFERENCE_MAX (INT64_C(1000000) << 40)
+    #define OPENMM_LADDER_LOTS_MAX (INT64_C(1) << 52)
+    """
+    const int64_t TICKS_MAX "OPENMM_LADDER_TICKS_MAX"
+    const int64_t REFERENCE_UTICKS_MAX "OPENMM_REFERENCE_MAX"
+    const int64_t LOTS_MAX "OPENMM_LADDER_LOTS_MAX"
+    int64_t part_c "openmm_part"(int64_t value, int64_t share_ppm)
+    int64_t part_up_c "openmm_part_up"(int64_t value, int64_t share_ppm)      # the same, rounded up
+
+cdef inline int64_t capped_c(int64_t value, int64_t most) noexcept nogil:
+    return value if value < most else most
+
+cdef inline int64_t bid_lots_max_c(const MarketView* view, int64_t price_ticks) noexcept nogil:
+    """Give what the quote balance buys at `price_ticks`, which may stand above the reference."""
+    if price_ticks * UTICKS <= view.reference_uticks:
+        return view.quote_lots_max
+    return mul_div(view.quote_lots_max, view.reference_uticks, price_ticks * UTICKS)
 
 # Python to C and back, for strategies and tests.
 cdef int load_spec(object instrument, InstrumentSpec* out) except -1

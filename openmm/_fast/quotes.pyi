@@ -29,12 +29,6 @@ class QuoteClamp(IntEnum):
     CLAMP_FLOW = 128
     CLAMP_JUMP = 256
 
-def grid_ladder(
-    view: Mapping[str, int],
-    params: Mapping[str, int],
-    instrument: _Instrument,
-    one_sided: int = 0,
-) -> tuple[int, int, dict[str, Any]]: ...
 def fence_ladder(
     view: Mapping[str, int],
     instrument: _Instrument,

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
-from openmm._fast.quotes import grid_ladder
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.config import BotConfig, Grid, grid_params
 from openmm.config.schema import key_of
 from openmm.config.values import format_bytes, format_duration, format_ppm
 from openmm.instrument import Instrument
+from openmm.strategy.grid import grid_ladder
 
 Side = list[dict[str, Decimal]]
 

@@ -17,7 +17,6 @@ from msgspec import Struct
 from openmm import config as conf
 from openmm._fast.book import BookState
 from openmm._fast.inventory import Inventory
-from openmm._fast.quotes import grid_ladder
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.config import BotConfig, Grid
 from openmm.config import change as conf_change
@@ -27,7 +26,7 @@ from openmm.errors import CommandError, RiskError
 from openmm.instrument import Instrument
 from openmm.risk import limits as risk_limits
 from openmm.risk.monitor import MonitorLimits
-from openmm.strategy.grid import GridStrategy
+from openmm.strategy.grid import GridStrategy, grid_ladder
 
 CHANGES_MAX = 64
 

@@ -12,3 +12,10 @@ class GridStrategy(Strategy):
     @property
     def one_sided(self) -> int: ...
     def quote(self, view: Mapping[str, int]) -> tuple[int, dict[str, Any]]: ...
+
+def grid_ladder(
+    view: Mapping[str, int],
+    params: Mapping[str, int],
+    instrument: Instrument,
+    one_sided: int = 0,
+) -> tuple[int, int, dict[str, Any]]: ...

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from openmm._fast.quotes import QuoteClamp, fence_ladder, grid_ladder
+from openmm._fast.quotes import QuoteClamp, fence_ladder
 from openmm.instrument import Instrument
+from openmm.strategy.grid import grid_ladder
 from tests.oracles import quotes as oracle
 
 PPM = 1_000_000

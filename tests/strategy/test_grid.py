@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from openmm._fast.quotes import grid_ladder
-from openmm.strategy.grid import GridStrategy
+from openmm.strategy.grid import GridStrategy, grid_ladder
 from openmm.strategy.parameters import GridParameters
 from tests._fast.test_quotes import GRID, PAIR, VIEW
 
