@@ -35,7 +35,6 @@ from openmm.strategy.grid import GridStrategy
 from openmm.strategy.parameters import GridParameters
 from openmm.strategy.python import PythonStrategy as PythonAdapter
 from openmm.strategy.quotes import Quoter
-from openmm.strategy.recorded import RecordedQuoter
 from openmm.venues.connector import Connector, Named
 
 # Ticks a side of the price that the ladder's window covers; prices outside it still work.
@@ -67,10 +66,10 @@ def make_strategy(
         ConfigError: the class of a `kind = "python"` strategy cannot be made.
     """
     if custom is not None:
-        return PythonAdapter(instrument, RecordedQuoter(custom, tape))
+        return PythonAdapter(instrument, custom, tape)
     if isinstance(config.strategy, Grid):
         return GridStrategy(instrument, GridParameters(**conf.grid_params(config, instrument)))
-    return PythonAdapter(instrument, RecordedQuoter(_load_quoter(config.strategy), tape))
+    return PythonAdapter(instrument, _load_quoter(config.strategy), tape)
 
 
 def _load_quoter(strategy: PythonStrategy) -> Quoter:

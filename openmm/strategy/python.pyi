@@ -2,6 +2,7 @@ from collections.abc import Mapping
 from typing import Any, final
 
 from openmm._fast.ports import Strategy
+from openmm._fast.tape import Tape
 from openmm.instrument import Instrument
 from openmm.strategy.quotes import Quoter
 
@@ -65,7 +66,9 @@ class View:
 
 @final
 class PythonStrategy(Strategy):
-    def __new__(cls, instrument: Instrument, quoter: Quoter) -> PythonStrategy: ...
+    def __new__(
+        cls, instrument: Instrument, quoter: Quoter, tape: Tape | None = None
+    ) -> PythonStrategy: ...
     @property
     def quoter(self) -> Quoter: ...
     @property

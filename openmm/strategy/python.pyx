@@ -3,9 +3,13 @@
 What it returns is checked and then clamped by the same rules as the grid's levels (post-only, own
 prices distinct, capped by what is held, venue minimums). An exception or a bad ladder quotes nothing,
 which cancels what is live, and is kept in `last_error`.
+
+What it answers is an input, for no replay can make it anew: an answer other than the last one goes
+on the tape, with the number of the call that gave it, ahead of what follows from it.
 """
 
 from cpython.number cimport PyNumber_Index
+from cpython.ref cimport PyObject
 from cython cimport final
 
 from libc.stdint cimport int64_t
@@ -14,9 +18,17 @@ from libc.string cimport memset
 from openmm._fast.quotes cimport (
     LEVELS_MAX, fence_ladder_c, ladder_clear_c, ladder_to_py, load_spec, quotable_c, view_from_py,
 )
+from openmm._fast.tape cimport REC_STRATEGY, Tape
 from openmm._fast.units cimport ASK, BID
 
 from openmm.strategy.quotes import Quotes
+from openmm.strategy.recorded import NOTHING as NOTHING_, encode
+
+# Of this module's own: a name of Python's would be looked up in each call.
+cdef bytes NOTHING = NOTHING_
+
+cdef enum:
+    OWN_REFERENCES = 2      # the adapter's attribute, and the argument that is looked at
 
 cdef int64_t TICKS_MAX = <int64_t>1 << 40
 cdef int64_t LOTS_MAX = <int64_t>1 << 52
@@ -33,37 +45,148 @@ cdef class View:
     def __init__(self):
         raise TypeError("a View is made by the engine")
 
+    @property
+    def now_ns(self):
+        """Time of the decision, UTC."""
+        return self.fields.now_ns
 
-cdef View make_view(const MarketView* view):
-    cdef View made = View.__new__(View)
-    made.now_ns = view.now_ns
-    made.reference_uticks = view.reference_uticks
-    made.confidence_ppm = view.confidence_ppm
-    made.best_bid_ticks = view.best_bid_ticks
-    made.best_ask_ticks = view.best_ask_ticks
-    made.own_bid_ticks = view.own_bid_ticks
-    made.own_ask_ticks = view.own_ask_ticks
-    made.sigma_uticks = view.sigma_uticks
-    made.depth_lots = view.depth_lots
-    made.depth_mean_lots = view.depth_mean_lots
-    made.spread_mean_uticks = view.spread_mean_uticks
-    made.flow_ppm = view.flow_ppm
-    made.x_ppm = view.x_ppm
-    made.share_ppm = view.share_ppm
-    made.target_ppm = view.target_ppm
-    made.base_lots = view.base_lots
-    made.quote_lots_max = view.quote_lots_max
-    made.jump_ppm = view.jump_ppm
-    made.micro_ppm = view.micro_ppm
-    made.imbalance_ppm = view.imbalance_ppm
-    made.ofi_ppm = view.ofi_ppm
-    made.compression_ppm = view.compression_ppm
-    made.q_lots = view.q_lots
-    made.decay_uticks = view.decay_uticks
-    made.arrival_uhz = view.arrival_uhz
-    made.allow_bid = view.allow_bid == 1
-    made.allow_ask = view.allow_ask == 1
-    return made
+    @property
+    def reference_uticks(self):
+        """Fair price of the quoted pair."""
+        return self.fields.reference_uticks
+
+    @property
+    def confidence_ppm(self):
+        """How well the reference is known: 1 to 1,000,000."""
+        return self.fields.confidence_ppm
+
+    @property
+    def best_bid_ticks(self):
+        """Best bid of others on the quoted book."""
+        return self.fields.best_bid_ticks
+
+    @property
+    def best_ask_ticks(self):
+        """Best ask of others."""
+        return self.fields.best_ask_ticks
+
+    @property
+    def own_bid_ticks(self):
+        """Our best live bid, 0 for none."""
+        return self.fields.own_bid_ticks
+
+    @property
+    def own_ask_ticks(self):
+        """Our best live ask, 0 for none."""
+        return self.fields.own_ask_ticks
+
+    @property
+    def sigma_uticks(self):
+        """Volatility per square root of a second."""
+        return self.fields.sigma_uticks
+
+    @property
+    def depth_lots(self):
+        """Depth of the thinner side."""
+        return self.fields.depth_lots
+
+    @property
+    def depth_mean_lots(self):
+        """Its slow mean."""
+        return self.fields.depth_mean_lots
+
+    @property
+    def spread_mean_uticks(self):
+        """Slow mean of the spread."""
+        return self.fields.spread_mean_uticks
+
+    @property
+    def flow_ppm(self):
+        """Who aggresses: -1,000,000 all sell, 1,000,000 all buy."""
+        return self.fields.flow_ppm
+
+    @property
+    def x_ppm(self):
+        """Inventory off target over its scale."""
+        return self.fields.x_ppm
+
+    @property
+    def share_ppm(self):
+        """Share of base in all that is held."""
+        return self.fields.share_ppm
+
+    @property
+    def target_ppm(self):
+        """The share that is wanted."""
+        return self.fields.target_ppm
+
+    @property
+    def base_lots(self):
+        """Base that may be sold."""
+        return self.fields.base_lots
+
+    @property
+    def quote_lots_max(self):
+        """Base that the free quote buys at the reference."""
+        return self.fields.quote_lots_max
+
+    @property
+    def jump_ppm(self):
+        """How far the fair value jumped a moment ago, of price."""
+        return self.fields.jump_ppm
+
+    @property
+    def micro_ppm(self):
+        """Size-weighted price less the mid, of price."""
+        return self.fields.micro_ppm
+
+    @property
+    def imbalance_ppm(self):
+        """Depth of bids less asks over both."""
+        return self.fields.imbalance_ppm
+
+    @property
+    def ofi_ppm(self):
+        """Order-flow imbalance over the usual depth."""
+        return self.fields.ofi_ppm
+
+    @property
+    def compression_ppm(self):
+        """1 - spread over its mean."""
+        return self.fields.compression_ppm
+
+    @property
+    def q_lots(self):
+        """Inventory off target."""
+        return self.fields.q_lots
+
+    @property
+    def decay_uticks(self):
+        """Distance at which a quote fills e times less often, 0: not fitted."""
+        return self.fields.decay_uticks
+
+    @property
+    def arrival_uhz(self):
+        """Fills a second at no distance, in millionths, 0: not fitted."""
+        return self.fields.arrival_uhz
+
+    @property
+    def allow_bid(self):
+        """Whether risk lets bids be quoted at all."""
+        return self.fields.allow_bid == 1
+
+    @property
+    def allow_ask(self):
+        """Whether risk lets asks be quoted at all."""
+        return self.fields.allow_ask == 1
+
+
+cdef inline bint kept(View last) noexcept:
+    """Tell whether somebody else holds the view of the last call."""
+    return last is None or (<PyObject*>last).ob_refcnt > OWN_REFERENCES
+
+
+ctypedef int (*Ask)(PythonStrategy self, const MarketView* view, Ladder* out) noexcept nogil
 
 
 @final
@@ -74,38 +197,40 @@ cdef class PythonStrategy(Strategy):
         instrument: steps and minimums of the pair (`openmm.instrument.Instrument`).
         quoter: an object with `quote(view) -> Quotes | None` (`openmm.strategy.quotes.Quoter`). It is
             asked only while quoting is possible: reference known, signals warm, market not crossed.
+        tape: takes what it answers; None: nobody replays it.
     """
 
-    def __cinit__(self, instrument, quoter):
+    def __cinit__(self, instrument, quoter, Tape tape=None):
         if not callable(getattr(quoter, "quote", None)):
             raise TypeError(f"a strategy needs a method quote(view): {quoter!r}")
         load_spec(instrument, &self.spec)
         self.quoter = quoter
+        self.ask = quoter.quote
+        self.tape = tape
+        self.told = b""
         self.last_error = None
 
     cdef int quote_c(self, const MarketView* view, Ladder* out) noexcept nogil:
         ladder_clear_c(out)
         if not quotable_c(view):
             return 0
-        with gil:
-            self.call_count += 1
-            try:
-                if self.ask_c(view, out) == 0:
-                    ladder_clear_c(out)
-                    return 0
-            except Exception as error:
-                # User code at the engine's edge: no quotes, and the error stays visible.
-                ladder_clear_c(out)
-                self.last_error = error
-                self.error_count += 1
-                return 0
+        if (<Ask>ask_c)(self, view, out) == 0:
+            out.count[<int>BID] = 0
+            out.count[<int>ASK] = 0
+            return 0
         return fence_ladder_c(view, &self.spec, out)
 
-    cdef int ask_c(self, const MarketView* view, Ladder* out) except -1:
-        """Call the quoter and copy its levels; 1 when there are any, 0 when it wants none."""
-        quotes = self.quoter.quote(make_view(view))
-        if quotes is None:
+    cdef int tell_c(self, int64_t now_ns, bytes answer) except -1:
+        """Put an answer on the tape if it is not the last one again."""
+        if answer == self.told:
             return 0
+        self.told = answer
+        if self.tape is not None:
+            self.tape.append(REC_STRATEGY, 0, now_ns, b"%d %s" % (self.call_count, answer))
+        return 0
+
+    cdef int take_c(self, object quotes, Ladder* out) except -1:
+        """Copy the levels, each checked."""
         if not isinstance(quotes, Quotes):
             raise TypeError(f"quote() must return Quotes or None: {quotes!r}")
         self.fill_c(out, BID, quotes.bids)
@@ -152,3 +277,31 @@ cdef class PythonStrategy(Strategy):
         memset(&ladder, 0, sizeof(Ladder))
         quoting = self.quote_c(&view_, &ladder)
         return quoting, ladder_to_py(&ladder)
+
+
+# Every caller of `quote_c` holds the interpreter lock, as the pipeline does: to ask for it again would
+# cost a third of an empty strategy's call. So the function that needs it is called as one that does not.
+cdef int ask_c(PythonStrategy self, const MarketView* view, Ladder* out) noexcept:
+    """Call the quoter, tell the tape, copy its levels; 1 when there are any, 0 when it wants none."""
+    cdef int wanted = 0
+    cdef object quotes = None
+    self.call_count += 1
+    try:
+        if kept(self.view):
+            self.view = View.__new__(View)
+        self.view.fields = view[0]
+        quotes = self.ask(self.view)
+        if quotes is None:
+            if self.told is not NOTHING:
+                self.tell_c(view.now_ns, NOTHING)
+            return 0
+        self.tell_c(view.now_ns, encode(quotes))
+        wanted = self.take_c(quotes, out)
+    except Exception as error:
+        # User code at the engine's edge: no quotes, and the error stays visible.
+        if quotes is None:
+            self.tell_c(view.now_ns, NOTHING)
+        self.last_error = error
+        self.error_count += 1
+        return 0
+    return wanted

@@ -1,4 +1,8 @@
-"""A strategy in Python under record: what it answers is on the tape, and comes back from it."""
+"""What a strategy in Python answered: as it stands on the tape, and given again from it.
+
+A record is the number of the call, a space, and the answer as JSON: `null`, or bids and asks. Calls
+without a record were answered as the one before them.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,8 @@ from typing import TYPE_CHECKING, Final, final
 
 import orjson
 
-from openmm._fast.tape import Record, Tape
 from openmm.errors import JournalError
-from openmm.strategy.quotes import Quoter, Quotes
+from openmm.strategy.quotes import Quotes
 
 if TYPE_CHECKING:
     from openmm.strategy.python import View
@@ -19,54 +22,7 @@ if TYPE_CHECKING:
 NOTHING: Final = b"null"
 
 
-@final
-class RecordedQuoter:
-    """Ask a quoter and put its answer on the tape, ahead of what follows from it."""
-
-    def __init__(self, quoter: Quoter, tape: Tape) -> None:
-        self._quoter = quoter
-        self._tape = tape
-
-    def quote(self, view: View) -> Quotes | None:
-        """Return what the quoter wants; its errors are its own, and quote nothing."""
-        answer = NOTHING
-        try:
-            quotes = self._quoter.quote(view)
-            answer = _encode(quotes)
-            return quotes
-        finally:
-            self._tape.append(Record.REC_STRATEGY, 0, view.now_ns, answer)
-
-
-@final
-class RecalledQuoter:
-    """Answer what the quoter of a recorded session did."""
-
-    def __init__(self) -> None:
-        self._answers: deque[bytes] = deque()
-        self.missing_count = 0  # of answers that the session did not ask for
-
-    def recall(self, answers: Iterable[bytes]) -> None:
-        """Take the answers of the next input."""
-        self._answers = deque(answers)
-
-    def quote(self, view: View) -> Quotes | None:
-        """Return the next answer."""
-        del view
-        if not self._answers:
-            self.missing_count += 1
-            return None
-        try:
-            told = orjson.loads(self._answers.popleft())
-            if told is None:
-                return None
-            bids, asks = told
-            return Quotes([(one, qty) for one, qty in bids], [(one, qty) for one, qty in asks])
-        except (ValueError, TypeError) as error:
-            raise JournalError(f"strategy record cannot be read: {error}") from error
-
-
-def _encode(quotes: object) -> bytes:
+def encode(quotes: object) -> bytes:
     """Write quotes down; what the adapter will not take is written as nothing, as it quotes it."""
     if not isinstance(quotes, Quotes):
         return NOTHING
@@ -79,3 +35,46 @@ def _encode(quotes: object) -> bytes:
 
 def _levels(levels: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return [(index(price), index(qty)) for price, qty in levels]
+
+
+@final
+class RecalledQuoter:
+    """Answer what the quoter of a recorded session did."""
+
+    def __init__(self) -> None:
+        self._answers: deque[bytes] = deque()
+        self._quotes: Quotes | None = None
+        self._call_count = 0
+
+    def recall(self, answers: Iterable[bytes]) -> None:
+        """Take the answers of the next input."""
+        self._answers = deque(answers)
+
+    def quote(self, view: View) -> Quotes | None:
+        """Return the answer to the next call.
+
+        Raises:
+            JournalError: a record that is none.
+        """
+        del view
+        self._call_count += 1
+        if self._answers:
+            count, quotes = _decode(self._answers[0])
+            if count == self._call_count:
+                self._answers.popleft()
+                self._quotes = quotes
+        return self._quotes
+
+
+def _decode(record: bytes) -> tuple[int, Quotes | None]:
+    count, _, answer = record.partition(b" ")
+    try:
+        told = orjson.loads(answer)
+        if told is None:
+            return int(count), None
+        bids, asks = told
+        return int(count), Quotes(
+            [(one, qty) for one, qty in bids], [(one, qty) for one, qty in asks]
+        )
+    except (ValueError, TypeError) as error:
+        raise JournalError(f"strategy record cannot be read: {error}") from error

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from openmm._fast.quotes import QuoteClamp
+from openmm._fast.tape import Tape
 from openmm.strategy.python import PythonStrategy, View
 from openmm.strategy.quotes import Quotes
 from tests._fast.test_quotes import MISSING, PAIR, VIEW
@@ -49,6 +50,24 @@ def test_view_has_the_fields_and_is_frozen() -> None:
         view.x_ppm = 1  # type: ignore[misc]
     with pytest.raises(TypeError):
         View()
+
+
+def test_view_that_is_kept_does_not_change() -> None:
+    says = Says(None)
+    strategy = PythonStrategy(PAIR, says)
+    for x_ppm in range(3):
+        strategy.quote(VIEW | {"x_ppm": x_ppm})
+    assert [view.x_ppm for view in says.seen] == [0, 1, 2]
+
+
+def test_only_a_new_answer_goes_on_the_tape() -> None:
+    tape = Tape(None, size_bytes=1 << 20, follow=False)
+    answers = iter([None, None, GOOD, Quotes(bids=[*GOOD.bids], asks=[*GOOD.asks]), None])
+    strategy = PythonStrategy(PAIR, Says(lambda _: next(answers)), tape)
+    for _ in range(5):
+        strategy.quote(VIEW)
+    told = [b"1 null", b"3 [[[9990,10000000],[9985,10000000]],[[10010,10000000]]]", b"5 null"]
+    assert [one[-1] for one in tape.records()] == told
 
 
 def test_none_quotes_nothing_without_an_error() -> None:

@@ -1,0 +1,1 @@
+# Nothing for other kernels: what a call costs is asked from Python.

@@ -1,0 +1,6 @@
+from collections.abc import Callable, Mapping
+
+from openmm._fast.ports import Strategy
+
+def call_bare(function: Callable[[object], object], argument: object, n: int) -> None: ...
+def call_strategy(strategy: Strategy, view: Mapping[str, int], n: int) -> int: ...
