@@ -64,6 +64,7 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.proto": HOT,
     "openmm._fast.book": HOT,
     "openmm._fast.signals": HOT,
+    "openmm._fast.intensity": HOT,
     "openmm._fast.reference": HOT,
     "openmm._fast.orders": HOT,
     "openmm._fast.queue": HOT,
