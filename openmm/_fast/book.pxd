@@ -51,6 +51,18 @@ cdef extern from *:
     const int64_t PRICE_TICKS_MAX "OPENMM_BOOK_PRICE_MAX"
     const int64_t QTY_LOTS_MAX "OPENMM_BOOK_QTY_MAX"
 
+cdef extern from * nogil:
+    """
+    #define openmm_rare(condition) __builtin_expect(!!(condition), 0)
+    /* Index of a word's best level, which it must have: its highest bit on bids, its lowest on asks. The
+       side is masked in, not asked for: it cannot be guessed. */
+    static inline int64_t openmm_best_bit(uint64_t word, int side) {
+        return 63 ^ __builtin_clzll(word & ((0 - word) | ((uint64_t) side - 1)));
+    }
+    """
+    bint _rare "openmm_rare"(bint condition)
+    int64_t _best_bit "openmm_best_bit"(uint64_t word, int side)
+
 cdef struct OutsideLevel:
     int64_t key
     int64_t qty_lots
@@ -72,8 +84,9 @@ cdef class Book:
     cdef int64_t* cells[2]           # quantity by tick - base_ticks; 0 is no level
     cdef uint64_t* used[2]
     cdef uint64_t* summary[2]
-    cdef int64_t low_mark            # a best price below or from the other on asks for a new centre
-    cdef int64_t high_mark
+    cdef int64_t* best[2]            # where each side's best price stands
+    cdef int64_t low_mark            # a best price below it, or `calm_ticks` above, asks for a new centre
+    cdef uint64_t calm_ticks         # 0 while a best price lies outside the window
     cdef bint recentre_due           # ask for `recentre_c` off the hot path
     # --- public, once a message
     cdef int64_t recv_ns             # receive time of the last message applied
@@ -100,28 +113,38 @@ cdef class Book:
             return self.apply_far_c(side, price_ticks, qty_lots)
         cdef int64_t* at = self.cells[side] + cell
         cdef uint64_t* used = self.used[side] + (cell >> 6)
+        cdef int64_t* best = self.best[side]
         cdef uint64_t had = at[0] != 0
         cdef uint64_t has = qty_lots != 0
         cdef uint64_t before = used[0]
         cdef uint64_t after = before ^ ((had ^ has) << (cell & 63))
-        cdef int64_t flip = -<int64_t> side
-        cdef int64_t best_ticks = self.best_ask_ticks if side else self.best_bid_ticks
+        cdef int64_t above_ticks = price_ticks - best[0]
         # Bits and counts without a branch: whether a level is new, changed or gone cannot be guessed.
         at[0] = qty_lots
         used[0] = after
-        self.count[side] += <int32_t> has - <int32_t> had
+        self.count[side] += <int32_t> (has - had)
         self.version += 1
-        if (before == 0) != (after == 0):
-            self.summary[side][cell >> 12] ^= <uint64_t> 1 << ((cell >> 6) & 63)
-        # Beyond the best, or the best itself deleted.
-        if (price_ticks ^ flip) - <int64_t> has >= (best_ticks ^ flip):
-            self.touch_c(side, price_ticks, qty_lots)
+        if _rare((before & after) == 0):
+            self.edge_c(side, price_ticks, qty_lots)
+        # Beyond the best, or the best itself deleted: the best is in this word, which has more levels.
+        elif (above_ticks ^ -<int64_t> side) >= <int64_t> has - side:
+            price_ticks += _best_bit(after, side) - <int64_t> (cell & 63)
+            best[0] = price_ticks
+            if _rare(self.best_bid_ticks >= self.best_ask_ticks) or _rare(
+                <uint64_t> price_ticks - <uint64_t> self.low_mark >= self.calm_ticks
+            ):
+                if has or above_ticks == 0:    # not what was absent deleted
+                    self.settle_c(side, price_ticks)
         return APPLY_OK
 
     # The rest of `apply_c`: outside the window, out of bounds, or broken.
     cdef Apply apply_far_c(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
     # Bring the best price up to date after a change at it or beyond it.
     cdef void touch_c(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
+    # The rest of `apply_c`: a word of `used` that was empty before or is now.
+    cdef void edge_c(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
+    # What follows from a new best price: doubt, a new centre.
+    cdef void settle_c(self, int side, int64_t price_ticks) noexcept nogil
 
     cdef void clear_c(self) noexcept nogil                                  # both sides; VERIFIED becomes CATCHING_UP
     # Drop levels beyond `depth` a side; nothing to do is one comparison a side.

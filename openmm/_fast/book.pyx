@@ -27,11 +27,13 @@ cdef extern from * nogil:
     int _leading_zeros "__builtin_clzll"(uint64_t word)
     int _trailing_zeros "__builtin_ctzll"(uint64_t word)
     int _bits "__builtin_popcountll"(uint64_t word)
+    void _prefetch "__builtin_prefetch"(const void* address)
 
 cdef enum:
     BIDS = BID                      # plain numbers: an enum's type cannot index
     ASKS = ASK
     LINE = 64                       # bytes of a cache line
+    AHEAD_BYTES = 2048              # of a table's rows: more than memory's latency, whatever the machine
     WINDOW_TICKS_MIN = 64
     WINDOW_TICKS_MAX = 1 << 20
     OUTSIDE_LEVELS_MAX = 1 << 20
@@ -113,6 +115,8 @@ cdef class Book:
             self.outside[side] = <OutsideLevel*> at
             at += outside_bytes
         self.scratch = <OutsideLevel*> at
+        self.best[BIDS] = &self.best_bid_ticks
+        self.best[ASKS] = &self.best_ask_ticks
         self.best_bid_ticks = NO_BID_TICKS
         self.best_ask_ticks = NO_ASK_TICKS
         self.open_cells = <uint64_t> self.window_cells
@@ -127,11 +131,12 @@ cdef class Book:
     cdef void set_base_c(self, int64_t base_ticks) noexcept nogil:
         """Place the window; at either end of all prices no best asks for a new centre."""
         cdef int64_t margin = self.window_cells >> 3
+        cdef int64_t high_mark = INT64_MAX
         self.base_ticks = base_ticks
-        self.low_mark = base_ticks + margin if base_ticks > 1 else INT64_MIN
-        self.high_mark = INT64_MAX
+        self.low_mark = base_ticks + margin if base_ticks > 1 else 0
         if base_ticks <= PRICE_TICKS_MAX - self.window_cells:
-            self.high_mark = base_ticks + self.window_cells - margin
+            high_mark = base_ticks + self.window_cells - margin
+        self.calm_ticks = 0 if self.apart else <uint64_t> (high_mark - self.low_mark)
 
     cdef void set_cell_c(self, int side, int64_t cell, int64_t qty_lots) noexcept nogil:
         """Write a cell and its bits; counts and best prices are the caller's."""
@@ -325,15 +330,25 @@ cdef class Book:
             if price_ticks != best_ticks:
                 return
             price_ticks = self.worse_c(side, price_ticks)
-        if side:
-            self.best_ask_ticks = price_ticks
-        else:
-            self.best_bid_ticks = price_ticks
+        self.best[side][0] = price_ticks
+        self.settle_c(side, price_ticks)
+
+    cdef void edge_c(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
+        cdef uint64_t cell = <uint64_t> price_ticks - <uint64_t> self.base_ticks
+        cdef uint64_t* summary = self.summary[side] + (cell >> 12)
+        cdef uint64_t at = (cell >> 6) & 63
+        cdef int64_t flip = _flip(side)
+        summary[0] = (summary[0] & ~(<uint64_t> 1 << at)) | (<uint64_t> (qty_lots != 0) << at)
+        # Beyond the best, or the best itself deleted.
+        if (price_ticks ^ flip) - <int64_t> (qty_lots != 0) >= (self.best[side][0] ^ flip):
+            self.touch_c(side, price_ticks, qty_lots)
+
+    cdef void settle_c(self, int side, int64_t price_ticks) noexcept nogil:
         if self.state == BOOK_VERIFIED and (self.count[side] == 0 or self.best_bid_ticks >= self.best_ask_ticks):
             self.state = BOOK_CATCHING_UP
         if self.apart:
             self.recentre_c()
-        elif self.count[side] and (price_ticks < self.low_mark or price_ticks >= self.high_mark):
+        elif self.count[side] and <uint64_t> price_ticks - <uint64_t> self.low_mark >= self.calm_ticks:
             if self.holds_c(price_ticks):
                 self.recentre_due = self.wanted_base_c() != self.base_ticks
             else:
@@ -369,6 +384,7 @@ cdef class Book:
         self.live = False
         self.recentre_due = False
         self.apart = False
+        self.set_base_c(self.base_ticks)
         if self.state == BOOK_VERIFIED:
             self.state = BOOK_CATCHING_UP
 
@@ -453,10 +469,11 @@ cdef class Book:
         if base_ticks != self.base_ticks and self.has_room_c(BID, base_ticks) and self.has_room_c(ASK, base_ticks):
             self.move_side_c(BID, base_ticks)
             self.move_side_c(ASK, base_ticks)
-            self.set_base_c(base_ticks)
+            self.base_ticks = base_ticks
         self.apart = (self.count[BIDS] and not self.holds_c(self.best_bid_ticks)) or (
             self.count[ASKS] and not self.holds_c(self.best_ask_ticks)
         )
+        self.set_base_c(self.base_ticks)
 
     cdef void leaving_c(self, int64_t base_ticks, int64_t* first, int64_t* last) noexcept nogil:
         """Set the range of cells, last excluded, that a window from `base_ticks` on does not hold."""
@@ -634,6 +651,7 @@ cdef class Book:
         for message in range(ends.shape[0]):
             stop = &rows[0, 0] + 3 * ends[message]
             while row < stop:
+                _prefetch(<const char*> row + AHEAD_BYTES)
                 result = self.apply_c(<int> row[0], row[1], row[2])
                 if result != APPLY_OK:
                     self.check_c(result, <int> row[0], row[1], row[2])

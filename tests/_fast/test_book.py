@@ -99,6 +99,21 @@ def test_delete_of_best_finds_next_however_far(far: int) -> None:
     assert book.best_ask_ticks == 101 + far
 
 
+@pytest.mark.parametrize("step", [1, 2, 31, 63, 64, 65])
+def test_best_improves_and_worsens_level_by_level_across_words(step: int) -> None:
+    book = Book(window_ticks=4096)
+    bids = [10_000 - step * i for i in range(20)]
+    asks = [10_001 + step * i for i in range(20)]
+    for bid, ask in zip(reversed(bids), reversed(asks), strict=True):
+        book.apply(BID, bid, 1)
+        book.apply(ASK, ask, 1)
+        assert (book.best_bid_ticks, book.best_ask_ticks) == (bid, ask)
+    for i in range(19):
+        book.apply(BID, bids[i], 0)
+        book.apply(ASK, asks[i], 0)
+        assert (book.best_bid_ticks, book.best_ask_ticks) == (bids[i + 1], asks[i + 1])
+
+
 @pytest.mark.parametrize("depth", [0, 1, 2, 5, 6, 100])
 def test_cut_keeps_the_best(depth: int) -> None:
     bids, asks = [1000, 990, 900, 500, 2, 1], [1001, 1010, 1100, 1500, 10**6, PRICE_MAX]
@@ -310,6 +325,21 @@ def test_best_near_the_edge_asks_for_a_new_centre_and_gets_it() -> None:
     assert not is_due(book)
     assert book.base_ticks > before
     assert (prices(book, BID), prices(book, ASK)) == ([5450, 5000], [5451])
+
+
+@pytest.mark.parametrize(("side", "gone", "left"), [(ASK, 5001, 5030), (BID, 5000, 4972)])
+def test_best_deleted_beside_other_levels_asks_for_a_new_centre_near_the_edge(
+    side: int, gone: int, left: int
+) -> None:
+    book = filled(bids=[5000, 4972], asks=[5001, 5030])
+    assert 0 <= left - book.base_ticks < 64
+    assert not is_due(book)
+    book.apply(side, left + (-1 if side == BID else 1), 0)
+    book.apply(side, gone + (3 if side == BID else -3), 0)
+    assert not is_due(book)
+    book.apply(side, gone, 0)
+    assert (book.best_ask_ticks if side else book.best_bid_ticks) == left
+    assert is_due(book)
 
 
 def test_spread_wider_than_the_window_is_right_and_does_not_move_it_to_and_fro() -> None:
