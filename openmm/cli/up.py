@@ -44,9 +44,9 @@ def up(
     """
     import time
 
-    from openmm.config.undumped import keep_to_itself
     from openmm.control.fleet_file import read_fleet
     from openmm.control.supervise import Fleet, supervising
+    from openmm.undumped import keep_to_itself
 
     keep_to_itself()
     fleet_file = read_fleet(file)

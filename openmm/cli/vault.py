@@ -157,7 +157,7 @@ def asked_keys(label: str) -> Keys:
     """Ask for a label's keys at the terminal, or read them from standard input."""
     from openmm.config.keys import Keys
     from openmm.config.schema import WITH_PASSPHRASE
-    from openmm.config.undumped import keep_to_itself
+    from openmm.undumped import keep_to_itself
 
     keep_to_itself()
     wanted = ["API key", "API secret"]
@@ -172,7 +172,7 @@ def asked_keys(label: str) -> Keys:
 
 def new_passphrase() -> str:
     """Ask twice for a new passphrase, or read it from standard input."""
-    from openmm.config.undumped import keep_to_itself
+    from openmm.undumped import keep_to_itself
 
     keep_to_itself()
     if not sys.stdin.isatty():

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from openmm.config.private import read_private
 from openmm.config.ring import ring_entry
-from openmm.config.undumped import keep_to_itself
 from openmm.errors import VaultError
+from openmm.undumped import keep_to_itself
 
 FILE_VARIABLE = "OPENMM_VAULT_PASSPHRASE_FILE"
 # A descriptor that a supervisor hands to the bots it starts; read once, to its end.

@@ -12,9 +12,9 @@ from openmm.config.keys import Keys as Keys
 from openmm.config.keys import check_text
 from openmm.config.passphrase import vault_passphrase
 from openmm.config.ring import SERVICE, ring_entry
-from openmm.config.undumped import keep_to_itself
 from openmm.config.vault import read_labels, read_vault, vault_path
 from openmm.errors import ConfigError
+from openmm.undumped import keep_to_itself
 
 # What was taken out of the vault, so that nobody is asked for the passphrase twice: by the file as
 # it was, and label.

@@ -18,7 +18,6 @@ from openmm._fast.checks import RiskState
 from openmm.config import BotConfig, load
 from openmm.config.schema import Endpoints
 from openmm.config.secrets import env_names, passphrase_name
-from openmm.config.undumped import environment_of_child
 from openmm.control.home import Home
 from openmm.control.market import Place, simulated
 from openmm.control.supervise import RUN, keys_of, log_path, trim_log
@@ -27,6 +26,7 @@ from openmm.engine import admission
 from openmm.engine.process import outlives
 from openmm.engine.rundir import Lock, RunDir
 from openmm.errors import CommandError, ControlError
+from openmm.undumped import environment_of_child
 
 READY_S: Final = 45.0
 LOOK_S: Final = 0.05

@@ -21,10 +21,10 @@ from typing import Any, final
 from openmm.config.load import default_run_dir
 from openmm.config.passphrase import FD_VARIABLE
 from openmm.config.secrets import env_names, passphrase_name
-from openmm.config.undumped import environment_of_child
 from openmm.control.fleet_file import FleetFile, Member
 from openmm.engine.rundir import Lock
 from openmm.errors import CommandError
+from openmm.undumped import environment_of_child
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_HALTED = 0, 1, 2, 3
 RUN = (sys.executable, "-m", "openmm.cli.main", "run")

@@ -18,12 +18,12 @@ from openmm._fast.tape import Tape
 from openmm.address import STORE_VARIABLE, without_password
 from openmm.config import BotConfig, default_run_dir
 from openmm.config.redact import public
-from openmm.config.undumped import environment_of_child
 from openmm.engine.process import outlives, unpin
 from openmm.engine.rundir import Lock, RunDir, lock_account, lock_bot
 from openmm.errors import JournalError
 from openmm.signal.memory import SignalMemory
 from openmm.telemetry import TelemetryWriter
+from openmm.undumped import environment_of_child
 from openmm.venues.connector import Keys
 
 log = logging.getLogger(__name__)

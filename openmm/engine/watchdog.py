@@ -14,10 +14,10 @@ from typing import Any, final
 import orjson
 
 from openmm.config import BotConfig
-from openmm.config.undumped import environment_of_child
 from openmm.engine.process import outlives, unpin
 from openmm.engine.rundir import RunDir
 from openmm.errors import OpenMMError
+from openmm.undumped import environment_of_child
 from openmm.venues.connector import Keys
 
 log = logging.getLogger(__name__)

@@ -20,9 +20,9 @@ import orjson
 
 from openmm.config.schema import Venue
 from openmm.config.secrets import Keys
-from openmm.config.undumped import keep_to_itself
 from openmm.engine.rundir import RunDir
 from openmm.errors import OpenMMError, VenueError
+from openmm.undumped import keep_to_itself
 from openmm.venues import registry
 from openmm.venues.connector import Connector
 from openmm.watchdog.watch import Watchdog, Watched

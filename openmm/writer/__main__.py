@@ -11,13 +11,13 @@ import gc
 import os
 import signal
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
 
+from openmm import __version__
 from openmm.address import STORE_VARIABLE
-from openmm.config.undumped import keep_to_itself
 from openmm.errors import OpenMMError
+from openmm.undumped import keep_to_itself
 from openmm.writer.follow import Follower, Timing, write_log
 from openmm.writer.retention import Retention
 
@@ -35,7 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--journal", type=Path, required=True, help="folder of the journals")
     parser.add_argument("--store", default=os.environ.get(STORE_VARIABLE),
                         help=f"URL of the store; else {STORE_VARIABLE}")  # fmt: skip
-    parser.add_argument("--build", default=_build(), help="named in the journal")
+    parser.add_argument(
+        "--build", default=f"openmm-engine {__version__}", help="named in the journal"
+    )
     parser.add_argument("--segment-bytes", type=int, default=usual.segment_bytes)
     parser.add_argument("--free-bytes", type=int, default=usual.free_bytes_min,
                         help="disk space below which quoting stops")  # fmt: skip
@@ -84,13 +86,6 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         write_log(f"{error.strerror}: {error.filename}")
     return 1
-
-
-def _build() -> str:
-    try:
-        return f"openmm-engine {version('openmm-engine')}"
-    except PackageNotFoundError:
-        return "openmm-engine, not installed"
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("OPENMM_KRAKEN_KEY", "OPENMM_KRAKEN_SECRET"):
         monkeypatch.delenv(name, raising=False)
     # These tests run in the process of the suite, which stays as it is.
-    for module in ("secrets", "passphrase", "undumped"):
-        monkeypatch.setattr(f"openmm.config.{module}.keep_to_itself", lambda: None)
+    for module in ("config.secrets", "config.passphrase", "undumped"):
+        monkeypatch.setattr(f"openmm.{module}.keep_to_itself", lambda: None)
     return tmp_path / "vault.json"
 
 

@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "errors",
         "_fast",
         "clock",
-        "address units",
+        "address undumped units",
         "instrument",
         "events",
         "config",

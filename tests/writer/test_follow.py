@@ -463,6 +463,16 @@ def test_beats_tell_the_engine_that_the_writer_lives(filed: Place, spawn: Spawn)
     tape.close()
 
 
+def test_it_follows_before_it_has_loaded_what_a_store_needs(spawn: Spawn) -> None:
+    # A bot quotes only once its writer follows: what that takes is on the way to the first quote.
+    look = "import sys, openmm.writer.__main__; print(*sys.modules)"
+    process = spawn("-c", look, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    loaded = set(process.stdout.read().decode().split())
+    assert "openmm.writer.follow" in loaded
+    assert not loaded & {"sqlalchemy", "pydantic", "openmm.config", "importlib.metadata"}
+
+
 def test_absent_tape_and_bad_usage_are_one_clear_error(filed: Place, spawn: Spawn) -> None:
     process = spawn("-m", "openmm.writer", "--journal", "x", "--store", "y", stderr=subprocess.PIPE)
     assert process.wait(timeout=60) == 2

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from openmm.config.undumped import environment_of_child
+from openmm.undumped import environment_of_child
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 NOBODY = 65_534
 # Gives up root, where it is root, after everything is imported: the interpreter may be out of the
 # plain user's reach. The kernel makes a process that did so undumpable: that is undone first.
@@ -20,7 +20,7 @@ HOLDER = """
 import ctypes, os, resource, socket, sys
 from pathlib import Path
 from openmm.config.secrets import load_keys
-from openmm.config.undumped import keeps_to_itself
+from openmm.undumped import keeps_to_itself
 from openmm.engine.door import at_folder
 here = Path(sys.argv[1])
 with socket.socket(socket.AF_UNIX) as line, at_folder(here / "door") as name:
