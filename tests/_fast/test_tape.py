@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import struct
 import subprocess
@@ -240,6 +241,17 @@ def test_foreign_file_is_refused(path: Path, change: tuple[int, bytes], text: st
         TapeReader(path)
     with pytest.raises(JournalError, match="cannot open"):
         TapeReader(path.with_name("absent"))
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_no_append_is_the_first_to_touch_a_page(path: Path, in_file: bool) -> None:
+    tape = Tape(path if in_file else None, size_bytes=1 << 22, follow=False)
+    payload = b"f" * 4000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for index in range(1024):
+        assert tape.append(FRAME, 0, index, payload)
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert faults < 64, "of 1,024 pages"  # a few are the interpreter's
 
 
 def test_payload_limit_is_a_quarter_of_the_ring(path: Path) -> None:
