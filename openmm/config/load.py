@@ -36,6 +36,7 @@ from openmm.config.schema import (
 from openmm.errors import ConfigError, ConfigErrors
 
 FILE_BYTES_MAX = 1 << 20
+NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
 _SECRET = re.compile(r"key|secret|password|passphrase|token|credential", re.IGNORECASE)
 _TABLES = ("bot", "venue", "strategy", "signal", "risk", "settlement", "journal", "engine", "paper")
 _REQUIRED = ("bot", "venue", "strategy", "risk")
@@ -149,7 +150,10 @@ def _table(
     """Validate a table that may be left out if no key of it is required."""
     if key not in data and key in _REQUIRED:
         return None
-    return _section(model, data.get(key, {}), key, errors)
+    if key not in data:
+        # All of it defaults, which are not validated: no validator is made for them.
+        return model.model_construct()
+    return _section(model, data[key], key, errors)
 
 
 def parse_strategy(raw: object, errors: list[ConfigError]) -> Grid | PythonStrategy | None:
@@ -210,6 +214,7 @@ def _section(model: type[S], raw: object, path: str, errors: list[ConfigError]) 
     if not isinstance(raw, Mapping):
         errors.append(ConfigError(path, raw, f"a table [{path}]"))
         return None
+    _complete(model)
     try:
         return model.model_validate(dict(raw))
     except ValidationError as error:
@@ -219,6 +224,26 @@ def _section(model: type[S], raw: object, path: str, errors: list[ConfigError]) 
             if detail["type"] != "default_factory_not_called"  # follows from one told already
         ]
         return None
+
+
+def _complete(model: type[Section]) -> None:
+    """Make a table's validator, unless it is made, without the plugins pydantic looks for.
+
+    It would search every installed package for them, and load those it finds into the engine.
+
+    Source: https://docs.pydantic.dev/latest/concepts/plugins/, PYDANTIC_DISABLE_PLUGINS.
+    """
+    if model.__pydantic_complete__:
+        return
+    before = os.environ.get(NO_PLUGINS)
+    os.environ[NO_PLUGINS] = "__all__"
+    try:
+        model.model_rebuild()
+    finally:
+        if before is None:
+            del os.environ[NO_PLUGINS]
+        else:
+            os.environ[NO_PLUGINS] = before
 
 
 def _told(detail: ErrorDetails, model: type[Section], base: str) -> ConfigError:

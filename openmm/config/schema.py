@@ -4,8 +4,7 @@ A field's key in the file is its name without the unit suffix: `spread_ppm` is w
 Ratios are parts per million, times nanoseconds, quantities and money exact decimals.
 """
 
-from __future__ import annotations
-
+# Annotations are not postponed here: pydantic would compile each of them when the bot starts.
 from collections.abc import Callable
 from decimal import Decimal
 from importlib.metadata import entry_points
@@ -100,7 +99,7 @@ class Section(BaseModel):
         alias_generator=key_of,
         arbitrary_types_allowed=True,
         hide_input_in_errors=True,
-        defer_build=True,  # one validator, of the whole file, instead of one a table as well
+        defer_build=True,  # a table that a file leaves out needs no validator: `load` makes them
     )
 
 
@@ -264,7 +263,7 @@ class Venue(Section):
     reference: Pair | None = None
     rate: Pair | None = None
     convert: Annotated[str, StringConstraints(pattern=_LABEL)] | None = None
-    endpoints: Endpoints = Endpoints()
+    endpoints: Endpoints = Endpoints.model_construct()
     depth: Annotated[int, AfterValidator(_offered)] = Field(
         default_factory=lambda data: DEPTH_DEFAULT.get(str(data.get("name")), 25)
     )
@@ -513,12 +512,12 @@ class BotConfig(Section):
     bot: Bot
     venue: tuple[Venue, ...]
     strategy: Grid | PythonStrategy
-    signal: Signal = Signal()
+    signal: Signal = Signal.model_construct()
     risk: Risk
-    settlement: Settlement = Settlement()
-    journal: Journal = Journal()
-    engine: Engine = Engine()
-    paper: Paper = Paper()
+    settlement: Settlement = Settlement.model_construct()
+    journal: Journal = Journal.model_construct()
+    engine: Engine = Engine.model_construct()
+    paper: Paper = Paper.model_construct()
 
     @property
     def quoted(self) -> Venue:

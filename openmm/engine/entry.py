@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from types import GenericAlias
+from types import FunctionType, GenericAlias
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar, cast, get_type_hints
 
 import msgspec
@@ -41,7 +41,9 @@ R = TypeVar("R")
 def entry(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
     """Mark a method whose calls are inputs; its last parameter is `now_ns`, all are positional."""
     name = method.__name__
-    names = list(inspect.signature(method).parameters)
+    # Not by inspect.signature, which takes as long as all else that happens here.
+    code = cast("FunctionType", method).__code__
+    names = code.co_varnames[: code.co_argcount]
     assert names[-1] == "now_ns", f"{name}: an entry ends with now_ns"
     count = len(names) - 1
 

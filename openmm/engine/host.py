@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from msgspec import Struct, field
 from picows import WSListener, WSMsgType, ws_connect
 
 from openmm._fast.feed import EventClock, SocketTransport
@@ -89,8 +89,7 @@ def _order_lines(http: OrderHttp) -> OrderRequests:
     return OrderLines(http)
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Struct, frozen=True):
     """The world around one engine.
 
     Args:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import final
 
@@ -162,61 +161,54 @@ class StepConfig(Struct, frozen=True):
 
 
 @final
-@dataclass(slots=True)
 class Step:
     """Apply events of the slow path to the tables of one bot."""
 
-    pipeline: Pipeline
-    feeds: Sequence[Feed]
-    instrument: Instrument
-    monitor: RiskMonitor
-    ids: ClientIds
-    config: StepConfig
-    mode: SystemMode = SystemMode.UNKNOWN
-    pair_status: str = field(init=False)
-    recent_fills: deque[FillPage] = field(default_factory=lambda: deque(maxlen=FILLS_MAX))
-    stopping: bool = False
-    last_incident: str = ""
-    incident_count: int = 0
-    resync_counts: dict[int, int] = field(default_factory=dict)  # by feed
-    clock_offset_ns: int | None = None  # as told last
-    captured_ticklots: int = 0  # fills against the reference when they arrived
-    orders: Lifecycle = field(init=False)
-    money: Money = field(init=False)
-    guard: Guard = field(init=False)
-    reconciler: Reconciler = field(init=False)
-    by_hand: ByHand = field(init=False)
-    flattener: Flattener = field(init=False)
-    _adjustments: dict[str, str] = field(default_factory=dict)
-    _resync: dict[int, _Resync] = field(default_factory=dict)
-    _catching_up: dict[int, int] = field(default_factory=dict)
-    _broken_since: dict[int, int] = field(default_factory=dict)
-    _renewed: dict[int, int] = field(default_factory=dict)
-    _sampled_ns: int = 0
-    _stated_ns: int = 0
-    _marks_ns: deque[int] = field(default_factory=lambda: deque(maxlen=MARKS_MAX))
-    _covered: bool = True
-    _token_stale: bool = False
-    _opened_ns: int = 0
-    _hearing: bool = False  # whether the private stream tells everything
-    _unclaimed: dict[str, _Unclaimed] = field(default_factory=dict)
-    _others_told: bool = False
-    _out: list[Request] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        """Make the parts that share the tables."""
-        self.pair_status = self.instrument.status
-        self.orders = Lifecycle(self.pipeline, self.ids, self.config.ack_timeout_ns)
-        self.money = Money(self.pipeline, self.instrument, self.monitor)
-        self.guard = Guard(self.config.dead_man_ns, watchdog=self.config.watchdog)
+    # Written out: a generated class of this many fields takes a bot's start 1.5 ms.
+    def __init__(
+        self, pipeline: Pipeline, feeds: Sequence[Feed], instrument: Instrument,
+        monitor: RiskMonitor, ids: ClientIds, config: StepConfig,
+    ) -> None:  # fmt: skip
+        self.pipeline = pipeline
+        self.feeds = feeds
+        self.instrument = instrument
+        self.monitor = monitor
+        self.ids = ids
+        self.config = config
+        self.mode = SystemMode.UNKNOWN
+        self.pair_status = instrument.status
+        self.recent_fills: deque[FillPage] = deque(maxlen=FILLS_MAX)
+        self.stopping = False
+        self.last_incident = ""
+        self.incident_count = 0
+        self.resync_counts: dict[int, int] = {}  # by feed
+        self.clock_offset_ns: int | None = None  # as told last
+        self.captured_ticklots = 0  # fills against the reference when they arrived
+        # The parts that share the tables.
+        self.orders = Lifecycle(pipeline, ids, config.ack_timeout_ns)
+        self.money = Money(pipeline, instrument, monitor)
+        self.guard = Guard(config.dead_man_ns, watchdog=config.watchdog)
         self.reconciler = Reconciler(
-            self.money, self.orders, self.instrument,
-            alert_above_ppm=self.config.alert_above_ppm,
-            halt_above_ppm=self.config.halt_above_ppm, dedicated=self.config.dedicated,
+            self.money, self.orders, instrument, alert_above_ppm=config.alert_above_ppm,
+            halt_above_ppm=config.halt_above_ppm, dedicated=config.dedicated,
         )  # fmt: skip
-        self.by_hand = ByHand(self.pipeline)
-        self.flattener = Flattener(self.pipeline, self.by_hand, self.monitor, self.instrument)
+        self.by_hand = ByHand(pipeline)
+        self.flattener = Flattener(pipeline, self.by_hand, monitor, instrument)
+        self._adjustments: dict[str, str] = {}
+        self._resync: dict[int, _Resync] = {}
+        self._catching_up: dict[int, int] = {}
+        self._broken_since: dict[int, int] = {}
+        self._renewed: dict[int, int] = {}
+        self._sampled_ns = 0
+        self._stated_ns = 0
+        self._marks_ns: deque[int] = deque(maxlen=MARKS_MAX)
         self._covered = self.guard.covers(0)
+        self._token_stale = False
+        self._opened_ns = 0
+        self._hearing = False  # whether the private stream tells everything
+        self._unclaimed: dict[str, _Unclaimed] = {}
+        self._others_told = False
+        self._out: list[Request] = []
 
     # ------------------------------------------------------------------ money
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
+import os
+import subprocess
+import sys
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -52,6 +56,7 @@ from openmm.instrument import Instrument
 from openmm.risk.limits import drawdown_ticklots, limits, rate_reserve_milli
 from openmm.telemetry import VENUES_MAX
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 BASE: dict[str, Any] = {
     "bot": {"name": "btc-grid", "mode": "paper", "run_dir": "runs"},
     "venue": [
@@ -333,6 +338,43 @@ def test_python_strategy_refuses_grid_keys() -> None:
     [error] = refusal(data)
     assert error.path == "strategy.spread"
     assert "unknown key" in error.allowed
+
+
+PLUGGED = """
+import json, os, sys
+from pydantic import BaseModel
+from openmm.config import parse
+before = dict(os.environ)
+parse(json.loads(sys.argv[1]))
+assert os.environ == before
+print("hooked" in sys.modules)
+class Other(BaseModel):
+    key: int
+print("hooked" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("table", ["signal", "settlement", "journal", "engine", "paper"])
+def test_table_left_out_is_an_empty_one(table: str) -> None:
+    assert table not in BASE
+    assert parse(BASE) == parse({**BASE, table: {}})
+
+
+def test_a_file_is_read_without_what_is_plugged_into_pydantic(tmp_path: Path) -> None:
+    # A plugin is code of others in the process that trades, and may take long to load.
+    package = tmp_path / "hooked-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: hooked\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[pydantic]\nhooked = hooked:plugin\n")
+    (tmp_path / "hooked.py").write_text(
+        "class plugin:\n    def new_schema_validator(*_, **__): return None, None, None\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", PLUGGED, json.dumps(BASE)],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_defaults_follow_the_spread() -> None:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, final
 from urllib.parse import urlencode
+
+from msgspec import Struct
 
 from openmm.clock import Clock
 from openmm.errors import ProtocolError, TransportError, VenueRejected
@@ -94,13 +95,16 @@ class CallBudget:
         self._at_ns = max(now_ns, self._at_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A WebSocket token: valid for `life_s` from `made_ns`, unless used before."""
 
-    text: str = field(repr=False)
+    text: str
     life_s: int
     made_ns: int
+
+    def __repr__(self) -> str:
+        """Tell that a token is there, not which."""
+        return f"Token(text=<redacted>, life_s={self.life_s}, made_ns={self.made_ns})"
 
 
 @final
