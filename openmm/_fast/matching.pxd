@@ -1,6 +1,8 @@
 # Price-time matching of one instrument: shared by simulator, paper mode and backtest.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
+from openmm._fast.book cimport Book
+
 cpdef enum Tif:
     TIF_UNDECIDED = 0
     GTC = 1
@@ -131,6 +133,7 @@ cdef class ReplayMatching:
     cdef int32_t _high                  # slots in use lie below
     cdef uint64_t _arrivals
     cdef RecordedLevel* _levels[2]
+    cdef RecordedLevel* _scratch        # takes turns with them when a whole book is followed
     cdef int32_t _count[2]
 
     cdef MatchResult submit_c(
@@ -142,6 +145,7 @@ cdef class ReplayMatching:
         int64_t now_ns) noexcept nogil
     # Recorded market in.
     cdef MatchResult level_c(self, int book_side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
+    cdef bint follow_c(self, Book book, int depth) noexcept nogil        # whether anything changed
     cdef void cut_c(self, int depth) noexcept nogil
     cdef void clear_c(self) noexcept nogil
     cdef void settle_c(self) noexcept nogil                             # after a whole book message

@@ -14,6 +14,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memmove
 
+from openmm._fast.book cimport Book
 from openmm._fast.units cimport ASK, BID, BUY, SELL
 
 cdef enum:
@@ -638,8 +639,9 @@ cdef class ReplayMatching:
         self._orders = <QueuedOrder*>calloc(<size_t>capacity, sizeof(QueuedOrder))
         self._levels[0] = <RecordedLevel*>calloc(<size_t>level_capacity, sizeof(RecordedLevel))
         self._levels[1] = <RecordedLevel*>calloc(<size_t>level_capacity, sizeof(RecordedLevel))
+        self._scratch = <RecordedLevel*>calloc(<size_t>level_capacity, sizeof(RecordedLevel))
         if (self.executions == NULL or self.removed == NULL or self._orders == NULL
-                or self._levels[0] == NULL or self._levels[1] == NULL):
+                or self._levels[0] == NULL or self._levels[1] == NULL or self._scratch == NULL):
             raise MemoryError(capacity)
         self.stp = CANCEL_NEWEST
 
@@ -649,6 +651,7 @@ cdef class ReplayMatching:
         free(self._orders)
         free(self._levels[0])
         free(self._levels[1])
+        free(self._scratch)
 
     # ---- C face
 
@@ -761,6 +764,48 @@ cdef class ReplayMatching:
         levels[at].qty_lots = qty_lots
         levels[at].taken_lots = 0
         return MATCH_RESTING
+
+    cdef bint follow_c(self, Book book, int depth) noexcept nogil:
+        # Merge the book's best levels with the recorded ones: those whose quantity is still the one
+        # told last keep what was taken of it, as if they had not been told again.
+        cdef bint changed = False
+        cdef int side
+        cdef int32_t count
+        cdef int32_t at
+        cdef int32_t i
+        cdef int64_t price_ticks
+        cdef int64_t key
+        cdef int64_t qty_lots
+        cdef RecordedLevel* held
+        for side in range(2):
+            count = book.count[side]
+            count = depth if depth < count else count
+            count = self.level_capacity if self.level_capacity < count else count
+            held = self._levels[side]
+            at = self._count[side] - 1
+            price_ticks = book.best_ask_ticks if side == ASK else book.best_bid_ticks
+            for i in range(count - 1, -1, -1):
+                key = _key(side, price_ticks)
+                qty_lots = book.qty_at_c(side, price_ticks)
+                while at >= 0 and held[at].key > key:
+                    at -= 1
+                    changed = True
+                if at >= 0 and held[at].key == key and held[at].qty_lots == qty_lots:
+                    self._scratch[i] = held[at]
+                    at -= 1
+                else:
+                    self._scratch[i].key = key
+                    self._scratch[i].qty_lots = qty_lots
+                    self._scratch[i].taken_lots = 0
+                    changed = True
+                    if at >= 0 and held[at].key == key:
+                        at -= 1
+                price_ticks = book.worse_c(side, price_ticks)
+            changed = changed or at >= 0
+            self._levels[side] = self._scratch
+            self._scratch = held
+            self._count[side] = count
+        return changed
 
     cdef void cut_c(self, int depth) noexcept nogil:
         cdef int side
@@ -1077,6 +1122,19 @@ cdef class ReplayMatching:
     def set_level(self, int book_side, int64_t price_ticks, int64_t qty_lots):
         """Take over a recorded level's absolute quantity; 0 deletes. Call `settle` after a message."""
         return MatchResult(self.level_c(_checked_side(book_side), price_ticks, qty_lots))
+
+    def follow(self, Book book not None, int depth):
+        """Take over the best `depth` levels a side of a book; call `settle` if anything changed.
+
+        The same as telling each level whose quantity is another than told last, and deleting those
+        that are gone.
+
+        Returns: whether anything changed.
+        Raises: ValueError for a negative depth.
+        """
+        if depth < 0:
+            raise ValueError(f"depth must be 0 or more: {depth}")
+        return bool(self.follow_c(book, depth))
 
     def cut(self, int depth):
         """Drop recorded levels beyond `depth` a side."""

@@ -19,6 +19,7 @@ from openmm.cli import (
     audit,
     cancel,
     check,
+    compare,
     demo,
     doctor,
     explain,
@@ -94,6 +95,7 @@ app.command("positions", epilog=positions.EXAMPLE)(positions.positions)
 app.command("export", epilog=export.EXAMPLE)(export.export)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.command("replay", epilog=replay.EXAMPLE)(replay.replay)
+app.command("compare", epilog=compare.EXAMPLE)(compare.compare)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.command("record", epilog=record.EXAMPLE)(record.record)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)

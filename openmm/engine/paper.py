@@ -26,7 +26,7 @@ from openmm.sim.dialects import Dialect, dialect
 from openmm.sim.mirror import mirrored_feed
 from openmm.sim.paper import PaperVenue
 from openmm.venues import registry
-from openmm.venues.connector import Connector, Keys
+from openmm.venues.connector import Connector, Keys, MarketSide
 
 
 @final
@@ -48,11 +48,11 @@ class PaperRoundTrip:
         """Nothing is held."""
 
 
-def paper_venue(config: BotConfig, instrument: Instrument, market: Connector) -> PaperVenue:
+def paper_venue(config: BotConfig, instrument: Instrument, market: MarketSide) -> PaperVenue:
     """Open the paper account.
 
     Args:
-        market: the connector of the venue's public feed.
+        market: makes the decoder of the venue's public feed.
 
     Raises:
         ConfigError: the fees are not known.

@@ -356,7 +356,7 @@ class Traffic:
 
     def _on_message(self, payload: bytes, recv_ns: int) -> None:
         ctx = self._ctx
-        events = _without_secrets(ctx.trading.read_private(payload, recv_ns), ctx.trading.redact)
+        events = without_secrets(ctx.trading.read_private(payload, recv_ns), ctx.trading.redact)
         due = ctx.trading.due()
         if due and self._private is not None:
             self._private.send(due)
@@ -479,7 +479,7 @@ class Traffic:
             self._ctx.safely(handler)(payload, now_ns)
 
 
-def _without_secrets(events: Sequence[Event], redact: Callable[[bytes], bytes]) -> list[Event]:
+def without_secrets(events: Sequence[Event], redact: Callable[[bytes], bytes]) -> list[Event]:
     """Blank secrets in what events quote of a message: the step acts on what is journalled."""
     return [
         replace(one, text=redact(one.text.encode()).decode())

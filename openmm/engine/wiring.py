@@ -35,7 +35,7 @@ from openmm.strategy.grid import GridStrategy
 from openmm.strategy.parameters import GridParameters
 from openmm.strategy.python import PythonStrategy as PythonAdapter
 from openmm.strategy.quotes import Quoter
-from openmm.venues.connector import Connector, Named
+from openmm.venues.connector import Connector, MarketSide, Named
 
 # Ticks a side of the price that the ladder's window covers; prices outside it still work.
 BOOK_WINDOW_TICKS = 1 << 15
@@ -90,7 +90,7 @@ def _load_quoter(strategy: PythonStrategy) -> Quoter:
 def make_tables(
     config: BotConfig,
     instruments: Sequence[Instrument],
-    connectors: Sequence[Connector],
+    connectors: Sequence[MarketSide],
     trading: Connector,
     *,
     mid_ticks: int,

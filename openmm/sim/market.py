@@ -2,8 +2,8 @@
 
 Model, all of it estimates in floats that become ticks and lots in `_price` and `_qty`:
 
-* Fair value: a random walk in the logarithm, stepped on a fixed grid. Its volatility switches
-  between a calm and a volatile regime after exponential times.
+* Fair value: a random walk in the logarithm, stepped on a fixed grid, with a constant drift if
+  asked for. Its volatility switches between a calm and a volatile regime after exponential times.
 * Arrivals: one self-exciting process (exponential kernel) for all of the market's orders, twice
   over in a volatile spell. Source: Hawkes, Biometrika 58(1), 1971; thinning after Ogata, IEEE
   Trans. Inf. Theory 27(1), 1981.
@@ -54,6 +54,7 @@ class MarketOptions:
     order_notional: float = 4_000.0  # median, in the quote asset
     taker_share: float = 0.12
     side_persistence: float = 0.6
+    drift_bps_per_min: float = 0.0  # of the fair value, beside its walk
 
     def __post_init__(self) -> None:
         if self.start_price <= 0:
@@ -154,6 +155,7 @@ class SyntheticMarket:
             self._spell_ns += max(1, round(self._walk.expovariate(1 / mean_s) * NS))
         annual = options.volatile_volatility if self._volatile else options.calm_volatility
         self._log_fair += self._walk.gauss(0.0, annual * math.sqrt(options.step_s / YEAR_S))
+        self._log_fair += options.drift_bps_per_min / 10_000 * options.step_s / 60
         self._fair_ns = now_ns + round(options.step_s * NS)
 
     def _pick_off(self, core: VenueCore, taker_side: int, fair: float, now_ns: int) -> None:

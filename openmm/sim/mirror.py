@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import Final, final
 
 from openmm._fast.book import Book, BookBreak, BookState
-from openmm._fast.matching import MatchResult
 from openmm._fast.ports import Decoded, Decoder, TradeLog
 from openmm.instrument import Instrument
-from openmm.sim.core import ASK, BID, VenueCore
-from openmm.venues.connector import Connector
+from openmm.sim.core import VenueCore
+from openmm.venues.connector import MarketSide
 from openmm.venues.counterpart import TradeRecord
 
 LEVELS_MAX: Final = 1000  # of a side that are told to the core
@@ -42,7 +41,6 @@ class MirroredFeed:
         decoder.set_sink(self._trades)
         self._told = told
         self._version = -1
-        self._levels: tuple[dict[int, int], dict[int, int]] = ({}, {})
 
     def apply(self, core: VenueCore, frame: bytes, now_ns: int) -> Decoded:
         """Take a message over and book what it fills; an unverified book fills nothing."""
@@ -86,30 +84,18 @@ class MirroredFeed:
             return
         self._version = book.version
         kernel = core.recording(self.pair.name)
-        changed = False
-        for side in (BID, ASK):
-            new, old = dict(book.levels(side, LEVELS_MAX)), self._levels[side]
-            gone = [(price_ticks, 0) for price_ticks in old.keys() - new.keys()]
-            for price_ticks, qty_lots in [*gone, *(new.items() - old.items())]:
-                if kernel.set_level(side, price_ticks, qty_lots) != MatchResult.MATCH_RESTING:
-                    raise ValueError(f"level {price_ticks} {qty_lots} of {self.pair.name}")
-                changed = True
-            old.clear()
-            old.update(new)
-        if changed:
+        if kernel.follow(book, LEVELS_MAX):
             core.book_matches(self.pair.name, kernel.settle(), now_ns, printed=self._told)
             if self._told:
                 core.book_told(self.pair.name, now_ns)
 
     def _forget(self, core: VenueCore) -> None:
         self._version = -1
-        for levels in self._levels:
-            levels.clear()
         core.recording(self.pair.name).clear()
 
 
 def mirrored_feed(
-    pair: Instrument, connector: Connector, *, depth: int, verify: bool = True, told: bool
+    pair: Instrument, connector: MarketSide, *, depth: int, verify: bool = True, told: bool
 ) -> MirroredFeed:
     """Make the mirror of one venue's instrument.
 

@@ -144,6 +144,16 @@ class Named(Protocol):
         ...
 
 
+class MarketSide(Protocol):
+    """What makes the decoders of a venue's market data: a connector, or a recording."""
+
+    def market_decoder(
+        self, instrument: Instrument, book: Book, *, depth: int, verify: bool
+    ) -> Decoder:
+        """Make a decoder bound to one instrument's book."""
+        ...
+
+
 class Connector(Protocol):
     """One venue, seen from the engine."""
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openmm._fast.book import Book
 from openmm._fast.matching import Matching, MatchResult, ReplayMatching, Stp, Tif
 from tests.oracles import matching as oracle
 
@@ -416,3 +417,45 @@ def test_replay_kernel_equals_its_specification(steps: list[tuple]) -> None:  # 
                 order.filled,
                 order.owner,
             )
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([BID, ASK]), st.integers(1, 40), st.integers(0, 3)),
+        max_size=60,
+    ),
+    st.integers(0, 12),
+)
+def test_following_a_book_is_telling_each_changed_level(
+    changes: list[tuple[int, int, int]], depth: int
+) -> None:
+    source = Book(window_ticks=64)
+    followed, told = ReplayMatching(16, 64), ReplayMatching(16, 64)
+    before: dict[int, dict[int, int]] = {BID: {}, ASK: {}}
+    for at, (side, offset, qty) in enumerate(changes):
+        source.apply(side, 100 - offset if side == BID else 100 + offset, qty)
+        if at % 3 == 0:
+            # What was taken of a level is used up until it is told anew.
+            for kernel in (followed, told):
+                kernel.take(BUY if side == ASK else SELL, 140 if side == ASK else 60, 1)
+        changed = False
+        for which, held in before.items():
+            now = dict(source.levels(which, depth))
+            for price in held.keys() - now.keys():
+                told.set_level(which, price, 0)
+            for price, lots in now.items() - held.items():
+                told.set_level(which, price, lots)
+            changed = changed or now != held
+            before[which] = now
+        assert followed.follow(source, depth) is changed
+        for which in (BID, ASK):
+            levels = followed.depth(which, 100)
+            assert levels == told.depth(which, 100) == source.levels(which, depth)
+            assert [followed.qty_at(which, price) for price, _ in levels] == [
+                told.qty_at(which, price) for price, _ in levels
+            ]
+
+
+def test_following_needs_a_depth() -> None:
+    with pytest.raises(ValueError, match="depth must be 0 or more: -1"):
+        ReplayMatching().follow(Book(), -1)

@@ -27,6 +27,7 @@ COMMANDS = [
     "balance",
     "cancel",
     "check",
+    "compare",
     "demo",
     "doctor",
     "explain",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from decimal import Decimal
@@ -128,3 +129,14 @@ def test_trading_against_the_market_does_not_change_its_fair_value() -> None:
 def test_bad_options_are_refused(overrides: dict[str, float], path: str) -> None:
     with pytest.raises(ConfigError, match=path):
         market_options(PRICE, overrides)
+
+
+def test_drift_moves_the_fair_value_beside_the_same_walk() -> None:
+    prices = []
+    for drift in (0.0, 12.0):
+        core = VenueCore([BTC], 1)
+        market = SyntheticMarket(BTC, 3, T0, market_options(PRICE, {"drift_bps_per_min": drift}))
+        core.drive(market)
+        core.advance(T0 + 30 * NS)
+        prices.append(market.fair_price)
+    assert math.log(prices[1] / prices[0]) * 10_000 == pytest.approx(6.0, rel=0.01)

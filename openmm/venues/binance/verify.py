@@ -45,7 +45,7 @@ def verify(path: Path) -> Verified:
     if is_capture(path):
         return _Check().run(Record(frame.recv_ns, frame.data) for frame in read_frames(path))
     check = _Check()
-    before = _day_before(path)
+    before = day_before(path)
     if before is None or _has_copy(path):
         return check.run(read_stamped(path))
     warm = check.run(read_stamped(before))
@@ -61,7 +61,8 @@ def _has_copy(path: Path) -> bool:
     return any(record.data.startswith(COPY) for record in read_stamped(path))
 
 
-def _day_before(path: Path) -> Path | None:
+def day_before(path: Path) -> Path | None:
+    """Return the file that a dated one goes on from, if it lies beside it."""
     named = DATED.match(path.name)
     if named is None:
         return None
@@ -119,8 +120,8 @@ class _Check:
         try:
             copy = as_object(as_object(loads(record.data)).get("data"))
             levels = [as_list(one) for side in ("bids", "asks") for one in as_list(copy[side])]
-            price_decimals = max(_decimals(level[0]) for level in levels)
-            qty_decimals = max(_decimals(level[1]) for level in levels)
+            price_decimals = max(decimals_of(level[0]) for level in levels)
+            qty_decimals = max(decimals_of(level[1]) for level in levels)
         except (ProtocolError, KeyError, IndexError, ValueError):
             # Not what it looked like: another may come.
             self.copy = None
@@ -219,7 +220,7 @@ def _symbol(data: bytes) -> str:
         return ""
 
 
-def _decimals(text: Any) -> int:
+def decimals_of(text: Any) -> int:
     """Count the decimals that are used."""
     number: Decimal = as_decimal(text).normalize()
     return max(-int(number.as_tuple().exponent), 0)

@@ -49,7 +49,7 @@ def verify(path: Path) -> Verified:
         if "_snapshot_" in path.name:
             # Put to use together with the changes; here it only has to be whole.
             return Verified(messages=len(_levels(path)))
-        return _Check().run(_messages(path))
+        return _Check().run(messages(path))
     return _changes(path, part[1], int(part[2]), part[3])
 
 
@@ -58,31 +58,45 @@ def _log(path: Path) -> Verified:
     if "_ws.raw" not in path.name:
         # Put to use together with the frames; here it only has to be whole.
         return Verified(messages=sum(1 for _ in read_replies(path)))
-    meta = path.with_name(path.name.replace("_ws.raw", "_meta.raw"))
-    if meta.is_file():
-        for url, body in read_replies(meta):
-            if url.endswith("/products"):
-                for row in map(as_object, as_list(loads(body))):
-                    check.decimals[text_of(row, "id")] = (
-                        _decimals(row.get("quote_increment")), _decimals(row.get("base_increment"))
-                    )  # fmt: skip
+    check.decimals.update(products_beside(path))
     return check.run(read_log(path))
+
+
+def products_beside(path: Path) -> dict[str, tuple[int, int]]:
+    """Return the decimals of prices and quantities, by product, that a log's other file tells."""
+    meta = path.with_name(path.name.replace("_ws.raw", "_meta.raw"))
+    found: dict[str, tuple[int, int]] = {}
+    for url, body in read_replies(meta) if meta.is_file() else ():
+        if url.endswith("/products"):
+            for row in map(as_object, as_list(loads(body))):
+                found[text_of(row, "id")] = (
+                    decimals_of(row.get("quote_increment")), decimals_of(row.get("base_increment"))
+                )  # fmt: skip
+    return found
 
 
 def _changes(path: Path, name: str, number: int, ending: str) -> Verified:
     check = _Check()
-    copies = [path.with_name(f"{name}_snapshot_{side}{ending}") for side in ("bids", "asks")]
+    copy = copy_beside(path, name, ending)
     warm = Verified()
-    if all(copy.is_file() for copy in copies):
-        bids, asks = map(_levels, copies)
-        copy = {"type": "snapshot", "product_id": name, "bids": bids, "asks": asks}
-        warm = check.run([Record(0, _dumps(copy))])
+    if copy is not None:
+        warm = check.run([copy])
         for earlier in range(1, number):
             warm = check.run(
-                _level_changes(path.with_name(f"{name}_l2_part{earlier}{ending}"), name)
+                level_changes(path.with_name(f"{name}_l2_part{earlier}{ending}"), name)
             )
-    found = check.run(_level_changes(path, name))
+    found = check.run(level_changes(path, name))
     return _less(found, warm)
+
+
+def copy_beside(path: Path, name: str, ending: str) -> Record | None:
+    """Return the book ahead of the first level change, from the files beside; None: not there."""
+    copies = [path.with_name(f"{name}_snapshot_{side}{ending}") for side in ("bids", "asks")]
+    if not all(copy.is_file() for copy in copies):
+        return None
+    bids, asks = map(_levels, copies)
+    copy = {"type": "snapshot", "product_id": name, "bids": bids, "asks": asks}
+    return Record(0, _dumps(copy))
 
 
 def _less(found: Verified, part: Verified) -> Verified:
@@ -116,7 +130,7 @@ def _column(path: Path, line: int, row: Mapping[str, str], name: str) -> str:
     return row[name]
 
 
-def _level_changes(path: Path, product: str) -> Iterator[Record]:
+def level_changes(path: Path, product: str) -> Iterator[Record]:
     """Read one change a row as a message each; the time is the venue's."""
     for line, row in read_rows(path):
         side, price, time = (_column(path, line, row, name) for name in ("side", "price", "time"))
@@ -128,7 +142,7 @@ def _level_changes(path: Path, product: str) -> Iterator[Record]:
         yield Record(line, _dumps(message))
 
 
-def _messages(path: Path) -> Iterator[Record]:
+def messages(path: Path) -> Iterator[Record]:
     """Read one message a row; its empty columns are no members."""
     for line, row in read_rows(path):
         if "type" not in row:
@@ -178,7 +192,7 @@ class _Check:
             message = as_object(loads(data))
             product = text_of(message, "product_id")
             rows = [as_list(one) for name in ("bids", "asks") for one in as_list(message[name])]
-            price_decimals = max(_decimals(row[0]) for row in rows)
+            price_decimals = max(decimals_of(row[0]) for row in rows)
         except (ProtocolError, KeyError, IndexError, ValueError):
             # Not what it looked like: the decoder says what it is.
             return
@@ -216,7 +230,7 @@ def _known(data: bytes) -> bool:
     return True
 
 
-def _decimals(text: Any) -> int:
+def decimals_of(text: Any) -> int:
     """Count the decimals that are used."""
     number: Decimal = as_decimal(text).normalize()
     return max(-int(number.as_tuple().exponent), 0)

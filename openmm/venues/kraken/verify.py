@@ -109,12 +109,12 @@ class _Check:
             return
 
     def _bind(self, name: str, levels: Sequence[Mapping[str, Any]]) -> None:
-        depth = self.depth or self.depths.get(name) or _depth_for((len(levels) + 1) // 2)
+        depth = self.depth or self.depths.get(name) or depth_for((len(levels) + 1) // 2)
         price_decimals, qty_decimals = self.price_decimals, self.qty_decimals
         if price_decimals is None:
-            price_decimals = _decimals(as_decimal(one.get("price")) for one in levels)
+            price_decimals = decimals_of(as_decimal(one.get("price")) for one in levels)
         if qty_decimals is None:
-            qty_decimals = _decimals(as_decimal(one.get("qty")) for one in levels)
+            qty_decimals = decimals_of(as_decimal(one.get("qty")) for one in levels)
         book = self.books[name] = Book()
         self.decoder.bind(
             name, len(self.books) - 1, book, 1, price_decimals, 1, qty_decimals, depth
@@ -138,10 +138,11 @@ class _Check:
         )
 
 
-def _decimals(numbers: Iterator[Decimal]) -> int:
+def decimals_of(numbers: Iterator[Decimal]) -> int:
     """Count the decimals of numbers written in full, as the venue writes them."""
     return max(max(-int(number.as_tuple().exponent), 0) for number in numbers)
 
 
-def _depth_for(levels: int) -> int:
+def depth_for(levels: int) -> int:
+    """Return the least depth on offer that a side of so many levels fits in."""
     return next((depth for depth in DEPTHS if depth >= levels), DEPTHS[-1])

@@ -1,0 +1,199 @@
+"""What a bot is run over: recordings of venues, and seeded synthetic regimes.
+
+A regime is the simulator's market (`sim/market.py`) recorded without any bot in it, as messages of
+one wire format: every bot meets the same stream, and the same fill model as in a recording. What
+the market would have done to a bot's orders, or because of them, is not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from openmm._fast.book import Book, BookState
+from openmm._fast.ports import Decoder
+from openmm.config import Venue
+from openmm.errors import ConfigError, ProtocolError
+from openmm.instrument import Instrument
+from openmm.sim.dialects import dialect
+from openmm.sim.options import SimOptions
+from openmm.sim.pipe import Pipe
+from openmm.sim.recorded import recorded_instrument
+from openmm.sim.server import build_core
+from openmm.venues import registry
+from openmm.venues.binance.recording import read_recording as read_binance
+from openmm.venues.bitget.verify import read_recording as read_bitget
+from openmm.venues.capture import is_capture, open_bytes, read_head
+from openmm.venues.coinbase.recording import read_recording as read_coinbase
+from openmm.venues.gateio.verify import read_recording as read_gateio
+from openmm.venues.kraken.recording import decoder as kraken_decoder
+from openmm.venues.kraken.recording import read_recording as read_kraken
+from openmm.venues.mexc.verify import read_recording as read_mexc
+from openmm.venues.recordings import Record, RecordedPair, Recording
+
+NS: Final = 1_000_000_000
+START_NS: Final = 1_750_000_000 * NS
+READERS: Final[Mapping[str, Callable[[Path], Recording]]] = {
+    "binance": read_binance,
+    "bitget": read_bitget,
+    "coinbase": read_coinbase,
+    "gateio": read_gateio,
+    "kraken": read_kraken,
+    "mexc": read_mexc,
+}
+WIRE: Final = "kraken"  # that regimes are recorded in
+WIRE_DEPTH: Final = 100
+
+# Parameters of the market in each regime; those not named are `MarketOptions`'. Takers reach four
+# times the half spread: wide enough that a quote one tick behind the best is met by noise too.
+_LIVELY: Final = {"half_spread_bps": 1.5, "taker_share": 0.3, "arrivals_per_s": 8.0}
+REGIMES: Final[Mapping[str, Mapping[str, float]]] = {
+    "calm": {**_LIVELY, "calm_volatility": 0.15, "volatile_volatility": 0.15},
+    "trending": {
+        **_LIVELY, "calm_volatility": 0.3, "volatile_volatility": 0.3,
+        "drift_bps_per_min": 10.0, "side_persistence": 0.8,
+    },
+    "volatile": {
+        **_LIVELY, "calm_volatility": 0.9, "volatile_volatility": 2.4, "first_spell_s": 30.0,
+        "calm_s": 60.0,
+    },
+    "thin": {
+        "half_spread_bps": 5.0, "depth_bps": 15.0, "taker_share": 0.25, "arrivals_per_s": 1.5,
+        "orders_a_side": 20, "order_notional": 800.0, "calm_volatility": 0.5,
+        "volatile_volatility": 0.8,
+    },
+}  # fmt: skip
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One market's messages and how they are read.
+
+    Args:
+        name: as people are told.
+        about: where it is from, or what made it.
+        pair: our name of what is traded.
+        told: its steps and what the decoder has to know.
+        records: in the order of time.
+        make: of a recording: makes decoders.
+    """
+
+    name: str
+    about: str
+    pair: str
+    told: RecordedPair
+    records: Sequence[Record]
+    make: Callable[[RecordedPair, Instrument, Book], Decoder]
+
+    def instrument(self, venue: str) -> Instrument:
+        """Return the pair as a venue would list it, with the recording's steps where finer."""
+        return recorded_instrument(dialect(venue), self.pair, self.told)
+
+    def market_decoder(
+        self, instrument: Instrument, book: Book, *, depth: int, verify: bool
+    ) -> Decoder:
+        """Make a decoder; depth and checksums are as recorded."""
+        return self.make(self.told, instrument, book)
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it lasts."""
+        return (self.records[-1].recv_ns - self.records[0].recv_ns) / NS
+
+    def cut(self, seconds: float) -> Stream:
+        """Return its first part."""
+        end_ns = self.records[0].recv_ns + round(seconds * NS)
+        kept = [one for one in self.records if one.recv_ns <= end_ns]
+        return Stream(self.name, self.about, self.pair, self.told, kept, self.make)
+
+    def opening(self, instrument: Instrument) -> tuple[int, int]:
+        """Return when its book is first whole, and the mid then, in ticks.
+
+        Raises:
+            ConfigError: it never is.
+        """
+        book = Book()
+        decoder = self.make(self.told, instrument, book)
+        for one in self.records:
+            decoder.decode(one.data, one.recv_ns)
+            bid, ask = book.best_bid_ticks, book.best_ask_ticks
+            if book.state is BookState.BOOK_VERIFIED and bid is not None and ask is not None:
+                return one.recv_ns, (bid + ask) // 2
+        raise ConfigError("data", self.name, "a recording whose book becomes whole")
+
+
+def recorded(text: str, pair: str = "") -> Stream:
+    """Read a recording: `FILE`, or `VENUE:FILE` where the file does not tell whose it is.
+
+    Args:
+        pair: which of several; the first unless told.
+
+    Raises:
+        ConfigError: no such file, not a recording, or not of that pair.
+    """
+    venue, mark, rest = text.partition(":")
+    known = bool(mark) and venue in READERS
+    path = Path(rest if known else text)
+    if not path.is_file():
+        raise ConfigError("data", str(path), "a recording that is there")
+    try:
+        venue = venue if known else _venue_of(path)
+        found = READERS[venue](path)
+    except ProtocolError as error:
+        raise ConfigError("data", str(path), f"a recording ({error})") from error
+    if pair and pair not in found.pairs:
+        raise ConfigError("pair", pair, f"one of {', '.join(found.pairs)}")
+    name = pair or next(iter(found.pairs))
+    short = path.name.partition(".")[0]
+    about = f"{venue} {name}, recorded: {path.name}"
+    return Stream(f"{venue} {short}", about, name, found.pairs[name], found.records, found.decoder)
+
+
+def _venue_of(path: Path) -> str:
+    """Tell whose a recording is."""
+    if is_capture(path):
+        venue = read_head(path).venue
+        if venue in READERS:
+            return venue
+    elif ".csv" in path.name:
+        return "coinbase"
+    else:
+        with open_bytes(path) as file:
+            if file.read(16).strip().isdigit():
+                return "binance"
+    raise ConfigError("data", str(path), f"VENUE:{path}, VENUE one of {', '.join(READERS)}")
+
+
+def synthetic(regime: str, seed: int, seconds: float) -> Stream:
+    """Record a regime.
+
+    Raises:
+        ConfigError: there is no such regime.
+    """
+    if regime not in REGIMES:
+        raise ConfigError("regime", regime, f"one of {', '.join(REGIMES)}")
+    options = SimOptions(venue=WIRE, seed=seed, market=REGIMES[regime])
+    core = build_core(options, START_NS)
+    ((name, pair),) = core.instruments.items()
+    gateway, _ = options.dialect.make(core, seed, False)
+    pipe = Pipe(gateway, False, START_NS)
+    # The book first: who joins a market in its first moment meets an empty one.
+    core.advance(START_NS)
+    connector = registry.connector(Venue(name=WIRE, quote=name), None)
+    for message in connector.subscribe_market(pair, WIRE_DEPTH):
+        pipe.send(message, START_NS)
+    records: list[Record] = []
+    now_ns, end_ns = START_NS, START_NS + round(seconds * NS)
+    while now_ns <= end_ns:
+        records += [Record(now_ns, frame) for frame in pipe.receive(now_ns)]
+        due_ns = core.next_ns()
+        assert due_ns is not None, "a synthetic market goes on for ever"
+        now_ns = max(now_ns + 1, due_ns)
+    told = RecordedPair(name, pair.price_decimals, pair.qty_decimals, WIRE_DEPTH)
+    about = f"synthetic, {regime}, seed {seed}: " + ", ".join(
+        f"{key} {value:g}" for key, value in REGIMES[regime].items()
+    )
+    return Stream(f"{regime} (seed {seed})", about, name, told, records, kraken_decoder)

@@ -1,0 +1,117 @@
+"""`openmm compare`: bots side by side over recordings and synthetic regimes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from openmm.cli.output import EXIT_DONE, Json, emit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from openmm.backtest.runs import Result
+    from openmm.backtest.streams import Stream
+
+EXAMPLE = "Example: openmm compare examples/bots/*.toml --regime calm,volatile --seed 3"
+
+
+def compare(
+    bots: Annotated[list[Path], typer.Argument(help="The bots' files.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", help="A recording: FILE or VENUE:FILE. May be given several times."),
+    ] = None,
+    regime: Annotated[
+        str | None, typer.Option("--regime", help="Synthetic regimes, such as calm,volatile.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the regimes.")] = 1,
+    seconds: Annotated[
+        int | None,
+        typer.Option(
+            "--seconds", min=5, max=86_400,
+            help="Length of a regime, 600 unless told; of a recording no more than this.",
+        ),
+    ] = None,
+    pair: Annotated[
+        str, typer.Option("--pair", help="Which pair of recordings that hold several.")
+    ] = "",
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with plots to this file as well.")
+    ] = None,
+    json_: Json = False,
+) -> int:  # fmt: skip
+    """Run every bot over every stream, in virtual time and with a pretended account, and print P&L
+    by cause, inventory range, time at touch, messages and markouts side by side.
+
+    The engine is the one that trades. What fills an order is a model, told below the tables: no
+    figure stands without it. Nothing is asked of a venue, and no key is needed.
+    """
+    from openmm.backtest import compare as comparing
+    from openmm.config import load
+    from openmm.errors import ConfigError
+
+    names = [one.strip() for one in (regime or "").split(",") if one.strip()]
+    if not data and not names:
+        raise ConfigError("--data", "nothing", "a recording by --data, or regimes by --regime")
+    configs = [load(path) for path in bots]
+    streams = _streams(data or [], names, seed, seconds, pair)
+    with _progress(len(configs), streams) as on_progress:
+        found = comparing.compare(configs, streams, on_progress)
+    emit(comparing.to_json(found), json_, lambda: text_of(found))
+    return EXIT_DONE
+
+
+def _streams(
+    data: Sequence[str], names: Sequence[str], seed: int, seconds: int | None, pair: str
+) -> list[Stream]:
+    from openmm.backtest.streams import recorded, synthetic
+
+    found = [recorded(one, pair) for one in data]
+    if seconds is not None:
+        found = [one.cut(seconds) for one in found]
+    return found + [synthetic(one, seed, seconds or 600) for one in names]
+
+
+def text_of(found: Sequence[Result]) -> str:
+    """Render results as text."""
+    import io
+
+    from rich.console import Console
+
+    from openmm.backtest.compare import render
+
+    out = io.StringIO()
+    console = Console(file=out, width=150, force_terminal=sys.stdout.isatty(), highlight=False)
+    render(found, console)
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").splitlines())
+
+
+@contextmanager
+def _progress(bots: int, streams: Sequence[Stream]) -> Iterator[Callable[[str, str, int], None]]:
+    """Show how far it is, on the error stream of a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    sizes = {one.name: len(one.records) for one in streams}
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%"),
+        TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal,
+    ) as shown:  # fmt: skip
+        task = shown.add_task("comparing", total=bots * sum(sizes.values()))
+        done, current = 0, ("", "")
+
+        def told(bot: str, stream: str, count: int) -> None:
+            nonlocal done, current
+            if (bot, stream) != current:
+                done += sizes.get(current[1], 0)
+                current = bot, stream
+            shown.update(task, completed=done + count, description=f"{bot} on {stream}")
+
+        yield told
