@@ -10,6 +10,7 @@ from openmm._fast.planner cimport ACTIONS_MAX, ActionWhy, Planner
 from openmm._fast.ports cimport (
     Decoded, Decoder, Encoder, OutBatch, Sink, Strategy, Trade, Transport,
 )
+from openmm._fast.queue cimport Queue
 from openmm._fast.quotes cimport LEVELS_MAX, Ladder, MarketView
 from openmm._fast.reference cimport Reference
 from openmm._fast.signals cimport Signals
@@ -44,6 +45,8 @@ cdef class Feed(Sink):
     cdef readonly int64_t lag_ns        # how late its last news was by the venue's own stamp
     cdef readonly int64_t through_ns    # a trade outside our best prices, no news of the book since; 0: none
     cdef BookState known_state          # last state journalled
+    cdef Queue places                   # of our orders on this book; None: none rest on it
+    cdef OrderTable own                 # those orders
 
 
 cdef class Pipeline:

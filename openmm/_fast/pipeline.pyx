@@ -28,7 +28,7 @@ from openmm._fast.orders cimport (
 )
 from openmm._fast.planner cimport (
     ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_HAND, WHY_MOVED, WHY_RISK, Action, ActionWhy,
-    Planner,
+    Planner, half_spread,
 )
 from openmm._fast.ports cimport (
     DECODED_BOOK, DECODED_BROKEN, DECODED_TRADE, Decoded, Decoder, Encoder, Strategy, Trade,
@@ -106,6 +106,8 @@ cdef class Feed(Sink):
         ) and self.through_ns == 0:
             # Traded through what our book shows: the book is about to say so, or no longer right.
             self.through_ns = self.recv_ns
+        if self.places is not None and self.places.on:
+            self.places.trade_c(self.own, trade.taker_side, trade.price_ticks, trade.qty_lots)
         self.signals.on_trade_c(self.recv_ns, trade.taker_side, trade.price_ticks, trade.qty_lots)
 
     def decode(self, Frames frames not None, Py_ssize_t start=0, stop=None):
@@ -172,6 +174,8 @@ cdef class Pipeline:
         self.tape = tape
         self.latency = latency
         self.spec = checks.spec
+        feed.places = planner.queue
+        feed.own = table
         self.requote_uticks = requote_uticks
         self.own_in_book = own_in_book
         self.lag_counts = lag_counts
@@ -263,6 +267,8 @@ cdef class Pipeline:
             )
         else:
             self.reference.set_c(feed.index, MISSING, MISSING, 0, feed.last_recv_ns, False)
+        if feed.quoted and self.planner.queue.on:
+            self.planner.queue.look_c(feed.book, self.table, self.own_in_book)
         feed.dirty = False
 
     cdef bint settled_c(self, int64_t now_ns) noexcept nogil:
@@ -419,13 +425,7 @@ cdef class Pipeline:
 
     cdef int64_t half_c(self) noexcept nogil:
         """Return half the spread that is wanted, in uticks: told by the strategy, or read off its ladder."""
-        if self.ladder.half_uticks > 0:
-            return self.ladder.half_uticks
-        if self.ladder.count[<int>BID] and self.ladder.count[<int>ASK]:
-            return (
-                self.ladder.levels[<int>ASK][0].price_ticks - self.ladder.levels[<int>BID][0].price_ticks
-            ) * (UTICKS >> 1)
-        return 0
+        return half_spread(&self.ladder)
 
     cdef int64_t tell_answer_c(self) noexcept nogil:
         """Count how long an order took that a private message caused; returns it, 0 for another's."""
@@ -442,7 +442,8 @@ cdef class Pipeline:
         The tolerance while the venue's message budget is fresh. From a quarter of it used, times
         what an amend at the order's age costs over the cheapest one; from half, twice that; from
         three quarters, four times: the budget lasts through a fast market instead of ending in it.
-        A tolerance of nothing counts as a tick once the budget is under pressure. A shy order stays
+        What the order's queue place is worth comes on top; while the budget is fresh the planner has
+        weighed it already. A tolerance of nothing counts as a tick once the budget is under pressure. A shy order stays
         within a quarter of the spread of the quote that was meant; one too `good` for the taker
         within an eighth, as what it gives away is ours.
         """
@@ -461,6 +462,8 @@ cdef class Pipeline:
             worth *= 4
         elif 2 * level >= usable:
             worth *= 2
+        if self.planner.queue.on:
+            worth += self.planner.queue.worth_ticks_c(order)
         most = self.half_c() // ((4 if good else 2) * UTICKS)  # no operand here is negative
         return max(min(worth, most), self.planner.tolerance_ticks)
 

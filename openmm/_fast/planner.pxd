@@ -1,8 +1,9 @@
 # Wanted ladder against live orders: the smallest set of actions, cancels first.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from openmm._fast.orders cimport ORDERS_MAX, Order, OrderTable
+from openmm._fast.queue cimport Queue
 from openmm._fast.quotes cimport LEVELS_MAX, Ladder
-from openmm._fast.units cimport i128
+from openmm._fast.units cimport ASK, BID, UTICKS, i128
 
 cdef enum:
     ACTIONS_MAX = 128
@@ -43,6 +44,8 @@ cdef struct Seat:
     int32_t why             # of the action decided
     int32_t action
     int32_t reserved
+    int64_t worth_ticks     # of its queue place
+    int64_t stay_ticks      # how far off it may stay, before the bounds of its side
 
 # One side of a plan.
 cdef struct Half:
@@ -54,6 +57,8 @@ cdef struct Half:
     int32_t cancel_count[2]         # decided, by crossing
     int32_t amend_count[2]
     int64_t near_ticks              # tolerance of this plan
+    int64_t good_ticks_max[2]       # how far an order may stay off for its queue place: too good for the
+    int64_t shy_ticks_max[2]        # taker, too shy; at the first level, at the others
     int64_t cross_key               # of the other side's wanted best
     int64_t block_key               # of our own best order of the other side
     int64_t key[LEVELS_MAX]
@@ -66,6 +71,8 @@ cdef class Planner:
     cdef int64_t qty_tolerance_ppm
     cdef bint amend_supported          # venue amends in place
     cdef int64_t order_age_ns_max      # 0 = no limit
+    cdef readonly Queue queue          # what an order's place is worth
+    cdef readonly uint64_t held_count  # orders left where they are for their place alone, summed over plans
     cdef int32_t count
     cdef Action actions[ACTIONS_MAX]
     # Orders in PENDING_* or UNKNOWN are never touched and hold their level.
@@ -78,9 +85,21 @@ cdef class Planner:
     # (private)
     cdef Half half[2]               # by BookSide
     cdef void load_c(self, const Ladder* ladder, int book_side) noexcept nogil
+    cdef void bound_c(self, Half* half, int64_t half_uticks) noexcept nogil
     cdef bint unchanged_c(self, OrderTable table, int64_t now_ns) noexcept nogil
     cdef void seat_c(self, Half* half, OrderTable table, int64_t now_ns) noexcept nogil
     cdef void match_c(self, Half* half) noexcept nogil
     cdef int64_t decide_c(self, Half* half, OrderTable table) noexcept nogil
     cdef void emit_c(self, Half* half, int kind, int crossing) noexcept nogil
     cdef void push_c(self, int kind, int why, uint64_t seq, int side, int level, int64_t price_ticks, int64_t qty_lots) noexcept nogil
+
+
+# Half the spread that is wanted, in uticks: told by the strategy, or read off its ladder.
+cdef inline int64_t half_spread(const Ladder* ladder) noexcept nogil:
+    if ladder.half_uticks > 0:
+        return ladder.half_uticks
+    if ladder.count[<int>BID] and ladder.count[<int>ASK]:
+        return (
+            ladder.levels[<int>ASK][0].price_ticks - ladder.levels[<int>BID][0].price_ticks
+        ) * (UTICKS >> 1)
+    return 0

@@ -3,6 +3,7 @@ from enum import IntEnum
 from typing import NamedTuple, final
 
 from openmm._fast.orders import OrderTable
+from openmm._fast.queue import Queue
 
 class ActionKind(IntEnum):
     ACTION_UNDECIDED = 0
@@ -38,12 +39,17 @@ class Planner:
         qty_tolerance_ppm: int = 0,
         amend_supported: bool = True,
         order_age_ns_max: int = 0,
+        queue: Queue | None = None,
     ) -> Planner: ...
     def set_params(
         self, *, tolerance_ticks: int, qty_tolerance_ppm: int, order_age_ns_max: int
     ) -> None: ...
     @property
     def amend_supported(self) -> bool: ...
+    @property
+    def queue(self) -> Queue: ...
+    @property
+    def held_count(self) -> int: ...
     def plan(
         self,
         bids: Sequence[tuple[int, int]],

@@ -4,8 +4,9 @@ A side's orders and wanted levels, both best first, are matched one to one and i
 that as many orders as possible stay untouched; a ladder that shifts by one level moves one order.
 What is left over is paired in price order and amended (or cancelled, where the venue cannot amend),
 the rest is cancelled or placed. Orders with a request under way are never touched and each holds a
-level: nothing is placed for a level whose order may still be alive. Orders of a `Lane` of their own
-are neither matched nor counted; they are in the way like any other.
+level: nothing is placed for a level whose order may still be alive. An order whose queue place is
+worth something stays further off than the tolerance, within half a level and what is safe: the gain
+of its move has to beat the place. Orders of a `Lane` of their own matched nor counted; they are in the way like any other.
 
 No action may meet one of our own orders, at its present or its pending price: such an amend or place
 waits until the other order is proven out of the way. So no reordering and no refusal at the venue
@@ -22,8 +23,9 @@ from openmm._fast.orders cimport (
     OPEN, PARTIALLY_FILLED, PENDING_CANCEL, Order, OrderTable,
     best_own_ticks, has_price,
 )
+from openmm._fast.queue cimport Queue
 from openmm._fast.quotes cimport LEVELS_MAX, Ladder, Level
-from openmm._fast.units cimport ASK, BID, BUY, PPM, SELL, i128, ticklots
+from openmm._fast.units cimport ASK, BID, BUY, PPM, SELL, UTICKS, i128, ticklots
 
 cdef enum:
     NO_LEVEL = -1
@@ -37,7 +39,7 @@ cdef enum:
 
 # Weights of a match, in lexicographic order: a level that is held by an order that may be about to
 # rest there, an order kept, an order that only changes its quantity, an order that is on its way out;
-# then the smaller distance. No sum over LEVELS_MAX reaches the next weight.
+# then the smaller distance, less the worth of the place that is kept. No sum over LEVELS_MAX reaches the next weight.
 cdef extern from * nogil:
     """
     #define OPENMM_FIT_HELD (INT64_C(1) << 56)
@@ -82,15 +84,28 @@ cdef inline bint blocked(const Half* half, OrderTable table, int64_t key, uint64
     return key <= half.block_key or has_price(table, half.side, half.sign * key, seq)
 
 
+cdef inline bint stays(const Half* half, int level, int64_t off, int64_t stay_ticks) noexcept nogil:
+    """Whether an order so far off a level, too good where negative, may serve it."""
+    cdef int64_t bound
+    if off <= half.near_ticks and -off <= half.near_ticks:
+        return True
+    if off > 0:
+        bound = half.shy_ticks_max[level > 0]
+    else:
+        bound = half.good_ticks_max[level > 0]
+        off = -off
+    return off <= bound and off <= stay_ticks
+
+
 cdef inline int64_t fit(
     const Half* half, const Seat* seat, int level, int64_t qty_tolerance_ppm
 ) noexcept nogil:
     """Weigh a match; 0 when the order may not serve the level as it stands."""
     cdef int64_t distance = seat.key - half.key[level]
+    if not stays(half, level, distance, seat.stay_ticks):
+        return 0
     if distance < 0:
         distance = -distance
-    if distance > half.near_ticks:
-        return 0
     if seat.kind == FIXED:
         return FIT_HELD - distance
     if seat.kind != MOVABLE:
@@ -98,7 +113,7 @@ cdef inline int64_t fit(
     if seat.crossing:
         return 0
     if qty_fits(seat.order.qty_lots - seat.order.filled_lots, half.lots[level], qty_tolerance_ppm):
-        return FIT_KEPT - distance
+        return FIT_KEPT + seat.worth_ticks - distance
     return FIT_RESIZED - distance
 
 
@@ -125,6 +140,12 @@ cdef void hold(Half* half, bint fixed) noexcept nogil:
                 nearest = j
                 least = distance
         take(half, i, nearest)
+
+
+cdef inline int64_t held_ticks(const Half* half, const Seat* seat) noexcept nogil:
+    """Return how far an order is off the level it serves."""
+    cdef int64_t off = seat.key - half.key[seat.level]
+    return -off if off < 0 else off
 
 
 cdef inline void take(Half* half, int seat, int level) noexcept nogil:
@@ -155,6 +176,7 @@ cdef class Planner:
         qty_tolerance_ppm: a remaining quantity this near the wanted one stays.
         amend_supported: the venue changes orders in place.
         order_age_ns_max: orders created or amended longer ago are cancelled; 0 for no limit.
+        queue: what the place of an order is worth; None: nothing.
 
     Raises:
         ValueError: a negative argument.
@@ -162,7 +184,7 @@ cdef class Planner:
 
     def __cinit__(
         self, int64_t tolerance_ticks=0, int64_t qty_tolerance_ppm=0, bint amend_supported=True,
-        int64_t order_age_ns_max=0,
+        int64_t order_age_ns_max=0, Queue queue=None,
     ):
         if not 0 <= tolerance_ticks < DISTANCE_MAX:
             raise ValueError(f"tolerance_ticks must be in [0, {DISTANCE_MAX}): {tolerance_ticks}")
@@ -172,6 +194,7 @@ cdef class Planner:
         self.qty_tolerance_ppm = qty_tolerance_ppm
         self.amend_supported = amend_supported
         self.order_age_ns_max = order_age_ns_max
+        self.queue = Queue() if queue is None else queue
 
     # ---------------------------------------------------------------- C face
 
@@ -185,6 +208,9 @@ cdef class Planner:
         self.count = 0
         self.load_c(ladder, BID)
         self.load_c(ladder, ASK)
+        if self.queue.on:
+            self.bound_c(bids, half_spread(ladder))
+            self.bound_c(asks, half_spread(ladder))
         bids.cross_key = -asks.key[0] if asks.wanted_count else NO_KEY
         asks.cross_key = -bids.key[0] if bids.wanted_count else NO_KEY
         if self.unchanged_c(table, now_ns):
@@ -316,6 +342,28 @@ cdef class Planner:
         half.sign = sign
         half.wanted_count = count
         half.near_ticks = (least - 1) >> 1 if least > 0 else 0
+        for j in range(2):
+            half.good_ticks_max[j] = half.near_ticks
+            half.shy_ticks_max[j] = half.near_ticks
+
+    cdef void bound_c(self, Half* half, int64_t half_uticks) noexcept nogil:
+        """Bound how far an order may stay off for its place, so that it is near one level at most.
+
+        By half the distance of the levels: there it is still worse than the level before. The first
+        level has none before it: an order too good for the taker stays within an eighth of the spread
+        of it, as what it gives away is ours, one too shy within a quarter.
+        """
+        cdef int j
+        cdef int64_t most = self.tolerance_ticks + self.queue.value_ticks
+        cdef int64_t least = 2 * most + 1
+        for j in range(1, half.wanted_count):
+            least = min(least, half.key[j] - half.key[j - 1])
+        least = max(least, 1)
+        # A price halfway between two levels is the better one's. No operand is negative.
+        half.good_ticks_max[1] = max(half.near_ticks, (least - 1) >> 1)
+        half.shy_ticks_max[1] = max(half.near_ticks, least >> 1)
+        half.good_ticks_max[0] = max(half.near_ticks, min((least - 1) >> 1, half_uticks // (4 * UTICKS)))
+        half.shy_ticks_max[0] = max(half.near_ticks, min(least >> 1, half_uticks // (2 * UTICKS)))
 
     cdef bint unchanged_c(self, OrderTable table, int64_t now_ns) noexcept nogil:
         """Prove cheaply that every order serves its own level and no level is free."""
@@ -324,6 +372,7 @@ cdef class Planner:
         cdef int i, level, book_side
         cdef const Order* order
         cdef int64_t key, off
+        cdef int held = 0
         if table.pending_count or table.unknown_count:
             return False
         if table.ladder_count != self.half[<int>BID].wanted_count + self.half[<int>ASK].wanted_count:
@@ -340,12 +389,19 @@ cdef class Planner:
             taken[book_side] |= (<uint64_t>1) << level
             key = half.sign * order.price_ticks
             off = key - half.key[level]
-            if off > half.near_ticks or off < -half.near_ticks or key <= half.cross_key:
+            if off > half.near_ticks or off < -half.near_ticks:
+                if not self.queue.on:
+                    return False
+                if not stays(half, level, off, self.tolerance_ticks + self.queue.worth_ticks_c(order)):
+                    return False
+                held += 1
+            if key <= half.cross_key:
                 return False
             if not qty_fits(order.qty_lots - order.filled_lots, half.lots[level], self.qty_tolerance_ppm):
                 return False
             if self.order_age_ns_max and now_ns - order.amended_ns > self.order_age_ns_max:
                 return False
+        self.held_count += held
         return True
 
     cdef void seat_c(self, Half* half, OrderTable table, int64_t now_ns) noexcept nogil:
@@ -365,12 +421,17 @@ cdef class Planner:
             seat.why = WHY_UNDECIDED
             seat.action = ACTION_UNDECIDED
             seat.crossing = 0
+            seat.worth_ticks = 0
+            seat.stay_ticks = 0
             if order.state == OPEN or order.state == PARTIALLY_FILLED:
                 if self.order_age_ns_max and now_ns - order.amended_ns > self.order_age_ns_max:
                     seat.kind = STALE
                 else:
                     seat.kind = MOVABLE
                     seat.crossing = seat.key <= half.cross_key
+                    if self.queue.on:
+                        seat.worth_ticks = self.queue.worth_ticks_c(order)
+                        seat.stay_ticks = self.tolerance_ticks + seat.worth_ticks
             elif order.state == PENDING_CANCEL:
                 seat.kind = LEAVING
             else:
@@ -397,7 +458,7 @@ cdef class Planner:
         cdef int holder
         cdef int64_t weight
         for i in range(half.seat_count):
-            while level < half.wanted_count and half.key[level] + half.near_ticks < half.seats[i].key:
+            while level < half.wanted_count and half.key[level] + half.shy_ticks_max[level > 0] < half.seats[i].key:
                 level += 1
             if level == half.wanted_count:
                 return
@@ -434,6 +495,8 @@ cdef class Planner:
                 ):
                     seat.action = ACTION_AMEND if self.amend_supported else ACTION_CANCEL
                     seat.why = WHY_RESIZED
+                elif seat.worth_ticks and held_ticks(half, seat) > half.near_ticks:
+                    self.held_count += 1
             elif seat.kind == MOVABLE:
                 if half.free_count == 0:
                     seat.action = ACTION_CANCEL
@@ -531,6 +594,7 @@ cdef class Planner:
         """
         cdef Ladder ladder
         cdef int side, i
+        ladder.half_uticks = 0
         for side, levels in ((<int>BID, bids), (<int>ASK, asks)):
             if len(levels) > LEVELS_MAX:
                 raise ValueError(f"a side has at most {LEVELS_MAX} levels: {len(levels)}")

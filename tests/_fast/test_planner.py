@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openmm._fast.book import Book
 from openmm._fast.orders import Lane, OrderEvent, OrderState, OrderTable, OrderView, Transition
 from openmm._fast.planner import ActionKind, ActionView, ActionWhy, Planner
+from openmm._fast.queue import Queue
 from openmm._fast.units import Side
 from tests.oracles import planner as oracle
 
@@ -360,12 +362,23 @@ class World:
     bids: list[Level]
     asks: list[Level]
     settings: dict[str, int] = field(default_factory=dict)
+    queue: Queue = field(default_factory=Queue)
 
     @property
     def planner(self) -> Planner:
         """A planner of these settings."""
         s = self.settings
-        return Planner(s["tolerance"], s["qty_ppm"], bool(s["amend"]), s["age"])
+        return Planner(s["tolerance"], s["qty_ppm"], bool(s["amend"]), s["age"], self.queue)
+
+    def held(self, side: int, touchable: set[int]) -> oracle.Places:
+        """What the places of a side let its orders be off by."""
+        levels = self.bids if side == BUY else self.asks
+        if not self.queue.on:
+            return oracle.NO_PLACES
+        told = {seq: self.queue.place(self.table, seq) for seq in touchable}
+        worth = {seq: 0 if place is None else place.worth_ticks for seq, place in told.items()}
+        half = (self.asks[0][0] - self.bids[0][0]) * 500_000 if self.bids and self.asks else 0
+        return oracle.places(levels, half, self.settings["tolerance"], worth)
 
 
 STATES = st.sampled_from(["open"] * 6 + ["part", "new", "amend", "cancel", "unknown"])
@@ -409,7 +422,24 @@ def worlds(draw: st.DrawFn, quiet: bool = False) -> World:
         "amend": draw(st.sampled_from([1, 1, 0])),
         "age": draw(st.sampled_from([0, 0, 8])),
     }
-    return World(table, levels[0], levels[1], settings_)
+    queue = Queue(draw(st.sampled_from([0, 1, 4, 30])))
+    queued(draw, queue, table)
+    return World(table, levels[0], levels[1], settings_, queue)
+
+
+def queued(draw: st.DrawFn, queue: Queue, table: OrderTable) -> None:
+    """Let the book show others around the orders, before them and behind."""
+    book = Book()
+    for side, price in ((0, 1), (1, 1 << 20)):
+        book.apply(side, price, 1)
+    for _ in range(2):
+        for order in table.live():
+            lots = table.own_lots_at(order.side, order.price_ticks) + draw(st.integers(0, 40))
+            book.apply(order.side - 1, order.price_ticks, lots)
+        book.verify(1)
+        queue.look(book, table)
+    for order in table.live():
+        queue.trade(table, 3 - order.side, order.price_ticks, draw(st.integers(1, 30)))
 
 
 @settings(max_examples=200, deadline=None)
@@ -466,6 +496,91 @@ def test_planner_takes_other_parameters_while_it_runs() -> None:
     assert short(planner.plan([(99, 10)], [], table, 9)) == [("CANCEL", "STALE", 512, 99)]
     with pytest.raises(ValueError, match="must not be negative"):
         planner.set_params(tolerance_ticks=0, qty_tolerance_ppm=-1, order_age_ns_max=0)
+
+
+def ahead_of(table: OrderTable, queue: Queue, lots: dict[int, tuple[int, int]]) -> None:
+    """Put others in front of orders and behind them: by sequence, lots of either."""
+    book = Book()
+    for side, price in ((0, 1), (1, 1 << 20)):
+        book.apply(side, price, 1)
+    for part in range(2):
+        for seq, around in lots.items():
+            order = table.get(seq)
+            assert order is not None
+            shown = sum(around[: part + 1]) + order.qty_lots
+            book.apply(order.side - 1, order.price_ticks, shown)
+        book.verify(1)
+        queue.look(book, table)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "behind", "off", "moves"),
+    [
+        (0, 60, 8, False),  # the front: worth 8 ticks
+        (0, 60, 9, True),
+        (30, 30, 4, False),  # the middle: worth 4
+        (30, 30, 5, True),
+        (60, 0, 0, False),  # the back: worth nothing
+        (60, 0, 1, True),
+    ],
+)
+def test_order_stays_while_its_place_is_worth_more_than_its_move(
+    ahead: int, behind: int, off: int, moves: bool
+) -> None:
+    table, queue = OrderTable(), Queue(8)
+    seq = rested(table, BUY, 900)
+    ahead_of(table, queue, {seq: (ahead, behind)})
+    planner = Planner(queue=queue)
+    plan = planner.plan([(900 + off, 10)], [(1100, 10)], table, 2)
+    moved = [one for one in short(plan) if one[0] != "PLACE"]  # the ask
+    assert moved == ([("AMEND", "MOVED", seq, 900 + off)] if moves else [])
+    assert planner.held_count == (not moves and off > 0)
+
+
+@pytest.mark.parametrize(("off", "moves"), [(8, False), (9, True), (-4, False), (-5, True)])
+def test_place_holds_an_order_that_is_too_good_half_as_far_as_a_shy_one(
+    off: int, moves: bool
+) -> None:
+    table, queue = OrderTable(), Queue(100)
+    seq = rested(table, BUY, 900)
+    ahead_of(table, queue, {seq: (0, 60)})
+    wanted = 900 + off
+    plan = Planner(queue=queue).plan([(wanted, 10)], [(wanted + 32 + off % 3, 10)], table, 2)
+    assert len(plan) == 1 + moves  # the ask is placed
+
+
+@pytest.mark.parametrize(
+    ("off", "moves"), [(4, False), (5, False), (6, True), (-4, False), (-5, True), (-6, True)]
+)
+def test_place_holds_an_order_within_half_a_level(off: int, moves: bool) -> None:
+    table, queue = OrderTable(), Queue(100)
+    first, second = rested(table, BUY, 900), rested(table, BUY, 890)
+    ahead_of(table, queue, {first: (0, 60), second: (0, 60)})
+    plan = Planner(queue=queue).plan(
+        [(900 + off, 10), (890 + off, 10)], [(1100, 10)], table, 2
+    )  # fmt: skip
+    # Nearer to the next level than to its own, an order serves that one: one move, not two.
+    moved = second if off > 0 else first
+    assert [a.seq for a in plan if a.kind is AMEND] == ([moved] if moves else [])
+
+
+def test_of_two_orders_at_a_level_the_better_place_stays() -> None:
+    table, queue = OrderTable(), Queue(10)
+    back, front = rested(table, BUY, 901), rested(table, BUY, 899)
+    ahead_of(table, queue, {back: (60, 0), front: (0, 60)})
+    plan = Planner(tolerance_ticks=3, queue=queue).plan([(901, 10)], [(1100, 10)], table, 2)
+    assert short(plan)[0] == ("CANCEL", "UNWANTED", back, 901)
+
+
+def test_worth_that_changes_while_it_runs_changes_the_plan() -> None:
+    table, queue = OrderTable(), Queue(8)
+    seq = rested(table, BUY, 900)
+    ahead_of(table, queue, {seq: (0, 60)})
+    planner = Planner(queue=queue)
+    ladder: tuple[list[Level], list[Level]] = ([(906, 10)], [(1100, 10)])
+    assert len(planner.plan(*ladder, table, 2)) == 1  # the ask
+    queue.set_params(value_ticks=5, model=1, power=1)
+    assert ("AMEND", "MOVED", seq, 906) in short(planner.plan(*ladder, table, 2))
 
 
 @settings(max_examples=200, deadline=None)
@@ -531,7 +646,10 @@ def test_as_many_orders_stay_as_any_matching_allows(world: World) -> None:
             if o.state is OrderState.PENDING_CANCEL
             or (o.state in oracle.RESTING and o.seq not in touchable)
         }
-        best = oracle.best_fit(own, levels, touchable, leaving, crossing, tolerance, qty_ppm)
+        best = oracle.best_fit(
+            own, levels, touchable, leaving, crossing, tolerance, qty_ppm,
+            world.held(side, touchable),
+        )  # fmt: skip
         wanted[side] = (best[1], best[2], len(touchable))
     plan = world.planner.plan(world.bids, world.asks, world.table, 12)
     for side in (BUY, SELL):
@@ -555,7 +673,9 @@ def test_plan_is_as_small_as_can_be_when_nothing_is_in_the_way(world: World) -> 
     for side, levels in ((BUY, world.bids), (SELL, world.asks)):
         tolerance = oracle.effective(levels, world.settings["tolerance"])
         own, touchable, crossing = resting_and_crossing(world, side, 12)
-        bound += oracle.action_count(own, levels, touchable, crossing, tolerance, qty_ppm)
+        bound += oracle.action_count(
+            own, levels, touchable, crossing, tolerance, qty_ppm, world.held(side, touchable)
+        )
     totals = world.table.totals()
     plan = world.planner.plan(world.bids, world.asks, world.table, 12)
     blocked = (
@@ -587,7 +707,8 @@ def test_answered_plans_reach_the_wanted_ladder(world: World) -> None:
         assert len(own) == len(levels)
         assert sorted(o.level for o in own) == list(range(len(levels)))
         for order in own:
-            assert oracle.near(order, levels[order.level], tolerance)
+            held = world.held(side, {one.seq for one in own})
+            assert oracle.near(order, levels[order.level], tolerance, held)
             assert oracle.sized(order, levels[order.level], qty_ppm)
         prices = sorted(o.price_ticks for o in own)
         best[side] = (prices[-1] if side is BUY else prices[0]) if prices else 0

@@ -1,12 +1,16 @@
 """The planner in plain Python: the executable specification of `openmm._fast.planner`.
 
+An order stays within the tolerance of its level, and further off for its queue place: by what that
+is worth, within half a level; at the first level within an eighth of the wanted spread where it is
+too good for the taker, within a quarter where it is too shy. `Places`: what follows for a side.
 `best_fit` finds by exhaustive search how well a side's orders can be matched to its levels;
 `violations` states what every plan must obey, whatever it chose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 
@@ -29,9 +33,61 @@ def effective(levels: Sequence[Level], tolerance_ticks: int) -> int:
     return min([tolerance_ticks, *((gap - 1) // 2 for gap in gaps)])
 
 
-def near(order: OrderView, level: Level, tolerance_ticks: int) -> bool:
-    """Whether the order's price is within the tolerance of a level's."""
-    return abs(seen_ticks(order) - level[0]) <= tolerance_ticks
+@dataclass(frozen=True)
+class Places:
+    """What queue places let the orders of a side be off by.
+
+    Attributes:
+        told_ticks: the tolerance as configured, not cut.
+        worth_ticks: of each order that may be touched and has a place.
+        good_ticks: bound where the order is too good for the taker, at the first level and at the
+            others; `shy_ticks`: where it is not.
+    """
+
+    first_ticks: int = 0
+    told_ticks: int = 0
+    worth_ticks: Mapping[int, int] = field(default_factory=dict)
+    good_ticks: tuple[int, int] = (0, 0)
+    shy_ticks: tuple[int, int] = (0, 0)
+
+    def allowed(self, order: OrderView, level: Level, tolerance_ticks: int) -> int:
+        """Return how far the order may be off the level."""
+        if order.seq not in self.worth_ticks:
+            return tolerance_ticks
+        bought = order.side == BUY
+        good = (seen_ticks(order) > level[0]) if bought else (seen_ticks(order) < level[0])
+        bound = (self.good_ticks if good else self.shy_ticks)[level[0] != self.first_ticks]
+        return max(tolerance_ticks, min(bound, self.told_ticks + self.worth_ticks[order.seq]))
+
+
+def places(
+    levels: Sequence[Level],
+    half_uticks: int,
+    told_ticks: int,
+    worth_ticks: Mapping[int, int],
+) -> Places:
+    """Bound what places are worth on a side: half a level, and parts of the spread.
+
+    Args:
+        half_uticks: half the wanted spread, in millionths of a tick.
+    """
+    if not levels:
+        return NO_PLACES
+    gaps = [abs(a[0] - b[0]) for a, b in pairwise(levels)] or [1 << 40]
+    good, shy = (min(gaps) - 1) // 2, min(gaps) // 2
+    return Places(
+        levels[0][0], told_ticks, worth_ticks, (min(good, half_uticks // 4_000_000), good),
+        (min(shy, half_uticks // 2_000_000), shy),
+    )  # fmt: skip
+
+
+NO_PLACES = Places()
+
+
+def near(order: OrderView, level: Level, tolerance_ticks: int, held: Places = NO_PLACES) -> bool:
+    """Whether the order's price is near enough to a level's to stay."""
+    off = abs(seen_ticks(order) - level[0])
+    return off <= held.allowed(order, level, tolerance_ticks)
 
 
 def sized(order: OrderView, level: Level, qty_tolerance_ppm: int) -> bool:
@@ -48,8 +104,9 @@ def best_fit(
     crossing: set[int],
     tolerance_ticks: int,
     qty_tolerance_ppm: int,
+    held_by_place: Places = NO_PLACES,
 ) -> tuple[int, ...]:
-    """Return the best (held, kept, resized, leaving, -distance) of any monotone matching.
+    """Return the best (held, kept, resized, leaving, worth - distance) of any monotone matching.
 
     `touchable`: sequences that may be changed. `leaving`: those with a cancel under way or due; the
     others hold a level where they are near one.
@@ -64,7 +121,7 @@ def best_fit(
             return (0, 0, 0, 0, 0)
         best = max(search(i + 1, j), search(i, j + 1))
         order, level = ordered[i], levels[j]
-        if not near(order, level, tolerance_ticks) or order.seq in crossing:
+        if not near(order, level, tolerance_ticks, held_by_place) or order.seq in crossing:
             return best
         held, kept, resized, out, distance = search(i + 1, j + 1)
         distance -= abs(seen_ticks(order) - level[0])
@@ -74,6 +131,7 @@ def best_fit(
             held += 1
         elif sized(order, level, qty_tolerance_ppm):
             kept += 1
+            distance += held_by_place.worth_ticks.get(order.seq, 0)
         else:
             resized += 1
         return max(best, (held, kept, resized, out, distance))
@@ -88,11 +146,13 @@ def action_count(
     crossing: set[int],
     tolerance_ticks: int,
     qty_tolerance_ppm: int,
+    held_by_place: Places = NO_PLACES,
 ) -> int:
     """Return how many actions a side needs if the venue amends and nothing is in the way."""
     _, kept, resized, *_ = best_fit(
-        orders, levels, touchable, set(), crossing, tolerance_ticks, qty_tolerance_ppm
-    )
+        orders, levels, touchable, set(), crossing, tolerance_ticks, qty_tolerance_ppm,
+        held_by_place,
+    )  # fmt: skip
     fixed = len(orders) - len(touchable)
     loose = len(touchable) - kept - resized
     free = max(len(levels) - min(fixed, len(levels)) - kept - resized, 0)
