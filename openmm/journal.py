@@ -456,6 +456,18 @@ class BookRecord(NamedTuple):
     break_count: int
 
 
+class PlaceRecord(NamedTuple):
+    """REC_PLACE: a queue place. `wanted_ticks`: what it stays away from; 0: it was filled."""
+
+    seq: int
+    price_ticks: int
+    wanted_ticks: int
+    ahead_lots: int
+    behind_lots: int
+    worth_ticks: int
+    since_ns: int
+
+
 class SampleRecord(NamedTuple):
     """REC_SAMPLE: what the slow path saw at a timer."""
 
@@ -474,6 +486,7 @@ _REFUSAL = struct.Struct("<iiQqqiiii16s16s")
 _TRANSITION = struct.Struct("<Qiiiiqq")
 _STAMPS = struct.Struct(f"<{STAGES}q")
 _BOOK = struct.Struct("<iiqqQ")
+_PLACE = struct.Struct("<Q6q")
 _SAMPLE = struct.Struct("<qqqq")
 BINARY_BYTES = {
     "Ladder": _LADDER.size,
@@ -482,6 +495,7 @@ BINARY_BYTES = {
     "Transition": _TRANSITION.size,
     "Stamps": _STAMPS.size,
     "Book": _BOOK.size,
+    "Place": _PLACE.size,
     "Sample": _SAMPLE.size,
 }
 
@@ -609,6 +623,16 @@ def read_book(payload: bytes) -> BookRecord:
 def book_record(record: BookRecord) -> bytes:
     """Encode REC_BOOK."""
     return _BOOK.pack(*record)
+
+
+def read_place(payload: bytes) -> PlaceRecord:
+    """Parse REC_PLACE."""
+    return PlaceRecord._make(_unpack(_PLACE, payload, "place"))
+
+
+def place_record(record: PlaceRecord) -> bytes:
+    """Encode REC_PLACE."""
+    return _PLACE.pack(*record)
 
 
 def read_sample(payload: bytes) -> SampleRecord:
@@ -948,6 +972,7 @@ READERS = {
     Record.REC_INCIDENT: read_incident,
     Record.REC_END: read_end,
     Record.REC_SAMPLE: read_sample,
+    Record.REC_PLACE: read_place,
 }
 
 

@@ -256,6 +256,8 @@ def test_binary_payloads_round_trip() -> None:
     assert journal.read_stamps(journal.stamps_record(list(range(13)))) == tuple(range(13))
     book = journal.BookRecord(3, 2, 5, 6, 7)
     assert journal.read_book(journal.book_record(book)) == book
+    place = journal.PlaceRecord(9, 55, 0, 4, 5, 6, 7)
+    assert journal.read_place(journal.place_record(place)) == place
     assert journal.read_sample(journal.sample_record(1, 2, 3, 4)) == (1, 2, 3, 4)
 
 

@@ -126,6 +126,8 @@ cdef class Pipeline:
     cdef Decision decide_c(self, Feed feed, int64_t now_ns, int64_t stamp) noexcept
     cdef void tell_standing_c(self, int64_t now_ns) noexcept nogil
     cdef int trim_c(self, int64_t now_ns) noexcept nogil
+    cdef void tell_held_c(self, int64_t now_ns) noexcept nogil
+    cdef bint tell_place_c(self, const Order* order, int64_t wanted_ticks, int64_t now_ns) noexcept nogil
     cdef int64_t half_c(self) noexcept nogil
     cdef void tell_frame_c(self, int64_t stamp) noexcept nogil
     cdef int64_t worth_c(self, const Order* order, bint good, int64_t now_ns) noexcept nogil

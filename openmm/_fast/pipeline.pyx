@@ -34,14 +34,15 @@ from openmm._fast.ports cimport (
     DECODED_BOOK, DECODED_BROKEN, DECODED_TRADE, Decoded, Decoder, Encoder, Strategy, Trade,
     Transport, out_alloc, out_free, out_reset,
 )
+from openmm._fast.queue cimport Place
 from openmm._fast.quotes cimport CLAMP_POST_ONLY_ASK, CLAMP_POST_ONLY_BID, MarketView
 from openmm._fast.records cimport (
-    BookRecord, IntentRecord, LadderRecord, RefusalRecord, StampsRecord,
+    BookRecord, IntentRecord, LadderRecord, PlaceRecord, RefusalRecord, StampsRecord,
 )
 from openmm._fast.reference cimport SOURCES_MAX, Reference
 from openmm._fast.signals cimport Signals
 from openmm._fast.tape cimport (
-    REC_BATCH_END, REC_BOOK, REC_FRAME, REC_INTENT, REC_LADDER, REC_ORDER_BYTES, REC_REFUSAL,
+    REC_BATCH_END, REC_BOOK, REC_FRAME, REC_INTENT, REC_LADDER, REC_ORDER_BYTES, REC_PLACE, REC_REFUSAL,
     REC_STAMPS, REC_TIMER, REC_WRITE_RESULT, Tape,
 )
 from openmm._fast.units cimport (
@@ -350,6 +351,8 @@ cdef class Pipeline:
         self.requote_count += 1
         self.stamps[3] = stamp_c()
         self.planner.plan_c(&self.ladder, self.table, now_ns)
+        if self.planner.held:
+            self.tell_held_c(now_ns)
         self.stamps[4] = stamp_c()
         if self.planner.count == 0:
             self.tell_frame_c(stamp)
@@ -381,6 +384,35 @@ cdef class Pipeline:
         refusal.limit = self.checks.last_limit
         refusal.value = self.checks.last_value
         self.append_c(REC_REFUSAL, self.feed.index, now_ns, &refusal, sizeof(RefusalRecord))
+
+    cdef void tell_held_c(self, int64_t now_ns) noexcept nogil:
+        """Put on the tape which orders stay for their queue place, once each time they come to."""
+        cdef int i
+        cdef int64_t wanted
+        cdef const Order* order
+        cdef Place* place
+        for i in range(self.table.ladder_count):
+            order = &self.table.orders[self.table.live_slots[i]]
+            place = &self.planner.queue.places[self.table.live_slots[i]]
+            wanted = self.planner.held_from_c(order, &self.ladder)
+            if wanted and not place.told:
+                self.tell_place_c(order, wanted, now_ns)
+            place.told = wanted != 0
+
+    cdef bint tell_place_c(self, const Order* order, int64_t wanted_ticks, int64_t now_ns) noexcept nogil:
+        """Put the queue place of an order on the tape, if it is known."""
+        cdef const Place* place = self.planner.queue.place_c(order)
+        cdef PlaceRecord out
+        if place == NULL:
+            return False
+        out.seq = order.seq
+        out.price_ticks = order.price_ticks
+        out.wanted_ticks = wanted_ticks
+        out.ahead_lots = place.ahead_lots
+        out.behind_lots = place.shown_lots - place.ahead_lots
+        out.worth_ticks = self.planner.queue.worth_ticks_c(order)
+        out.since_ns = place.since_ns
+        return self.append_c(REC_PLACE, self.feed.index, now_ns, &out, sizeof(PlaceRecord))
 
     cdef int trim_c(self, int64_t now_ns) noexcept nogil:
         """Plan cancels, outermost first, where the live orders pass a limit; returns how many."""
@@ -972,6 +1004,13 @@ cdef class Pipeline:
         """Look at the quotes at the next batch end whatever the market does."""
         self.forced = True
         self.dirty = True
+
+    def tell_place(self, uint64_t seq, int64_t now_ns):
+        """Put an order's queue place on the tape, as a fill of it met it; tells whether it is known."""
+        cdef const Order* order = self.table.find_c(seq)
+        if order == NULL or not self.planner.queue.on:
+            return False
+        return bool(self.tell_place_c(order, 0, now_ns))
 
     def append(self, int kind, int source, int64_t ts_ns, bytes data not None):
         """Put one record of the slow path on the tape; returns False when it is full."""

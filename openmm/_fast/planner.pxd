@@ -73,6 +73,7 @@ cdef class Planner:
     cdef int64_t order_age_ns_max      # 0 = no limit
     cdef readonly Queue queue          # what an order's place is worth
     cdef readonly uint64_t held_count  # orders left where they are for their place alone, summed over plans
+    cdef int32_t held                  # of the last plan
     cdef int32_t count
     cdef Action actions[ACTIONS_MAX]
     # Orders in PENDING_* or UNKNOWN are never touched and hold their level.
@@ -82,6 +83,8 @@ cdef class Planner:
     cdef int plan_trim_c(
         self, OrderTable table, int side, i128 lots, i128 value_ticklots, int count, int64_t now_ns
     ) noexcept nogil
+    # After a plan: the price an order stays away from for its place alone; 0: it does not.
+    cdef int64_t held_from_c(self, const Order* order, const Ladder* ladder) noexcept nogil
     # (private)
     cdef Half half[2]               # by BookSide
     cdef void load_c(self, const Ladder* ladder, int book_side) noexcept nogil

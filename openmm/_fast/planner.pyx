@@ -206,6 +206,7 @@ cdef class Planner:
         cdef int i, crossing
         cdef int64_t own
         self.count = 0
+        self.held = 0
         self.load_c(ladder, BID)
         self.load_c(ladder, ASK)
         if self.queue.on:
@@ -246,6 +247,20 @@ cdef class Planner:
             if i < asks.wanted_count and asks.holder[i] == NO_LEVEL and not blocked(asks, table, asks.key[i], 0):
                 self.push_c(ACTION_PLACE, WHY_MISSING, 0, SELL, i, asks.key[i], asks.lots[i])
         return self.count
+
+    cdef int64_t held_from_c(self, const Order* order, const Ladder* ladder) noexcept nogil:
+        cdef int book_side = BID if order.side == BUY else ASK
+        cdef const Half* half = &self.half[book_side]
+        cdef int64_t wanted, off
+        if order.level >= ladder.count[book_side] or order.state != OPEN and order.state != PARTIALLY_FILLED:
+            return 0
+        wanted = ladder.levels[book_side][order.level].price_ticks
+        off = half.sign * (order.price_ticks - wanted)
+        if off <= half.near_ticks and -off <= half.near_ticks:
+            return 0
+        if not stays(half, order.level, off, self.tolerance_ticks + self.queue.worth_ticks_c(order)):
+            return 0
+        return wanted
 
     cdef int plan_cancel_all_c(self, OrderTable table, int why, int64_t now_ns) noexcept nogil:
         """Cancel every live order but those whose cancel is under way.
@@ -401,6 +416,7 @@ cdef class Planner:
                 return False
             if self.order_age_ns_max and now_ns - order.amended_ns > self.order_age_ns_max:
                 return False
+        self.held = held
         self.held_count += held
         return True
 
@@ -496,6 +512,7 @@ cdef class Planner:
                     seat.action = ACTION_AMEND if self.amend_supported else ACTION_CANCEL
                     seat.why = WHY_RESIZED
                 elif seat.worth_ticks and held_ticks(half, seat) > half.near_ticks:
+                    self.held += 1
                     self.held_count += 1
             elif seat.kind == MOVABLE:
                 if half.free_count == 0:

@@ -22,7 +22,7 @@ cdef struct Place:
     int64_t shown_lots          # at the last look, ahead and behind
     int64_t traded_lots         # since the level last changed
     int32_t known               # 0: nobody told what rests there
-    int32_t reserved
+    int32_t told                # that the order stays for its place
 
 cdef class Queue:
     cdef readonly bint on

@@ -50,6 +50,16 @@ cdef struct BookRecord:
     int64_t best_ask_ticks
     uint64_t break_count
 
+# REC_PLACE: an order's queue place, as estimated, when it stayed for it or was filled.
+cdef struct PlaceRecord:
+    uint64_t seq
+    int64_t price_ticks
+    int64_t wanted_ticks        # price it stayed away from; 0: it was filled
+    int64_t ahead_lots
+    int64_t behind_lots
+    int64_t worth_ticks         # of the place, as a distance
+    int64_t since_ns            # when it came to the place
+
 # REC_SAMPLE: what the slow path saw at a timer, for time at touch and drawdown. MISSING: not known.
 cdef struct SampleRecord:
     int64_t best_bid_ticks      # quoted book

@@ -21,6 +21,7 @@ def layouts():
     cdef StampsRecord e
     cdef BookRecord f
     cdef SampleRecord g
+    cdef PlaceRecord h
     return {
         "Ladder": (sizeof(LadderRecord), {
             "view.now_ns": distance(&a, &a.view.now_ns),
@@ -111,6 +112,15 @@ def layouts():
             "best_bid_ticks": distance(&f, &f.best_bid_ticks),
             "best_ask_ticks": distance(&f, &f.best_ask_ticks),
             "break_count": distance(&f, &f.break_count),
+        }),
+        "Place": (sizeof(PlaceRecord), {
+            "seq": distance(&h, &h.seq),
+            "price_ticks": distance(&h, &h.price_ticks),
+            "wanted_ticks": distance(&h, &h.wanted_ticks),
+            "ahead_lots": distance(&h, &h.ahead_lots),
+            "behind_lots": distance(&h, &h.behind_lots),
+            "worth_ticks": distance(&h, &h.worth_ticks),
+            "since_ns": distance(&h, &h.since_ns),
         }),
         "Sample": (sizeof(SampleRecord), {
             "best_bid_ticks": distance(&g, &g.best_bid_ticks),

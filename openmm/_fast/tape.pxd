@@ -34,6 +34,7 @@ cpdef enum Record:
     REC_END = 28           # JSON: session end, reason
     REC_SAMPLE = 29        # best prices, reference and inventory at a timer
     REC_STATE = 30         # hashes over the tables, by part, JSON
+    REC_PLACE = 31         # queue place of an order that stayed for it, or that a fill met
 
 # 32 bytes, little endian; payload follows, padded to 8.
 cdef struct RecordHeader:

@@ -33,6 +33,7 @@ class Record(IntEnum):
     REC_END = 28
     REC_SAMPLE = 29
     REC_STATE = 30
+    REC_PLACE = 31
 
 @final
 class Tape:

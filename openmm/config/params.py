@@ -8,12 +8,21 @@ from __future__ import annotations
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 
+from openmm._fast.queue import QueueModel
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.config.check import maker_fee_ppm
 from openmm.config.schema import BotConfig, Grid, Signal, Venue
 from openmm.config.values import PPM
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
+
+QUEUE_MODELS = {
+    "cautious": QueueModel.QUEUE_CAUTIOUS,
+    "power": QueueModel.QUEUE_POWER,
+    "log": QueueModel.QUEUE_LOG,
+}
+# Distances of the planner's are below this.
+QUEUE_TICKS_MAX = (1 << 30) - 1
 
 
 def grid_params(config: BotConfig, instrument: Instrument) -> dict[str, int]:
@@ -54,13 +63,16 @@ def grid_params(config: BotConfig, instrument: Instrument) -> dict[str, int]:
 
 
 def planner_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
-    """Return the settings of `planner.Planner`, and the pipeline's `requote_uticks`, at a price."""
+    """Return the settings of `planner.Planner` and its queue, and `requote_uticks`, at a price."""
     strategy = config.strategy
     return {
         "tolerance_ticks": strategy.tolerance.to_ticks(price_ticks),
         "requote_uticks": strategy.requote_threshold.to_uticks(price_ticks * UTICKS_PER_TICK),
         "qty_tolerance_ppm": strategy.qty_tolerance_ppm,
         "order_age_ns_max": strategy.order_age_max_ns,
+        "queue_value_ticks": min(QUEUE_TICKS_MAX, strategy.queue_value.to_ticks(price_ticks)),
+        "queue_model": int(QUEUE_MODELS[strategy.queue_model]),
+        "queue_power": strategy.queue_power,
     }
 
 

@@ -360,6 +360,11 @@ class Strategy(Section):
     inventory_scale: Positive | None = None  # None: risk.max_inventory
     qty_tolerance_ppm: Share = 100_000
     order_age_max_ns: Annotated[int, _span(0, 30 * DAY)] = HOUR  # 0: no limit
+    queue_value: Reach = Distance(
+        ticks=0
+    )  # of the first place in a queue; 0: places count for nothing
+    queue_model: Literal["cautious", "power", "log"] = "cautious"
+    queue_power: Annotated[int, Field(ge=1, le=8)] = 3  # of the model "power"
 
 
 class Grid(Strategy):

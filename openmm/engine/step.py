@@ -487,6 +487,7 @@ class Step:
         )
         limit_ticks = self.orders.price_of(seq, event)
         if seq:
+            self.pipeline.tell_place(seq, now_ns)
             self.orders.on_fill(seq, event, now_ns)
         else:
             self._incident(f"fill {event.exec_id} of an order of an earlier session")
@@ -902,6 +903,11 @@ class Step:
                 tolerance_ticks=plan["tolerance_ticks"],
                 qty_tolerance_ppm=plan["qty_tolerance_ppm"],
                 order_age_ns_max=plan["order_age_ns_max"],
+            )
+            pipeline.planner.queue.set_params(
+                value_ticks=plan["queue_value_ticks"],
+                model=plan["queue_model"],
+                power=plan["queue_power"],
             )
             pipeline.set_requote_uticks(plan["requote_uticks"])
         if inventory is not None:

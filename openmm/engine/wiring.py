@@ -20,6 +20,7 @@ from openmm._fast.orders import OrderTable
 from openmm._fast.pipeline import Feed, Pipeline
 from openmm._fast.planner import Planner
 from openmm._fast.ports import Encoder, Strategy, Transport
+from openmm._fast.queue import Queue
 from openmm._fast.reference import Reference
 from openmm._fast.rehearsal import Rehearsal
 from openmm._fast.signals import Signals
@@ -154,6 +155,7 @@ def make_tables(
             qty_tolerance_ppm=plan["qty_tolerance_ppm"],
             amend_supported=trading.capabilities.amend,
             order_age_ns_max=plan["order_age_ns_max"],
+            queue=Queue(plan["queue_value_ticks"], plan["queue_model"], plan["queue_power"]),
         ),
         Checks(risk_limits.limits(config, instrument), instrument.spec(), budget, seal=seal),
         OrderTable(),

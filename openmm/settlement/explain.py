@@ -169,6 +169,8 @@ class _Reader:
                 self._on_transition(record)
             case Record.REC_FILL:
                 self._on_fill(record)
+            case Record.REC_PLACE:
+                self._on_place(record)
             case Record.REC_SESSION:
                 self._on_session(record)
             case Record.REC_INSTRUMENT if record.source == self._quoted:
@@ -287,6 +289,26 @@ class _Reader:
                 record.ts_ns, record.record_index, "fill", f"{role}, {fees}, {fill.exec_id}",
                 price=pair.price(fill.price_ticks), qty=pair.qty(fill.qty_lots),
                 evidence=fill.source, details=details,
+            ),
+        )  # fmt: skip
+
+    def _on_place(self, record: JournalRecord) -> None:
+        told = journal.read_place(record.payload)
+        if not self._wanted(told.seq):
+            return
+        pair, text = self._known_pair(), "its place when it was filled"
+        if told.wanted_ticks:
+            off = abs(told.price_ticks - told.wanted_ticks)
+            text = f"kept: {off} ticks off {pair.price(told.wanted_ticks):f} not worth its place"
+        self._add(
+            told.seq,
+            Event(
+                record.ts_ns, record.record_index, "place", text,
+                price=pair.price(told.price_ticks),
+                details={
+                    "ahead": pair.qty(told.ahead_lots), "behind": pair.qty(told.behind_lots),
+                    "queue_age_ns": record.ts_ns - told.since_ns, "worth_ticks": told.worth_ticks,
+                },
             ),
         )  # fmt: skip
 

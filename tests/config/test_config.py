@@ -180,6 +180,9 @@ KEYS: list[tuple[str, object, object]] = [
     ("strategy.tolerance", "0.5bps", Distance(ppm=50)),
     ("strategy.qty_tolerance", "5%", 50_000),
     ("strategy.order_age_max", "1h", 3_600_000_000_000),
+    ("strategy.queue_value", "2bps", Distance(ppm=200)),
+    ("strategy.queue_model", "log", "log"),
+    ("strategy.queue_power", 2, 2),
     ("signal.sample", "100ms", 100_000_000),
     ("signal.vol_fast", "5s", 5_000_000_000),
     ("signal.vol_slow", "5m", 300_000_000_000),
@@ -427,6 +430,9 @@ BAD: list[tuple[str, object, str]] = [
     ("strategy.target_base", "0%", "from"),
     ("strategy.tolerance", "2", "2 ticks"),
     ("strategy.tolerance", "-1bps", "2 ticks"),
+    ("strategy.queue_value", "4", "2 ticks"),
+    ("strategy.queue_model", "hopeful", "cautious"),
+    ("strategy.queue_power", 9, "less than or equal to 8"),
     ("strategy.quote_rest", 5, '"30s"'),
     ("strategy.quote_rest", "5", '"30s"'),
     ("strategy.quote_rest", "0.1ns", "no finer"),
@@ -964,7 +970,12 @@ def test_prices_turn_distances_into_ticks() -> None:
         "requote_uticks": 99 * 1_000_000,
         "qty_tolerance_ppm": 100_000,
         "order_age_ns_max": 3_600_000_000_000,
+        "queue_value_ticks": 0,
+        "queue_model": 1,
+        "queue_power": 3,
     }
+    config = parse(data | {"strategy": data["strategy"] | {"queue_value": "1bps"}})
+    assert planner_params(config, price_ticks)["queue_value_ticks"] == price_ticks // 10_000
     signal = signal_params(config, price_ticks)
     assert (signal["depth_distance_ticks"], signal["depth_distance_ppm"]) == (1, 1_000)
     assert signal["sigma_floor_uticks"] == 66 * 1_000_000
