@@ -43,9 +43,9 @@ def world(seed: int, log: list[tuple[HedgeEvent, list[HedgeAction]]] | None = No
     return TwoVenues(seed, machine, faults, tif=Tif.GTC if seed % 5 == 4 else Tif.IOC, log=log)
 
 
-@pytest.mark.timeout(1200 if SOAK else 120)
+@pytest.mark.timeout(3600 if SOAK else 120)
 def test_hedges_never_double_and_never_pass_the_limit(capsys: pytest.CaptureFixture[str]) -> None:
-    started_s, fills, seed = time.monotonic(), 0, 0
+    started_s, fills, seed = time.process_time(), 0, 0
     counts: Counter[str] = Counter()
     incidents: Counter[str] = Counter()
     exposure_max_atoms = 0
@@ -72,7 +72,8 @@ def test_hedges_never_double_and_never_pass_the_limit(capsys: pytest.CaptureFixt
     with capsys.disabled():
         if SOAK:
             print(
-                f"\n{fills} fills over {seed} seeds in {time.monotonic() - started_s:.0f} s, none "
+                f"\n{fills} fills over {seed} seeds in {time.process_time() - started_s:.0f} s of "
+                "processor, none "
                 f"hedged twice, at most {exposure_max_atoms / 10**12} of "
                 f"{terms().unhedged_atoms_max / 10**12} BTC unhedged\n{dict(counts)}\n{incidents}"
             )
