@@ -61,7 +61,7 @@ from openmm.errors import (
     OpenMMError,
     VenueError,
 )
-from openmm.events import BalanceUpdated
+from openmm.events import BalanceUpdated, OrderFilled
 from openmm.instrument import Instrument
 from openmm.risk.alert import AlertMessage, post_alert
 from openmm.risk.monitor import RiskChanged
@@ -99,6 +99,7 @@ class Engine:
     Args:
         strategy: an object with `quote(view)`, used in place of the configured strategy.
         on_snapshot: called with every telemetry snapshot, on the loop.
+        on_fill: called with each own fill, once, as it is booked, before anything is quoted anew.
         keys: credentials of the traded venue; live mode only.
         host: clock and connections; the machine's unless told otherwise.
         canary: trade at canary size, whatever was confirmed; live mode only.
@@ -112,6 +113,7 @@ class Engine:
         *,
         strategy: Quoter | None = None,
         on_snapshot: Callable[[TelemetrySnapshot], None] | None = None,
+        on_fill: Callable[[OrderFilled], None] | None = None,
         keys: Keys | None = None,
         host: Host | None = None,
         canary: bool = False,
@@ -121,6 +123,7 @@ class Engine:
         self.stop_reason = ""
         self._custom = strategy
         self._on_snapshot = on_snapshot
+        self._on_fill = on_fill
         self._keys = keys
         self._host = host or Host()
         self._clock = self._host.clock
@@ -192,6 +195,11 @@ class Engine:
                 await self._tear_down()
             raise
 
+    def requote(self) -> None:
+        """Ask the strategy anew now, not with the market's next message; nothing while stopped."""
+        if self._quoting and not self._stopping.is_set():
+            self._handle(self.step.on_timer(self._clock.now_ns()))
+
     async def wait(self, seconds: float | None = None) -> None:
         """Wait until the bot is told to stop, or for so long."""
         with contextlib.suppress(TimeoutError):
@@ -246,6 +254,7 @@ class Engine:
         context, paper = await self._connect(files, tape, listings)
         config = self.config
         self._context = context
+        context.step.on_booked = self._on_fill
         pipeline = context.tables.pipeline
         proof = self._proof = Proof(context)
         traffic = self._traffic = Traffic(context, proof, paper, self._orders)

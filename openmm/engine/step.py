@@ -10,7 +10,7 @@ whether anything is, is decided here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import final
 
@@ -209,6 +209,9 @@ class Step:
         self._unclaimed: dict[str, _Unclaimed] = {}
         self._others_told = False
         self._out: list[Request] = []
+        # Told of each own fill, once, as the table books it and before anything is quoted anew. It
+        # must not call back: what it decides, it says through the strategy.
+        self.on_booked: Callable[[OrderFilled], None] | None = None
 
     # ------------------------------------------------------------------ money
 
@@ -491,6 +494,8 @@ class Step:
             self.orders.on_fill(seq, event, now_ns)
         else:
             self._incident(f"fill {event.exec_id} of an order of an earlier session")
+        if self.on_booked is not None:
+            self.on_booked(event)
         self.counters.fills += 1
         self._marks_ns.append(now_ns + MARK_AFTER_NS)
         self.recent_fills.appendleft(

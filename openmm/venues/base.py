@@ -21,7 +21,11 @@ from openmm.venues.connector import Capabilities, Fees
 
 
 class PlaceOrder(Struct, frozen=True):
-    """Place one limit order. `client_id` is ours and unique."""
+    """Place one limit order. `client_id` is ours and unique.
+
+    `immediate`: what does not trade on arrival is cancelled; it is then not post-only.
+    `deadline_ns`: refused by the venue after this moment, where it can be told one (Kraken).
+    """
 
     instrument: Instrument
     side: Side
@@ -29,6 +33,12 @@ class PlaceOrder(Struct, frozen=True):
     qty_lots: int
     client_id: str
     post_only: bool = True
+    immediate: bool = False
+    deadline_ns: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.immediate and self.post_only:
+            raise ValueError("an immediate order cannot be post-only: post_only=False")
 
 
 class Balance(Struct, frozen=True):

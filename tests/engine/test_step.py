@@ -28,6 +28,7 @@ from openmm.errors import RiskError
 from openmm.events import (
     BalanceUpdated,
     Fee,
+    OrderFilled,
     OrderStatus,
     OrderUpdated,
     RequestAccepted,
@@ -56,6 +57,22 @@ def test_doubled_fill_books_once(world: World) -> None:
     after = world.step.expected()
     assert after["BTC"] - before["BTC"] == Decimal("0.001")
     assert world.step.pipeline.inventory.position_lots == 100_000
+
+
+def test_each_booked_fill_is_told_once_before_anything_is_quoted_anew(world: World) -> None:
+    seq = world.seq()
+    told: list[tuple[str, int, bool]] = []
+
+    def on_booked(event: OrderFilled) -> None:
+        sent = any(b"add_order" in message for message in world.transport.take())
+        told.append((event.exec_id, world.table.get(seq).filled_lots, sent))  # type: ignore[union-attr]
+
+    world.transport.take()
+    world.step.on_booked = on_booked
+    lots = world.order(seq).qty_lots
+    world.feed(world.fill(seq, "E1", lots=lots), world.fill(seq, "E1", lots=lots))
+    assert told == [("E1", lots, False)]
+    assert any(b"add_order" in message for message in world.transport.take())
 
 
 def test_fill_books_the_venues_cost_and_fee(world: World) -> None:

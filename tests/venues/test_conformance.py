@@ -277,6 +277,24 @@ async def test_an_orders_life(dialect: str) -> None:
 
 @every_venue
 @pytest.mark.asyncio
+async def test_an_immediate_order_that_does_not_trade_does_not_rest(dialect: str) -> None:
+    async with floor(dialect) as one:
+        desk = one.desk
+        order = one.order(post_only=False, immediate=True)
+        await desk.place_order(order)
+        done = await one.until(
+            lambda: desk.get_order(client_id=order.client_id),
+            lambda found: found is not None and found.status.terminal,
+        )
+        assert done is not None
+        assert (done.status, done.filled_lots) == (OrderStatus.CANCELLED, 0)
+        assert await desk.get_open_orders() == []
+        with pytest.raises(ValueError, match="cannot be post-only"):
+            one.order(immediate=True)
+
+
+@every_venue
+@pytest.mark.asyncio
 async def test_a_fill_is_told_with_its_fee_and_moves_the_balances(dialect: str) -> None:
     async with floor(dialect) as one:
         desk, since_ns = one.desk, one.clock.now_ns() - NS

@@ -159,6 +159,15 @@ class HedgeMachine:
             return None
         return self.terms.edge_floor_ppm(half_ppm) - self.terms.taker_fee_ppm + self.taker_fee_ppm
 
+    def adopt(self, action: PlaceHedge, now_ns: int) -> None:
+        """Take over an order that a machine before this one may have placed: its end is unknown.
+
+        Before the first event; what was booked of it comes as events.
+        """
+        self.orders.place(action.seq, action.side, action.price_ticks, action.qty_lots, now_ns)
+        self.orders.on_unanswered(action.seq, now_ns)
+        self._next_seq = max(self._next_seq, action.seq + 1)
+
     # ------------------------------------------------------------------ events
 
     def apply(self, event: HedgeEvent) -> list[HedgeAction]:

@@ -141,7 +141,7 @@ class HedgeUnits(Struct, frozen=True):
     rate: Fraction = Fraction(1)
 
     @classmethod
-    def of(cls, quoting: Instrument, hedge: Instrument, rate: Fraction = Fraction(1)) -> HedgeUnits:
+    def of(cls, quoting: Instrument, hedge: Instrument, rate: Fraction | None = None) -> HedgeUnits:
         """Join two pairs.
 
         Raises:
@@ -150,8 +150,9 @@ class HedgeUnits(Struct, frozen=True):
         """
         if quoting.base != hedge.base:
             raise ConfigError("hedge", hedge.name, f"a pair of {quoting.base}")
-        if quoting.quote != hedge.quote and rate == 1:
+        if rate is None and quoting.quote != hedge.quote:
             raise ConfigError("hedge", hedge.name, f"a pair in {quoting.quote}, or a rate")
+        rate = Fraction(1) if rate is None else rate
         if rate <= 0:
             raise ConfigError("hedge.rate", str(rate), "more than zero")
         decimals = max(

@@ -800,7 +800,9 @@ class BitgetVenue:
             "symbol": symbol,
             "side": "buy" if order.side == Side.BUY else "sell",
             "orderType": "limit",
-            "timeInForce" if unified else "force": "post_only" if order.post_only else "gtc",
+            "timeInForce" if unified else "force": (
+                "post_only" if order.post_only else "ioc" if order.immediate else "gtc"
+            ),
             "price": format(order.instrument.price(order.price_ticks), "f"),
             "qty" if unified else "size": format(order.instrument.qty(order.qty_lots), "f"),
             "clientOid": order.client_id,

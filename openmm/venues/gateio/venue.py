@@ -559,6 +559,8 @@ class GateioVenue:
         }
         if order.post_only:
             body["time_in_force"] = "poc"
+        elif order.immediate:
+            body["time_in_force"] = "ioc"
         if self.settings.stp_act:
             body["stp_act"] = self.settings.stp_act
         self._used[body["currency_pair"]] = None

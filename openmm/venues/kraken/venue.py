@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, final
 
@@ -362,7 +363,7 @@ class KrakenVenue:
     # --- orders
 
     async def place_order(self, order: PlaceOrder) -> RequestAccepted:
-        """Place a limit order, good till cancelled; never retried."""
+        """Place a limit order, good till cancelled unless immediate; never retried."""
         instrument = order.instrument
         params = {
             "pair": await self._rest_name(instrument.name),
@@ -374,6 +375,11 @@ class KrakenVenue:
         }
         if order.post_only:
             params["oflags"] = "post"
+        if order.immediate:
+            params["timeinforce"] = "IOC"
+        if order.deadline_ns is not None:
+            # The venue takes 2 s to 60 s from now; whole milliseconds, rounded down.
+            params["deadline"] = _rfc3339(order.deadline_ns)
         result = as_object(await self.rest.private("AddOrder", params))
         ids = as_list(result.get("txid") or [])
         return RequestAccepted(
@@ -544,6 +550,12 @@ def _steps(
         except ValueError:
             steps.append(None)
     return steps[0], steps[1], steps[2]
+
+
+def _rfc3339(ts_ns: int) -> str:
+    seconds, rest_ns = divmod(ts_ns, 1_000_000_000)
+    moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{moment}.{rest_ns // 1_000_000:03d}Z"
 
 
 def read_pair(pair: Mapping[str, Any]) -> Instrument:

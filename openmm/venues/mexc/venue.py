@@ -481,7 +481,13 @@ class MexcVenue:
         body: dict[str, str | int] = {
             "symbol": symbol,
             "side": "BUY" if order.side == Side.BUY else "SELL",
-            "type": "LIMIT_MAKER" if order.post_only else "LIMIT",
+            "type": (
+                "LIMIT_MAKER"
+                if order.post_only
+                else "IMMEDIATE_OR_CANCEL"
+                if order.immediate
+                else "LIMIT"
+            ),
             "quantity": format(instrument.qty(order.qty_lots), "f"),
             "price": format(instrument.price(order.price_ticks), "f"),
             "newClientOrderId": order.client_id,

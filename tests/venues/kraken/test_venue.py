@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from msgspec import structs
 
 from openmm._fast.units import Side
 from openmm.clock import ManualClock
@@ -342,6 +343,18 @@ async def test_order_lives_through_place_amend_query_and_cancel() -> None:
     done = await venue.get_order(client_id="mabc00000000000001")
     assert done is not None
     assert done.status is OrderStatus.CANCELLED
+
+
+@pytest.mark.asyncio
+async def test_an_order_that_arrives_after_its_deadline_is_refused() -> None:
+    venue, sim = simulated()
+    order = placing("60000.1", "0.5", "mabc00000000000001")
+    with pytest.raises(VenueRejected) as caught:
+        await venue.place_order(structs.replace(order, deadline_ns=sim.now_ns))
+    assert caught.value.code == "deadline"
+    assert await venue.get_open_orders() == []
+    await venue.place_order(structs.replace(order, deadline_ns=sim.now_ns + 5 * 10**9))
+    assert len(await venue.get_open_orders()) == 1
 
 
 @pytest.mark.asyncio

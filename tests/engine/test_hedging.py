@@ -1,0 +1,250 @@
+"""A hedge over real sockets on a simulated venue: orders, log, a crash, a venue that falls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from openmm import Keys
+from openmm._fast.orders import OrderTable
+from openmm._fast.units import Side
+from openmm.engine.hedging import HedgedQuoter, Hedging, LogLine, LogOpened
+from openmm.errors import JournalError
+from openmm.events import Fee, OrderFilled
+from openmm.execution.hedge import HedgeUnits
+from openmm.execution.hedge.messages import (
+    HedgeEnded,
+    HedgeFilled,
+    PlaceHedge,
+    QuoteFilled,
+    QuotesStood,
+    Reason,
+)
+from openmm.sim.dialects import GATEIO_PAIRS, KRAKEN_PAIRS
+from openmm.sim.options import SimOptions
+from openmm.sim.server import SimServer
+from openmm.strategy.quotes import Quotes
+from openmm.venues import Desk, connect
+from openmm.venues.claims import lock_account
+
+QUOTING = GATEIO_PAIRS["BTC/USDT"][0]
+HEDGE = KRAKEN_PAIRS["BTC/USD"][0]
+UNITS = HedgeUnits.of(QUOTING, HEDGE, Fraction(1))
+MONEY = {"BTC": Decimal(1), "USD": Decimal(60_000)}
+
+
+def filled(exec_id: str, side: Side, qty: str, fee: str = "0") -> OrderFilled:
+    """Make an execution of the quoting venue."""
+    qty_lots = QUOTING.exact_lots(Decimal(qty))
+    cost = Decimal(qty) * 60_000
+    return OrderFilled(
+        exec_id, "v", "t-q", QUOTING.name, int(side), 600_000, qty_lots, cost,
+        (Fee("BTC", Decimal(fee)), Fee("USDT", Decimal("0.5"))), True, 0,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def hedge_desk(**more: Any) -> AsyncIterator[tuple[SimServer, Desk]]:
+    """Open a simulated Kraken and a desk on it."""
+    options = SimOptions(venue="kraken", balances=MONEY, taker_fee_ppm=400, **more)
+    async with SimServer(options) as sim:
+        endpoints = {"ws": sim.ws_url, "ws_auth": sim.ws_auth_url, "rest": sim.rest_url}
+        keys = Keys(options.api_key, options.api_secret)
+        async with connect("kraken", keys, endpoints=endpoints) as desk:
+            yield sim, desk
+
+
+def made(desk: Desk, folder: Path, **changes: Any) -> Hedging:
+    usual: dict[str, Any] = {
+        "unhedged_max": Decimal("0.1"), "slippage_ppm": 20_000, "taker_fee_ppm": 400,
+        "resume_ns": 0, "book_ns_max": 60_000_000_000,
+    }  # fmt: skip
+    return Hedging(desk, UNITS, UNITS.terms(**(usual | changes)), folder / "hedge.log")
+
+
+async def until(hedging: Hedging, good: Callable[[], bool]) -> None:
+    await hedging._until(good, 20)
+    assert good(), hedging.failure
+
+
+def held(sim: SimServer) -> Decimal:
+    """What the hedge venue's balance of base moved by."""
+    atoms = sim.core.balances(1)["BTC"][0] - 10**HEDGE.base_decimals
+    return Decimal(atoms).scaleb(-HEDGE.base_decimals)
+
+
+def lines(folder: Path) -> list[LogLine]:
+    reader = msgspec.json.Decoder(LogLine)
+    return [reader.decode(line) for line in (folder / "hedge.log").read_bytes().splitlines()]
+
+
+@pytest.mark.asyncio
+async def test_fills_are_hedged_and_the_log_tells_all_of_it(tmp_path: Path) -> None:
+    async with hedge_desk() as (sim, desk):
+        async with made(desk, tmp_path) as hedging:
+            await until(hedging, lambda: hedging.machine.stopped is None)
+            hedging.on_fill(filled("a", Side.BUY, "0.03", fee="0.00003"))
+            hedging.on_fill(filled("a", Side.BUY, "0.03", fee="0.00003"))
+            await until(hedging, lambda: hedging.settled)
+            assert held(sim) == Decimal("-0.02997")
+            hedging.on_fill(filled("b", Side.SELL, "0.02"))
+            await until(hedging, lambda: hedging.settled)
+            assert held(sim) == Decimal("-0.00997")
+            assert await hedging.close()
+        assert hedging.failure is None
+        assert hedging.incidents == []
+        # Both quoting fees and both hedge fees.
+        assert hedging.machine.cost.fees_tickatoms > UNITS.tickatoms(Decimal(1), quoting=True)
+        assert sim.core.open_orders(1) == []
+    told = lines(tmp_path)
+    assert isinstance(told[0], LogOpened)
+    kinds = [type(line) for line in told[1:]]
+    assert kinds.count(PlaceHedge) == kinds.count(HedgeEnded) == 2
+    assert kinds.count(QuoteFilled) == 3  # the doubled one too: it is told apart when it is read
+    order = [kinds.index(kind) for kind in (QuoteFilled, PlaceHedge, HedgeFilled, HedgeEnded)]
+    assert order == sorted(order)
+
+
+@pytest.mark.asyncio
+async def test_a_crash_with_an_order_on_its_way_hedges_nothing_twice(tmp_path: Path) -> None:
+    async with hedge_desk() as (sim, desk):
+        async with made(desk, tmp_path) as first:
+            await until(first, lambda: first.machine.stopped is None)
+            first.on_fill(filled("a", Side.BUY, "0.03"))
+            await until(first, lambda: held(sim) < 0)
+            # Dead: what the venue tells of it reaches nobody.
+            for task in list(first._tasks):
+                task.cancel()
+            await asyncio.gather(*first._tasks, return_exceptions=True)
+            first._file.close()
+        told = [line for line in lines(tmp_path) if not isinstance(line, HedgeFilled | HedgeEnded)]
+        encoded = [msgspec.json.encode(line) + b"\n" for line in told]
+        (tmp_path / "hedge.log").write_bytes(b"".join(encoded) + b'{"type":"HedgeF')
+        async with made(desk, tmp_path) as second:
+            assert second.machine.net_atoms == UNITS.atoms(Decimal("0.03"))
+            assert second.machine.low_atoms == 0  # in doubt, in full
+            second.on_fill(filled("a", Side.BUY, "0.03"))
+            await until(second, lambda: second.settled)
+            assert second.machine.net_atoms == 0
+            second.on_fill(filled("b", Side.BUY, "0.01"))
+            await until(second, lambda: held(sim) == Decimal("-0.04"))
+            assert await second.close()
+        assert held(sim) == Decimal("-0.04")
+        placed = [line for line in lines(tmp_path) if isinstance(line, PlaceHedge)]
+        assert [one.seq for one in placed] == [1, 2]
+        async with made(desk, tmp_path) as third:
+            assert third.settled
+            assert third.machine.net_atoms == 0
+
+
+@pytest.mark.asyncio
+async def test_a_venue_that_falls_stops_the_quotes_and_calls_the_gate(tmp_path: Path) -> None:
+    async with hedge_desk() as (sim, desk):
+        hedging = made(desk, tmp_path)
+        calls: list[Reason | None] = []
+        hedging.on_gate = lambda: calls.append(hedging.machine.stopped)
+        async with hedging:
+            await until(hedging, lambda: calls == [None])
+            await sim.close()
+            await until(hedging, lambda: len(calls) == 2)
+            assert calls[1] in (Reason.BOOK, Reason.VENUE_DOWN)
+            assert hedging.machine.room_atoms(Side.BUY) == 0
+            hedging.on_fill(filled("a", Side.BUY, "0.03"))
+            assert not hedging.machine.orders.live
+            await hedging.close(0.1)
+
+
+@pytest.mark.asyncio
+async def test_an_account_that_is_anothers_is_a_refusal_not_a_doubt(tmp_path: Path) -> None:
+    async with hedge_desk() as (sim, desk):
+        lock = lock_account("kraken", sim.rest_url, SimOptions().api_key)
+        async with made(desk, tmp_path, backoff_ns_max=300_000_000) as hedging:
+            await until(hedging, lambda: hedging.machine.stopped is None)
+            hedging.on_fill(filled("a", Side.BUY, "0.03"))
+            await until(hedging, lambda: bool(hedging.incidents))
+            assert hedging.incidents[0].code == "hedge_refused"
+            assert hedging.machine.stopped is Reason.REFUSED
+            assert not hedging.machine.orders.live
+            lock.close()
+            await until(hedging, lambda: hedging.settled)
+            assert held(sim) == Decimal("-0.03")
+
+
+@pytest.mark.asyncio
+async def test_a_part_that_fails_stops_everything_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hedge_desk() as (_, desk), made(desk, tmp_path) as hedging:
+        await until(hedging, lambda: hedging.machine.stopped is None)
+
+        async def broken(order: object) -> None:
+            raise ZeroDivisionError("a bug")
+
+        monkeypatch.setattr(Desk, "place_order", lambda self, order: broken(order))
+        hedging.on_fill(filled("a", Side.BUY, "0.03"))
+        await hedging._until(lambda: False, 20)
+        assert isinstance(hedging.failure, ZeroDivisionError)
+        assert hedging.incidents[-1].code == "hedge_failed"
+        assert hedging.machine.stopped is Reason.VENUE_DOWN
+        assert not await hedging.close(0.1)
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
+    async with hedge_desk() as (_, desk):
+        path = tmp_path / "hedge.log"
+        path.write_text("{}\n")
+        with pytest.raises(JournalError, match="is no hedge log"):
+            made(desk, tmp_path)
+        path.write_bytes(msgspec.json.encode(LogOpened(2, "t-h-")) + b"\n")
+        with pytest.raises(JournalError, match="of version 1"):
+            made(desk, tmp_path)
+
+
+@pytest.mark.asyncio
+async def test_a_ladder_is_cut_to_the_room_with_what_stands_in_full(tmp_path: Path) -> None:
+    async with hedge_desk() as (_, desk), made(desk, tmp_path) as hedging:
+        table = OrderTable()
+        quotes = Quotes([(599_990, 60_000), (599_980, 60_000)], [(600_010, 30_000)])
+        assert hedging.bound(quotes, table) == Quotes([], [])  # nothing before it is healthy
+        await until(hedging, lambda: hedging.machine.stopped is None)
+        # 0.1 BTC of bids in all.
+        assert hedging.bound(quotes, table) == Quotes(
+            [(599_990, 60_000), (599_980, 40_000)], [(600_010, 30_000)]
+        )
+        seq = table.place(Side.BUY, 0, 599_990, 60_000, now_ns=1)
+        assert hedging.bound(quotes, table).bids == [(599_990, 60_000), (599_980, 40_000)]
+        # One that is being cancelled still counts, and is no order for the level at its price.
+        table.cancel_sent(seq, 2)
+        assert hedging.bound(quotes, table).bids == [(599_990, 40_000)]
+        hedging.tell(QuotesStood(desk.now_ns(), 0, 0))
+        quoter = HedgedQuoter(_Always(quotes), hedging, lambda: table)
+        view: Any = None
+        assert quoter.quote(view) == hedging.bound(quotes, table)
+
+
+class _Always:
+    def __init__(self, quotes: Quotes) -> None:
+        self._quotes = quotes
+
+    def quote(self, view: object) -> Quotes:
+        return self._quotes
+
+
+def test_ids_lead_back_to_their_orders_and_no_others() -> None:
+    hedging = Hedging.__new__(Hedging)
+    hedging._prefix = "t-h65-"
+    assert hedging._client_id(255) == "t-h65-ff"
+    assert hedging._seq_of("t-h65-ff") == 255
+    for other in ("t-h66-ff", "t-h65-", "t-h65-xy", "", "t-h65--1"):
+        assert hedging._seq_of(other) == 0
+    assert replace(HEDGE, name="X/Y").name == "X/Y"
