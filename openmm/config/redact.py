@@ -10,4 +10,4 @@ from openmm.config.schema import BotConfig
 
 def public(config: BotConfig) -> dict[str, Any]:
     """Return the configuration as plain JSON values, fit for the journal: no password in it."""
-    return public_plain(config.model_dump(mode="json"))
+    return public_plain(config.plain())

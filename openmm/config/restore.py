@@ -22,7 +22,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def restore(dumped: Mapping[str, Any]) -> BotConfig:
-    """Make the configuration that `model_dump(mode="json")` was taken of.
+    """Make the configuration that `Section.plain` was taken of.
 
     Raises:
         ConfigError: the dump is of another build: fields are missing, or unknown here.

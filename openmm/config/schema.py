@@ -20,6 +20,7 @@ from pydantic import (
     StringConstraints,
     ValidationInfo,
 )
+from pydantic_core import to_jsonable_python
 
 from openmm.config.values import (
     Distance,
@@ -101,6 +102,24 @@ class Section(BaseModel):
         hide_input_in_errors=True,
         defer_build=True,  # a table that a file leaves out needs no validator: `load` makes them
     )
+
+    def plain(self) -> dict[str, Any]:
+        """Return the table in plain values of JSON, exact numbers as text.
+
+        As `model_dump(mode="json")`, which first makes what it takes to validate and write every
+        table: longer than all of a bot's other ways through its configuration.
+        """
+        found: dict[str, Any] = to_jsonable_python(_fields(self))
+        return found
+
+
+def _fields(value: object) -> object:
+    """Take tables apart into their fields."""
+    if isinstance(value, Section):
+        return {name: _fields(one) for name, one in value}
+    if isinstance(value, tuple):
+        return [_fields(one) for one in value]
+    return value
 
 
 def _ratio(low: int, high: int) -> Any:

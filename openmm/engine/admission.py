@@ -115,7 +115,7 @@ def fingerprint(venue: str, key: str) -> str:
 
 def config_hash(config: BotConfig) -> str:
     """Name a configuration by its content; where the bot keeps its files does not count."""
-    body = config.model_dump(mode="json")
+    body = config.plain()
     body["bot"].pop("run_dir", None)
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

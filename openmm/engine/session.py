@@ -29,6 +29,7 @@ from openmm.venues.connector import Keys
 log = logging.getLogger(__name__)
 
 WRITER_START_S = 20.0
+WRITER_LOOK_S = 0.005  # each takes the starting engine a tenth of a millisecond
 WRITER_END_S = 30.0
 ON_DISK_NS = 5_000_000_000  # ten times the writer's interval between syncs
 _STARTED = "%Y%m%dT%H%M%S"
@@ -240,7 +241,7 @@ class SessionFiles:
                     f"the writer process did not attach within {WRITER_START_S:g} s; "
                     f"see {self._writer_log}"
                 )
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(WRITER_LOOK_S)
 
     @property
     def _writer_log(self) -> Path:

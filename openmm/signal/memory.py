@@ -111,5 +111,5 @@ def _units(config: BotConfig, venue: Venue, instrument: Instrument) -> dict[str,
         "instrument": instrument.name,
         "tick_size": str(instrument.tick_size),
         "lot_size": str(instrument.lot_size),
-        "settings": config.signal.model_dump(mode="json"),
+        "settings": config.signal.plain(),
     }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic_core import PydanticUndefined
@@ -24,6 +27,7 @@ from openmm.config.schema import (
     Venue,
     key_of,
 )
+from tests.config.test_config import BASE
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "configuration.md").read_text()
 TABLES: dict[str, tuple[type[Section], ...]] = {
@@ -102,3 +106,20 @@ def test_defaults_of_the_page_are_the_true_ones() -> None:
                     at[name] = tomllib.loads(f"x = {value}")["x"]
     assert told != base
     assert parse(told) == parse(base)
+
+
+@pytest.mark.parametrize("strategy", ["grid", "python"])
+def test_plain_values_are_those_that_pydantic_would_write(strategy: str) -> None:
+    data: dict[str, Any] = copy.deepcopy(BASE)
+    data["venue"][0]["options"] = {}
+    data["venue"][1] |= {"name": "gateio", "options": {"deadline_ms": 100}}
+    data["signal"] = {"depth_distance": "25 ticks", "vol_fast": "20s"}
+    data["settlement"] = {"store": "sqlite:////tmp-of-nobody/store"}
+    if strategy == "python":
+        params = {"name": "text", "levels": 3, "both": True}
+        data["strategy"] = {"kind": "python", "class": "mystrategies.grid:MyGrid", "params": params}
+    config = parse(data)
+    plain = config.plain()
+    assert plain == config.model_dump(mode="json")
+    assert list(plain["risk"]) == list(Risk.model_fields)
+    assert json.loads(json.dumps(plain)) == plain
