@@ -114,6 +114,6 @@ def _unit(name: str) -> str:
         return 'a duration: "5s"'
     if name in ("order_amount", "inventory_scale"):
         return "base asset"
-    if name in ("tolerance", "requote_threshold"):
+    if name in ("tolerance", "requote_threshold", "queue_value"):
         return 'a share, or ticks: "2bps" or "1tick"'
     return ""
