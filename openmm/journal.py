@@ -375,6 +375,8 @@ class MarketViewRecord(NamedTuple):
     q_lots: int
     decay_uticks: int
     arrival_uhz: int
+    hanging_bids: int
+    hanging_asks: int
 
 
 class LadderParts(NamedTuple):
@@ -392,6 +394,14 @@ class LadderParts(NamedTuple):
     imbalance_uticks: int
     ofi_uticks: int
     widen_compression_uticks: int
+    widen_schedule_uticks: int
+    widen_held_uticks: int
+    anchor_uticks: int
+    anchor_ns: int
+    held_bids: int
+    held_asks: int
+    quoted_bids: int
+    quoted_asks: int
 
 
 class LadderRecord(NamedTuple):
@@ -399,6 +409,7 @@ class LadderRecord(NamedTuple):
 
     view: MarketViewRecord
     clamps: int
+    sides_off: int
     bids: tuple[tuple[int, int], ...]
     asks: tuple[tuple[int, int], ...]
     parts: LadderParts
@@ -480,7 +491,7 @@ class SampleRecord(NamedTuple):
 LEVELS_MAX = 32
 STAGES = 13
 STAGES_ONCE = 10  # the fewest any journal has: each format of later added some at the end
-_LADDER = struct.Struct(f"<17q4i7q2iIi{4 * LEVELS_MAX}q12q2i")
+_LADDER = struct.Struct(f"<17q4i9q2iII{4 * LEVELS_MAX}q16q4I2i")
 _INTENT = struct.Struct("<iiQqqiiq")
 _REFUSAL = struct.Struct("<iiQqqiiii16s16s")
 _TRANSITION = struct.Struct("<Qiiiiqq")
@@ -509,16 +520,17 @@ def _unpack(layout: struct.Struct, payload: bytes, name: str) -> tuple[Any, ...]
 def read_ladder(payload: bytes) -> LadderRecord:
     """Parse REC_LADDER."""
     values = _unpack(_LADDER, payload, "ladder")
-    view, rest = MarketViewRecord._make(values[:28]), values[28:]
+    view, rest = MarketViewRecord._make(values[:30]), values[30:]
     bid_count, ask_count, clamps = rest[0], rest[1], rest[2]
     flat = rest[4 : 4 + 4 * LEVELS_MAX]
     levels = list(zip(flat[0::2], flat[1::2], strict=True))
-    parts = LadderParts._make(rest[4 + 4 * LEVELS_MAX : 16 + 4 * LEVELS_MAX])
+    parts = LadderParts._make(rest[4 + 4 * LEVELS_MAX : 24 + 4 * LEVELS_MAX])
     if not 0 <= bid_count <= LEVELS_MAX or not 0 <= ask_count <= LEVELS_MAX:
         raise JournalError(f"ladder record has {bid_count} bids and {ask_count} asks")
     return LadderRecord(
         view,
         clamps,
+        rest[3],
         tuple(levels[:bid_count]),
         tuple(levels[LEVELS_MAX : LEVELS_MAX + ask_count]),
         parts,
@@ -538,7 +550,7 @@ def ladder_record(record: LadderRecord) -> bytes:
         len(record.bids),
         len(record.asks),
         record.clamps,
-        0,
+        record.sides_off,
         *flat,
         *record.parts,
         record.one_sided_before,

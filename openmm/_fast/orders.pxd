@@ -5,9 +5,10 @@ from openmm._fast.units cimport i128
 cdef enum:
     ORDERS_MAX = 512           # slots; a power of two. client sequence = generation * ORDERS_MAX + slot
     VENUE_ID_BYTES = 40
-    LANE_FIRST = 254           # levels from here on are no ladder's: see `Lane`
+    LANE_FIRST = 222           # levels from here on are no ladder's: see `Lane`
 
 cpdef enum Lane:               # levels of orders that the planner leaves alone
+    LANE_HANGING = 222         # and on: was level 0, 1, … of a ladder, stays where it is
     LANE_FLATTEN = 254         # bring the position to its target
     LANE_HAND = 255            # an operator's
 
@@ -81,7 +82,8 @@ cdef struct Order:
     int32_t cancel_count       # cancels sent
     char venue_id[VENUE_ID_BYTES]
     int64_t cancel_ns          # last of them
-    char padding[24]           # to three lines
+    int64_t lane_ns            # since when it hangs beside the ladder
+    char padding[16]           # to three lines
 
 cdef class OrderTable:
     cdef Order* orders                  # ORDERS_MAX slots, 64-byte aligned
@@ -117,6 +119,8 @@ cdef class OrderTable:
     # Put an order back to what it was before a cancel that never left.
     cdef void cancel_unsent_c(self, uint64_t seq, int32_t state, int32_t in_flight, int64_t acted_ns) noexcept nogil
     cdef Transition fill_c(self, uint64_t seq, int64_t price_ticks, int64_t qty_lots, int64_t now_ns) noexcept nogil
+    # Take a live order of the ladder's out of it, into a lane; its level and its price stay as they are.
+    cdef bint hang_c(self, uint64_t seq, int lane, int64_t now_ns) noexcept nogil
     cdef void release_c(self, uint64_t seq) noexcept nogil      # free a terminal slot for reuse
     # Own quantity that may rest at a price, for the signals: acked or not, there or on its way.
     cdef int64_t own_lots_at_c(self, int side, int64_t price_ticks) noexcept nogil

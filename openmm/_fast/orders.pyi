@@ -46,6 +46,7 @@ class InFlight(IntEnum):
     FLIGHT_DOUBT = 8
 
 class Lane(IntEnum):
+    LANE_HANGING = 222
     LANE_FLATTEN = 254
     LANE_HAND = 255
 

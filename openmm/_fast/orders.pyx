@@ -254,6 +254,31 @@ cdef class OrderTable:
         self.version += 1
         return order.seq
 
+    cdef bint hang_c(self, uint64_t seq, int lane, int64_t now_ns) noexcept nogil:
+        cdef Order* order = self.find_c(seq)
+        cdef int32_t slot, i
+        cdef int32_t kept = 0
+        if order == NULL or not PENDING_NEW <= order.state <= UNKNOWN:
+            return False
+        if order.level >= LANE_FIRST or not LANE_HANGING <= lane < LANE_FLATTEN:
+            return False
+        slot = <int32_t>(order.seq & (ORDERS_MAX - 1))
+        while self.live_slots[kept] != slot:
+            kept += 1
+        for i in range(kept, self.ladder_count - 1):
+            self.live_slots[i] = self.live_slots[i + 1]
+        # Beside the ladder too, orders stand in order of creation.
+        i = self.ladder_count - 1
+        while i + 1 < self.live_count and self.orders[self.live_slots[i + 1]].created_ns <= order.created_ns:
+            self.live_slots[i] = self.live_slots[i + 1]
+            i += 1
+        self.live_slots[i] = slot
+        self.ladder_count -= 1
+        order.level = <uint8_t>lane
+        order.lane_ns = now_ns
+        self.version += 1
+        return True
+
     cdef Transition amend_sent_c(
         self, uint64_t seq, int64_t price_ticks, int64_t qty_lots, int64_t now_ns
     ) noexcept nogil:

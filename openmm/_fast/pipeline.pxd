@@ -61,6 +61,7 @@ cdef class Pipeline:
     cdef bint dirty                     # decide at the next batch end
     cdef Feed waiting                   # its book changed in a read that has not ended yet
     cdef bint forced                    # inventory, orders or risk changed: do not skip
+    cdef int64_t wake_ns                # look at the quotes then though nothing moved
     cdef int32_t one_sided
     cdef int32_t quoted_before          # one_sided before the ladder that waits to be journalled
     cdef bint ladder_due
@@ -140,6 +141,8 @@ cdef class Pipeline:
     cdef void refresh_c(self, Feed feed, int64_t now_ns) noexcept nogil
     cdef bint settled_c(self, int64_t now_ns) noexcept nogil
     cdef void fill_view_c(self, int64_t now_ns) noexcept nogil
+    cdef void look_at_hanging_c(self) noexcept nogil
+    cdef void plan_hanging_c(self, int64_t now_ns) noexcept nogil
     cdef int32_t jump_ppm_c(self, int64_t now_ns) noexcept nogil
     cdef void fill_inputs_c(self, int64_t now_ns) noexcept nogil
     cdef int approve_c(self, int64_t now_ns) noexcept nogil

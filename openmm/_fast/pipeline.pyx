@@ -8,7 +8,7 @@ same tables between frames and then calls `requote`.
 
 from cython cimport final
 
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -23,19 +23,21 @@ from openmm._fast.latency cimport (
     STAGE_READ, STAGE_SIGNAL, STAGE_TICK_TO_ORDER, STAGE_WRITE, StageLatency, stamp_c, stamp_to_ns,
 )
 from openmm._fast.orders cimport (
-    EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_REJECTED, LANE_FIRST,
+    EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_REJECTED, LANE_FLATTEN, LANE_HANGING,
     PENDING_CANCEL, TR_OK, UNKNOWN, Order, OrderTable,
 )
 from openmm._fast.planner cimport (
-    ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_HAND, WHY_MOVED, WHY_RISK, Action, ActionWhy,
-    Planner, half_spread,
+    ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_HAND, WHY_MOVED, WHY_RISK, WHY_STALE,
+    WHY_UNWANTED, Action, ActionWhy, Planner, cancel_due, half_spread,
 )
 from openmm._fast.ports cimport (
     DECODED_BOOK, DECODED_BROKEN, DECODED_TRADE, Decoded, Decoder, Encoder, Strategy, Trade,
     Transport, out_alloc, out_free, out_reset,
 )
 from openmm._fast.queue cimport Place
-from openmm._fast.quotes cimport CLAMP_POST_ONLY_ASK, CLAMP_POST_ONLY_BID, MarketView
+from openmm._fast.quotes cimport (
+    CLAMP_POST_ONLY_ASK, CLAMP_POST_ONLY_BID, OFF_ASKS, OFF_BIDS, MarketView, part_c,
+)
 from openmm._fast.records cimport (
     BookRecord, IntentRecord, LadderRecord, PlaceRecord, RefusalRecord, StampsRecord,
 )
@@ -181,6 +183,7 @@ cdef class Pipeline:
         self.own_in_book = own_in_book
         self.lag_counts = lag_counts
         self.last_reference_uticks = MISSING
+        self.wake_ns = INT64_MAX
         self.allow_bid = True
         self.allow_ask = True
         self.forced = True
@@ -280,6 +283,8 @@ cdef class Pipeline:
         moved = self.reference.price_uticks - self.last_reference_uticks
         if moved > self.requote_uticks or -moved > self.requote_uticks:
             return False
+        if now_ns >= self.wake_ns:
+            return False
         # A ladder bound by the venue's own book follows that book too.
         if self.ladder.clamps & (CLAMP_POST_ONLY_BID | CLAMP_POST_ONLY_ASK):
             return False
@@ -348,9 +353,12 @@ cdef class Pipeline:
             self.ladder.count[<int>ASK] = 0
             self.last_reference_uticks = MISSING  # ask again with the next news
         self.one_sided = self.strategy.one_sided_c()
+        self.wake_ns = self.strategy.wake_c()
         self.requote_count += 1
         self.stamps[3] = stamp_c()
         self.planner.plan_c(&self.ladder, self.table, now_ns)
+        if self.view.hanging_bids | self.view.hanging_asks:
+            self.plan_hanging_c(now_ns)
         if self.planner.held:
             self.tell_held_c(now_ns)
         self.stamps[4] = stamp_c()
@@ -780,6 +788,53 @@ cdef class Pipeline:
         view.jump_ppm = self.jump_ppm_c(now_ns)
         view.compression_ppm = self.feed.signals.spread_compression_ppm
         view.q_lots = self.inventory.q_lots
+        view.hanging_bids = 0
+        view.hanging_asks = 0
+        if self.table.live_count != self.table.ladder_count:
+            self.look_at_hanging_c()
+
+    cdef void look_at_hanging_c(self) noexcept nogil:
+        """Tell the view which levels have an order that hangs beside the ladder."""
+        cdef int i
+        cdef const Order* order
+        for i in range(self.table.ladder_count, self.table.live_count):
+            order = &self.table.orders[self.table.live_slots[i]]
+            if not LANE_HANGING <= order.level < LANE_FLATTEN:
+                continue
+            if order.side == BUY:
+                self.view.hanging_bids |= (<int64_t>1) << (order.level - LANE_HANGING)
+            else:
+                self.view.hanging_asks |= (<int64_t>1) << (order.level - LANE_HANGING)
+
+    cdef void plan_hanging_c(self, int64_t now_ns) noexcept nogil:
+        """Plan the cancel of orders that hang for too long, too far off, or on a side that is off."""
+        cdef int i
+        cdef int64_t distance, due_ns
+        cdef const Order* order
+        cdef uint32_t off = self.ladder.sides_off
+        cdef int64_t most = INT64_MAX
+        cdef ActionWhy why
+        if not self.strategy.hanging or self.ladder.centre_uticks == 0:
+            off = OFF_BIDS | OFF_ASKS
+        elif self.strategy.hanging_distance_ppm:
+            most = part_c(self.view.reference_uticks, self.strategy.hanging_distance_ppm)
+        for i in range(self.table.ladder_count, self.table.live_count):
+            order = &self.table.orders[self.table.live_slots[i]]
+            if not LANE_HANGING <= order.level < LANE_FLATTEN or not cancel_due(order, now_ns):
+                continue
+            why = WHY_UNWANTED
+            distance = order.price_ticks * UTICKS - self.view.reference_uticks
+            if not (off & (OFF_BIDS if order.side == BUY else OFF_ASKS)) and max(distance, -distance) <= most:
+                if self.strategy.hanging_ns_max == 0:
+                    continue
+                due_ns = order.lane_ns + self.strategy.hanging_ns_max
+                if now_ns < due_ns:
+                    self.wake_ns = min(self.wake_ns, due_ns)
+                    continue
+                why = WHY_STALE
+            self.planner.push_c(
+                ACTION_CANCEL, why, order.seq, order.side, order.level, order.price_ticks, order.qty_lots
+            )
 
     cdef int32_t jump_ppm_c(self, int64_t now_ns) noexcept nogil:
         """Tell how far the quoted market jumped within the last few samples' time, of price."""
@@ -903,7 +958,7 @@ cdef class Pipeline:
         Raises:
             ValueError: a lane of the ladder's, or no side.
         """
-        if lane < LANE_FIRST or lane > 255 or side not in (<int>BUY, <int>SELL):
+        if lane < LANE_FLATTEN or lane > 255 or side not in (<int>BUY, <int>SELL):
             raise ValueError(f"not an order beside the ladder: side {side}, lane {lane}")
         self.begin_by_hand_c(now_ns)
         if not self.quoting:
@@ -931,7 +986,7 @@ cdef class Pipeline:
         """
         cdef Order* order = self.table.find_c(seq)
         self.begin_by_hand_c(now_ns)
-        if order == NULL or order.level < LANE_FIRST or not self.quoting:
+        if order == NULL or order.level < LANE_FLATTEN or not self.quoting:
             return False
         self.refused_reason[0 if order.side == BUY else 1][LEVELS_MAX] = 0
         self.planner.push_c(ACTION_AMEND, WHY_HAND, seq, order.side, order.level, price_ticks, qty_lots)
@@ -962,6 +1017,30 @@ cdef class Pipeline:
             return 0
         self.last_decision = self.send_c(now_ns, self.stamps[0])
         return self.cancel_count - before
+
+    def note_fill(self, uint64_t seq, int64_t qty_lots, int64_t now_ns):
+        """Tell the strategy of a fill of one of its orders, before it is booked on the order.
+
+        An order of the other side hangs from then on if the strategy says so: it stays where it is.
+        """
+        cdef Order* order = self.table.find_c(seq)
+        cdef const Order* other
+        cdef int i, lane
+        cdef int place = -1
+        if order == NULL or order.level >= LANE_FLATTEN or qty_lots <= 0:
+            return
+        lane = self.strategy.filled_c(
+            order.side, order.level, qty_lots, order.filled_lots + qty_lots >= order.qty_lots, now_ns, &place
+        )
+        if lane == 0:
+            return
+        for i in range(self.table.ladder_count):
+            other = &self.table.orders[self.table.live_slots[i]]
+            if other.side != order.side and other.level == place and (
+                other.state != PENDING_CANCEL and other.state != UNKNOWN
+            ):
+                self.table.hang_c(other.seq, lane, now_ns)
+                return
 
     def note_taking(self, int side, int64_t price_ticks, int64_t sent_ns, int64_t now_ns):
         """Tell that the venue refused a post-only order: at its price it would have taken.
@@ -1091,6 +1170,8 @@ cdef class Pipeline:
             "imbalance_uticks": self.ladder.imbalance_uticks,
             "ofi_uticks": self.ladder.ofi_uticks,
             "widen_compression_uticks": self.ladder.widen_compression_uticks,
+            "widen_schedule_uticks": self.ladder.widen_schedule_uticks,
+            "widen_held_uticks": self.ladder.widen_held_uticks,
             "clamps": self.ladder.clamps,
         }
 

@@ -1,12 +1,14 @@
 # Wanted ladder against live orders: the smallest set of actions, cancels first.
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from openmm._fast.orders cimport ORDERS_MAX, Order, OrderTable
+from openmm._fast.orders cimport ORDERS_MAX, PENDING_CANCEL, Order, OrderTable
 from openmm._fast.queue cimport Queue
 from openmm._fast.quotes cimport LEVELS_MAX, Ladder
 from openmm._fast.units cimport ASK, BID, UTICKS, i128
 
 cdef enum:
     ACTIONS_MAX = 128
+    RETRY_DOUBLINGS = 5
+    CANCEL_AGAIN_NS = 500000000    # twice this before the second cancel of an order, and so on
 
 cpdef enum ActionKind:
     ACTION_UNDECIDED = 0
@@ -65,6 +67,13 @@ cdef struct Half:
     int64_t lots[LEVELS_MAX]
     int32_t holder[LEVELS_MAX]      # seat that serves or holds a level, -1 when none
     Seat seats[ORDERS_MAX]
+
+cdef inline bint cancel_due(const Order* order, int64_t now_ns) noexcept nogil:
+    """Tell whether an order's cancel is to be sent: for the first time, or again, ever later."""
+    cdef int64_t tries = order.cancel_count if order.cancel_count < RETRY_DOUBLINGS else RETRY_DOUBLINGS
+    if order.state == PENDING_CANCEL:
+        return False
+    return tries <= 0 or now_ns - order.cancel_ns >= <int64_t>CANCEL_AGAIN_NS << tries
 
 cdef class Planner:
     cdef int64_t tolerance_ticks       # a live order within this of its wanted price stays

@@ -29,8 +29,6 @@ from openmm._fast.units cimport ASK, BID, BUY, PPM, SELL, UTICKS, i128, ticklots
 
 cdef enum:
     NO_LEVEL = -1
-    RETRY_DOUBLINGS = 5
-    CANCEL_AGAIN_NS = 500000000    # twice this before the second cancel of an order, and so on
     # Kinds of seat.
     MOVABLE = 0
     STALE = 1        # to be cancelled for its age
@@ -59,14 +57,6 @@ cdef extern from * nogil:
 cdef inline int64_t seen_ticks(const Order* order) noexcept nogil:
     """Price the order has or is about to have."""
     return order.pending_price_ticks if order.pending_price_ticks else order.price_ticks
-
-
-cdef inline bint cancel_due(const Order* order, int64_t now_ns) noexcept nogil:
-    """Tell whether an order's cancel is to be sent: for the first time, or again, ever later."""
-    cdef int64_t tries = order.cancel_count if order.cancel_count < RETRY_DOUBLINGS else RETRY_DOUBLINGS
-    if order.state == PENDING_CANCEL:
-        return False
-    return tries <= 0 or now_ns - order.cancel_ns >= <int64_t>CANCEL_AGAIN_NS << tries
 
 
 cdef inline bint qty_fits(int64_t remaining_lots, int64_t wanted_lots, int64_t tolerance_ppm) noexcept nogil:

@@ -250,10 +250,22 @@ cdef inline void close_message_c(char* p, int32_t hole, OutBatch* out) noexcept 
     out.count = index + 1
 
 cdef class Strategy:
+    # Orders that hang beside the ladder: how old, and how far from the reference they may get.
+    cdef bint hanging                   # false: none may hang
+    cdef int64_t hanging_ns_max         # 0: any age
+    cdef int64_t hanging_distance_ppm   # of price; 0: any distance
     # Fill `out`; return 1 to quote it, 0 to quote nothing (live orders are cancelled).
     cdef int quote_c(self, const MarketView* view, Ladder* out) noexcept nogil
     # State the next ladder depends on beside the view (one-sided rebalancing), for the journal; 0 if none.
     cdef int one_sided_c(self) noexcept nogil
+    # When to ask again though nothing moves; INT64_MAX: never.
+    cdef int64_t wake_c(self) noexcept nogil
+    # A fill of one of the strategy's orders, told before it is booked. `level`: place in the last ladder, or the
+    # lane of an order that hangs; `done`: the order is filled. Returns the lane that an order of the other side
+    # goes into to stay where it is, and its place in the ladder; 0: none does.
+    cdef int filled_c(
+        self, int side, int level, int64_t lots, bint done, int64_t now_ns, int* other
+    ) noexcept nogil
 
 cdef class Transport:
     cdef bint live

@@ -5,7 +5,7 @@ Each method of a base class refuses: a port that is not filled in never quotes, 
 
 from cython cimport final
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -332,6 +332,14 @@ cdef class Strategy:
         return 0
 
     cdef int one_sided_c(self) noexcept nogil:
+        return 0
+
+    cdef int64_t wake_c(self) noexcept nogil:
+        return INT64_MAX
+
+    cdef int filled_c(
+        self, int side, int level, int64_t lots, bint done, int64_t now_ns, int* other
+    ) noexcept nogil:
         return 0
 
 

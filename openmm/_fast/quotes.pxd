@@ -1,6 +1,6 @@
 # A view of the market and a ladder of quotes. Formulas: docs/strategy.md, each term recorded in the ladder.
 from libc.stdint cimport int32_t, int64_t, uint32_t
-from openmm._fast.units cimport UTICKS, InstrumentSpec, mul_div
+from openmm._fast.units cimport ASK, BID, MISSING, PPM, UTICKS, InstrumentSpec, mul_div
 
 cdef enum:
     LEVELS_MAX = 32
@@ -15,6 +15,13 @@ cpdef enum QuoteClamp:             # bit flags: what bound the quote
     CLAMP_SKEW = 64
     CLAMP_FLOW = 128
     CLAMP_JUMP = 256
+    CLAMP_BAND = 512               # price floor or ceiling
+    CLAMP_NARROW = 1024            # still wide: narrows no faster than it may
+    CLAMP_HELD = 2048              # a level is left out for now
+
+cdef enum:
+    OFF_BIDS = 1                   # `Ladder.sides_off`
+    OFF_ASKS = 2
 
 # What a strategy sees. All integers; own quantity already taken off.
 cdef struct MarketView:
@@ -46,6 +53,8 @@ cdef struct MarketView:
     int64_t q_lots                 # inventory off target, base
     int64_t decay_uticks           # 1/k: distance at which a quote fills e times less often; 0: not fitted
     int64_t arrival_uhz            # A: fills a second at no distance, in millionths; 0: not fitted
+    int64_t hanging_bids           # bit i: an order that was level i's hangs beside the ladder
+    int64_t hanging_asks
 
 cdef struct Level:
     int64_t price_ticks
@@ -54,7 +63,7 @@ cdef struct Level:
 cdef struct Ladder:
     int32_t count[2]               # by BookSide
     uint32_t clamps                # QuoteClamp bits
-    int32_t reserved
+    uint32_t sides_off             # OFF_BIDS, OFF_ASKS: sides not to be quoted at all
     Level levels[2][LEVELS_MAX]    # best first
     # parts, for explain and for the independent checker
     int64_t centre_uticks          # reference + skew + what the signals shift it by
@@ -69,14 +78,16 @@ cdef struct Ladder:
     int64_t imbalance_uticks
     int64_t ofi_uticks
     int64_t widen_compression_uticks
+    int64_t widen_schedule_uticks
+    int64_t widen_held_uticks      # what is left of a wider spread of before
+    int64_t anchor_uticks          # state before: half-spread that narrowing began from, 0: none
+    int64_t anchor_ns              # and when
+    uint32_t held[2]               # bit i: level i of that side is not quoted for now
+    uint32_t quoted[2]             # levels of the shape that the ladder has, best first
 
 # Make levels of any strategy safe: post-only, own prices distinct, caps by what is held, venue minimums.
 # Levels stand best first. Returns 1 when quoting; a ladder that crosses itself gives 0.
 cdef int fence_ladder_c(const MarketView* view, const InstrumentSpec* spec, Ladder* ladder) noexcept nogil
-
-# Whether a view lets anything be quoted: every input known, warm, reference in bounds, market not crossed.
-cdef bint quotable_c(const MarketView* view) noexcept nogil
-cdef void ladder_clear_c(Ladder* ladder) noexcept nogil         # counts, flags and parts; levels stay
 
 # ---- arithmetic that every step towards a ladder shares
 cdef extern from * nogil:
@@ -114,6 +125,51 @@ cdef inline int64_t bid_lots_max_c(const MarketView* view, int64_t price_ticks) 
     if price_ticks * UTICKS <= view.reference_uticks:
         return view.quote_lots_max
     return mul_div(view.quote_lots_max, view.reference_uticks, price_ticks * UTICKS)
+
+cdef inline void ladder_clear_c(Ladder* ladder) noexcept nogil:
+    """Clear counts, flags and parts; levels stay."""
+    ladder.count[<int>BID] = 0
+    ladder.count[<int>ASK] = 0
+    ladder.clamps = 0
+    ladder.sides_off = 0
+    ladder.centre_uticks = 0
+    ladder.skew_uticks = 0
+    ladder.flow_uticks = 0
+    ladder.half_uticks = 0
+    ladder.half_base_uticks = 0
+    ladder.widen_sigma_uticks = 0
+    ladder.widen_depth_uticks = 0
+    ladder.widen_inventory_uticks = 0
+    ladder.micro_uticks = 0
+    ladder.imbalance_uticks = 0
+    ladder.ofi_uticks = 0
+    ladder.widen_compression_uticks = 0
+    ladder.widen_schedule_uticks = 0
+    ladder.widen_held_uticks = 0
+    ladder.anchor_uticks = 0
+    ladder.anchor_ns = 0
+    ladder.held[<int>BID] = 0
+    ladder.held[<int>ASK] = 0
+    ladder.quoted[<int>BID] = 0
+    ladder.quoted[<int>ASK] = 0
+
+cdef inline bint quotable_c(const MarketView* view) noexcept nogil:
+    """Whether a view lets anything be quoted: every input known, warm, reference in bounds, market not crossed."""
+    # MISSING is negative: the lower bounds refuse it.
+    return (
+        0 < view.reference_uticks <= REFERENCE_UTICKS_MAX
+        and view.warm == 1
+        and view.confidence_ppm > 0
+        and 0 <= view.best_bid_ticks < view.best_ask_ticks
+        and view.sigma_uticks >= 0
+        and view.depth_lots >= 0
+        and view.depth_mean_lots >= 0
+        and view.flow_ppm != MISSING
+        and view.x_ppm != MISSING
+        and 0 <= view.share_ppm <= PPM
+        and 0 <= view.target_ppm <= PPM
+        and view.jump_ppm >= 0
+    )
 
 # Python to C and back, for strategies and tests.
 cdef int load_spec(object instrument, InstrumentSpec* out) except -1

@@ -28,6 +28,9 @@ class QuoteClamp(IntEnum):
     CLAMP_SKEW = 64
     CLAMP_FLOW = 128
     CLAMP_JUMP = 256
+    CLAMP_BAND = 512
+    CLAMP_NARROW = 1024
+    CLAMP_HELD = 2048
 
 def fence_ladder(
     view: Mapping[str, int],

@@ -9,49 +9,13 @@ specification: tests/oracles/quotes.py.
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from openmm._fast.units cimport ASK, BID, MISSING, PPM, i128, i128_from_py
+from openmm._fast.units cimport ASK, BID, i128, i128_from_py
 
 # Fields of a view that are 0 unless something is measured.
 QUIET = dict.fromkeys(
-    ("jump_ppm", "micro_ppm", "imbalance_ppm", "ofi_ppm", "compression_ppm", "q_lots", "decay_uticks", "arrival_uhz"), 0
+    ("jump_ppm", "micro_ppm", "imbalance_ppm", "ofi_ppm", "compression_ppm", "q_lots", "decay_uticks", "arrival_uhz",
+     "hanging_bids", "hanging_asks"), 0
 )
-
-
-cdef void ladder_clear_c(Ladder* ladder) noexcept nogil:
-    ladder.count[<int>BID] = 0
-    ladder.count[<int>ASK] = 0
-    ladder.clamps = 0
-    ladder.reserved = 0
-    ladder.centre_uticks = 0
-    ladder.skew_uticks = 0
-    ladder.flow_uticks = 0
-    ladder.half_uticks = 0
-    ladder.half_base_uticks = 0
-    ladder.widen_sigma_uticks = 0
-    ladder.widen_depth_uticks = 0
-    ladder.widen_inventory_uticks = 0
-    ladder.micro_uticks = 0
-    ladder.imbalance_uticks = 0
-    ladder.ofi_uticks = 0
-    ladder.widen_compression_uticks = 0
-
-
-cdef bint quotable_c(const MarketView* view) noexcept nogil:
-    # MISSING is negative: the lower bounds refuse it.
-    return (
-        0 < view.reference_uticks <= REFERENCE_UTICKS_MAX
-        and view.warm == 1
-        and view.confidence_ppm > 0
-        and 0 <= view.best_bid_ticks < view.best_ask_ticks
-        and view.sigma_uticks >= 0
-        and view.depth_lots >= 0
-        and view.depth_mean_lots >= 0
-        and view.flow_ppm != MISSING
-        and view.x_ppm != MISSING
-        and 0 <= view.share_ppm <= PPM
-        and 0 <= view.target_ppm <= PPM
-        and view.jump_ppm >= 0
-    )
 
 
 cdef inline int fence_side_c(
@@ -142,6 +106,7 @@ cdef dict ladder_to_py(const Ladder* ladder):
             for i in range(ladder.count[<int>ASK])
         ],
         "clamps": ladder.clamps,
+        "sides_off": ladder.sides_off,
         "centre_uticks": ladder.centre_uticks,
         "skew_uticks": ladder.skew_uticks,
         "flow_uticks": ladder.flow_uticks,
@@ -154,6 +119,14 @@ cdef dict ladder_to_py(const Ladder* ladder):
         "imbalance_uticks": ladder.imbalance_uticks,
         "ofi_uticks": ladder.ofi_uticks,
         "widen_compression_uticks": ladder.widen_compression_uticks,
+        "widen_schedule_uticks": ladder.widen_schedule_uticks,
+        "widen_held_uticks": ladder.widen_held_uticks,
+        "anchor_uticks": ladder.anchor_uticks,
+        "anchor_ns": ladder.anchor_ns,
+        "held_bids": ladder.held[<int>BID],
+        "held_asks": ladder.held[<int>ASK],
+        "quoted_bids": ladder.quoted[<int>BID],
+        "quoted_asks": ladder.quoted[<int>ASK],
     }
 
 

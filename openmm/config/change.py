@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from openmm.config import check
 from openmm.config.load import parse_strategy
-from openmm.config.schema import BotConfig, Grid, Section, key_of
+from openmm.config.schema import BotConfig, Ladder, Section, key_of
 from openmm.config.values import format_duration, format_ppm
 from openmm.errors import CommandError, ConfigError, ConfigErrors, RiskError
 from openmm.instrument import Instrument
@@ -17,8 +17,8 @@ from openmm.instrument import Instrument
 # What a strategy is, and what only its constructor takes: a bot is started anew for them.
 FIXED: Final = ("kind", "class_path", "params")
 # Where lower than the file's, or higher, would let the ladder stand where the file does not.
-AT_LEAST: Final = ("min_edge_ppm",)
-AT_MOST: Final = ("fee_budget_ppm",)
+AT_LEAST: Final = ("min_edge_ppm", "price_floor")
+AT_MOST: Final = ("fee_budget_ppm", "price_ceiling")
 
 
 def changeable(config: BotConfig) -> tuple[str, ...]:
@@ -33,7 +33,10 @@ def shown(config: BotConfig) -> dict[str, str]:
     for name in type(config.strategy).model_fields:
         value = getattr(config.strategy, name)
         if name not in FIXED and value is not None:
-            told[f"strategy.{key_of(name)}"] = str(_text(name, value))
+            text = _text(name, value)
+            told[f"strategy.{key_of(name)}"] = (
+                str(text).lower() if isinstance(text, bool) else str(text)
+            )
     return told
 
 
@@ -64,8 +67,11 @@ def with_strategy(
     raw = _raw(in_force.strategy)
     for key, text in changes.items():
         whole = type(in_force.strategy).model_fields[fields[key]]
-        number = whole.annotation is int and text.isdigit()
-        raw[key] = int(text) if number else text
+        if whole.annotation is bool and text in ("true", "false"):
+            raw[key] = text == "true"
+        else:
+            number = whole.annotation is int and text.isdigit()
+            raw[key] = int(text) if number else text
     errors: list[ConfigError] = []
     strategy = parse_strategy(raw, errors)
     if strategy is None:
@@ -86,17 +92,20 @@ def unfit(config: BotConfig, instrument: Instrument, mid: Decimal | None) -> lis
 
 
 def _hold_to(file: BotConfig, strategy: Any) -> None:
-    """Refuse what would move the floor of the spread below the file's."""
-    if not isinstance(strategy, Grid) or not isinstance(file.strategy, Grid):
+    """Refuse what would move the floor of the spread, or the price band, beyond the file's."""
+    if not isinstance(strategy, Ladder) or not isinstance(file.strategy, Ladder):
         return
     for name in (*AT_LEAST, *AT_MOST):
         now, bound = getattr(strategy, name), getattr(file.strategy, name)
-        if now < bound if name in AT_LEAST else now > bound:
+        if bound is None:
+            continue
+        if now is None or (now < bound if name in AT_LEAST else now > bound):
             side = "at least" if name in AT_LEAST else "at most"
             raise RiskError(
                 f"strategy.{key_of(name)}: never looser than the file: {side} "
-                f"{format_ppm(bound)}; got {format_ppm(now)!r}", code="looser",
-            )  # fmt: skip
+                f"{_text(name, bound)}; got {'off' if now is None else _text(name, now)!r}",
+                code="looser",
+            )
 
 
 def _errors(config: BotConfig, instrument: Instrument, mid: Decimal | None) -> list[ConfigError]:
@@ -117,6 +126,10 @@ def _raw(section: Section) -> dict[str, Any]:
 
 
 def _text(name: str, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return ", ".join(
+            _text(name, one) if isinstance(one, int | Decimal) else str(one) for one in value
+        )
     if name.endswith("_ppm"):
         return format_ppm(value)
     if name.endswith("_ns"):

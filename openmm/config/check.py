@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import pairwise
 from typing import NoReturn
 
 from openmm.config.schema import (
@@ -14,9 +15,11 @@ from openmm.config.schema import (
     Bot,
     BotConfig,
     Grid,
+    Ladder,
     PythonStrategy,
     Risk,
     Signal,
+    Strategy,
     Venue,
 )
 from openmm.config.values import PPM, format_duration, format_ppm
@@ -41,8 +44,27 @@ def signal_errors(signal: Signal) -> list[ConfigError]:
 def strategy_errors(strategy: Grid | PythonStrategy) -> list[ConfigError]:
     """Check the strategy's keys against each other."""
     found: list[ConfigError] = []
+    if isinstance(strategy, Ladder):
+        found += ladder_errors(strategy)
     if not isinstance(strategy, Grid):
         return found
+    if strategy.spacing == "custom" and "level_step_ppm" in strategy.model_fields_set:
+        found.append(
+            ConfigError(
+                "strategy.level_step", format_ppm(strategy.level_step_ppm),
+                'left out with spacing = "custom": level_offsets has all the distances',
+            )
+        )  # fmt: skip
+    elif strategy.spacing != "custom":
+        far_ppm = strategy.offsets_ppm(strategy.level_step_ppm)[-1]
+        if far_ppm > 500_000:
+            found.append(
+                ConfigError(
+                    "strategy.level_ratio", str(strategy.level_ratio),
+                    f'one that keeps {strategy.num_orders} levels within "50%" of the inner quote: '
+                    f"the last is {format_ppm(far_ppm)} off",
+                )
+            )  # fmt: skip
     spread = format_ppm(strategy.spread_ppm)
     if strategy.spread_min_ppm > strategy.spread_ppm:
         found.append(
@@ -72,7 +94,49 @@ def strategy_errors(strategy: Grid | PythonStrategy) -> list[ConfigError]:
     return found
 
 
-def limit_errors(strategy: Grid | PythonStrategy, risk: Risk) -> list[ConfigError]:
+def ladder_errors(strategy: Ladder) -> list[ConfigError]:
+    """Check the keys of a ladder's shape against each other."""
+    found: list[ConfigError] = []
+
+    def wrong(key: str, value: object, allowed: str) -> None:
+        found.append(ConfigError(f"strategy.{key}", value, allowed))
+
+    offsets, amounts = strategy.level_offsets_ppm, strategy.level_amounts
+    told = ", ".join(map(format_ppm, offsets))
+    if not 1 <= strategy.level_ratio <= 10:
+        wrong("level_ratio", str(strategy.level_ratio), "from 1 to 10")
+    elif strategy.level_ratio != 1 and strategy.spacing != "geometric":
+        wrong("level_ratio", str(strategy.level_ratio), 'left out but with spacing = "geometric"')
+    if (strategy.spacing == "custom") != bool(offsets):
+        wrong("level_offsets", told, 'told with spacing = "custom", and only then')
+    elif offsets and len(offsets) != strategy.num_orders:
+        wrong("level_offsets", told, f"one value a level: num_orders is {strategy.num_orders}")
+    elif any(far <= near for near, far in pairwise(offsets)):
+        wrong("level_offsets", told, "each further out than the one before")
+    if strategy.size_step_ppm and strategy.sizes != "pyramid":
+        wrong(
+            "size_step", format_ppm(strategy.size_step_ppm), 'left out but with sizes = "pyramid"'
+        )
+    elif PPM + (strategy.num_orders - 1) * strategy.size_step_ppm <= 0:
+        wrong(
+            "size_step",
+            format_ppm(strategy.size_step_ppm),
+            "one that leaves the outermost level a quantity",
+        )
+    told = ", ".join(map(str, amounts))
+    if (strategy.sizes == "custom") != bool(amounts):
+        wrong("level_amounts", told, 'told with sizes = "custom", and only then')
+    elif amounts and len(amounts) != strategy.num_orders:
+        wrong("level_amounts", told, f"one value a level: num_orders is {strategy.num_orders}")
+    elif amounts and amounts[0] != strategy.order_amount:
+        wrong("level_amounts", told, f"the first as strategy.order_amount, {strategy.order_amount}")
+    floor, ceiling = strategy.price_floor, strategy.price_ceiling
+    if floor is not None and ceiling is not None and floor >= ceiling:
+        wrong("price_floor", str(floor), f"below strategy.price_ceiling, {ceiling}")
+    return found
+
+
+def limit_errors(strategy: Strategy, risk: Risk) -> list[ConfigError]:
     """Check that the ladder fits into the limits."""
     found: list[ConfigError] = []
     if risk.min_order_size > risk.max_order_size:
@@ -91,23 +155,24 @@ def limit_errors(strategy: Grid | PythonStrategy, risk: Risk) -> list[ConfigErro
                 f"at most risk.max_open_notional, {risk.max_open_notional}",
             )
         )
-    if not isinstance(strategy, Grid):
+    if not isinstance(strategy, Ladder) or ladder_errors(strategy):
         return found
-    largest = strategy.order_amount * (PPM + strategy.size_skew_ppm) / PPM
+    amounts = strategy.amounts
+    largest = max(amounts) * (PPM + strategy.size_skew_ppm) / PPM
     if largest > risk.max_order_size:
         found.append(
             ConfigError(
                 "strategy.order_amount",
-                str(strategy.order_amount),
+                str(max(amounts)),
                 f"with strategy.size_skew {format_ppm(strategy.size_skew_ppm)} an order grows to "
                 f"{largest.normalize():f}: at most risk.max_order_size, {risk.max_order_size}",
             )
         )
-    if strategy.order_amount < risk.min_order_size:
+    if min(amounts) < risk.min_order_size:
         found.append(
             ConfigError(
                 "strategy.order_amount",
-                str(strategy.order_amount),
+                str(min(amounts)),
                 f"at least risk.min_order_size, {risk.min_order_size}",
             )
         )
@@ -119,7 +184,7 @@ def limit_errors(strategy: Grid | PythonStrategy, risk: Risk) -> list[ConfigErro
                 f"a ladder of two sides within risk.max_orders, {risk.max_orders}",
             )
         )
-    side = strategy.order_amount * strategy.num_orders
+    side = sum(amounts)
     if side > risk.max_inventory:
         found.append(
             ConfigError(
@@ -128,6 +193,8 @@ def limit_errors(strategy: Grid | PythonStrategy, risk: Risk) -> list[ConfigErro
                 f"a side of {side} within risk.max_inventory, {risk.max_inventory}",
             )
         )
+    if not isinstance(strategy, Grid):
+        return found
     reach = outermost_ppm(strategy)
     if reach >= risk.price_collar_ppm:
         found.append(
@@ -144,7 +211,7 @@ def outermost_ppm(strategy: Grid) -> int:
     """Return how far from the reference the last level lies with the shading full, unwidened."""
     return (
         strategy.spread_ppm // 2
-        + (strategy.num_orders - 1) * strategy.level_step_ppm
+        + strategy.offsets_ppm(strategy.level_step_ppm)[-1]
         + strategy.skew_full_ppm
         + strategy.flow_full_ppm
     )
@@ -317,52 +384,50 @@ def instrument_errors(
     if mid is not None and not 0 < instrument.floor_ticks(mid) <= TICKS_MAX:
         found.append(ConfigError("mid", str(mid), f"from one tick, {instrument.tick_size}, on"))
         return found
-    if isinstance(strategy, Grid):
-        found += _grid_errors(config, strategy, instrument, mid)
+    if isinstance(strategy, Ladder) and not ladder_errors(strategy):
+        found += _ladder_errors(config, strategy, instrument, mid)
     return found
 
 
-def _grid_errors(
-    config: BotConfig, strategy: Grid, instrument: Instrument, mid: Decimal | None
+def _ladder_errors(
+    config: BotConfig, strategy: Ladder, instrument: Instrument, mid: Decimal | None
 ) -> list[ConfigError]:
-    """Check a grid against the pair's minimums, lot and tick."""
+    """Check a ladder against the pair's minimums, lot and tick."""
     found: list[ConfigError] = []
-    amount = strategy.order_amount
-    if amount % instrument.lot_size != 0:
-        allowed = f"a multiple of the lot, {instrument.lot_size:f} {instrument.base}"
-        found.append(ConfigError("strategy.order_amount", str(amount), allowed))
+    exact = strategy.level_amounts or (strategy.order_amount,)
+    key = "level_amounts" if strategy.level_amounts else "order_amount"
+    for amount in exact:
+        if amount % instrument.lot_size != 0:
+            allowed = f"a multiple of the lot, {instrument.lot_size:f} {instrument.base}"
+            found.append(ConfigError(f"strategy.{key}", str(amount), allowed))
+    amount, largest = min(strategy.amounts), max(strategy.amounts)
     if amount < instrument.qty_min:
         allowed = f"at least the venue's minimum, {instrument.qty_min} {instrument.base}"
         found.append(ConfigError("strategy.order_amount", str(amount), allowed))
     fee_ppm = maker_fee_ppm(config, instrument)
-    if fee_ppm is not None and config.quoted.maker_fee_ppm is None:
+    if isinstance(strategy, Grid) and fee_ppm is not None and config.quoted.maker_fee_ppm is None:
         found += spread_errors(strategy, fee_ppm)
     if mid is None:
         return found
     if amount * mid < instrument.cost_min:
         allowed = f"worth at least the venue's minimum, {instrument.cost_min} {instrument.quote}"
         found.append(ConfigError("strategy.order_amount", str(amount), f"{allowed}, at {mid}"))
-    for key, ppm in (
-        ("spread", strategy.spread_ppm),
-        ("level_step", strategy.level_step_ppm),
-    ):
+    for key, ppm in _steps(strategy):
         if mid * ppm / PPM < instrument.tick_size:
-            if key == "level_step" and strategy.num_orders == 1:
-                continue
             least = format_ppm(int(instrument.tick_size / mid * PPM) + 1)
             allowed = f"at least a tick of {instrument.tick_size:f}, {least} at {mid}"
             found.append(ConfigError(f"strategy.{key}", format_ppm(ppm), allowed))
     notional_max = config.risk.max_order_notional or config.risk.max_open_notional
-    if amount * mid > notional_max:
+    if largest * mid > notional_max:
         found.append(
             ConfigError(
                 "strategy.order_amount",
-                str(amount),
-                f"{amount * mid:f} {instrument.quote} within "
+                str(largest),
+                f"{largest * mid:f} {instrument.quote} within "
                 f"risk.max_order_notional, {notional_max}, at {mid}",
             )
         )
-    ladder = 2 * strategy.num_orders * amount * mid
+    ladder = 2 * sum(strategy.amounts) * mid
     if ladder > config.risk.max_open_notional:
         found.append(
             ConfigError(
@@ -372,6 +437,19 @@ def _grid_errors(
             )
         )
     return found
+
+
+def _steps(strategy: Ladder) -> list[tuple[str, int]]:
+    """Return the distances that are to be at least a tick, by their keys."""
+    steps = []
+    if isinstance(strategy, Grid):
+        steps.append(("spread", strategy.spread_ppm))
+        if strategy.num_orders > 1 and strategy.spacing != "custom":
+            steps.append(("level_step", strategy.level_step_ppm))
+    offsets = strategy.level_offsets_ppm
+    if len(offsets) > 1:
+        steps.append(("level_offsets", min(far - near for near, far in pairwise(offsets))))
+    return steps
 
 
 def maker_fee_ppm(config: BotConfig, instrument: Instrument) -> int | None:

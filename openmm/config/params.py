@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
+from typing import Any
 
 from openmm._fast.queue import QueueModel
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.config.check import maker_fee_ppm
-from openmm.config.schema import BotConfig, Grid, Signal, Venue
+from openmm.config.schema import BotConfig, Grid, Ladder, Signal, Venue
 from openmm.config.values import PPM
 from openmm.errors import ConfigError
-from openmm.instrument import Instrument
+from openmm.instrument import TICKS_MAX, Instrument
 
 QUEUE_MODELS = {
     "cautious": QueueModel.QUEUE_CAUTIOUS,
@@ -25,8 +26,46 @@ QUEUE_MODELS = {
 QUEUE_TICKS_MAX = (1 << 30) - 1
 
 
-def grid_params(config: BotConfig, instrument: Instrument) -> dict[str, int]:
-    """Return the fields of `quotes.GridParams`.
+def shape_params(strategy: Ladder, instrument: Instrument, step_ppm: int) -> dict[str, Any]:
+    """Return the fields of `shape.ShapeParams`, as `shape.SHAPE_FIELDS` names them.
+
+    Args:
+        step_ppm: from the first level to the second, of price.
+
+    Raises:
+        ConfigError: an amount that is no whole number of lots.
+    """
+    lots = []
+    for amount in strategy.amounts:
+        # A pyramid's steps fall where they fall: to the lot below.
+        if strategy.sizes == "custom":
+            lots.append(_exact_lots("level_amounts", amount, instrument))
+        else:
+            lots.append(instrument.floor_lots(amount))
+    floor, ceiling = strategy.price_floor, strategy.price_ceiling
+    return {
+        "order_lots": _exact_lots("order_amount", strategy.order_amount, instrument),
+        "num_orders": strategy.num_orders,
+        "level_step_ppm": step_ppm,
+        "rebalance_threshold_ppm": strategy.rebalance_threshold_ppm,
+        "rebalance_exit_ppm": strategy.rebalance_exit_ppm,
+        "size_skew_ppm": strategy.size_skew_ppm,
+        "floor_ticks": 0 if floor is None else instrument.ceil_ticks(floor),
+        "ceiling_ticks": TICKS_MAX if ceiling is None else instrument.floor_ticks(ceiling),
+        "level_offsets_ppm": () if strategy.spacing == "linear" else strategy.offsets_ppm(step_ppm),
+        "level_lots": () if strategy.sizes == "flat" else tuple(lots),
+    }
+
+
+def _exact_lots(key: str, amount: Decimal, instrument: Instrument) -> int:
+    try:
+        return instrument.exact_lots(amount)
+    except ValueError as error:
+        raise ConfigError(f"strategy.{key}", str(amount), str(error)) from None
+
+
+def grid_params(config: BotConfig, instrument: Instrument) -> dict[str, Any]:
+    """Return the fields of `parameters.GridParameters`.
 
     Raises:
         ConfigError: the strategy is no grid, the amount is no whole number of lots, or the
@@ -38,17 +77,9 @@ def grid_params(config: BotConfig, instrument: Instrument) -> dict[str, int]:
     fee_ppm = maker_fee_ppm(config, instrument)
     if fee_ppm is None:
         raise ConfigError("venue.maker_fee", "nothing", "a fee: the venue does not tell it here")
-    try:
-        order_lots = instrument.exact_lots(grid.order_amount)
-    except ValueError as error:
-        raise ConfigError("strategy.order_amount", str(grid.order_amount), str(error)) from None
     return {
+        **shape_params(grid, instrument, grid.level_step_ppm),
         "spread_ppm": grid.spread_ppm,
-        "order_lots": order_lots,
-        "num_orders": grid.num_orders,
-        "level_step_ppm": grid.level_step_ppm,
-        "rebalance_threshold_ppm": grid.rebalance_threshold_ppm,
-        "rebalance_exit_ppm": grid.rebalance_exit_ppm,
         "skew_full_ppm": grid.skew_full_ppm,
         "flow_full_ppm": grid.flow_full_ppm,
         "vol_ppm": grid.vol_ppm,
@@ -58,7 +89,13 @@ def grid_params(config: BotConfig, instrument: Instrument) -> dict[str, int]:
         "fee_floor_ppm": fee_ppm + grid.min_edge_ppm - grid.fee_budget_ppm,
         "half_min_ppm": grid.spread_min_ppm // 2,
         "half_max_ppm": grid.spread_max_ppm // 2,
-        "size_skew_ppm": grid.size_skew_ppm,
+        "schedule": tuple(tuple(map(int, window)) for window in grid.schedule),
+        "narrow_ppm": grid.narrow_rate_ppm,
+        "refill_ns": grid.refill_delay_ns,
+        "ping_pong": int(grid.ping_pong),
+        "hanging": int(grid.hanging),
+        "hanging_ns_max": grid.hanging_age_max_ns,
+        "hanging_distance_ppm": grid.hanging_distance_max_ppm,
     }
 
 

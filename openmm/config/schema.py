@@ -7,9 +7,11 @@ Ratios are parts per million, times nanoseconds, quantities and money exact deci
 # Annotations are not postponed here: pydantic would compile each of them when the bot starts.
 from collections.abc import Callable
 from decimal import Decimal
+from fractions import Fraction
 from importlib.metadata import entry_points
+from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -23,14 +25,17 @@ from pydantic import (
 from pydantic_core import to_jsonable_python
 
 from openmm.config.values import (
+    DAY_S,
     Distance,
     format_duration,
     format_ppm,
+    format_time,
     parse_bytes,
     parse_decimal,
     parse_distance,
     parse_duration_ns,
     parse_ppm,
+    parse_time_s,
     parse_url,
 )
 
@@ -386,15 +391,143 @@ class Strategy(Section):
     queue_power: Annotated[int, Field(ge=1, le=8)] = 3  # of the model "power"
 
 
-class Grid(Strategy):
-    """The default strategy. Distances left out follow from the spread."""
+def _listed(read: Callable[[object], Any]) -> Any:
+    """Make a validator of a list, one value a level; as one text they stand between commas."""
 
-    kind: Literal["grid"]
-    spread_ppm: Annotated[int, _ratio(1, 500_000)]
+    def check(value: object) -> tuple[Any, ...]:
+        if isinstance(value, str):
+            value = value.split(",") if value.strip() else []
+        if not isinstance(value, list | tuple) or len(value) > LEVELS_MAX:
+            raise ValueError(f"a list of at most {LEVELS_MAX} values, one a level")
+        return tuple(read(one) for one in value)
+
+    return BeforeValidator(check)
+
+
+def _width(value: object) -> int:
+    ppm = parse_ppm(value)
+    if not 0 <= ppm <= 500_000:
+        raise ValueError(f'from "0%" to "{format_ppm(500_000)}"')
+    return ppm
+
+
+def _amount(value: object) -> Decimal:
+    number = parse_decimal(value)
+    if number <= 0:
+        raise ValueError("more than zero")
+    return number
+
+
+class Window(NamedTuple):
+    """A time of day, UTC, in which quotes stand wider or are away."""
+
+    from_s: int
+    to_s: int  # before `from_s`: the next day
+    widen_ppm: int
+    quiet: bool  # nothing is quoted
+
+    def __str__(self) -> str:
+        """Write it as one text, as `parse_windows` reads it."""
+        told = "off" if self.quiet else format_ppm(self.widen_ppm)
+        return f"{format_time(self.from_s)}-{format_time(self.to_s)} {told}"
+
+
+WINDOWS_MAX = 16
+_WINDOW_KEYS = ("from", "to", "widen", "quote")
+
+
+def parse_windows(value: object) -> tuple[Window, ...]:
+    """Read a schedule: tables of from, to and widen or quote, or one text.
+
+    The text has a window between commas: "21:00-23:30 3bps, 00:00-00:05 off".
+
+    Raises:
+        ValueError: another form, or a window without length or effect.
+    """
+    if isinstance(value, str):
+        value = [_spoken(one) for one in value.split(",")] if value.strip() else []
+    if not isinstance(value, list | tuple) or len(value) > WINDOWS_MAX:
+        raise ValueError(f"a list of at most {WINDOWS_MAX} windows")
+    return tuple(_window(one) for one in value)
+
+
+def _spoken(text: str) -> dict[str, object]:
+    times, _, effect = text.strip().partition(" ")
+    begin, _, end = times.partition("-")
+    told: dict[str, object] = {"from": begin, "to": end}
+    return told | ({"quote": False} if effect.strip() == "off" else {"widen": effect.strip()})
+
+
+def _window(told: object) -> Window:
+    if isinstance(told, Window):
+        return told
+    if not isinstance(told, dict) or not told.keys() <= set(_WINDOW_KEYS):
+        raise ValueError(
+            'windows such as {from = "21:00", to = "23:30", widen = "3bps"} or with quote = false'
+        )
+    begin, end = parse_time_s(told.get("from")), parse_time_s(told.get("to"))
+    quote = told.get("quote", True)
+    widen_ppm = _width(told["widen"]) if "widen" in told else 0
+    if not isinstance(quote, bool):
+        raise ValueError("quote is true or false")
+    if begin in (end, DAY_S):
+        raise ValueError(f"a window that ends when it begins: {format_time(begin)}")
+    if quote == (widen_ppm == 0):
+        raise ValueError("a window has either a widen above zero or quote = false")
+    return Window(begin, end, widen_ppm, not quote)
+
+
+Bound = Annotated[
+    Decimal | None, BeforeValidator(lambda told: None if told == "off" else _amount(told))
+]
+
+
+class Ladder(Strategy):
+    """What strategies share that quote a ladder around a price: its levels, its band, its sides."""
+
     order_amount: Positive
     num_orders: Annotated[int, Field(ge=1, le=LEVELS_MAX)]
     rebalance_threshold_ppm: Annotated[int, _ratio(1, 1_000_000)]
     rebalance_exit_ppm: Share = Field(default_factory=_of("rebalance_threshold_ppm", 1, 2))
+    spacing: Literal["linear", "geometric", "custom"] = "linear"
+    level_ratio: Annotated[Decimal, _decimal(zero=False)] = Decimal(1)
+    level_offsets_ppm: Annotated[tuple[int, ...], _listed(_width)] = ()
+    sizes: Literal["flat", "pyramid", "custom"] = "flat"
+    size_step_ppm: Annotated[int, _ratio(-1_000_000, 10_000_000)] = 0
+    level_amounts: Annotated[tuple[Decimal, ...], _listed(_amount)] = ()
+    size_skew_ppm: Share = 500_000
+    price_floor: Bound = None
+    price_ceiling: Bound = None
+    min_edge_ppm: Width = 0
+    fee_budget_ppm: Width = 0
+
+    def offsets_ppm(self, step_ppm: int) -> tuple[int, ...]:
+        """Return each level's distance from the inner quote.
+
+        Args:
+            step_ppm: from the first level to the second, unless all are told.
+        """
+        if self.spacing == "custom":
+            return self.level_offsets_ppm
+        if self.spacing == "linear":
+            return tuple(level * step_ppm for level in range(self.num_orders))
+        gaps = (Fraction(self.level_ratio) ** level for level in range(self.num_orders - 1))
+        return tuple(int(step_ppm * one) for one in accumulate(gaps, initial=Fraction(0)))
+
+    @property
+    def amounts(self) -> tuple[Decimal, ...]:
+        """Return each level's quantity in base, not yet rounded to lots."""
+        if self.sizes == "custom":
+            return self.level_amounts
+        step = Decimal(self.size_step_ppm) / 1_000_000 if self.sizes == "pyramid" else Decimal(0)
+        return tuple(self.order_amount * (1 + level * step) for level in range(self.num_orders))
+
+
+class Grid(Ladder):
+    """The default strategy. Distances left out follow from the spread."""
+
+    kind: Literal["grid"]
+    spread_ppm: Annotated[int, _ratio(1, 500_000)]
     level_step_ppm: Annotated[int, _ratio(1, 500_000)] = Field(
         default_factory=_of("spread_ppm", 1, 2)
     )
@@ -404,13 +537,17 @@ class Grid(Strategy):
     quote_rest_ns: Span = 5 * SECOND
     depth_factor_ppm: Width = Field(default_factory=_of("spread_ppm", 1, 20))
     inventory_widen_ppm: Width = Field(default_factory=_of("spread_ppm", 1, 10))
-    min_edge_ppm: Width = 0
-    fee_budget_ppm: Width = 0
     spread_min_ppm: Annotated[int, _ratio(0, 500_000)] = 0
     spread_max_ppm: Annotated[int, _ratio(1, 1_000_000)] = Field(
         default_factory=lambda data: min(1_000_000, int(data.get("spread_ppm", 0)) * 5)
     )
-    size_skew_ppm: Share = 500_000
+    schedule: Annotated[tuple[Window, ...], BeforeValidator(parse_windows)] = ()
+    narrow_rate_ppm: Annotated[int, _ratio(0, 1_000_000)] = 0  # a second; 0: at once
+    refill_delay_ns: Annotated[int, _span(0, DAY)] = 0
+    ping_pong: bool = False
+    hanging: bool = False
+    hanging_age_max_ns: Annotated[int, _span(0, 30 * DAY)] = HOUR  # 0: no limit
+    hanging_distance_max_ppm: Width = 0  # 0: no limit
     requote_threshold: Reach = Field(default_factory=_distance_of("spread_ppm", 1, 40))
     tolerance: Reach = Field(default_factory=_distance_of("spread_ppm", 1, 20))
 
@@ -553,7 +690,7 @@ class BotConfig(Section):
         """Return the limit of live orders: `risk.max_orders`, else twice the ladder's."""
         if self.risk.max_orders is not None:
             return self.risk.max_orders
-        levels = self.strategy.num_orders if isinstance(self.strategy, Grid) else LEVELS_MAX
+        levels = self.strategy.num_orders if isinstance(self.strategy, Ladder) else LEVELS_MAX
         return min(ORDERS_MAX // 2, 4 * levels)
 
     @property

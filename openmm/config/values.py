@@ -39,6 +39,8 @@ _NS_PER = {
 _BYTES_PER = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 PPM = 1_000_000
+DAY_S = 86_400
+_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -125,6 +127,27 @@ def parse_decimal(value: object) -> Decimal:
     if isinstance(value, float):
         raise ValueError(f'an exact decimal as text: write "{value!r}" in quotes (floats round)')
     raise ValueError('an exact decimal as text, such as "0.01"')
+
+
+def parse_time_s(value: object) -> int:
+    """Read a time of day, "21:00" or "21:00:30", as seconds after midnight; "24:00" is its end.
+
+    Raises:
+        ValueError: no such time.
+    """
+    if isinstance(value, str) and (found := _TIME.fullmatch(value.strip())):
+        hours, minutes, seconds = (int(one or 0) for one in found.groups())
+        told = (hours * 60 + minutes) * 60 + seconds
+        if minutes < 60 and seconds < 60 and told <= DAY_S:
+            return told
+    raise ValueError('a time of day (UTC) as text, such as "21:00"')
+
+
+def format_time(told_s: int) -> str:
+    """Write seconds after midnight as the file would have them."""
+    hours, rest = divmod(told_s, 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours:02d}:{minutes:02d}" + (f":{seconds:02d}" if seconds else "")
 
 
 def parse_distance(value: object) -> Distance:

@@ -67,11 +67,12 @@ def preview(
     if instrument is not None:
         return _by_kernel(config, instrument, mid)
     sides: dict[str, Side] = {"bids": [], "asks": []}
-    for index in range(grid.num_orders):
-        away = Decimal(grid.spread_ppm) / 2 + index * grid.level_step_ppm
+    offsets = grid.offsets_ppm(grid.level_step_ppm)
+    for offset_ppm, amount in zip(offsets, grid.amounts, strict=True):
+        away = Decimal(grid.spread_ppm) / 2 + offset_ppm
         for side, sign in (("bids", -1), ("asks", 1)):
             price = mid * (1_000_000 + sign * away) / 1_000_000
-            sides[side].append({"price": price.normalize(), "qty": grid.order_amount})
+            sides[side].append({"price": price.normalize(), "qty": amount})
     return sides
 
 

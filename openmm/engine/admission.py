@@ -288,7 +288,9 @@ def canary_config(config: BotConfig, instrument: Instrument, mid: Decimal) -> Bo
     largest = qty
     if isinstance(strategy, Grid):
         qty = min(qty, strategy.order_amount)
-        strategy = strategy.model_copy(update={"order_amount": qty})
+        strategy = strategy.model_copy(update={
+            "order_amount": qty, "sizes": "flat", "size_step_ppm": 0, "level_amounts": (),
+        })  # fmt: skip
         largest = qty * (PPM + strategy.size_skew_ppm) / PPM
     lots = (largest / instrument.lot_size).to_integral_value(ROUND_CEILING)
     size = min(config.risk.max_order_size, lots * instrument.lot_size)

@@ -14,6 +14,7 @@ from openmm._fast.pipeline import Feed, Pipeline
 from openmm._fast.units import BookSide
 from openmm.engine.money import Money
 from openmm.risk.monitor import RiskMonitor
+from openmm.strategy.grid import GridStrategy
 
 LEVELS: Final = 25
 DIGEST_BYTES: Final = 16
@@ -64,6 +65,10 @@ def digests(
             pipeline.risk_state, pipeline.stream_live, pipeline.quoting, pipeline.allow_bid,
             pipeline.allow_ask, sorted(pipeline.checks.refusals().items()),
             sorted(pipeline.checks.current_limits().items()),
+        ),
+        "strategy": (
+            (sorted(pipeline.strategy.state.items()), pipeline.strategy.waits)
+            if isinstance(pipeline.strategy, GridStrategy) else ()
         ),
         "budget": (
             budget.level_milli, budget.threshold_milli, budget.reserve_milli,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import final
+from typing import Any, final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -491,6 +491,7 @@ class Step:
         limit_ticks = self.orders.price_of(seq, event)
         if seq:
             self.pipeline.tell_place(seq, now_ns)
+            self.pipeline.note_fill(seq, event.qty_lots, now_ns)
             self.orders.on_fill(seq, event, now_ns)
         else:
             self._incident(f"fill {event.exec_id} of an order of an earlier session")
@@ -883,7 +884,7 @@ class Step:
 
     @entry
     def tune(
-        self, grid: Mapping[str, int] | None, plan: Mapping[str, int] | None,
+        self, grid: Mapping[str, Any] | None, plan: Mapping[str, int] | None,
         inventory: Mapping[str, int] | None, limits: Mapping[str, int] | None,
         monitor: MonitorLimits | None, now_ns: int,
     ) -> list[Request]:  # fmt: skip

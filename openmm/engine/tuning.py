@@ -7,7 +7,7 @@ configuration it makes, and go to the step in one entry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, final
 
@@ -17,7 +17,8 @@ from msgspec import Struct
 from openmm import config as conf
 from openmm._fast.book import BookState
 from openmm._fast.inventory import Inventory
-from openmm._fast.units import UTICKS_PER_TICK
+from openmm._fast.orders import Lane, OrderView
+from openmm._fast.units import UTICKS_PER_TICK, Side
 from openmm.config import BotConfig, Grid
 from openmm.config import change as conf_change
 from openmm.config.values import PPM
@@ -34,7 +35,7 @@ CHANGES_MAX = 64
 class Kernels(Struct, frozen=True):
     """What `Step.tune` takes; None: unchanged."""
 
-    grid: dict[str, int] | None = None
+    grid: dict[str, Any] | None = None
     plan: dict[str, int] | None = None
     inventory: dict[str, int] | None = None
     limits: dict[str, int] | None = None
@@ -87,6 +88,14 @@ def read_changes(text: str) -> dict[str, str]:
                 f"{key}: a text, as the file writes it; got {value!r}"[:200], code="bad_change"
             )
     return told
+
+
+def _hanging(live: Sequence[OrderView], side: Side) -> int:
+    """Return the levels of a side that have an order hanging, a bit each."""
+    lanes = range(Lane.LANE_HANGING, Lane.LANE_FLATTEN)
+    return sum(
+        1 << (one.level - lanes.start) for one in live if one.side == side and one.level in lanes
+    )
 
 
 @final
@@ -229,7 +238,7 @@ class Tuning:
         strategy, one = self._tables.pipeline.strategy, self.instrument
         assert isinstance(strategy, GridStrategy)
         _, _, ladder = grid_ladder(
-            self._view(config, now_ns), conf.grid_params(config, one), one, strategy.one_sided
+            self._view(config, now_ns), conf.grid_params(config, one), one, **strategy.state
         )
         return {
             side: [
@@ -250,7 +259,7 @@ class Tuning:
         free = max(0, (held.quote_ticklots or 0) - limits["quote_reserve_ticklots"])
         if limits["fee_ppm"] > 0:
             free = free * PPM // (PPM + limits["fee_ppm"])
-        totals = pipeline.table.totals()
+        totals, live = pipeline.table.totals(), pipeline.table.live()
         return {
             "now_ns": now_ns, "reference_uticks": price_uticks,
             "confidence_ppm": reference.confidence_ppm,
@@ -267,6 +276,7 @@ class Tuning:
             "allow_bid": int(pipeline.allow_bid), "allow_ask": int(pipeline.allow_ask),
             "warm": int(signals.warm),
             "compression_ppm": signals.spread_compression_ppm, "q_lots": stock.q_lots or 0,
+            "hanging_bids": _hanging(live, Side.BUY), "hanging_asks": _hanging(live, Side.SELL),
         }  # fmt: skip
 
     # ------------------------------------------------------------------ inside

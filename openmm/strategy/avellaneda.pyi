@@ -11,7 +11,9 @@ def avellaneda_ladder(
 
 @final
 class AvellanedaStrategy(Strategy):
-    def __new__(cls, instrument: Instrument, params: AvellanedaParameters) -> AvellanedaStrategy: ...
+    def __new__(
+        cls, instrument: Instrument, params: AvellanedaParameters
+    ) -> AvellanedaStrategy: ...
     params: AvellanedaParameters
     @property
     def one_sided(self) -> int: ...

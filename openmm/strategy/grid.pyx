@@ -1,43 +1,77 @@
 """The grid strategy: a ladder of quotes around the reference, shaded and widened. See docs/strategy.md.
 
-The ladder is a pure function of view, parameters, instrument and one-sided state, on integers.
-Executable specification: tests/oracles/quotes.py.
+The ladder is a pure function of view, parameters, instrument and state, on integers. The state
+follows from earlier views and from fills alone: whether one side is quoted, what the spread narrows
+from, which levels wait. Executable specification: tests/oracles/quotes.py.
 """
 
 from cython cimport final
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t
 from libc.string cimport memset
 
 from openmm._fast.leans cimport lean_c, lean_from_py, lean_half_c
+from openmm._fast.orders cimport LANE_HANGING
 from openmm._fast.quotes cimport (
-    CLAMP_FEE_FLOOR, CLAMP_JUMP, CLAMP_SPREAD_MAX, CLAMP_SPREAD_MIN, capped_c, ladder_clear_c,
+    CLAMP_FEE_FLOOR, CLAMP_JUMP, CLAMP_NARROW, CLAMP_SPREAD_MAX, CLAMP_SPREAD_MIN, capped_c, ladder_clear_c,
     ladder_to_py, load_spec, part_c, part_up_c, quotable_c, view_from_py,
 )
 from openmm._fast.shape cimport place_ladder_c, shape_from_py, shaped_c, sides_c
-from openmm._fast.units cimport PPM, isqrt, mul_div
+from openmm._fast.units cimport ASK, BID, BUY, PPM, floor_div, isqrt, mul_div
 
 from openmm.strategy.parameters import GridParameters
 
 cdef enum:
     DEPTH_RATIO_CAP = 3     # mean/depth - 1 counts up to this
     ROOT_NS = 1000          # isqrt(rest_ns * 1000) is the root of the seconds in millionths
+    NS_PER_S = 1000000000
+    DAY_S = 86400
+    NARROW_LOOK_NS = 250000000      # a spread that narrows is looked at this often
+
+
+cdef inline int64_t day_ns_c(int64_t now_ns) noexcept nogil:
+    """Give the time of day, UTC."""
+    return now_ns % (<int64_t>DAY_S * NS_PER_S)
+
+
+cdef int64_t window_ppm_c(const GridParams* params, int64_t now_ns, bint* quiet) noexcept nogil:
+    """Give what the widest of the windows open now adds, and whether one keeps quiet."""
+    cdef int i
+    cdef int64_t at = floor_div(day_ns_c(now_ns), NS_PER_S)
+    cdef int64_t widen_ppm = 0
+    cdef const Window* window
+    for i in range(params.window_count):
+        window = &params.windows[i]
+        if window.from_s <= at < window.to_s or (
+            window.from_s > window.to_s and (at >= window.from_s or at < window.to_s)
+        ):
+            widen_ppm = max(widen_ppm, window.widen_ppm)
+            quiet[0] |= window.quiet == 1
+    return widen_ppm
 
 
 cdef int grid_ladder_c(
-    const MarketView* view, const GridParams* params, const InstrumentSpec* spec, int* one_sided,
+    const MarketView* view, const GridParams* params, const InstrumentSpec* spec, GridState* state,
     Ladder* out,
 ) noexcept nogil:
     cdef int64_t reference = view.reference_uticks
-    cdef int64_t x_ppm, x_abs, fee, half, half_min, half_max, ratio_ppm
+    cdef int64_t x_ppm, x_abs, fee, half, half_min, half_max, ratio_ppm, line
+    cdef int64_t widen_ppm = 0
     cdef bint bids, asks
+    cdef bint quiet = False
 
     ladder_clear_c(out)
     if not quotable_c(view) or not shaped_c(&params.shape):
         return 0
+    if params.window_count:
+        widen_ppm = window_ppm_c(params, view.now_ns, &quiet)
+        if quiet:
+            return 0
+    out.held[<int>BID] = state.held[<int>BID]
+    out.held[<int>ASK] = state.held[<int>ASK]
 
     # Centre. Long shifts both quotes down, short up; so do the signals, each its own way.
-    x_ppm = sides_c(view, &params.shape, one_sided, &bids, &asks, out)
+    x_ppm = sides_c(view, &params.shape, &state.one_sided, &bids, &asks, out)
     x_abs = x_ppm if x_ppm >= 0 else -x_ppm
     # Magnitudes are floored and signed after, so that opposite inputs give mirrored quotes.
     out.skew_uticks = part_c(part_c(reference, params.skew_full_ppm), x_abs)
@@ -69,6 +103,9 @@ cdef int grid_ladder_c(
     out.widen_inventory_uticks = part_c(part_c(reference, params.inventory_widen_ppm), x_abs)
     half += out.widen_sigma_uticks + out.widen_depth_uticks + out.widen_inventory_uticks
     half += lean_half_c(view, &params.lean, out)
+    if widen_ppm:
+        out.widen_schedule_uticks = part_c(reference, widen_ppm)
+        half += out.widen_schedule_uticks
     half_min = part_c(reference, params.half_min_ppm)
     half_max = part_c(reference, params.half_max_ppm)
     if half_min < 1:
@@ -83,6 +120,23 @@ cdef int grid_ladder_c(
         # The fair value leapt past our own quotes: nobody knows yet where it will stand.
         half = half_max
         out.clamps |= CLAMP_JUMP
+    if params.narrow_ppm:
+        # Widens at once, and narrows along a line from where it was widest.
+        out.anchor_uticks = state.anchor_uticks
+        out.anchor_ns = state.anchor_ns
+        line = state.anchor_uticks - mul_div(
+            part_c(reference, params.narrow_ppm), max(0, view.now_ns - state.anchor_ns), NS_PER_S
+        )
+        if half >= line:
+            state.anchor_uticks = half
+            state.anchor_ns = view.now_ns
+        else:
+            if half_max >= half_min:
+                line = capped_c(line, half_max)
+            if line > half:
+                out.widen_held_uticks = line - half
+                half = line
+                out.clamps |= CLAMP_NARROW
     out.half_uticks = half
     return place_ladder_c(view, &params.shape, spec, bids, asks, fee, out)
 
@@ -103,7 +157,30 @@ cdef GridParams grid_from_py(object fields) except *:
     grid.fee_floor_ppm = fields["fee_floor_ppm"]
     grid.half_min_ppm = fields["half_min_ppm"]
     grid.half_max_ppm = fields["half_max_ppm"]
+    grid.narrow_ppm = fields["narrow_ppm"]
+    grid.refill_ns = fields["refill_ns"]
+    grid.ping_pong = fields["ping_pong"]
+    windows = fields["schedule"]
+    if len(windows) > WINDOWS_MAX:
+        raise ValueError(f"a schedule has at most {WINDOWS_MAX} windows: {len(windows)}")
+    for from_s, to_s, widen_ppm, quiet in windows:
+        grid.windows[grid.window_count].from_s = from_s
+        grid.windows[grid.window_count].to_s = to_s
+        grid.windows[grid.window_count].widen_ppm = widen_ppm
+        grid.windows[grid.window_count].quiet = quiet
+        grid.window_count += 1
     return grid
+
+
+cdef inline int nth_c(uint32_t levels, int n) noexcept nogil:
+    """Give the n-th level that is set, counted from 0; -1: there are not so many."""
+    cdef int level
+    for level in range(LEVELS_MAX):
+        if levels >> level & 1:
+            if n == 0:
+                return level
+            n -= 1
+    return -1
 
 
 @final
@@ -117,13 +194,95 @@ cdef class GridStrategy(Strategy):
 
     def __cinit__(self, instrument, params):
         load_spec(instrument, &self.spec)
+        self.wake_ns = INT64_MAX
         self.params = params
 
     cdef int quote_c(self, const MarketView* view, Ladder* out) noexcept nogil:
-        return grid_ladder_c(view, &self.grid, &self.spec, &self.one_sided, out)
+        cdef int quoting
+        if self.holds:
+            self.hold_c(view)
+        quoting = grid_ladder_c(view, &self.grid, &self.spec, &self.state, out)
+        self.quoted[<int>BID] = out.quoted[<int>BID]
+        self.quoted[<int>ASK] = out.quoted[<int>ASK]
+        self.wake_ns = INT64_MAX
+        if self.holds or self.grid.window_count or out.widen_held_uticks:
+            self.plan_wake_c(view, out)
+        return quoting
 
     cdef int one_sided_c(self) noexcept nogil:
-        return self.one_sided
+        return self.state.one_sided
+
+    cdef int64_t wake_c(self) noexcept nogil:
+        return self.wake_ns
+
+    cdef void hold_c(self, const MarketView* view) noexcept nogil:
+        """Say which levels wait: for a time, for the other side's fill, or for what hangs in their place."""
+        cdef int side, level
+        cdef uint32_t held
+        for side in range(2):
+            held = self.waiting[side]
+            if self.hanging:
+                held |= <uint32_t>(view.hanging_bids if side == BID else view.hanging_asks)
+            if self.grid.refill_ns:
+                for level in range(self.grid.shape.num_orders):
+                    if view.now_ns < self.until_ns[side][level]:
+                        held |= (<uint32_t>1) << level
+            self.state.held[side] = held
+
+    cdef void plan_wake_c(self, const MarketView* view, const Ladder* ladder) noexcept nogil:
+        """Find when the next ladder may differ though the market stands still."""
+        cdef int side, level, i
+        cdef int64_t wake_ns = INT64_MAX
+        cdef int64_t day_ns = day_ns_c(view.now_ns)
+        cdef int64_t ahead_ns
+        cdef const Window* window
+        if self.grid.refill_ns:
+            for side in range(2):
+                for level in range(self.grid.shape.num_orders):
+                    if view.now_ns < self.until_ns[side][level] < wake_ns:
+                        wake_ns = self.until_ns[side][level]
+        if ladder.widen_held_uticks:
+            wake_ns = min(wake_ns, view.now_ns + NARROW_LOOK_NS)
+        for i in range(2 * self.grid.window_count):
+            window = &self.grid.windows[i >> 1]
+            ahead_ns = (window.to_s if i & 1 else window.from_s) * <int64_t>NS_PER_S - day_ns
+            if ahead_ns <= 0:
+                ahead_ns += <int64_t>DAY_S * NS_PER_S
+            wake_ns = min(wake_ns, view.now_ns + ahead_ns)
+        self.wake_ns = wake_ns
+
+    cdef int filled_c(
+        self, int side, int level, int64_t lots, bint done, int64_t now_ns, int* other
+    ) noexcept nogil:
+        cdef int at = BID if side == BUY else ASK
+        cdef int across = ASK if at == BID else BID
+        cdef bint hung = level >= LANE_HANGING
+        cdef int i
+        cdef uint32_t bit
+        cdef int64_t whole_lots
+        if not self.holds:
+            return 0
+        level = level - LANE_HANGING if hung else nth_c(self.quoted[at], level)
+        if level < 0:
+            return 0
+        # A level is filled when its order is, or when fills of orders topped up come to as much.
+        whole_lots = self.grid.shape.level_lots[level] if self.grid.shape.sized else self.grid.shape.order_lots
+        self.filled_lots[at][level] += lots
+        if not done and self.filled_lots[at][level] < whole_lots:
+            return 0
+        self.filled_lots[at][level] = 0
+        bit = (<uint32_t>1) << level
+        if self.grid.refill_ns:
+            self.until_ns[at][level] = now_ns + self.grid.refill_ns
+        if self.grid.ping_pong:
+            self.waiting[at] |= bit
+            self.waiting[across] &= ~bit
+        if hung or not self.hanging or not self.quoted[across] & bit:
+            return 0
+        other[0] = 0
+        for i in range(level):
+            other[0] += self.quoted[across] >> i & 1
+        return LANE_HANGING + level
 
     @property
     def params(self):
@@ -134,13 +293,59 @@ cdef class GridStrategy(Strategy):
     def params(self, value):
         if not isinstance(value, GridParameters):
             raise TypeError(f"params must be GridParameters: {value!r}")
-        self.grid = grid_from_py(value.fields())
+        fields = value.fields()
+        self.grid = grid_from_py(fields)
+        self.hanging = fields["hanging"] == 1
+        self.hanging_ns_max = fields["hanging_ns_max"]
+        self.hanging_distance_ppm = fields["hanging_distance_ppm"]
+        self.holds = self.hanging or self.grid.ping_pong == 1 or self.grid.refill_ns > 0
+        # What is switched off keeps nothing back any more.
+        for side in range(2):
+            self.state.held[side] = 0
+            if not self.grid.ping_pong:
+                self.waiting[side] = 0
+        if not self.grid.narrow_ppm:
+            self.state.anchor_uticks = 0
         self.parameters = value
 
     @property
     def one_sided(self):
         """Side quoted alone to bring inventory back: 1 asks, -1 bids, 0 both."""
-        return self.one_sided
+        return self.state.one_sided
+
+    @property
+    def state(self):
+        """What the next ladder depends on beside its view: `one_sided`, `held`, `anchor`, as `grid_ladder` takes it."""
+        return {
+            "one_sided": self.state.one_sided,
+            "held": (self.state.held[<int>BID], self.state.held[<int>ASK]),
+            "anchor": (self.state.anchor_uticks, self.state.anchor_ns),
+        }
+
+    @property
+    def waits(self):
+        """What fills have left: levels in ping-pong, until when levels wait, and lots of each filled."""
+        return (
+            [self.waiting[side] for side in range(2)],
+            [self.until_ns[side][level] for side in range(2) for level in range(LEVELS_MAX)],
+            [self.filled_lots[side][level] for side in range(2) for level in range(LEVELS_MAX)],
+        )
+
+    @property
+    def wake_ns(self):
+        """When the next ladder may differ though the market stands still; None: it does not."""
+        return None if self.wake_ns == INT64_MAX else self.wake_ns
+
+    def filled(self, int side, int level, int64_t qty_lots, *, bint done, int64_t now_ns):
+        """Take a fill as the pipeline tells it; returns (lane, place of the other side's order), or None.
+
+        Args:
+            level: place of the order in the last ladder, or the lane that it hangs in.
+            done: whether the order is filled.
+        """
+        cdef int place = -1
+        cdef int lane = self.filled_c(side, level, qty_lots, done, now_ns, &place)
+        return (lane, place) if lane else None
 
     def quote(self, view):
         """Make the ladder of one view, as the pipeline does; the one-sided state moves with it.
@@ -159,24 +364,30 @@ cdef class GridStrategy(Strategy):
         return quoting, ladder_to_py(&ladder)
 
 
-def grid_ladder(view, params, instrument, int one_sided=0):
+def grid_ladder(view, params, instrument, int one_sided=0, *, held=(0, 0), anchor=(0, 0)):
     """Compute one ladder from plain values: the kernel as tests, `explain` and tools call it.
 
     Args:
-        view: every field of MarketView by name; those of `QUIET` may be left out.
+        view: every field of MarketView by name; those of `quotes.QUIET` may be left out.
         params: every field of `GridParameters` by name.
         instrument: steps and minimums.
         one_sided: state before: 1 only asks, -1 only bids, 0 both.
+        held: levels not to be quoted, a bit each, of bids and asks.
+        anchor: half-spread (uticks) and time (ns) that narrowing began from.
 
     Returns:
-        (1 to quote or 0, state after, ladder as a dict).
+        (1 to quote or 0, one-sided state after, ladder as a dict).
     """
     cdef MarketView view_ = view_from_py(view)
     cdef GridParams params_ = grid_from_py(params)
     cdef InstrumentSpec spec
+    cdef GridState state
     cdef Ladder ladder
     cdef int quoting
     memset(&ladder, 0, sizeof(Ladder))
     load_spec(instrument, &spec)
-    quoting = grid_ladder_c(&view_, &params_, &spec, &one_sided, &ladder)
-    return quoting, one_sided, ladder_to_py(&ladder)
+    state.one_sided = one_sided
+    state.held[<int>BID], state.held[<int>ASK] = held
+    state.anchor_uticks, state.anchor_ns = anchor
+    quoting = grid_ladder_c(&view_, &params_, &spec, &state, &ladder)
+    return quoting, state.one_sided, ladder_to_py(&ladder)

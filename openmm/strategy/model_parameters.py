@@ -1,4 +1,4 @@
-"""Parameters of GLFT and Avellaneda-Stoikov as checked integers: what may be set, at start and live."""
+"""Parameters of GLFT and Avellaneda-Stoikov as checked integers: what may be set, also live."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from openmm._fast.shape import SHAPE_FIELDS
 from openmm.errors import ConfigError
 from openmm.instrument import LOTS_MAX
 from openmm.strategy.parameters import BOUNDS as GRID_BOUNDS
-from openmm.strategy.parameters import PPM
+from openmm.strategy.parameters import LEVEL_BOUNDS, PPM, check_levels
 
 RISK_UTICKS_MAX = 10**18
 UHZ_MAX = 10**15
+SHARED = (*LEAN_FIELDS, *SHAPE_FIELDS)
 HORIZON_NS = (64, 30 * 86_400 * 10**9)
 
 # Inclusive bounds of each field; the kernel's arithmetic is safe within them.
 BOUNDS: dict[str, tuple[int, int]] = {
-    **{name: GRID_BOUNDS[name] for name in (*LEAN_FIELDS, *SHAPE_FIELDS)},
+    **{name: GRID_BOUNDS[name] for name in SHARED if name not in LEVEL_BOUNDS},
     "risk_uticks": (0, RISK_UTICKS_MAX),
     "skew_full_ppm": (0, PPM // 2),
     "scale_lots": (1, LOTS_MAX),
@@ -48,7 +49,7 @@ class GlftParameters(Struct, frozen=True, kw_only=True):
         ConfigError: a value out of bounds, or two that contradict each other.
     """
 
-    common: dict[str, int]
+    common: dict[str, Any]
     scale_lots: int
     half_max_ppm: int
     risk_uticks: int = 0
@@ -65,12 +66,12 @@ class GlftParameters(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _check(self.fields())
 
-    def fields(self) -> dict[str, int]:
+    def fields(self) -> dict[str, Any]:
         """Return the fields by name, as the kernel takes them."""
         return _flat(asdict(self))
 
     @classmethod
-    def of(cls, fields: dict[str, int]) -> GlftParameters:
+    def of(cls, fields: dict[str, Any]) -> GlftParameters:
         """Make parameters of fields by name, those of `leans` and `shape` among them."""
         return cls(**_parted(fields))
 
@@ -85,7 +86,7 @@ class AvellanedaParameters(Struct, frozen=True, kw_only=True):
         ConfigError: a value out of bounds, or two that contradict each other.
     """
 
-    common: dict[str, int]
+    common: dict[str, Any]
     scale_lots: int
     half_max_ppm: int
     horizon_ns: int
@@ -102,30 +103,34 @@ class AvellanedaParameters(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _check(self.fields())
 
-    def fields(self) -> dict[str, int]:
+    def fields(self) -> dict[str, Any]:
         """Return the fields by name, as the kernel takes them."""
         return _flat(asdict(self))
 
     @classmethod
-    def of(cls, fields: dict[str, int]) -> AvellanedaParameters:
+    def of(cls, fields: dict[str, Any]) -> AvellanedaParameters:
         """Make parameters of fields by name, those of `leans` and `shape` among them."""
         return cls(**_parted(fields))
 
 
-def _flat(told: dict[str, Any]) -> dict[str, int]:
-    return told.pop("common") | told
+def _flat(told: dict[str, Any]) -> dict[str, Any]:
+    return {**told.pop("common"), **told}
 
 
-def _parted(fields: dict[str, int]) -> dict[str, Any]:
-    shared = {name: fields[name] for name in (*LEAN_FIELDS, *SHAPE_FIELDS)}
+def _parted(fields: dict[str, Any]) -> dict[str, Any]:
+    shared = {name: fields[name] for name in SHARED}
+    shared |= {name: tuple(fields[name]) for name in LEVEL_BOUNDS}
     return {"common": shared, **{k: v for k, v in fields.items() if k not in shared}}
 
 
-def _check(fields: dict[str, int]) -> None:
+def _check(fields: dict[str, Any]) -> None:
     for name, value in fields.items():
+        if name in LEVEL_BOUNDS:
+            continue
         least, most = BOUNDS.get(name, (0, -1))
         if type(value) is not int or not least <= value <= most:
             raise ConfigError(f"strategy.{name}", value, f"an integer from {least} to {most}")
+    check_levels(fields)
     if fields["rebalance_exit_ppm"] > fields["rebalance_threshold_ppm"]:
         raise ConfigError(
             "strategy.rebalance_exit_ppm",

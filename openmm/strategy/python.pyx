@@ -171,6 +171,16 @@ cdef class View:
         return self.fields.arrival_uhz
 
     @property
+    def hanging_bids(self):
+        """Levels whose bid hangs beside the ladder, a bit each; of strategies that let orders hang."""
+        return self.fields.hanging_bids
+
+    @property
+    def hanging_asks(self):
+        """Levels whose ask hangs beside the ladder, a bit each; of strategies that let orders hang."""
+        return self.fields.hanging_asks
+
+    @property
     def allow_bid(self):
         """Whether risk lets bids be quoted at all."""
         return self.fields.allow_bid == 1

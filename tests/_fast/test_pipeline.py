@@ -366,7 +366,7 @@ def test_journalled_ladders_equal_the_oracle_of_the_grid() -> None:
         name: bot.instrument.spec()[name]
         for name in ("qty_lots_min", "qty_lots_max", "notional_ticklots_min")
     }
-    params = {name: getattr(bot.pipeline.strategy.params, name) for name in PARAMS}  # type: ignore[attr-defined]
+    params = bot.pipeline.strategy.params.fields()  # type: ignore[attr-defined]
     seen = 0
     for payload in records(bot, Record.REC_LADDER):
         record = journal.read_ladder(payload)
@@ -375,13 +375,6 @@ def test_journalled_ladders_equal_the_oracle_of_the_grid() -> None:
         assert [tuple(level) for level in wanted["asks"]] == list(record.asks)
         seen += 1
     assert seen > 50
-
-
-PARAMS = (
-    "spread_ppm", "order_lots", "num_orders", "level_step_ppm", "rebalance_threshold_ppm",
-    "rebalance_exit_ppm", "skew_full_ppm", "flow_full_ppm", "vol_ppm", "rest_ns", "depth_ppm",
-    "inventory_widen_ppm", "fee_floor_ppm", "half_min_ppm", "half_max_ppm", "size_skew_ppm",
-)  # fmt: skip
 
 
 def test_same_frames_give_the_same_order_bytes() -> None:

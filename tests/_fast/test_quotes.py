@@ -57,9 +57,11 @@ VIEW = {
     "allow_ask": 1,
     "warm": 1,
     "jump_ppm": 0,
+    "hanging_bids": 0,
+    "hanging_asks": 0,
 }
 # Half-spread 10 bps, levels 5 bps apart, skew 8 bps at x = 1.
-GRID = {
+GRID: dict[str, Any] = {
     "spread_ppm": 2_000,
     "order_lots": 10_000_000,
     "num_orders": 3,
@@ -76,11 +78,22 @@ GRID = {
     "half_min_ppm": 0,
     "half_max_ppm": 100_000,
     "size_skew_ppm": 0,
+    "floor_ticks": 0,
+    "ceiling_ticks": 1 << 40,
+    "level_offsets_ppm": (),
+    "level_lots": (),
+    "schedule": (),
+    "narrow_ppm": 0,
+    "refill_ns": 0,
+    "ping_pong": 0,
+    "hanging": 0,
+    "hanging_ns_max": 0,
+    "hanging_distance_ppm": 0,
 }
 SIDES = ("bids", "asks")
 
 
-def make(one_sided: int = 0, **changes: int) -> tuple[int, int, dict[str, Any]]:
+def make(one_sided: int = 0, **changes: Any) -> tuple[int, int, dict[str, Any]]:
     """Make a ladder from the plain case with some fields of view or parameters changed."""
     unknown = changes.keys() - VIEW.keys() - GRID.keys()
     assert not unknown
@@ -167,6 +180,80 @@ def test_at_the_limit_the_adding_side_is_off(x_ppm: int, quoted: str) -> None:
     assert [side for side in SIDES if ladder[side]] == [quoted]
     assert ladder["clamps"] & QuoteClamp.CLAMP_SKEW
     assert abs(ladder["skew_uticks"]) == 8 * UTICKS
+
+
+# The table holds for every level of every shape.
+SPACINGS: dict[str, dict[str, Any]] = {
+    "linear": {}, "geometric": {"level_offsets_ppm": (0, 500, 1_250)},
+    "custom": {"level_offsets_ppm": (200, 700, 9_000)},
+}  # fmt: skip
+SIZES: dict[str, dict[str, Any]] = {
+    "flat": {}, "pyramid": {"level_lots": (10_000_000, 15_000_000, 20_000_000)},
+    "custom": {"level_lots": (10_000_000, 4_000_000, 30_000_000)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize(
+    ("changes", "direction", "bid_size"),
+    [
+        ({"x_ppm": 300_000}, -1, -1), ({"x_ppm": -300_000}, 1, 1), ({}, 0, 0),
+        ({"flow_ppm": 500_000}, 1, 0), ({"flow_ppm": -500_000}, -1, 0),
+    ],
+    ids=["long", "short", "at target", "buying", "selling"],
+)  # fmt: skip
+def test_cell_of_the_table_holds_at_every_level(
+    spacing: str, sizes: str, changes: dict[str, int], direction: int, bid_size: int
+) -> None:
+    shape = SPACINGS[spacing] | SIZES[sizes] | {"size_skew_ppm": 400_000}
+    _, _, before = make(**shape)
+    _, _, after = make(**shape, **changes)
+    for side, size in (("bids", bid_size), ("asks", -bid_size)):
+        assert len(before[side]) == len(after[side]) == 3
+        for (price, lots), (price_after, lots_after) in zip(before[side], after[side], strict=True):
+            assert oracle.sign(price_after - price) == direction
+            assert oracle.sign(lots_after - lots) == size
+
+
+def test_levels_stand_at_their_offsets_with_their_quantities() -> None:
+    _, _, ladder = make(**SPACINGS["custom"], **SIZES["custom"])
+    assert ladder["bids"] == [(9_988, 10_000_000), (9_983, 4_000_000), (9_900, 30_000_000)]
+    assert ladder["asks"] == [(10_012, 10_000_000), (10_017, 4_000_000), (10_100, 30_000_000)]
+
+
+def test_level_too_small_leaves_the_ones_behind_it() -> None:
+    _, _, ladder = make(level_lots=(10_000_000, 5_000, 10_000_000))
+    assert (prices(ladder["bids"]), ladder["quoted_bids"]) == ([9_990, 9_980], 0b101)
+
+
+@pytest.mark.parametrize(
+    ("changes", "bids", "asks", "bound"),
+    [
+        ({}, 3, 3, False),
+        ({"ceiling_ticks": 9_986}, 0, 3, True),
+        ({"ceiling_ticks": 9_999}, 0, 3, True),
+        ({"ceiling_ticks": 10_000}, 3, 3, False),
+        ({"floor_ticks": 10_001}, 3, 0, True),
+        ({"floor_ticks": 10_000}, 3, 3, False),
+    ],
+)
+def test_beyond_the_band_only_the_side_is_quoted_that_trades_back(
+    changes: dict[str, int], bids: int, asks: int, bound: bool
+) -> None:
+    _, _, ladder = make(**changes)
+    assert (len(ladder["bids"]), len(ladder["asks"])) == (bids, asks)
+    assert bool(ladder["clamps"] & QuoteClamp.CLAMP_BAND) == bound
+
+
+def test_nothing_is_bought_above_the_ceiling_or_sold_below_the_floor() -> None:
+    # Skewed past the reference by the full scale.
+    told: dict[str, Any] = {"fee_floor_ppm": -5_000, "skew_full_ppm": 3_000}
+    _, _, ladder = make(**told, x_ppm=-999_999, ceiling_ticks=10_002)
+    assert prices(ladder["bids"]) == [10_002, 10_001, 10_000]
+    assert ladder["clamps"] & QuoteClamp.CLAMP_BAND
+    _, _, ladder = make(**told, x_ppm=999_999, floor_ticks=9_998)
+    assert prices(ladder["asks"]) == [9_998, 9_999, 10_000]
 
 
 # ------------------------------------------------------------------------ the half-spread
@@ -431,8 +518,47 @@ def test_fence_refuses_too_many_levels() -> None:
 # ------------------------------------------------------------------------ properties
 
 
+Case = tuple[dict[str, int], dict[str, Any], dict[str, Any]]
+
+
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, int], int]:
+def shapes(draw: st.DrawFn, ticks: int) -> dict[str, Any]:
+    """Spacing, sizes and band of a ladder, every kind with every other."""
+    count = draw(st.integers(1, 32))
+    one = st.integers(1, 10**8) | st.integers(1, LOTS_MAX)
+    offsets = st.lists(st.integers(0, 5_000) | st.integers(0, PPM), min_size=count, max_size=count)
+    near = st.integers(max(1, ticks - ticks // 50 - 2), min(1 << 40, ticks + ticks // 50 + 2))
+    floor, ceiling = sorted((draw(near), draw(near)))
+    return {
+        "num_orders": count,
+        "order_lots": draw(one),
+        "level_offsets_ppm": tuple(sorted(draw(st.just([]) | offsets))),
+        "level_lots": tuple(draw(st.just([]) | st.lists(one, min_size=count, max_size=count))),
+        "floor_ticks": draw(st.sampled_from([0, floor])),
+        "ceiling_ticks": draw(st.sampled_from([1 << 40, ceiling])),
+    }
+
+
+@st.composite
+def states(draw: st.DrawFn, reference: int) -> dict[str, Any]:
+    """One-sided state, levels held, and what narrowing began from."""
+    mask = st.just(0) | st.integers(0, (1 << 32) - 1)
+    return {
+        "one_sided": draw(st.sampled_from([-1, 0, 1])),
+        "held": (draw(mask), draw(mask)),
+        "anchor": (draw(st.integers(0, reference // 50)), draw(st.integers(0, 10**11))),
+    }
+
+
+MINUTE = 60
+windows = st.tuples(
+    st.integers(0, 1_439).map(MINUTE.__mul__), st.integers(0, 1_440).map(MINUTE.__mul__),
+    st.integers(1, 5_000), st.sampled_from([0, 0, 0, 1]),
+)  # fmt: skip
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
     """A view and parameters anywhere in their bounds, near each other often enough to bind."""
     ticks = draw(st.sampled_from([1, 3, 100, 10_000, 700_000, 10**9, (1 << 40) - 1]))
     reference = ticks * UTICKS + draw(st.integers(-999_999, 0))
@@ -441,6 +567,9 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, int], int]:
     spread = draw(st.integers(1, max(2, ticks // 50)))
     bid = max(0, ticks + draw(st.integers(-spread, spread)))
     view = VIEW | {
+        "now_ns": draw(st.integers(0, 2 * 10**11)),
+        "hanging_bids": draw(st.just(0) | st.integers(0, (1 << 32) - 1)),
+        "hanging_asks": draw(st.just(0) | st.integers(0, (1 << 32) - 1)),
         "reference_uticks": reference,
         "confidence_ppm": draw(st.integers(1, PPM)),
         "best_bid_ticks": bid,
@@ -460,10 +589,10 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, int], int]:
     }
     wide = st.one_of(small, share)
     exit_ppm = draw(share)
-    params = {
+    params = GRID | draw(shapes(ticks)) | {
+        "schedule": tuple(draw(st.just([]) | st.lists(windows, max_size=3))),
+        "narrow_ppm": draw(st.sampled_from([0, 10, 1_000])),
         "spread_ppm": draw(wide),
-        "order_lots": draw(st.one_of(st.integers(1, 10**8), st.integers(1, LOTS_MAX))),
-        "num_orders": draw(st.integers(1, 32)),
         "level_step_ppm": draw(wide),
         "rebalance_threshold_ppm": draw(st.integers(max(1, exit_ppm), PPM)),
         "rebalance_exit_ppm": exit_ppm,
@@ -480,7 +609,7 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, int], int]:
         "half_max_ppm": draw(st.one_of(st.integers(1, 20_000), st.integers(1, PPM))),
         "size_skew_ppm": draw(share),
     }  # fmt: skip
-    return view, params, draw(st.sampled_from([-1, 0, 1]))
+    return view, params, draw(states(reference))
 
 
 def test_jump_past_our_own_quotes_widens_to_the_most_and_a_smaller_one_changes_nothing() -> None:
@@ -498,23 +627,22 @@ def test_jump_never_narrows() -> None:
     assert make(jump_ppm=-1)[0] == 0
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(cases())
-@example((VIEW, GRID, 0))
-def test_equals_the_oracle(case: tuple[dict[str, int], dict[str, int], int]) -> None:
-    view, params, one_sided = case
-    quoting, state, ladder = grid_ladder(view, params, PAIR, one_sided)
-    expected = oracle.ladder(view, params, spec_of(PAIR), one_sided)
-    assert ladder | {"quoting": quoting, "one_sided": state} == expected
+@example((VIEW, GRID, {}))
+def test_equals_the_oracle(case: Case) -> None:
+    view, params, state = case
+    quoting, one_sided, ladder = grid_ladder(view, params, PAIR, **state)
+    expected = oracle.ladder(view, params, spec_of(PAIR), **state)
+    del expected["anchor"]
+    assert ladder | {"quoting": quoting, "one_sided": one_sided} == expected
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(cases())
-def test_quotes_are_always_within_the_rules(
-    case: tuple[dict[str, int], dict[str, int], int],
-) -> None:
-    view, params, one_sided = case
-    quoting, _, ladder = grid_ladder(view, params, PAIR, one_sided)
+def test_quotes_are_always_within_the_rules(case: Case) -> None:
+    view, params, state = case
+    quoting, _, ladder = grid_ladder(view, params, PAIR, **state)
     bids, asks = prices(ladder["bids"]), prices(ladder["asks"])
     assert quoting == bool(bids or asks)
     assert bids == sorted(set(bids), reverse=True)
@@ -527,6 +655,16 @@ def test_quotes_are_always_within_the_rules(
     r, fee = view["reference_uticks"], params["fee_floor_ppm"]
     assert all(price * UTICKS * PPM <= r * (PPM - fee) for price in bids)
     assert all(price * UTICKS * PPM >= r * (PPM + fee) for price in asks)
+    ceiling, floor = params["ceiling_ticks"], params["floor_ticks"]
+    assert all(price <= ceiling for price in bids)
+    assert all(price >= floor for price in asks)
+    assert not (bids and r > ceiling * UTICKS)
+    assert not (asks and r < floor * UTICKS)
+    for side in SIDES:
+        held = ladder[f"held_{side}"]
+        assert not ladder[f"quoted_{side}"] & held
+        assert ladder[f"quoted_{side}"].bit_count() == len(ladder[side])
+        assert bool(ladder["clamps"] & QuoteClamp.CLAMP_HELD) >= bool(held)
     assert sum(lots for _, lots in ladder["asks"]) <= max(0, view["base_lots"])
     cost = sum(price * lots for price, lots in ladder["bids"]) * UTICKS
     assert cost <= max(0, view["quote_lots_max"]) * r
@@ -538,9 +676,7 @@ def test_quotes_are_always_within_the_rules(
 
 @settings(max_examples=120, deadline=None)
 @given(cases(), st.integers(-PPM, PPM), st.integers(-PPM, PPM))
-def test_more_inventory_never_raises_the_centre(
-    case: tuple[dict[str, int], dict[str, int], int], one: int, other: int
-) -> None:
+def test_more_inventory_never_raises_the_centre(case: Case, one: int, other: int) -> None:
     view, params, _ = case
     low, high = sorted((one, other))
     _, _, less = grid_ladder(view | {"x_ppm": low}, params, PAIR)
@@ -550,9 +686,7 @@ def test_more_inventory_never_raises_the_centre(
 
 @settings(max_examples=120, deadline=None)
 @given(cases(), st.integers(-PPM, PPM), st.integers(-PPM, PPM))
-def test_more_buying_never_lowers_the_centre(
-    case: tuple[dict[str, int], dict[str, int], int], one: int, other: int
-) -> None:
+def test_more_buying_never_lowers_the_centre(case: Case, one: int, other: int) -> None:
     view, params, _ = case
     low, high = sorted((one, other))
     _, _, less = grid_ladder(view | {"flow_ppm": low}, params, PAIR)
@@ -567,14 +701,27 @@ def test_more_buying_never_lowers_the_centre(
     st.integers(0, PPM),
     st.integers(0, PPM),
 )
-def test_worse_market_never_narrows(
-    case: tuple[dict[str, int], dict[str, int], int], name: str, one: int, other: int
-) -> None:
+def test_worse_market_never_narrows(case: Case, name: str, one: int, other: int) -> None:
     view, params, _ = case
     low, high = sorted((one, other))
     _, _, calm = grid_ladder(view | {name: low}, params, PAIR)
     _, _, rough = grid_ladder(view | {name: high}, params, PAIR)
     assert rough["half_uticks"] >= calm["half_uticks"]
+
+
+@settings(max_examples=120, deadline=None)
+@given(cases(), st.integers(0, 5_000), st.integers(0, 5_000), st.sampled_from([0, 100, 10**6]))
+def test_more_of_a_window_or_a_wider_past_never_narrows(
+    case: Case, one: int, other: int, narrow_ppm: int
+) -> None:
+    view, params, _ = case
+    low, high = sorted((one, other))
+    halves = []
+    for more in (low, high):
+        told = params | {"schedule": ((0, 86_400, more, 0),), "narrow_ppm": narrow_ppm}
+        anchor = (more * view["reference_uticks"] // PPM, view["now_ns"] // 2)
+        halves.append(grid_ladder(view, told, PAIR, anchor=anchor)[2]["half_uticks"])
+    assert halves[0] <= halves[1]
 
 
 @settings(max_examples=120, deadline=None)

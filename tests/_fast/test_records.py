@@ -9,9 +9,9 @@ from openmm._fast.latency import Stage
 from openmm._fast.records import layouts as compiled_layouts
 from openmm.journal import ActionRecord, LadderParts, LadderRecord, MarketViewRecord
 
-VIEW = MarketViewRecord(*range(1, 29))
+VIEW = MarketViewRecord(*range(1, 31))
 LADDER = LadderRecord(
-    VIEW, 5, ((100, 1), (99, 2)), ((103, 4),), LadderParts(-1, -2, -3, *range(4, 13)), 0, 1
+    VIEW, 5, 2, ((100, 1), (99, 2)), ((103, 4),), LadderParts(-1, -2, -3, *range(4, 21)), 0, 1
 )
 ACTION = ActionRecord(3, 4, 1 << 63, 667_880, 1_000, 1, 2)
 
@@ -37,7 +37,13 @@ def test_binary_layouts_are_those_of_the_compiler() -> None:
     assert int32_at(packed, at["ladder.clamps"]) == 5
     assert int64_at(packed, at["ladder.levels"]) == 100
     assert int64_at(packed, at["ladder.levels"] + 32 * 16) == 103
+    assert int32_at(packed, at["ladder.sides_off"]) == 2
     for field, value in LADDER.parts._asdict().items():
+        name, _, side = field.rpartition("_")
+        if name in ("held", "quoted"):
+            offset = at[f"ladder.{name}"] + 4 * ("bids", "asks").index(side)
+            assert int32_at(packed, offset) == value, field
+            continue
         assert int64_at(packed, at[f"ladder.{field}"]) == value, field
     assert int32_at(packed, at["one_sided_after"]) == 1
     intent = journal.intent_record(journal.IntentRecord(ACTION, 77))

@@ -55,9 +55,9 @@ def test_what_the_file_leaves_out_follows_and_what_it_says_stays() -> None:
 
 @pytest.mark.parametrize("key", [key for key in changeable(config()) if key != "strategy.kind"])
 def test_every_value_that_is_shown_can_be_given_back(key: str) -> None:
-    text = shown(config(inventory_scale="0.3")).get(key)
+    file = config(inventory_scale="0.3", price_floor="100", price_ceiling="90000.5")
+    text = shown(file).get(key)
     assert text is not None
-    file = config(inventory_scale="0.3")
     after = change(file, {key.removeprefix("strategy."): text})
     assert shown(after) == shown(file)
 
@@ -115,3 +115,55 @@ def test_limit_tightened_below_the_ladder_does_not_keep_other_changes_out() -> N
     after = change(file, {"spread": "1%"}, tight)
     assert after.risk.max_order_size == Decimal("0.012")
     assert unfit(change(file, {"order_amount": "0.005"}, tight), INSTRUMENT, MID) == []
+
+
+SHAPED = {
+    "spacing": "custom", "level_offsets": ["0bps", "7bps", "30bps"], "sizes": "custom",
+    "level_amounts": ["0.01", "0.005", "0.0125"], "hanging": True,
+    "schedule": [
+        {"from": "21:00", "to": "23:30", "widen": "3bps"},
+        {"from": "23:59:30", "to": "00:05", "quote": False},
+    ],
+}  # fmt: skip
+
+
+def test_lists_and_windows_are_one_text_to_a_change() -> None:
+    file = config(**SHAPED)
+    texts = shown(file)
+    assert texts["strategy.level_offsets"] == "0%, 0.07%, 0.3%"
+    assert texts["strategy.level_amounts"] == "0.01, 0.005, 0.0125"
+    assert texts["strategy.schedule"] == "21:00-23:30 0.03%, 23:59:30-00:05 off"
+    given = {key.removeprefix("strategy."): text for key, text in texts.items()}
+    given.pop("level_step")  # has no place beside custom spacing
+    assert change(file, given).strategy == file.strategy
+    after = change(file, {"level_offsets": "0bps,8bps,9bps", "hanging": "false"}).strategy
+    assert isinstance(after, Grid)
+    assert (after.level_offsets_ppm, after.hanging) == ((0, 800, 900), False)
+
+
+def test_shape_of_another_kind_comes_in_one_change_with_what_it_needs() -> None:
+    with pytest.raises(ConfigErrors, match="level_offsets"):
+        change(config(), {"spacing": "custom"})
+    after = change(config(), {"spacing": "custom", "level_offsets": "0bps,5bps,9bps"}).strategy
+    assert isinstance(after, Grid)
+    assert after.offsets_ppm(after.level_step_ppm) == (0, 500, 900)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"price_floor": "49999"}, "at least 50000"),
+        ({"price_floor": "off"}, "got 'off'"),
+        ({"price_ceiling": "70000.1"}, "at most 70000"),
+    ],
+)
+def test_price_band_is_never_wider_than_the_files(changes: dict[str, str], words: str) -> None:
+    file = config(price_floor="50000", price_ceiling="70000")
+    with pytest.raises(RiskError, match=words) as caught:
+        change(file, changes)
+    assert caught.value.code == "looser"
+    narrower = change(file, {"price_floor": "55000", "price_ceiling": "65000"}).strategy
+    assert isinstance(narrower, Grid)
+    assert (narrower.price_floor, narrower.price_ceiling) == (Decimal(55_000), Decimal(65_000))
+    opened = change(config(), {"price_floor": "55000"})
+    assert isinstance(change(config(), {"price_floor": "off"}, opened).strategy, Grid)

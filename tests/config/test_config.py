@@ -47,6 +47,7 @@ from openmm.config.schema import (
     Settlement,
     Signal,
     Venue,
+    Window,
     key_of,
 )
 from openmm.config.values import Distance
@@ -123,6 +124,7 @@ def with_key(path: str, value: object) -> dict[str, Any]:
         del at[key]
     else:
         at[key] = value
+    data["strategy"] |= BESIDE.get(path, {})
     return data
 
 
@@ -176,6 +178,28 @@ KEYS: list[tuple[str, object, object]] = [
     ("strategy.spread_min", "0.5%", 5_000),
     ("strategy.spread_max", "2%", 20_000),
     ("strategy.size_skew", "25%", 250_000),
+    ("strategy.spacing", "geometric", "geometric"),
+    ("strategy.level_ratio", "1.25", Decimal("1.25")),
+    ("strategy.level_offsets", ["0%", "1bps", "2bps", "3bps", "9bps"], (0, 100, 200, 300, 900)),
+    ("strategy.level_offsets", "0%, 1bps, 2bps, 3bps, 9bps", (0, 100, 200, 300, 900)),
+    ("strategy.sizes", "pyramid", "pyramid"),
+    ("strategy.size_step", "-10%", -100_000),
+    ("strategy.level_amounts", ["0.01"] * 5, (Decimal("0.01"),) * 5),
+    ("strategy.price_floor", "50000", Decimal(50_000)),
+    ("strategy.price_ceiling", 90_000, Decimal(90_000)),
+    ("strategy.price_ceiling", "off", None),
+    (
+        "strategy.schedule",
+        [{"from": "21:00", "to": "9:05", "widen": "1bps"}],
+        (Window(75_600, 32_700, 100, False),),
+    ),
+    ("strategy.schedule", "00:00-24:00 off", (Window(0, 86_400, 0, True),)),
+    ("strategy.narrow_rate", "1bps", 100),
+    ("strategy.refill_delay", "1500ms", 1_500_000_000),
+    ("strategy.ping_pong", True, True),
+    ("strategy.hanging", True, True),
+    ("strategy.hanging_age_max", "5m", 300_000_000_000),
+    ("strategy.hanging_distance_max", "2%", 20_000),
     ("strategy.requote_threshold", "3 ticks", Distance(ticks=3)),
     ("strategy.tolerance", "0.5bps", Distance(ppm=50)),
     ("strategy.qty_tolerance", "5%", 50_000),
@@ -252,6 +276,15 @@ KEYS: list[tuple[str, object, object]] = [
     ("paper.latency", "20ms", 20_000_000),
 ]
 LOOPBACK = {"ws": "ws://127.0.0.1:1", "ws_auth": "ws://[::1]:1", "rest": "http://localhost:1"}
+
+
+# What a key has a meaning with.
+BESIDE: dict[str, dict[str, object]] = {
+    "strategy.level_ratio": {"spacing": "geometric"},
+    "strategy.level_offsets": {"spacing": "custom"},
+    "strategy.size_step": {"sizes": "pyramid"},
+    "strategy.level_amounts": {"sizes": "custom"},
+}
 
 
 def built(config: BotConfig, path: str) -> object:
@@ -895,6 +928,17 @@ def test_grid_params_are_exact() -> None:
         "half_min_ppm": 0,
         "half_max_ppm": 15_000,
         "size_skew_ppm": 500_000,
+        "floor_ticks": 0,
+        "ceiling_ticks": 1 << 40,
+        "level_offsets_ppm": (),
+        "level_lots": (),
+        "schedule": (),
+        "narrow_ppm": 0,
+        "refill_ns": 0,
+        "ping_pong": 0,
+        "hanging": 0,
+        "hanging_ns_max": 3_600_000_000_000,
+        "hanging_distance_ppm": 0,
     }
 
 

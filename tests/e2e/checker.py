@@ -35,7 +35,7 @@ from tests.oracles import quotes
 BUY, SELL = 1, 2
 PPM = 1_000_000
 LOTS_MAX = 1 << 52
-LANE_FIRST = 254  # levels from here on are no ladder's
+LANE_FIRST = 222  # levels from here on are no ladder's
 GONE = (
     OrderEvent.EV_REJECTED,
     OrderEvent.EV_CANCELLED,
@@ -423,11 +423,16 @@ class Checker:
         self.ladders += 1
         self._ladder = got
         view, limits = got.view, self.set.limits
-        want = quotes.ladder(view._asdict(), self.set.params, self.set.spec, got.one_sided_before)
-        seen = got.parts._asdict() | {
+        parts = got.parts
+        want = quotes.ladder(
+            view._asdict(), self.set.params, self.set.spec, got.one_sided_before,
+            (parts.held_bids, parts.held_asks), (parts.anchor_uticks, parts.anchor_ns),
+        )  # fmt: skip
+        seen = parts._asdict() | {
             "bids": list(got.bids),
             "asks": list(got.asks),
             "clamps": got.clamps,
+            "sides_off": got.sides_off,
             "one_sided": got.one_sided_after,
             "quoting": int(bool(got.bids or got.asks)),
         }

@@ -17,9 +17,13 @@ MISSING = -(1 << 63)
 TICKS_MAX = 1 << 40
 LOTS_MAX = 1 << 52
 
-POST_ONLY_BID, POST_ONLY_ASK, FEE_FLOOR, SPREAD_MIN, SPREAD_MAX, ONE_SIDED, SKEW, FLOW, JUMP = (
-    1 << bit for bit in range(9)
-)
+(
+    POST_ONLY_BID, POST_ONLY_ASK, FEE_FLOOR, SPREAD_MIN, SPREAD_MAX, ONE_SIDED, SKEW, FLOW, JUMP,
+    BAND, NARROW, HELD,
+) = (1 << bit for bit in range(12))  # fmt: skip
+OFF_BIDS, OFF_ASKS = 1, 2
+DAY_S = 86_400
+SECOND = 10**9
 PARTS = (
     "centre_uticks",
     "skew_uticks",
@@ -33,6 +37,14 @@ PARTS = (
     "imbalance_uticks",
     "ofi_uticks",
     "widen_compression_uticks",
+    "widen_schedule_uticks",
+    "widen_held_uticks",
+    "anchor_uticks",
+    "anchor_ns",
+    "held_bids",
+    "held_asks",
+    "quoted_bids",
+    "quoted_asks",
 )
 
 
@@ -68,43 +80,76 @@ def rebalance(view: Mapping[str, int], params: Mapping[str, int], one_sided: int
     return one_sided
 
 
+def windows_open(params: Mapping[str, Any], now_ns: int) -> list[tuple[int, int, int, int]]:
+    """The windows of the schedule that a moment is in; one may go over midnight."""
+    at = Fraction(now_ns, SECOND) % DAY_S
+    return [
+        one
+        for one in params["schedule"]
+        if (one[0] <= at < one[1] if one[0] <= one[1] else at >= one[0] or at < one[1])
+    ]
+
+
+def distances(r: int, params: Mapping[str, Any], count: int) -> list[int]:
+    """How far each level stands from the inner quote, in uticks."""
+    if params["level_offsets_ppm"]:
+        return [ppm(r, offset) for offset in params["level_offsets_ppm"][:count]]
+    return [level * ppm(r, params["level_step_ppm"]) for level in range(count)]
+
+
+def amounts(params: Mapping[str, Any], count: int, factor: int, most: int) -> list[int]:
+    """The quantity of each level under the size skew."""
+    whole = params["level_lots"] or [params["order_lots"]] * count
+    return [min(ppm(lots, factor), most) for lots in whole[:count]]
+
+
 def meaningful(prices: list[int]) -> list[int]:
     """A price out of bounds ends its side."""
     return list(takewhile(lambda price: 0 < price <= TICKS_MAX, prices))
 
 
 def side_levels(
-    prices: list[int], order_lots: int, held_lots: int, spec: Mapping[str, int]
-) -> list[tuple[int, int]]:
-    """Give each price its quantity until what is held is used up; leave out what is too small."""
-    levels = []
-    left = held_lots
-    for price in prices:
-        lots = min(order_lots, left)
-        if lots < max(1, spec["qty_lots_min"]):
-            break
-        if price * lots >= spec["notional_ticklots_min"]:
+    prices: list[int], wanted: list[int], available: int, spec: Mapping[str, int], held: int,
+    hanging: int,
+) -> tuple[list[tuple[int, int]], int]:  # fmt: skip
+    """Give each price its quantity until what there is is used up; leave out what is too small.
+
+    A level that is held stays out; an order that hangs in its place has its quantity. Returns the
+    levels, and which of the shape's they are, a bit each.
+    """
+    levels, quoted = [], 0
+    left = available
+    for at, price in enumerate(prices):
+        lots = min(wanted[at], left)
+        if held >> at & 1:
+            left -= max(0, lots) if hanging >> at & 1 else 0
+        elif lots >= max(1, spec["qty_lots_min"]) and price * lots >= spec["notional_ticklots_min"]:
             levels.append((price, lots))
+            quoted |= 1 << at
             left -= lots
-    return levels
+    return levels, quoted
 
 
 def ladder(
     view: Mapping[str, int],
-    params: Mapping[str, int],
+    params: Mapping[str, Any],
     spec: Mapping[str, int],
     one_sided: int = 0,
+    held: tuple[int, int] = (0, 0),
+    anchor: tuple[int, int] = (0, 0),
 ) -> dict[str, Any]:
     """Recompute a ladder.
 
     Args:
-        view, params: fields of MarketView and GridParams.
+        view, params: fields of MarketView and GridParameters.
         spec: qty_lots_min, qty_lots_max and notional_ticklots_min of the instrument.
         one_sided: state before.
+        held: levels of bids and of asks that are not to be quoted, a bit each.
+        anchor: half-spread and time that narrowing began from.
 
     Returns:
-        quoting (1 or 0), one_sided (state after), bids and asks as (price_ticks, qty_lots) best
-        first, clamps, and the parts.
+        quoting (1 or 0), one_sided and anchor (states after), bids and asks as (price_ticks,
+        qty_lots) best first, clamps, and the parts.
     """
     out: dict[str, Any] = dict.fromkeys(PARTS, 0) | {
         "quoting": 0,
@@ -112,9 +157,14 @@ def ladder(
         "bids": [],
         "asks": [],
         "clamps": 0,
+        "sides_off": 0,
+        "anchor": anchor,
     }
     count = min(params["num_orders"], 32)
     if not quotable(view) or count <= 0 or not 0 < params["order_lots"] <= LOTS_MAX:
+        return out
+    windows = windows_open(params, view["now_ns"])
+    if any(quiet for *_, quiet in windows):
         return out
     r = view["reference_uticks"]
     state = rebalance(view, params, one_sided)
@@ -142,7 +192,8 @@ def ladder(
         ratio = max(0, min(ratio, floor(PPM * (Fraction(mean, depth) - 1))))
     widen_depth = min(r, ppm(ppm(r, params["depth_ppm"]), ratio))
     widen_inventory = ppm(ppm(r, params["inventory_widen_ppm"]), abs(x))
-    half = base + widen_sigma + widen_depth + widen_inventory
+    widen_schedule = ppm(r, max([0, *(widen for _, _, widen, _ in windows)]))
+    half = base + widen_sigma + widen_depth + widen_inventory + widen_schedule
     least, most = max(1, ppm(r, params["half_min_ppm"])), ppm(r, params["half_max_ppm"])
     if half < least:
         half = least
@@ -153,37 +204,70 @@ def ladder(
     elif half < most and ppm(r, view.get("jump_ppm", 0)) > base:
         half = most
         clamps |= JUMP
-    step = ppm(r, params["level_step_ppm"])
+    widen_held, before, after = 0, (0, 0), anchor
+    if params["narrow_ppm"]:
+        before = anchor
+        fallen = Fraction(ppm(r, params["narrow_ppm"]) * max(0, view["now_ns"] - anchor[1]), SECOND)
+        line = anchor[0] - floor(fallen)
+        if half >= line:
+            after = (half, view["now_ns"])
+        else:
+            line = min(line, most) if most >= least else line
+            widen_held = max(0, line - half)
+            half += widen_held
+            clamps |= NARROW if widen_held else 0
 
     skewed = sign(x) * ppm(params["size_skew_ppm"], abs(x))
-    bid_lots = min(ppm(params["order_lots"], PPM - skewed), spec["qty_lots_max"])
-    ask_lots = min(ppm(params["order_lots"], PPM + skewed), spec["qty_lots_max"])
+    bid_lots = amounts(params, count, PPM - skewed, spec["qty_lots_max"])
+    ask_lots = amounts(params, count, PPM + skewed, spec["qty_lots_max"])
+    offsets = distances(r, params, count)
+    quoted = [0, 0]
+    off = 0
+    clamps |= HELD if any(held) else 0
+    above = r > params["ceiling_ticks"] * PPM
+    below = not above and r < params["floor_ticks"] * PPM
+    clamps |= BAND if above or below else 0
 
-    if view["allow_bid"] == 1 and state <= 0 and x < PPM:
-        wanted = [floor(Fraction(centre - half - i * step, PPM)) for i in range(count)]
+    if view["allow_bid"] == 1 and state <= 0 and x < PPM and not above:
+        wanted = [floor(Fraction(centre - half - offset, PPM)) for offset in offsets]
         fee_bound = floor(Fraction(r - fee, PPM))
-        bound = min(fee_bound, view["best_ask_ticks"] - 1)
+        post_bound, band_bound = view["best_ask_ticks"] - 1, params["ceiling_ticks"]
         prices: list[int] = []
         for price in wanted:
-            prices.append(min([price, bound, *(p - 1 for p in prices[-1:])]))
-        held = view["quote_lots_max"]
+            prices.append(
+                min([price, fee_bound, post_bound, band_bound, *(p - 1 for p in prices[-1:])])
+            )
+        available = view["quote_lots_max"]
         if prices[0] * PPM > r:
-            held = floor(Fraction(held * r, prices[0] * PPM))
-        out["bids"] = side_levels(meaningful(prices), bid_lots, held, spec)
+            available = floor(Fraction(available * r, prices[0] * PPM))
+        out["bids"], quoted[0] = side_levels(
+            meaningful(prices), bid_lots, available, spec, held[0], view.get("hanging_bids", 0)
+        )
         if out["bids"]:
             clamps |= FEE_FLOOR if wanted[0] > fee_bound else 0
-            clamps |= POST_ONLY_BID if min(wanted[0], fee_bound) > bound else 0
-    if view["allow_ask"] == 1 and state >= 0 and x > -PPM:
-        wanted = [ceil(Fraction(centre + half + i * step, PPM)) for i in range(count)]
+            clamps |= POST_ONLY_BID if min(wanted[0], fee_bound) > post_bound else 0
+            clamps |= BAND if min(wanted[0], fee_bound, post_bound) > band_bound else 0
+    else:
+        off |= OFF_BIDS
+    if view["allow_ask"] == 1 and state >= 0 and x > -PPM and not below:
+        wanted = [ceil(Fraction(centre + half + offset, PPM)) for offset in offsets]
         fee_bound = ceil(Fraction(r + fee, PPM))
-        bound = max(fee_bound, view["best_bid_ticks"] + 1)
+        post_bound, band_bound = view["best_bid_ticks"] + 1, params["floor_ticks"]
         prices = []
         for price in wanted:
-            prices.append(max([price, bound, *(p + 1 for p in prices[-1:])]))
-        out["asks"] = side_levels(meaningful(prices), ask_lots, view["base_lots"], spec)
+            prices.append(
+                max([price, fee_bound, post_bound, band_bound, *(p + 1 for p in prices[-1:])])
+            )
+        out["asks"], quoted[1] = side_levels(
+            meaningful(prices), ask_lots, view["base_lots"], spec, held[1],
+            view.get("hanging_asks", 0),
+        )  # fmt: skip
         if out["asks"]:
             clamps |= FEE_FLOOR if wanted[0] < fee_bound else 0
-            clamps |= POST_ONLY_ASK if max(wanted[0], fee_bound) < bound else 0
+            clamps |= POST_ONLY_ASK if max(wanted[0], fee_bound) < post_bound else 0
+            clamps |= BAND if max(wanted[0], fee_bound, post_bound) < band_bound else 0
+    else:
+        off |= OFF_ASKS
 
     return out | {
         "quoting": int(bool(out["bids"] or out["asks"])),
@@ -201,4 +285,14 @@ def ladder(
         "imbalance_uticks": 0,
         "ofi_uticks": 0,
         "widen_compression_uticks": 0,
+        "widen_schedule_uticks": widen_schedule,
+        "widen_held_uticks": widen_held,
+        "anchor_uticks": before[0],
+        "anchor_ns": before[1],
+        "held_bids": held[0],
+        "held_asks": held[1],
+        "quoted_bids": quoted[0],
+        "quoted_asks": quoted[1],
+        "sides_off": off,
+        "anchor": after,
     }

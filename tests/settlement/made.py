@@ -90,10 +90,10 @@ class Tape:
         )
 
     def ladder(self, at_ms: int, bid: int, ask: int, reference_uticks: int) -> None:
-        view = MarketViewRecord(*[0] * 28)._replace(
+        view = MarketViewRecord(*[0] * 30)._replace(
             best_bid_ticks=bid, best_ask_ticks=ask, reference_uticks=reference_uticks
         )
-        record = LadderRecord(view, 0, (), (), LadderParts(*[0] * 12), 0, 0)
+        record = LadderRecord(view, 0, 0, (), (), LadderParts(*[0] * 20), 0, 0)
         self.add(Record.REC_LADDER, at_ms, journal.ladder_record(record))
 
     def intent(

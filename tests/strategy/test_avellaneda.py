@@ -19,7 +19,7 @@ from tests.strategy.test_glft import GLFT, LIVE
 PPM = 1_000_000
 UTICKS = 1_000_000
 SECOND = 1_000_000_000
-PAPER: dict[str, int] = {
+PAPER: dict[str, Any] = {
     name: value for name, value in GLFT.items() if name not in ("xi_ppm", "prior_arrival_uhz")
 } | {"horizon_ns": 100 * SECOND, "repeating": 0, "risk_uticks": 1_000 * UTICKS}
 TOLD = PAPER | {"risk_uticks": 0, "skew_full_ppm": 800}
@@ -173,6 +173,8 @@ def test_what_is_kept_between_ladders_changes_none() -> None:
         view = LIVE | {"sigma_uticks": sigma, "x_ppm": 100_000}
         assert strategy.quote(view) == (1, avellaneda_ladder(view, PAPER, PAIR)[2])
     strategy.params = replace(strategy.params, horizon_ns=SECOND)
-    assert strategy.quote(view)[1] == avellaneda_ladder(view, PAPER | {"horizon_ns": SECOND}, PAIR)[2]
+    assert (
+        strategy.quote(view)[1] == avellaneda_ladder(view, PAPER | {"horizon_ns": SECOND}, PAIR)[2]
+    )
     with pytest.raises(TypeError, match="AvellanedaParameters"):
         strategy.params = PAPER  # type: ignore[assignment]

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from openmm._fast.leans import LEAN_FIELDS
 from openmm._fast.quotes import QuoteClamp
-from openmm._fast.shape import place_ladder
+from openmm._fast.shape import SHAPE_FIELDS, place_ladder
 from openmm.strategy.glft import GlftStrategy, glft_ladder
 from openmm.strategy.model_parameters import GlftParameters
 from tests._fast.test_quotes import GRID, PAIR, VIEW
@@ -27,12 +28,9 @@ LIVE = VIEW | {
 }  # fmt: skip
 COMMON = {
     name: GRID[name]
-    for name in (
-        "order_lots", "num_orders", "level_step_ppm", "rebalance_threshold_ppm", "rebalance_exit_ppm",
-        "size_skew_ppm", "flow_full_ppm",
-    )
+    for name in (*LEAN_FIELDS, *SHAPE_FIELDS)
 }  # fmt: skip
-GLFT: dict[str, int] = {
+GLFT: dict[str, Any] = {
     **COMMON,
     "risk_uticks": 100 * UTICKS, "skew_full_ppm": 0, "scale_lots": 100_000_000,
     "half_factor_ppm": PPM, "skew_factor_ppm": PPM, "xi_ppm": PPM, "prior_decay_ppm": 0,
@@ -142,7 +140,9 @@ def test_gamma_of_a_told_skew_gives_that_skew(
     # The reference counts to eight binary places here.
     assert told["risk_uticks"] == pytest.approx(float(1 / gamma), rel=0.02, abs=1)
     assert told["skew_full_uticks"] == pytest.approx(float(wanted) * 10, rel=0.005)
-    assert told["risk_half_uticks"] * 20 == pytest.approx(told["skew_full_uticks"], rel=1e-3, abs=20)
+    assert told["risk_half_uticks"] * 20 == pytest.approx(
+        told["skew_full_uticks"], rel=1e-3, abs=20
+    )
 
 
 def test_told_skew_is_exact_at_any_price() -> None:

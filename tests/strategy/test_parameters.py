@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from openmm.errors import ConfigError
-from openmm.strategy.parameters import BOUNDS, GridParameters
+from openmm.strategy.parameters import BOUNDS, LEVEL_BOUNDS, GridParameters
 
 GOOD = GridParameters(
     spread_ppm=2_000,
@@ -42,6 +42,15 @@ def test_value_that_is_no_integer_is_refused(value: Any) -> None:
         ({"rebalance_exit_ppm": 100_001}, "strategy.rebalance_exit_ppm"),
         ({"half_max_ppm": 999, "half_min_ppm": 1_000}, "strategy.half_max_ppm"),
         ({"half_max_ppm": 999, "fee_floor_ppm": 1_000}, "strategy.half_max_ppm"),
+        ({"floor_ticks": 10, "ceiling_ticks": 9}, "strategy.floor_ticks"),
+        ({"level_offsets_ppm": (0, 5)}, "strategy.level_offsets_ppm"),
+        ({"level_offsets_ppm": (0, 5, 4)}, "strategy.level_offsets_ppm"),
+        ({"level_offsets_ppm": (0, 5, 1_000_001)}, "strategy.level_offsets_ppm"),
+        ({"level_lots": (1, 2, 0)}, "strategy.level_lots"),
+        ({"level_lots": (1, 2, 3, 4)}, "strategy.level_lots"),
+        ({"schedule": ((0, 60, 5, 0),) * 17}, "strategy.schedule"),
+        ({"schedule": ((0, 86_401, 5, 0),)}, "strategy.schedule"),
+        ({"schedule": ((0, 60, 5),)}, "strategy.schedule"),
     ],
 )
 def test_contradiction_is_refused(changes: dict[str, int], path: str) -> None:
@@ -56,4 +65,10 @@ def test_parameters_are_frozen() -> None:
 
 
 def test_bounds_cover_every_field() -> None:
-    assert set(GOOD.fields()) == set(BOUNDS)
+    assert set(GOOD.fields()) == {*BOUNDS, *LEVEL_BOUNDS, "schedule"}
+
+
+def test_lists_of_a_journal_become_tuples() -> None:
+    told = replace(GOOD, level_lots=[1, 2, 3], schedule=[[0, 60, 5, 0]])
+    assert (told.level_lots, told.schedule) == ((1, 2, 3), ((0, 60, 5, 0),))
+    assert GridParameters(**told.fields()) == told
