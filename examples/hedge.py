@@ -7,7 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from openmm import Engine, Keys, Quotes, View, parse
-from openmm.engine.hedging import HedgedQuoter, Hedging
+from openmm.engine.hedged import HedgedQuoter
+from openmm.engine.hedging import Hedging
 from openmm.execution.hedge import HedgeUnits
 from openmm.sim.options import SimOptions
 from openmm.sim.server import SimServer

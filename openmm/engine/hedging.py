@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from pathlib import Path
@@ -24,12 +25,13 @@ from msgspec import Struct
 from openmm._fast.orders import OrderState, OrderTable
 from openmm._fast.units import Side
 from openmm.errors import JournalError, RiskError, VenueError, VenueRejected
-from openmm.events import OrderFilled, OrderStatus, OrderUpdated
+from openmm.events import BalanceUpdated, OrderFilled, OrderStatus, OrderUpdated
 from openmm.execution.hedge import HedgeMachine, HedgeTerms, HedgeUnits
 from openmm.execution.hedge.messages import (
     BookSeen,
     CancelAnswered,
     CancelHedge,
+    FundsSeen,
     HedgeAbsent,
     HedgeAccepted,
     HedgeAction,
@@ -50,8 +52,7 @@ from openmm.execution.hedge.messages import (
     TimePassed,
     VenueSeen,
 )
-from openmm.strategy.python import View
-from openmm.strategy.quotes import Quoter, Quotes
+from openmm.strategy.quotes import Quotes
 from openmm.venues.base import PlaceOrder
 from openmm.venues.desk import Desk
 from openmm.venues.stream import AccountStream, BookUpdated, StreamLost
@@ -61,6 +62,8 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 0.05
 LEVELS: Final = 10
 LOOK_BACK_NS: Final = 60_000_000_000  # clocks of the venue and ours differ by less
+IDS_KEPT: Final = 4096
+INCIDENTS_KEPT: Final = 100
 VERSION: Final = 1
 # Orders that will still be there for a level at their price.
 STANDING: Final = frozenset({OrderState.PENDING_NEW, OrderState.OPEN, OrderState.PARTIALLY_FILLED})
@@ -108,13 +111,14 @@ class Hedging:
         self.units = units
         self.machine = HedgeMachine(terms)
         self.on_gate = on_gate
-        self.incidents: list[Incident] = []
+        self.incidents: deque[Incident] = deque(maxlen=INCIDENTS_KEPT)
         self.failure: BaseException | None = None
         self._desk = desk
         self._pair = units.hedge
         self._on_incident = on_incident
         self._prefix = ""
-        self._seqs: dict[str, int] = {}  # by the venue's ids
+        self._seqs: OrderedDict[str, int] = OrderedDict()  # by the venue's ids, the last ones
+        self._held: dict[str, Decimal] = {}  # at the hedge venue, of its pair
         self._placed_ns: dict[int, int] = {}
         self._told = asyncio.Event()
         self._told_up = False
@@ -349,6 +353,22 @@ class Hedging:
                     self._on_hedge_fill(event)
                 elif isinstance(event, OrderUpdated):
                     self._on_hedge_order(event)
+                elif isinstance(event, BalanceUpdated):
+                    self._on_balance(event)
+
+    def _on_balance(self, event: BalanceUpdated) -> None:
+        """Take what the account holds: quotes go no further than it can hedge."""
+        if event.asset not in (self._pair.base, self._pair.quote):
+            return
+        self._held[event.asset] = event.total
+        base, quote = self._held.get(self._pair.base), self._held.get(self._pair.quote)
+        self.tell(
+            FundsSeen(
+                self._now(),
+                None if base is None else int(base / self.units.atom),
+                None if quote is None else self.units.tickatoms(quote, quoting=False),
+            )
+        )
 
     def _tell_up(self) -> None:
         stream = self._account
@@ -452,6 +472,8 @@ class Hedging:
     def _name(self, venue_order_id: str, seq: int) -> None:
         if venue_order_id:
             self._seqs[venue_order_id] = seq
+            if len(self._seqs) > IDS_KEPT:
+                self._seqs.popitem(last=False)
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
@@ -471,22 +493,3 @@ class Hedging:
         self._act(incident)
         self._tell_up()
         self._told.set()
-
-
-@final
-class HedgedQuoter:
-    """Quote what another strategy wants, as far as the hedge leaves room for it.
-
-    Args:
-        table: returns the engine's order table (`lambda: engine.tables.pipeline.table`).
-    """
-
-    def __init__(self, inner: Quoter, hedging: Hedging, table: Callable[[], OrderTable]) -> None:
-        self._inner = inner
-        self._hedging = hedging
-        self._table = table
-
-    def quote(self, view: View) -> Quotes | None:
-        """Return the ladder, cut to the room there is; nothing while quoting is stopped."""
-        quotes = self._inner.quote(view)
-        return self._hedging.bound(quotes or Quotes(), self._table())

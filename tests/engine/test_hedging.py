@@ -14,14 +14,17 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from openmm import Keys
+from openmm import Keys, parse
 from openmm._fast.orders import OrderTable
 from openmm._fast.units import Side
-from openmm.engine.hedging import HedgedQuoter, Hedging, LogLine, LogOpened
+from openmm.config import grid_params
+from openmm.engine.hedged import GridQuoter, HedgedQuoter
+from openmm.engine.hedging import Hedging, LogLine, LogOpened
 from openmm.errors import JournalError
 from openmm.events import Fee, OrderFilled
 from openmm.execution.hedge import HedgeUnits
 from openmm.execution.hedge.messages import (
+    BookSeen,
     HedgeEnded,
     HedgeFilled,
     PlaceHedge,
@@ -32,6 +35,7 @@ from openmm.execution.hedge.messages import (
 from openmm.sim.dialects import GATEIO_PAIRS, KRAKEN_PAIRS
 from openmm.sim.options import SimOptions
 from openmm.sim.server import SimServer
+from openmm.strategy.python import PythonStrategy
 from openmm.strategy.quotes import Quotes
 from openmm.venues import Desk, connect
 from openmm.venues.claims import lock_account
@@ -99,9 +103,15 @@ async def test_fills_are_hedged_and_the_log_tells_all_of_it(tmp_path: Path) -> N
             hedging.on_fill(filled("b", Side.SELL, "0.02"))
             await until(hedging, lambda: hedging.settled)
             assert held(sim) == Decimal("-0.00997")
+            # Its stream told what it holds: more than the limit on either side.
+            machine = hedging.machine
+            await until(
+                hedging, lambda: machine._base_atoms == UNITS.atoms(1 + Decimal("-0.00997"))
+            )
+            assert machine.capacity_atoms(Side.BUY) == machine.terms.unhedged_atoms_max
             assert await hedging.close()
         assert hedging.failure is None
-        assert hedging.incidents == []
+        assert not hedging.incidents
         # Both quoting fees and both hedge fees.
         assert hedging.machine.cost.fees_tickatoms > UNITS.tickatoms(Decimal(1), quoting=True)
         assert sim.core.open_orders(1) == []
@@ -230,6 +240,51 @@ async def test_a_ladder_is_cut_to_the_room_with_what_stands_in_full(tmp_path: Pa
         quoter = HedgedQuoter(_Always(quotes), hedging, lambda: table)
         view: Any = None
         assert quoter.quote(view) == hedging.bound(quotes, table)
+
+
+@pytest.mark.asyncio
+async def test_a_grid_keeps_what_its_hedge_costs_now(tmp_path: Path) -> None:
+    config = parse(
+        {
+            "bot": {"name": "cross", "mode": "paper"},
+            "venue": [{"name": "gateio", "quote": "BTC/USDT", "maker_fee": "0.1%"}],
+            "strategy": {
+                "kind": "grid", "spread": "0.01%", "order_amount": "0.01", "num_orders": 2,
+                "rebalance_threshold": "10%", "fee_budget": "0.2%",
+            },
+            "risk": {
+                "max_order_size": "0.05", "max_open_notional": "20000",
+                "max_inventory": "0.5", "max_drawdown": "2%",
+            },
+        }
+    )  # fmt: skip
+    view = {
+        "now_ns": 1, "reference_uticks": 600_000_000_000, "confidence_ppm": 1_000_000,
+        "best_bid_ticks": 599_999, "best_ask_ticks": 600_001, "own_bid_ticks": 0,
+        "own_ask_ticks": 0, "sigma_uticks": 0, "depth_lots": 10**9, "depth_mean_lots": 10**9,
+        "spread_mean_uticks": 2_000_000, "flow_ppm": 0, "x_ppm": 0, "share_ppm": 500_000,
+        "target_ppm": 500_000, "base_lots": 10**9, "quote_lots_max": 10**9, "allow_bid": 1,
+        "allow_ask": 1, "warm": 1,
+    }  # fmt: skip
+    async with hedge_desk() as (_, desk):
+        hedging = made(desk, tmp_path)
+        quoter = GridQuoter(config, QUOTING, hedging)
+        strategy = PythonStrategy(QUOTING, quoter)
+        assert strategy.quote(view)[0] == 0  # no book of the hedge venue, no quote
+        base_ppm = grid_params(config, QUOTING)["fee_floor_ppm"]
+        for half_ticks in (60, 6_000):
+            bids, asks = ((600_000 - half_ticks, 10),), ((600_000 + half_ticks, 10),)
+            hedging.tell(BookSeen(desk.now_ns(), bids, asks))
+            edge_ppm = hedging.machine.edge_floor_ppm()
+            assert edge_ppm == 400 + half_ticks * 10 // 6
+            assert quoter.params.fee_floor_ppm != base_ppm + edge_ppm
+            quoting, ladder = strategy.quote(view)
+            assert (quoting, strategy.error_count) == (1, 0)
+            assert quoter.params.fee_floor_ppm == base_ppm + edge_ppm
+            half = max(base_ppm + edge_ppm, 50)
+            assert ladder["bids"][0][0] == 600_000 - -(-half * 6 // 10)
+            assert ladder["asks"][0][0] == 600_000 + -(-half * 6 // 10)
+        await hedging.close(0.01)
 
 
 class _Always:

@@ -21,6 +21,7 @@ from openmm.execution.hedge.messages import (
     CancelAnswered,
     Closed,
     FeesTold,
+    FundsSeen,
     HedgeAbsent,
     HedgeAccepted,
     HedgeAction,
@@ -76,6 +77,8 @@ class HedgeMachine:
         self.attempts = 0
         self._next_seq = first_seq
         self._fill_ids: OrderedDict[str, None] = OrderedDict()
+        self._base_atoms: int | None = None  # held at the hedge venue, as told and by fills since
+        self._quote_tickatoms: int | None = None
         self._open_atoms = {Side.BUY: 0, Side.SELL: 0}
         self._bids: tuple[tuple[int, int], ...] = ()
         self._asks: tuple[tuple[int, int], ...] = ()
@@ -115,7 +118,21 @@ class HedgeMachine:
     def capacity_atoms(self, side: Side) -> int:
         """Return what quotes of a side may hold in all, those that stand included."""
         worst = self.high_atoms if side == Side.BUY else -self.low_atoms
-        return self.terms.unhedged_atoms_max - max(0, worst)
+        most = self.terms.unhedged_atoms_max
+        funded = self._funded_atoms(side)
+        return (most if funded is None else min(most, funded)) - max(0, worst)
+
+    def _funded_atoms(self, side: Side) -> int | None:
+        """Return how much of a side's fills the hedge venue's funds can hedge; None: not told.
+
+        Bids are hedged by selling base, asks by buying at up to the slippage bound, fee on top.
+        """
+        if side == Side.BUY:
+            return self._base_atoms
+        if self._quote_tickatoms is None or not self._asks or not self._bids:
+            return None
+        cost_ppm = PPM + max(0, self.taker_fee_ppm)
+        return self._quote_tickatoms * PPM // (self._limit_ticks(Side.BUY) * cost_ppm)
 
     def room_atoms(self, side: Side) -> int:
         """Return what quotes of a side may be added now: 0 while that side, or all, is stopped."""
@@ -204,6 +221,9 @@ class HedgeMachine:
                     # What its stream would have told is not known.
                     for order in self.orders.live.values():
                         self.orders.doubt(order, now_ns)
+            case FundsSeen():
+                self._base_atoms = event.base_atoms
+                self._quote_tickatoms = event.quote_tickatoms
             case FeesTold():
                 self.taker_fee_ppm = event.taker_ppm
             case Killed():
@@ -241,6 +261,12 @@ class HedgeMachine:
             event.fee_tickatoms, event.fee_atoms,
         )  # fmt: skip
         self.orders.on_fill(event)
+        sign = 1 if event.side == Side.BUY else -1
+        if self._base_atoms is not None:
+            moved = sign * event.qty_lots * self.terms.lot_atoms - event.fee_atoms
+            self._base_atoms += moved
+        if self._quote_tickatoms is not None:
+            self._quote_tickatoms -= sign * event.cost_tickatoms + event.fee_tickatoms
         if self._aged_ns is not None:
             self._aged_ns = event.now_ns
 

@@ -120,6 +120,14 @@ class VenueSeen(Struct, frozen=True, tag=True):
     up: bool
 
 
+class FundsSeen(Struct, frozen=True, tag=True):
+    """What the hedge venue holds for us: base to sell, quote to buy with; None: not told."""
+
+    now_ns: int
+    base_atoms: int | None
+    quote_tickatoms: int | None
+
+
 class FeesTold(Struct, frozen=True, tag=True):
     """The hedge venue's taker fee changed."""
 
@@ -158,6 +166,7 @@ HedgeEvent = (
     | CancelAnswered
     | BookSeen
     | VenueSeen
+    | FundsSeen
     | FeesTold
     | TimePassed
     | Killed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,12 +16,14 @@ from openmm.execution.hedge.messages import (
     CancelHedge,
     Closed,
     FeesTold,
+    FundsSeen,
     HedgeAbsent,
     HedgeAccepted,
     HedgeAction,
     HedgeEnded,
     HedgeEvent,
     HedgeFilled,
+    HedgeFound,
     HedgeRefused,
     HedgeUnanswered,
     Incident,
@@ -318,6 +321,23 @@ def test_a_full_side_stops_and_comes_back_when_hedged() -> None:
     assert ResumeQuoting(Side.BUY) in desk.hedged(placed(actions), 1_000)
 
 
+def test_a_side_is_quoted_no_further_than_the_hedge_venues_funds_reach() -> None:
+    desk = Desk(slippage_ppm=1_000)
+    desk.tell(FundsSeen(0, 200 * LOT, None))
+    assert desk.machine.capacity_atoms(Side.BUY) == 200 * LOT
+    assert desk.machine.capacity_atoms(Side.SELL) == UNIT  # not told
+    # Buying 300 lots at up to 600,600 ticks and 0.04 % of fee.
+    money = 300 * LOT * 600_600 * 1_000_400 // 1_000_000
+    desk.tell(FundsSeen(0, 2 * UNIT, money))
+    assert desk.machine.capacity_atoms(Side.BUY) == UNIT
+    assert desk.machine.capacity_atoms(Side.SELL) == 300 * LOT
+    desk.tell(FundsSeen(0, 60 * LOT, money))
+    desk.hedged(placed(desk.fill(50)), 50)
+    assert desk.machine.capacity_atoms(Side.BUY) == 10 * LOT  # what is left to sell
+    assert desk.machine.capacity_atoms(Side.SELL) > 340 * LOT
+    assert StopQuoting(Side.BUY, Reason.LIMIT) in desk.tell(FundsSeen(0, 0, money))
+
+
 def test_more_standing_than_there_is_room_for_stops_the_side() -> None:
     desk = Desk()
     assert StopQuoting(Side.SELL, Reason.LIMIT) in desk.tell(QuotesStood(0, 0, UNIT + 1))
@@ -478,6 +498,44 @@ def test_a_start_with_a_position_hedges_it() -> None:
     machine.apply(VenueSeen(T0, True))
     one = placed(machine.apply(BookSeen(T0, BIDS, ASKS)))
     assert (one.seq, one.qty_lots) == (8, 30)
+
+
+def test_no_sequence_of_events_leaves_the_interval_or_sends_past_it() -> None:
+    """Whatever is told, possible or not: nothing raises, and nothing is hedged past zero."""
+    total = 0
+    for seed in range(60):
+        rng = Random(f"events:{seed}")
+        desk = Desk(ready=rng.random() < 0.8, live_max=rng.randrange(1, 5))
+        machine, sent = desk.machine, 0
+        for n in range(150):
+            desk.now_ns += rng.choice([0, 1, 30 * MS, 400 * MS, 3 * SECOND])
+            seq, lots = rng.randrange(1, sent + 3), rng.randrange(1, 120)
+            side = rng.choice([Side.BUY, Side.SELL])
+            events: list[HedgeEvent] = [
+                QuoteFilled(0, f"q{rng.randrange(60)}", side, lots * LOT, lots * LOT * 600_000),
+                HedgeFilled(0, seq, f"h{rng.randrange(60)}", side, lots, lots * LOT * 600_000),
+                HedgeAccepted(0, seq), HedgeUnanswered(0, seq), CancelAnswered(0, seq),
+                HedgeRefused(0, seq, rng.choice(["funds", "internal", "rate_limit"])),
+                HedgeEnded(0, seq, rng.choice([None, 0, lots])), HedgeFound(0, seq, lots),
+                HedgeAbsent(0, seq, desk.now_ns), QuotesStood(0, lots * LOT, 5 * lots * LOT),
+                BookSeen(0, BIDS, ASKS, rng.random() < 0.9), VenueSeen(0, rng.random() < 0.9),
+                TimePassed(0), FundsSeen(0, lots * LOT, None), FeesTold(0, lots),
+                Killed(0) if n % 50 == 49 else Released(0),
+            ]  # fmt: skip
+            low, high = machine.low_atoms, machine.high_atoms
+            event = rng.choice(events)
+            actions = desk.tell(event)
+            assert machine.low_atoms <= machine.net_atoms <= machine.high_atoms
+            for action in actions:
+                if isinstance(action, PlaceHedge):
+                    sent, total = sent + 1, total + 1
+                    assert action.seq == sent
+                    # After it, and in every outcome, the position is not past zero on its account.
+                    if action.side == Side.SELL:
+                        assert machine.low_atoms >= 0, (seed, n, event, low, high)
+                    else:
+                        assert machine.high_atoms <= 0, (seed, n, event, low, high)
+    assert total > 200
 
 
 # ---------------------------------------------------------------- the edge of the quotes
