@@ -110,6 +110,6 @@ def test_edge_floor_is_part_of_the_grids_fee_floor() -> None:
                 },
             }
         )  # fmt: skip
-        return grid_params(config, HEDGE)["fee_floor_ppm"]
+        return int(grid_params(config, HEDGE)["fee_floor_ppm"])
 
     assert floor(f"{Decimal(floor_ppm) / 10_000}%") == floor("0%") + floor_ppm == 1_450
