@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from openmm._fast.orders import OrderState, OrderTable
 from openmm._fast.units import Side
-from openmm.errors import JournalError, RiskError, VenueError, VenueRejected
+from openmm.errors import ConfigError, JournalError, RiskError, VenueError, VenueRejected
 from openmm.events import BalanceUpdated, OrderFilled, OrderStatus, OrderUpdated
 from openmm.execution.hedge import HedgeMachine, HedgeTerms, HedgeUnits
 from openmm.execution.hedge.messages import (
@@ -64,6 +64,11 @@ LEVELS: Final = 10
 LOOK_BACK_NS: Final = 60_000_000_000  # clocks of the venue and ours differ by less
 IDS_KEPT: Final = 4096
 INCIDENTS_KEPT: Final = 100
+# Venues that refuse an order after a deadline it is sent with. At others a request counts as on its
+# way for as long as a call may take, and somewhat longer.
+KEEP_DEADLINES: Final = frozenset({"kraken"})
+CALL_NS: Final = 12_000_000_000
+DEADLINE_NS_MIN: Final = 15_000_000_000
 VERSION: Final = 1
 # Orders that will still be there for a level at their price.
 STANDING: Final = frozenset({OrderState.PENDING_NEW, OrderState.OPEN, OrderState.PARTIALLY_FILLED})
@@ -96,6 +101,7 @@ class Hedging:
 
     Raises:
         JournalError: the log is not one, or of another version.
+        ConfigError: `deadline_ns` is too short for a venue that keeps no deadlines.
     """
 
     def __init__(
@@ -108,6 +114,13 @@ class Hedging:
         on_incident: Callable[[Incident], None] | None = None,
         on_gate: Callable[[], None] | None = None,
     ) -> None:
+        keeps = desk.name in KEEP_DEADLINES
+        if not keeps and terms.deadline_ns < DEADLINE_NS_MIN:
+            raise ConfigError(
+                "hedge.deadline_ns", terms.deadline_ns,
+                f"at least {DEADLINE_NS_MIN}: {desk.name} keeps no deadlines",
+            )  # fmt: skip
+        self._call_ns = 0 if keeps else CALL_NS
         self.units = units
         self.machine = HedgeMachine(terms)
         self.on_gate = on_gate
@@ -279,6 +292,10 @@ class Hedging:
         )  # fmt: skip
         # On disk before it is on the wire; the loop does not wait.
         await asyncio.to_thread(os.fdatasync, self._file.fileno())
+        if self._now() >= action.deadline_ns - self._call_ns:
+            # It could arrive when the machine no longer reckons with it: it is not sent.
+            self.tell(HedgeRefused(self._now(), action.seq, "deadline"))
+            return
         try:
             taken = await self._desk.place_order(order)
         except VenueRejected as error:

@@ -20,7 +20,7 @@ from openmm._fast.units import Side
 from openmm.config import grid_params
 from openmm.engine.hedged import GridQuoter, HedgedQuoter
 from openmm.engine.hedging import Hedging, LogLine, LogOpened
-from openmm.errors import JournalError
+from openmm.errors import ConfigError, JournalError
 from openmm.events import Fee, OrderFilled
 from openmm.execution.hedge import HedgeUnits
 from openmm.execution.hedge.messages import (
@@ -218,6 +218,23 @@ async def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
         path.write_bytes(msgspec.json.encode(LogOpened(2, "t-h-")) + b"\n")
         with pytest.raises(JournalError, match="of version 1"):
             made(desk, tmp_path)
+
+
+@pytest.mark.asyncio
+async def test_a_hedge_that_may_arrive_too_late_is_not_sent(tmp_path: Path) -> None:
+    late = {"deadline_ns": 1, "lag_ns": 0, "backoff_ns": 10**10}
+    async with hedge_desk() as (sim, desk), made(desk, tmp_path, **late) as hedging:
+        await until(hedging, lambda: hedging.machine.stopped is None)
+        hedging.on_fill(filled("a", Side.BUY, "0.03"))
+        await until(hedging, lambda: hedging.machine.attempts == 1)
+        assert not hedging.machine.orders.live
+        assert sim.core.orders(1) == []
+        await hedging.close(0.1)
+    # A venue that keeps no deadline: a request counts for as long as a call may take.
+    async with connect("gateio", Keys("a" * 32, "b" * 64)) as other:
+        with pytest.raises(ConfigError, match="gateio keeps no deadlines"):
+            made(other, tmp_path / "other")
+        assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.asyncio
