@@ -25,6 +25,7 @@ COLUMNS: Final = (
     "bot", "fills", "spread", "adverse", "drift", "fees", "net", "fall", "inventory",
     "at touch", "quoted", "frames", "actions", "1s", "10s",
 )  # fmt: skip
+CAUSES: Final = ("spread", "adverse", "drift", "fees", "net")
 # (bot, stream, events dealt with)
 Progress = Callable[[str, str, int], None]
 
@@ -64,21 +65,16 @@ def render(results: Sequence[Result], console: Console) -> None:
     """Print a table for each stream, and what the figures rest on."""
     for name in dict.fromkeys(one.stream for one in results):
         mine = [one for one in results if one.stream == name]
-        first = mine[0]
         table = Table(
-            title=f"{name}: {first.report.session.duration_s:.0f} s, {first.events:,} messages; "
-            f"P&L in {first.report.pnl.asset}",
-            title_justify="left", title_style="bold", header_style="dim", pad_edge=False,
-            box=SIMPLE_HEAD,
+            title=headline(mine[0]), title_justify="left", title_style="bold",
+            header_style="dim", pad_edge=False, box=SIMPLE_HEAD,
         )  # fmt: skip
         for place, column in enumerate(COLUMNS):
             table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
         for one in mine:
             table.add_row(*(Text(cell) for cell in cells(one)))
         console.print(table)
-    delays = sorted({one.latency_ns for one in results})
-    shown = ", ".join(f"{span_ns / 1e6:g} ms" for span_ns in delays)
-    for text in (f"Fill model: {FILL_MODEL} Here: {shown}.", LIMITS, LEGEND):
+    for text in statement(results):
         console.print(Text(text), style="dim")
     for one in results:
         for problem in one.problems:
@@ -98,15 +94,10 @@ def cells(one: Result) -> list[str]:
     """Return a result's row, in the order of `COLUMNS`."""
     split = one.report.by_cause
     touch = one.report.time_at_touch
-    causes = ["-"] * 5
+    causes = [rounded(value) for _, value in causes_of(one)] or ["-"] * len(CAUSES)
     markouts = ["-", "-"]
     if split is not None:
-        whole = split.total
-        causes = [
-            rounded(value)
-            for value in (whole.spread, whole.adverse, whole.drift, -whole.fees, whole.net)
-        ]
-        markouts = [rounded(whole.markouts[name].bps) for name in ("1s", "10s")]
+        markouts = [rounded(split.total.markouts[name].bps) for name in ("1s", "10s")]
     made = one.extremes
     return [
         one.bot, f"{one.report.volume.fills:,}", *causes, rounded(made.drawdown),
@@ -115,6 +106,31 @@ def cells(one: Result) -> list[str]:
         "/".join(share(touch[side].quoted) for side in ("bid", "ask")),
         f"{one.messages.frames:,}", f"{one.messages.actions:,}", *markouts,
     ]  # fmt: skip
+
+
+def causes_of(one: Result) -> list[tuple[str, Decimal]]:
+    """Return what a result's P&L is made of, and the net that the rest add up to."""
+    split = one.report.by_cause
+    if split is None:
+        return []
+    whole = split.total
+    # A fill without a reference is in none of the three: what it made is told with the drift.
+    values = (whole.spread, whole.adverse, whole.drift + whole.unsplit, -whole.fees, whole.net)
+    return list(zip(CAUSES, values, strict=True))
+
+
+def headline(one: Result) -> str:
+    """Say what a result's stream is."""
+    return (
+        f"{one.stream}: {one.report.session.duration_s:.0f} s, {one.events:,} messages; "
+        f"P&L in {one.report.pnl.asset}"
+    )
+
+
+def statement(results: Sequence[Result]) -> tuple[str, ...]:
+    """Return what stands beside every figure: the fill model, its limits, and the words."""
+    delays = ", ".join(f"{ns / 1e6:g} ms" for ns in sorted({one.latency_ns for one in results}))
+    return f"Fill model: {FILL_MODEL} Here: {delays}.", LIMITS, LEGEND
 
 
 def rounded(value: Decimal | None, digits: int = 2) -> str:

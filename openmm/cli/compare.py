@@ -63,6 +63,8 @@ def compare(
     streams = _streams(data or [], names, seed, seconds, pair)
     with _progress(len(configs), streams) as on_progress:
         found = comparing.compare(configs, streams, on_progress)
+    if html is not None:
+        write_page(found, html)
     emit(comparing.to_json(found), json_, lambda: text_of(found))
     return EXIT_DONE
 
@@ -76,6 +78,21 @@ def _streams(
     if seconds is not None:
         found = [one.cut(seconds) for one in found]
     return found + [synthetic(one, seed, seconds or 600) for one in names]
+
+
+def write_page(found: Sequence[Result], path: Path) -> None:
+    """Write the page with plots.
+
+    Raises:
+        CommandError: the file cannot be written.
+    """
+    from openmm.backtest.compare_page import page
+    from openmm.errors import CommandError
+
+    try:
+        path.write_text(page(found), encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}") from None
 
 
 def text_of(found: Sequence[Result]) -> str:

@@ -27,8 +27,6 @@ def page(report: Report, series: Series) -> str:
     """Return the file's text."""
     plain = report.to_json()
     head = plain["session"]
-    digest = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     title = f"{head['bot']}: {head['session_id']}"
     body = "".join(
         (
@@ -37,12 +35,19 @@ def page(report: Report, series: Series) -> str:
             _config(series.config), _footer(head),
         )
     )  # fmt: skip
+    return document(title, body)
+
+
+def document(title: str, body: str, style: str = STYLE) -> str:
+    """Return a whole page around a body, its style sheet the only thing that it lets in."""
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(policy, quote=True)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
+        f"<title>{escape(title)}</title><style>{style}</style></head>\n"
         f"<body><main>{body}</main></body></html>\n"
     )
 
@@ -114,11 +119,11 @@ def _money(plain: Mapping[str, Any], series: Series) -> str:
     for name in ("unvalued_fees", "unvalued_costs"):
         if pnl[name]:
             rows.append((f"{name.partition('_')[2]} without a rate", ", ".join(pnl[name])))
-    return _section(
+    return section(
         "Money",
-        _figure(f"P&L by cause, {asset}", bars("P&L by cause", _causes(plain))),
-        _figure("P&L before fees, at the reference", over_time(_pnl_plot(series))),
-        f'<div class="pair">{_table(("", asset), rows)}{_volumes(plain, series)}</div>',
+        figure(f"P&L by cause, {asset}", bars("P&L by cause", _causes(plain))),
+        figure("P&L before fees, at the reference", over_time(_pnl_plot(series))),
+        f'<div class="pair">{data_table(("", asset), rows)}{_volumes(plain, series)}</div>',
         _breakdown(plain),
     )
 
@@ -167,7 +172,7 @@ def _volumes(plain: Mapping[str, Any], series: Series) -> str:
         f"<p class='note'>fees: {escape(_amount(amount))} {escape(asset)}</p>"
         for asset, amount in plain["fees"].items()
     )
-    return f"<div>{_table(('volume', 'fills', series.base, series.quote), rows)}{fees}</div>"
+    return f"<div>{data_table(('volume', 'fills', series.base, series.quote), rows)}{fees}</div>"
 
 
 def _breakdown(plain: Mapping[str, Any]) -> str:
@@ -185,7 +190,7 @@ def _breakdown(plain: Mapping[str, Any]) -> str:
             )
             for name, one in list(split[key].items())[-EVENTS_MAX:]
         ]  # fmt: skip
-        out.append(_table((title, *names), rows))
+        out.append(data_table((title, *names), rows))
     return "<h3>P&amp;L by venue, level and hour</h3>" + "".join(out)
 
 
@@ -200,10 +205,10 @@ def _inventory(plain: Mapping[str, Any], series: Series) -> str:
         (asset, *(_amount(part[name]) for name in names))
         for asset, part in plain["inventory"].items()
     ]
-    return _section(
+    return section(
         "Inventory",
-        _figure("Held against target", over_time(plot)),
-        _table(("asset", *names), rows),
+        figure("Held against target", over_time(plot)),
+        data_table(("asset", *names), rows),
     )
 
 
@@ -230,21 +235,21 @@ def _quoting(plain: Mapping[str, Any], series: Series) -> str:
         ("fill rate by order", _share(rate["by_order"])),
     ]
     rows += [(f"refused: {name}", f"{count:,}") for name, count in plain["refusals"].items()]
-    return _section(
+    return section(
         "Quoting",
-        _figure("Quotes and fills on the price", over_time(prices)),
-        _figure(
+        figure("Quotes and fills on the price", over_time(prices)),
+        figure(
             "Spread captured by fills",
             columns("spread captured", "bps of the notional, before fees", series.start_ns,
                     series.end_ns, series.spread_bps, "spread"),
         ),
-        _figure("Markouts", _markouts(plain)),
-        _figure(
+        figure("Markouts", _markouts(plain)),
+        figure(
             f"Uptime of both sides, {_wanted(plain)}",
             columns("both sides up", "% of the time", series.start_ns, series.end_ns,
                     series.up_share, "up"),
         ),
-        f'<div class="pair">{_uptime(plain)}{_table(("orders", ""), rows)}</div>',
+        f'<div class="pair">{_uptime(plain)}{data_table(("orders", ""), rows)}</div>',
     )  # fmt: skip
 
 
@@ -274,8 +279,8 @@ def _uptime(plain: Mapping[str, Any]) -> str:
     observed = (
         f"<p class='note'>of {_lasted(plain['observed_s'])} observed; {escape(_wanted(plain))}</p>"
     )
-    told = _table(("side", "up", "at touch", "quoted"), rows)
-    more = _table(("", "", "not verified", ""), books) if books else ""
+    told = data_table(("side", "up", "at touch", "quoted"), rows)
+    more = data_table(("", "", "not verified", ""), books) if books else ""
     return f"<div>{told}{observed}{more}</div>"
 
 
@@ -288,7 +293,7 @@ def _latency(plain: Mapping[str, Any]) -> str:
     ]
     drawn = spans("Latency", [(name, [part[key] for key in keys]) for name, part in stages.items()])
     heads = ("stage, µs", "count", "p50", "p99", "p99.9", "greatest")
-    return _section("Latency", _figure("Latency by stage", drawn), _table(heads, rows))
+    return section("Latency", figure("Latency by stage", drawn), data_table(heads, rows))
 
 
 def _events(plain: Mapping[str, Any], series: Series) -> str:
@@ -306,7 +311,7 @@ def _events(plain: Mapping[str, Any], series: Series) -> str:
          one["verdict"] or "-")
         for one in series.commands
     ]  # fmt: skip
-    return _section(
+    return section(
         "Incidents, risk, commands",
         _listed("Incidents", ("UTC", "severity", "kind", "what"), incidents),
         _listed("Risk", ("UTC", "state", "reason", "detail"), risk),
@@ -331,11 +336,13 @@ def _footer(head: Mapping[str, Any]) -> str:
 # ---------------------------------------------------------------- pieces
 
 
-def _section(title: str, *parts: str) -> str:
+def section(title: str, *parts: str) -> str:
+    """Put parts of a page under a heading."""
     return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
 
 
-def _figure(title: str, drawn: str) -> str:
+def figure(title: str, drawn: str) -> str:
+    """Put a drawing under its title."""
     return f"<figure><figcaption>{escape(title)}</figcaption>{drawn}</figure>"
 
 
@@ -344,7 +351,8 @@ def _facts(rows: Iterable[tuple[str, str]]) -> str:
     return f"<dl>{told}</dl>"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], css: str = "") -> str:
+def data_table(heads: Sequence[str], rows: Iterable[Sequence[str]], css: str = "") -> str:
+    """Write rows of texts under their heads."""
     top = "".join(f"<th>{escape(head)}</th>" for head in heads)
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows
@@ -360,7 +368,7 @@ def _listed(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         return empty(title)
     left = len(rows) - EVENTS_MAX
     more = f"<p class='note'>and {left:,} before these</p>" if left > 0 else ""
-    return f"<h3>{escape(title)}</h3>{_table(heads, rows[-EVENTS_MAX:], 'events')}{more}"
+    return f"<h3>{escape(title)}</h3>{data_table(heads, rows[-EVENTS_MAX:], 'events')}{more}"
 
 
 def _told(value: object) -> str:
