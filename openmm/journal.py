@@ -187,7 +187,7 @@ def segment_paths(folder: Path) -> list[Path]:
     return [path for _, path in sorted((packed | plain).items())]
 
 
-def _opened(path: Path) -> BinaryIO:
+def opened_segment(path: Path) -> BinaryIO:
     """Open a segment, which its writer may have compressed since it was listed."""
     try:
         return path.open("rb")
@@ -195,7 +195,7 @@ def _opened(path: Path) -> BinaryIO:
         return path.with_name(path.name + PACKED_SUFFIX).open("rb")
 
 
-def _content(file: BinaryIO) -> mmap.mmap | bytes:
+def segment_content(file: BinaryIO) -> mmap.mmap | bytes:
     """Return a segment's bytes, of a compressed one those inside."""
     path = Path(file.name)
     if path.suffix == PACKED_SUFFIX:
@@ -228,8 +228,8 @@ class Journal:
         headers: list[SegmentHeader] = []
         for place, path in enumerate(self.paths):
             last = place == len(self.paths) - 1
-            with _opened(path) as file:
-                data = _content(file)
+            with opened_segment(path) as file:
+                data = segment_content(file)
                 try:
                     head = bytes(data[: SEGMENT_HEADER.size])
                     if last and headers and not head.startswith(SEGMENT_MAGIC):
@@ -245,14 +245,14 @@ class Journal:
                     offset = SEGMENT_HEADER.size
                     torn = 0
                     while True:
-                        block = _block_at(data, offset)
+                        block = block_at(data, offset)
                         if block is None:
                             try:
                                 torn = _torn_bytes(data, offset, path, last)
                                 break
                             except JournalError:
                                 # A writer at work may have written it, and more, since the look.
-                                block = _block_at(data, offset)
+                                block = block_at(data, offset)
                                 if block is None:
                                     raise
                         payload, prefix, stored = block
@@ -311,7 +311,7 @@ def read_journal(path: Path | str) -> Iterator[JournalRecord]:
     return iter(Journal(path))
 
 
-def _block_at(data: mmap.mmap | bytes, offset: int) -> tuple[bytes, bytes, bytes] | None:
+def block_at(data: mmap.mmap | bytes, offset: int) -> tuple[bytes, bytes, bytes] | None:
     """Return (payload, prefix, chain) of the block at `offset` when its checksum holds."""
     if offset + BLOCK_HEADER.size > len(data):
         return None
@@ -335,7 +335,7 @@ def _torn_bytes(data: mmap.mmap | bytes, offset: int, path: Path, last: bool) ->
         raise JournalError(f"block is corrupt at byte {offset}: {path}")
     at = rest.find(BLOCK_MAGIC, 1)
     while at >= 0:
-        if at % 8 == 0 and _block_at(data, offset + at) is not None:
+        if at % 8 == 0 and block_at(data, offset + at) is not None:
             raise JournalError(f"block is corrupt at byte {offset}, whole ones follow: {path}")
         at = rest.find(BLOCK_MAGIC, at + 1)
     return len(rest)

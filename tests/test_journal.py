@@ -143,7 +143,7 @@ def test_block_written_while_the_journal_is_read_is_no_corruption(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = filled(tmp_path, batches=3)
-    look, early = journal._block_at, [2]
+    look, early = journal.block_at, [2]
 
     def as_of_before(data: bytes, offset: int) -> tuple[bytes, bytes, bytes] | None:
         # The second block is not there at the first look; by the next it and a third are.
@@ -151,7 +151,7 @@ def test_block_written_while_the_journal_is_read_is_no_corruption(
         early[0] -= found is not None
         return None if found is not None and early[0] == 0 else found
 
-    monkeypatch.setattr(journal, "_block_at", as_of_before)
+    monkeypatch.setattr(journal, "block_at", as_of_before)
     assert list(read_journal(tmp_path)) == records
 
 

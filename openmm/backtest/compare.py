@@ -15,6 +15,7 @@ from openmm.backtest.rerun import FILL_MODEL
 from openmm.backtest.runs import Result, run
 from openmm.backtest.streams import Stream
 from openmm.config import BotConfig
+from openmm.settlement.report import Report
 
 LIMITS: Final = (
     "What it leaves out: our orders' effect on others, hidden orders, an exchange's queueing of "
@@ -94,7 +95,7 @@ def cells(one: Result) -> list[str]:
     """Return a result's row, in the order of `COLUMNS`."""
     split = one.report.by_cause
     touch = one.report.time_at_touch
-    causes = [rounded(value) for _, value in causes_of(one)] or ["-"] * len(CAUSES)
+    causes = [rounded(value) for _, value in causes_of(one.report)] or ["-"] * len(CAUSES)
     markouts = ["-", "-"]
     if split is not None:
         markouts = [rounded(split.total.markouts[name].bps) for name in ("1s", "10s")]
@@ -108,9 +109,9 @@ def cells(one: Result) -> list[str]:
     ]  # fmt: skip
 
 
-def causes_of(one: Result) -> list[tuple[str, Decimal]]:
-    """Return what a result's P&L is made of, and the net that the rest add up to."""
-    split = one.report.by_cause
+def causes_of(report: Report) -> list[tuple[str, Decimal]]:
+    """Return what a session's P&L is made of, and the net that the rest add up to."""
+    split = report.by_cause
     if split is None:
         return []
     whole = split.total

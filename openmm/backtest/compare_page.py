@@ -43,7 +43,7 @@ def _stream(results: Sequence[Result], bots: Sequence[str]) -> str:
     causes = [
         (f"{one.bot}: {cause}", float(value), f"{rounded(value)} {asset}")
         for one in results
-        for cause, value in causes_of(one)
+        for cause, value in causes_of(one.report)
     ]
     problems = "".join(
         f'<p class="note">{escape(one.bot)}: {escape(problem)}</p>'

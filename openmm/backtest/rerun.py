@@ -54,6 +54,7 @@ TOKEN_NS: Final = 400 * NS
 # After the stop: so long may cancels be on their way.
 STOP_NS: Final = 20 * NS
 SLOW: Final = frozenset({Decoded.DECODED_SLOW, Decoded.DECODED_BROKEN, Decoded.DECODED_UNDECIDED})
+COMMANDS: Final = frozenset({"halt", "pause", "resume", "flatten"})
 FILL_MODEL: Final = (
     "Our orders rest in a copy of the stream's book and change nothing in it. An order stands "
     "behind all that is shown at its price when it arrives; what is cancelled there is taken to "
@@ -247,6 +248,18 @@ class Rerun:
         self.clock.hold(now_ns)
         self._handle(self.step.on_timer(now_ns))
         self._drain_due = True
+        self._settle_down(now_ns)
+
+    def tell_clock(self, offset_ns: int | None, now_ns: int) -> None:
+        """Take over what is known of the venue's clock."""
+        self.clock.hold(now_ns)
+        self.step.clock_told(offset_ns, now_ns)
+
+    def command(self, name: str, who: str, now_ns: int) -> None:
+        """Carry out an operator's halt, pause, resume or flatten."""
+        assert name in COMMANDS, name
+        self.clock.hold(now_ns)
+        self._handle(getattr(self.step, name)(who, now_ns))
         self._settle_down(now_ns)
 
     def renew_token(self, now_ns: int) -> None:

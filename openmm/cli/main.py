@@ -43,6 +43,7 @@ from openmm.cli import (
     resume,
     run,
     serve,
+    shadow,
     sim,
     status,
     stop,
@@ -96,6 +97,7 @@ app.command("export", epilog=export.EXAMPLE)(export.export)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.command("replay", epilog=replay.EXAMPLE)(replay.replay)
 app.command("compare", epilog=compare.EXAMPLE)(compare.compare)
+app.command("shadow", epilog=shadow.EXAMPLE)(shadow.shadow)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.command("record", epilog=record.EXAMPLE)(record.record)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)

@@ -106,7 +106,7 @@ async def _refuse(
 
 
 @final
-class _NoRequests:
+class NoRequests:
     """Carry no request: everything the venue said is in the journal."""
 
     async def __call__(
@@ -221,7 +221,7 @@ class _Replay:
     def _connector(
         self, venue: Venue, instrument: Instrument, symbols: Mapping[str, str]
     ) -> Connector:
-        made = registry.connector(venue, None, clock=self._clock, round_trip=_NoRequests())
+        made = registry.connector(venue, None, clock=self._clock, round_trip=NoRequests())
         if isinstance(made, Named):
             made.recall(instrument, symbols[venue.label])
         return made

@@ -35,7 +35,7 @@ def test_the_page_draws_each_bot_and_lets_nothing_in() -> None:
     assert f"sha256-{digest}" in made
     for drawn in re.findall(r"<svg.*?</svg>", made, re.DOTALL):
         ElementTree.fromstring(drawn)
-    for _, value in causes_of(found[0]):
+    for _, value in causes_of(found[0].report):
         assert f"{rounded(value)} USD" in made
 
 

@@ -52,6 +52,7 @@ COMMANDS = [
     "run",
     "serve",
     "set",
+    "shadow",
     "sim kraken",
     "status",
     "stop",
