@@ -142,12 +142,18 @@ class Books:
         self._uncommitted = 0
 
     def read(self, *, force: bool = False) -> None:
-        """Take what is on the tape, once it is worth it."""
+        """Take what is on the tape, once it is worth it.
+
+        Raises:
+            OpenMMError: it was full in between, and records are lost.
+        """
         if not force and self.tape.unread_bytes < READ_EVERY_BYTES:
             return
         while chunk := self._reader.read(READ_RECORDS):
             self._booker.apply(chunk)
             self._uncommitted += len(chunk)
+        if self.tape.lost_count:
+            raise OpenMMError(f"the tape was full: {self.tape.lost_count} records are lost")
         if force or self._uncommitted >= COMMIT_RECORDS:
             self._booker.commit()
             self._uncommitted = 0

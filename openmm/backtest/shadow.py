@@ -48,7 +48,6 @@ from openmm.venues.connector import Connector, Named
 # Records that a session may put ahead of its opening balances: a start of a minute and a half.
 WAITING_MAX: Final = 1_000_000
 BATCH_RECORDS: Final = 4_096
-READ_EVERY: Final = 1_024
 CHANGED: Final = frozenset({"tune", "tighten"})
 OFFERS: Final = frozenset({"adjust", "post_cost", "place_by_hand", "cancel_by_hand", "cancel_all"})
 
@@ -98,7 +97,6 @@ class Shadow:
         self._quote_due = False
         self._token_ns = 0
         self._now_ns = 0
-        self._seen = 0
         self._live_frames = 0
         self._live_actions = dict.fromkeys(ActionKind, 0)
         self._closed = False
@@ -221,8 +219,7 @@ class Shadow:
         if self._quote_due and rerun.is_ready:
             self._quote_due = False
             rerun.quote(now_ns)
-        self._seen += 1
-        if self._seen % READ_EVERY == 0 and self._books is not None:
+        if self._books is not None:
             self._books.read()
 
     def _call(self, rerun: Rerun, payload: bytes, now_ns: int) -> None:

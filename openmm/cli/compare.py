@@ -60,6 +60,9 @@ def compare(
     if not data and not names:
         raise ConfigError("--data", "nothing", "a recording by --data, or regimes by --regime")
     configs = [load(path) for path in bots]
+    called = [one.bot.name for one in configs]
+    if len(set(called)) < len(called):
+        raise ConfigError("bot.name", ", ".join(called), "a name of its own for each bot")
     streams = _streams(data or [], names, seed, seconds, pair)
     with _progress(len(configs), streams) as on_progress:
         found = comparing.compare(configs, streams, on_progress)

@@ -57,3 +57,9 @@ def test_a_recording_is_cut_to_the_seconds(shared: Path, capsys: Capture) -> Non
 def test_nothing_to_compare_over_is_bad_usage(capsys: Capture) -> None:
     assert main(["compare", str(EXAMPLES / "grid.toml")]) == 2
     assert "--regime" in capsys.readouterr().err
+
+
+def test_bots_of_one_name_are_refused(capsys: Capture) -> None:
+    file = str(EXAMPLES / "grid.toml")
+    assert main(["compare", file, file, "--regime", "thin"]) == 2
+    assert "a name of its own" in capsys.readouterr().err

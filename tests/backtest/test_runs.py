@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from openmm.backtest.runs import Result, placed_in, run
+from openmm.backtest.runs import Books, Result, placed_in, run
 from openmm.backtest.streams import Stream, recorded, synthetic
-from openmm.errors import ConfigErrors
+from openmm.errors import ConfigErrors, OpenMMError
 from tests.backtest.made import bot
 
 
@@ -84,6 +84,16 @@ def test_a_recording_runs_at_its_own_steps(shared: Path) -> None:
     assert found.report.pnl.asset == "USDT"
     assert found.report.orders.acknowledged > 0
     assert found.report.books["0"].breaks == 0
+
+
+def test_a_tape_that_was_full_is_an_error(tmp_path: Path) -> None:
+    books = Books(tmp_path, "small", 1 << 16)
+    while not books.tape.full:
+        books.tape.append(2, 0, 1, bytes(1000))
+    books.tape.append(2, 0, 1, bytes(1000))
+    with pytest.raises(OpenMMError, match="the tape was full"):
+        books.read(force=True)
+    books.close()
 
 
 def test_the_account_opens_at_the_target(thin: Stream) -> None:
