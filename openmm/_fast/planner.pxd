@@ -45,9 +45,7 @@ cdef struct Seat:
     int32_t level           # wanted level it serves or holds, -1 when none
     int32_t why             # of the action decided
     int32_t action
-    int32_t reserved
-    int64_t worth_ticks     # of its queue place
-    int64_t stay_ticks      # how far off it may stay, before the bounds of its side
+    int32_t stay_ticks      # tolerance and worth of its queue place: how far off it may stay within bounds
 
 # One side of a plan.
 cdef struct Half:
@@ -58,6 +56,7 @@ cdef struct Half:
     int32_t free_count              # levels that no order serves or holds
     int32_t cancel_count[2]         # decided, by crossing
     int32_t amend_count[2]
+    int32_t places                  # 1 = queue places count
     int64_t near_ticks              # tolerance of this plan
     int64_t good_ticks_max[2]       # how far an order may stay off for its queue place: too good for the
     int64_t shy_ticks_max[2]        # taker, too shy; at the first level, at the others

@@ -75,10 +75,8 @@ cdef inline bint blocked(const Half* half, OrderTable table, int64_t key, uint64
 
 
 cdef inline bint stays(const Half* half, int level, int64_t off, int64_t stay_ticks) noexcept nogil:
-    """Whether an order so far off a level, too good where negative, may serve it."""
+    """Whether an order this far off a level, too good where negative, may serve it for its place."""
     cdef int64_t bound
-    if off <= half.near_ticks and -off <= half.near_ticks:
-        return True
     if off > 0:
         bound = half.shy_ticks_max[level > 0]
     else:
@@ -92,8 +90,9 @@ cdef inline int64_t fit(
 ) noexcept nogil:
     """Weigh a match; 0 when the order may not serve the level as it stands."""
     cdef int64_t distance = seat.key - half.key[level]
-    if not stays(half, level, distance, seat.stay_ticks):
-        return 0
+    if distance > half.near_ticks or -distance > half.near_ticks:
+        if not half.places or not stays(half, level, distance, seat.stay_ticks):
+            return 0
     if distance < 0:
         distance = -distance
     if seat.kind == FIXED:
@@ -103,7 +102,8 @@ cdef inline int64_t fit(
     if seat.crossing:
         return 0
     if qty_fits(seat.order.qty_lots - seat.order.filled_lots, half.lots[level], qty_tolerance_ppm):
-        return FIT_KEPT + seat.worth_ticks - distance
+        # The tolerance within it is the same for all.
+        return FIT_KEPT - distance + (seat.stay_ticks if half.places else 0)
     return FIT_RESIZED - distance
 
 
@@ -246,7 +246,7 @@ cdef class Planner:
             return 0
         wanted = ladder.levels[book_side][order.level].price_ticks
         off = half.sign * (order.price_ticks - wanted)
-        if off <= half.near_ticks and -off <= half.near_ticks:
+        if not half.places or (off <= half.near_ticks and -off <= half.near_ticks):
             return 0
         if not stays(half, order.level, off, self.tolerance_ticks + self.queue.worth_ticks_c(order)):
             return 0
@@ -347,9 +347,8 @@ cdef class Planner:
         half.sign = sign
         half.wanted_count = count
         half.near_ticks = (least - 1) >> 1 if least > 0 else 0
-        for j in range(2):
-            half.good_ticks_max[j] = half.near_ticks
-            half.shy_ticks_max[j] = half.near_ticks
+        half.places = 0
+        half.shy_ticks_max[1] = half.near_ticks
 
     cdef void bound_c(self, Half* half, int64_t half_uticks) noexcept nogil:
         """Bound how far an order may stay off for its place, so that it is near one level at most.
@@ -365,6 +364,7 @@ cdef class Planner:
             least = min(least, half.key[j] - half.key[j - 1])
         least = max(least, 1)
         # A price halfway between two levels is the better one's. No operand is negative.
+        half.places = 1
         half.good_ticks_max[1] = max(half.near_ticks, (least - 1) >> 1)
         half.shy_ticks_max[1] = max(half.near_ticks, least >> 1)
         half.good_ticks_max[0] = max(half.near_ticks, min((least - 1) >> 1, half_uticks // (4 * UTICKS)))
@@ -395,7 +395,7 @@ cdef class Planner:
             key = half.sign * order.price_ticks
             off = key - half.key[level]
             if off > half.near_ticks or off < -half.near_ticks:
-                if not self.queue.on:
+                if not half.places:
                     return False
                 if not stays(half, level, off, self.tolerance_ticks + self.queue.worth_ticks_c(order)):
                     return False
@@ -427,7 +427,6 @@ cdef class Planner:
             seat.why = WHY_UNDECIDED
             seat.action = ACTION_UNDECIDED
             seat.crossing = 0
-            seat.worth_ticks = 0
             seat.stay_ticks = 0
             if order.state == OPEN or order.state == PARTIALLY_FILLED:
                 if self.order_age_ns_max and now_ns - order.amended_ns > self.order_age_ns_max:
@@ -435,9 +434,11 @@ cdef class Planner:
                 else:
                     seat.kind = MOVABLE
                     seat.crossing = seat.key <= half.cross_key
-                    if self.queue.on:
-                        seat.worth_ticks = self.queue.worth_ticks_c(order)
-                        seat.stay_ticks = self.tolerance_ticks + seat.worth_ticks
+                    if half.places:
+                        # Both are below half the type's bound.
+                        seat.stay_ticks = <int32_t>(
+                            self.tolerance_ticks + self.queue.worth_ticks_c(order)
+                        )
             elif order.state == PENDING_CANCEL:
                 seat.kind = LEAVING
             else:
@@ -464,7 +465,7 @@ cdef class Planner:
         cdef int holder
         cdef int64_t weight
         for i in range(half.seat_count):
-            while level < half.wanted_count and half.key[level] + half.shy_ticks_max[level > 0] < half.seats[i].key:
+            while level < half.wanted_count and half.key[level] + half.shy_ticks_max[1] < half.seats[i].key:
                 level += 1
             if level == half.wanted_count:
                 return
@@ -501,7 +502,7 @@ cdef class Planner:
                 ):
                     seat.action = ACTION_AMEND if self.amend_supported else ACTION_CANCEL
                     seat.why = WHY_RESIZED
-                elif seat.worth_ticks and held_ticks(half, seat) > half.near_ticks:
+                elif half.places and held_ticks(half, seat) > half.near_ticks:
                     self.held += 1
                     self.held_count += 1
             elif seat.kind == MOVABLE:
