@@ -691,6 +691,10 @@ cdef class OrderTable:
         """Apply the venue's word that an order now has this price and total quantity."""
         return self.event(seq, EV_AMENDED, now_ns, price_ticks=price_ticks, qty_lots=qty_lots)
 
+    def hang(self, uint64_t seq, int lane, int64_t now_ns):
+        """Take a live order of the ladder's out of it, into a hanging lane; returns whether it was one."""
+        return bool(self.hang_c(seq, lane, now_ns))
+
     def fill(self, uint64_t seq, int64_t price_ticks, int64_t qty_lots, int64_t now_ns):
         """Book one fill. The caller has made sure, by the venue's trade id, that it is a new one.
 

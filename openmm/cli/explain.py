@@ -134,7 +134,14 @@ def _of_terms(terms: Terms) -> list[str]:
             "half spread", f"{_plain(terms.half_spread)}: {_plain(terms.half_base)} "
             f"{part('volatility', terms.widened_by_volatility)} "
             f"{part('depth', terms.widened_by_depth)} "
-            f"{part('inventory', terms.widened_by_inventory)}",
+            f"{part('inventory', terms.widened_by_inventory)}"
+            + "".join(
+                f" {part(name, value)}"
+                for name, value in (
+                    ("time of day", terms.widened_by_schedule), ("still wide", terms.held_wide),
+                )
+                if value
+            ),
         ),
         ("clamps", ", ".join(terms.clamps) or "none"),
     ]  # fmt: skip

@@ -33,7 +33,7 @@ def shown(config: BotConfig) -> dict[str, str]:
     for name in type(config.strategy).model_fields:
         value = getattr(config.strategy, name)
         if name not in FIXED and value is not None:
-            text = _text(name, value)
+            text = text_of(name, value)
             told[f"strategy.{key_of(name)}"] = (
                 str(text).lower() if isinstance(text, bool) else str(text)
             )
@@ -103,7 +103,7 @@ def _hold_to(file: BotConfig, strategy: Any) -> None:
             side = "at least" if name in AT_LEAST else "at most"
             raise RiskError(
                 f"strategy.{key_of(name)}: never looser than the file: {side} "
-                f"{_text(name, bound)}; got {'off' if now is None else _text(name, now)!r}",
+                f"{text_of(name, bound)}; got {'off' if now is None else text_of(name, now)!r}",
                 code="looser",
             )
 
@@ -120,15 +120,16 @@ def _errors(config: BotConfig, instrument: Instrument, mid: Decimal | None) -> l
 def _raw(section: Section) -> dict[str, Any]:
     """Return what was told of a table, as the file writes it; what follows is left out."""
     return {
-        key_of(name): _text(name, getattr(section, name)) for name in section.model_fields_set
+        key_of(name): text_of(name, getattr(section, name)) for name in section.model_fields_set
         if getattr(section, name) is not None
     }  # fmt: skip
 
 
-def _text(name: str, value: Any) -> Any:
+def text_of(name: str, value: Any) -> Any:
+    """Return a value as the file has it; a list is one text with commas."""
     if isinstance(value, tuple):
         return ", ".join(
-            _text(name, one) if isinstance(one, int | Decimal) else str(one) for one in value
+            text_of(name, one) if isinstance(one, int | Decimal) else str(one) for one in value
         )
     if name.endswith("_ppm"):
         return format_ppm(value)

@@ -57,6 +57,8 @@ def _value(kind: Any, value: Any, path: str) -> Any:
         return _model(kind, value, path)
     if dataclasses.is_dataclass(kind):
         return kind(**value)
+    if issubclass(kind, tuple):
+        return cast("type[Any]", kind)(*value)  # a named one
     if issubclass(kind, Decimal | Path) and isinstance(value, str):
         return cast("type[Any]", kind)(value)
     return value

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.config import BotConfig, Grid, grid_params
+from openmm.config.change import text_of
 from openmm.config.schema import key_of
 from openmm.config.values import format_bytes, format_duration, format_ppm
 from openmm.instrument import Instrument
@@ -25,9 +26,11 @@ def resolved(config: BotConfig) -> dict[str, str]:
             value, path = getattr(model, field), prefix + key_of(field)
             if isinstance(value, BaseModel):
                 walk(value, f"{path}.")
-            elif isinstance(value, tuple):
+            elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
                 for item in value:
                     walk(item, f"{path}.{item.label}.")
+            elif isinstance(value, tuple):
+                found[path] = text_of(field, value) or "-"
             elif value is None:
                 found[path] = "-"
             elif field.endswith("_ppm"):

@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec import Struct
 from pydantic_core import PydanticUndefined
 
+from openmm.config.change import text_of
 from openmm.config.schema import Grid, PythonStrategy, Section, key_of
 from openmm.config.values import Distance, format_duration, format_ppm
 from openmm.control.home import Home
@@ -100,6 +101,8 @@ def _default(name: str, value: Any) -> str | None:
     """Write a default as the file would; None: there is none, or it follows from other keys."""
     if value is PydanticUndefined or value is None:
         return None
+    if isinstance(value, tuple):
+        return str(text_of(name, value))
     if name.endswith("_ppm"):
         return format_ppm(value)
     if name.endswith("_ns"):
@@ -108,6 +111,15 @@ def _default(name: str, value: Any) -> str | None:
 
 
 def _unit(name: str) -> str:
+    if name in ("level_offsets_ppm", "level_amounts"):
+        one = 'shares: "0bps, 5bps"' if name.endswith("_ppm") else 'base asset: "0.1, 0.2"'
+        return f"one value a level, {one}"
+    if name == "schedule":
+        return 'windows of the day, UTC: "21:00-23:30 3bps, 00:00-00:05 off"'
+    if name in ("price_floor", "price_ceiling"):
+        return 'a price, or "off"'
+    if name == "narrow_rate_ppm":
+        return 'a share each second: "1bps"'
     if name.endswith("_ppm"):
         return 'a share: "0.4%" or "40bps"'
     if name.endswith("_ns"):

@@ -63,6 +63,8 @@ class Terms:
     widened_by_volatility: Decimal
     widened_by_depth: Decimal
     widened_by_inventory: Decimal
+    widened_by_schedule: Decimal
+    held_wide: Decimal  # narrows slowly from a wider spread
     clamps: tuple[str, ...]
     bids: tuple[tuple[Decimal, Decimal], ...]
     asks: tuple[tuple[Decimal, Decimal], ...]
@@ -372,6 +374,8 @@ def _terms(ladder: LadderRecord, pair: Instrument) -> Terms:
         widened_by_volatility=_price(pair, parts.widen_sigma_uticks),
         widened_by_depth=_price(pair, parts.widen_depth_uticks),
         widened_by_inventory=_price(pair, parts.widen_inventory_uticks),
+        widened_by_schedule=_price(pair, parts.widen_schedule_uticks),
+        held_wide=_price(pair, parts.widen_held_uticks),
         clamps=tuple(
             one.name.removeprefix("CLAMP_").lower() for one in QuoteClamp if ladder.clamps & one
         ),

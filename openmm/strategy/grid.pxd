@@ -54,6 +54,7 @@ cdef class GridStrategy(Strategy):
     cdef bint holds                 # some level may have to wait
     cdef int64_t wake_ns            # when the next ladder differs though the market stands still
     cdef uint32_t quoted[2]         # levels of the last ladder
+    cdef uint32_t sides_off         # and its sides that were not quoted at all
     cdef uint32_t waiting[2]        # ping-pong: levels that wait for the other side's
     cdef int64_t until_ns[2][LEVELS_MAX]    # when a level that was filled may come back
     cdef int64_t filled_lots[2][LEVELS_MAX] # of each level since it was last filled as a whole

@@ -13,8 +13,9 @@ from libc.string cimport memset
 from openmm._fast.leans cimport lean_c, lean_from_py, lean_half_c
 from openmm._fast.orders cimport LANE_HANGING
 from openmm._fast.quotes cimport (
-    CLAMP_FEE_FLOOR, CLAMP_JUMP, CLAMP_NARROW, CLAMP_SPREAD_MAX, CLAMP_SPREAD_MIN, capped_c, ladder_clear_c,
-    ladder_to_py, load_spec, part_c, part_up_c, quotable_c, view_from_py,
+    CLAMP_FEE_FLOOR, CLAMP_JUMP, CLAMP_NARROW, CLAMP_SPREAD_MAX, CLAMP_SPREAD_MIN, OFF_ASKS,
+    OFF_BIDS, capped_c, ladder_clear_c, ladder_to_py, load_spec, part_c, part_up_c, quotable_c,
+    view_from_py,
 )
 from openmm._fast.shape cimport place_ladder_c, shape_from_py, shaped_c, sides_c
 from openmm._fast.units cimport ASK, BID, BUY, PPM, floor_div, isqrt, mul_div
@@ -202,6 +203,11 @@ cdef class GridStrategy(Strategy):
         if self.holds:
             self.hold_c(view)
         quoting = grid_ladder_c(view, &self.grid, &self.spec, &self.state, out)
+        if self.holds and out.sides_off != self.sides_off and out.centre_uticks != 0:
+            # With a side off nothing waits for its fills: the other one is to bring inventory back.
+            self.sides_off = out.sides_off
+            self.hold_c(view)
+            quoting = grid_ladder_c(view, &self.grid, &self.spec, &self.state, out)
         self.quoted[<int>BID] = out.quoted[<int>BID]
         self.quoted[<int>ASK] = out.quoted[<int>ASK]
         self.wake_ns = INT64_MAX
@@ -220,7 +226,7 @@ cdef class GridStrategy(Strategy):
         cdef int side, level
         cdef uint32_t held
         for side in range(2):
-            held = self.waiting[side]
+            held = 0 if self.sides_off & (OFF_ASKS if side == BID else OFF_BIDS) else self.waiting[side]
             if self.hanging:
                 held |= <uint32_t>(view.hanging_bids if side == BID else view.hanging_asks)
             if self.grid.refill_ns:

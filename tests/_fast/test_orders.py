@@ -556,6 +556,49 @@ def check_equal(table: OrderTable, spec: oracle.Orders, seqs: list[int]) -> None
         assert ours.in_flight == sum(bits[name] for name in theirs.in_flight)
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["place", "hang", "end"]), st.integers(0, 9), st.booleans()),
+        max_size=40,
+    )
+)
+def test_orders_that_hang_leave_the_ladder_and_keep_the_order_of_creation(
+    told: list[tuple[str, int, bool]],
+) -> None:
+    table = OrderTable()
+    lanes: dict[int, int] = {}  # of live orders, in order of creation
+    for now_ns, (what, number, beside) in enumerate(told, 1):
+        seq = [*lanes][number % len(lanes)] if lanes else 0
+        if what == "place":
+            level = int(Lane.LANE_HAND) if beside else number
+            lanes[table.place(Side.BUY, level, 100 + now_ns, 10, now_ns=now_ns)] = level
+        elif what == "hang" and seq:
+            lane = int(Lane.LANE_HANGING) + number
+            fits = lanes[seq] < Lane.LANE_HANGING
+            assert table.hang(seq, lane, now_ns) == fits
+            lanes[seq] = lane if fits else lanes[seq]
+        elif seq:
+            table.event(seq, OrderEvent.EV_REJECTED, now_ns)
+            del lanes[seq]
+        ladder = [one for one, level in lanes.items() if level < Lane.LANE_HANGING]
+        others = [one for one, level in lanes.items() if level >= Lane.LANE_HANGING]
+        live = table.live()
+        assert [(one.seq, one.level) for one in live] == [
+            (one, lanes[one]) for one in ladder + others
+        ]
+        assert table.ladder_count == len(ladder)
+        assert table.totals() == table.recompute()
+    assert not table.hang(12_345, int(Lane.LANE_HANGING), 1)
+
+
+def test_only_hanging_lanes_hang() -> None:
+    table = OrderTable()
+    seq = table.place(Side.BUY, 0, 100, 10, now_ns=1)
+    for lane in (0, 221, int(Lane.LANE_FLATTEN), int(Lane.LANE_HAND)):
+        assert not table.hang(seq, lane, 2)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_thousands_of_orders_through_the_slots(seed: int) -> None:
     """More orders than slots: reuse, dense lists and sums stay right."""

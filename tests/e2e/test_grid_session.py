@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import orjson
 import pytest
 
 from openmm import config as conf
 from openmm import journal
-from openmm._fast.orders import Lane
+from openmm._fast.checks import RiskState
+from openmm._fast.orders import Lane, OrderState
 from openmm._fast.tape import Record
-from openmm.engine.commands import Set
+from openmm._fast.units import Side
+from openmm.engine.commands import Set, Tighten
 from openmm.engine.replay import replay
 from openmm.journal import JournalRecord
 from openmm.sim.options import SimOptions
@@ -46,6 +49,54 @@ def bot(tmp_path_factory: pytest.TempPathFactory) -> VirtualBot:
     made.run(30)
     assert made.stop() == 0
     return made
+
+
+@pytest.mark.parametrize("extra", [{}, {"ping_pong": True}], ids=["grid", "ping-pong"])
+def test_limit_that_is_passed_cancels_all_brings_inventory_back_and_resumes(
+    tmp_path: Path, extra: dict[str, object]
+) -> None:
+    bot = VirtualBot(
+        virtual.config({"target_base": "40%", **extra}),
+        SimOptions(
+            seed=5, maker_fee_ppm=0, taker_fee_ppm=1000, latency_ns=2_000_000,
+            jitter_ns=500_000, balances={"BTC": Decimal(1), "USD": Decimal(60_000)},
+        ),
+        tmp_path,
+    )  # fmt: skip
+    bot.start()
+    bot.run(2)
+    table = bot.tables.pipeline.table
+    before = bot.tables.pipeline.inventory.q_lots
+    assert before is not None
+    assert before > 6_000_000
+    resting = {one.seq for one in table.live()}
+    bot.command(Tighten(max_inventory=f"{bot.tables.instrument.qty(before - 3_000_000):f}"))
+    assert state_of(bot) is RiskState.REDUCING
+    # All that rested is on its way out; only what brings inventory back comes.
+    going = OrderState.PENDING_CANCEL
+    assert resting
+    assert {one.state for one in table.live() if one.seq in resting} <= {going}
+    assert {one.side for one in table.live() if one.seq not in resting} <= {Side.SELL}
+    seen: list[tuple[RiskState, frozenset[int]]] = []
+    for _ in range(400):
+        bot.run(0.25)
+        sides = frozenset(int(one.side) for one in table.live())
+        seen.append((state_of(bot), sides))
+        if state_of(bot) is RiskState.RUNNING and len(sides) == 2:
+            break
+    reducing = [sides for state, sides in seen if state is RiskState.REDUCING]
+    assert frozenset({int(Side.SELL)}) in reducing
+    assert not any(int(Side.BUY) in sides for sides in reducing)
+    assert seen[-1] == (RiskState.RUNNING, frozenset({int(Side.BUY), int(Side.SELL)}))
+    after = bot.tables.pipeline.inventory.q_lots
+    assert after is not None
+    assert after < before
+    assert bot.stop() == 0
+    assert bot.differences() == {}
+
+
+def state_of(bot: VirtualBot) -> RiskState:
+    return bot.tables.monitor.state
 
 
 def ladders(records: list[JournalRecord]) -> list[journal.LadderRecord]:

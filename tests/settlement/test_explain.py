@@ -56,7 +56,8 @@ def test_terms_add_up_to_the_prices_asked(lives: list[Explanation]) -> None:
             assert terms.centre == terms.reference + terms.skew + terms.flow_skew
             if not {"spread_min", "spread_max", "fee_floor", "jump"} & set(terms.clamps):
                 widened = terms.widened_by_volatility + terms.widened_by_depth
-                assert terms.half_spread == terms.half_base + widened + terms.widened_by_inventory
+                widened += terms.widened_by_inventory + terms.widened_by_schedule + terms.held_wide
+                assert terms.half_spread == terms.half_base + widened
             assert event.level is not None
             levels = terms.bids if life.side == "buy" else terms.asks
             assert levels[event.level][0] == event.price

@@ -199,6 +199,16 @@ def test_ping_pong_quotes_a_level_again_when_its_other_side_was_filled() -> None
     assert strategy.quote(VIEW)[1] == whole
 
 
+def test_nothing_waits_for_the_fills_of_a_side_that_is_off() -> None:
+    strategy = GridStrategy(PAIR, replace(PARAMETERS, ping_pong=1, narrow_ppm=10))
+    strategy.quote(VIEW)
+    strategy.filled(Side.SELL, 0, 10_000_000, done=True, now_ns=0)
+    assert strategy.quote(VIEW)[1]["quoted_asks"] == 0b110
+    for off in ({"allow_bid": 0}, {"share_ppm": 700_000}, {"x_ppm": PPM}):
+        assert strategy.quote(VIEW | off)[1]["quoted_asks"] == 0b111
+        assert strategy.quote(VIEW)[1]["quoted_asks"] == 0b110
+
+
 def test_other_sides_order_hangs_and_its_level_is_not_quoted_beside_it() -> None:
     strategy = GridStrategy(PAIR, replace(PARAMETERS, hanging=1))
     strategy.quote(VIEW | {"hanging_asks": 0b001})
