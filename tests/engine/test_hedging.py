@@ -33,6 +33,7 @@ from openmm.execution.hedge.messages import (
     Reason,
 )
 from openmm.sim.dialects import GATEIO_PAIRS, KRAKEN_PAIRS
+from openmm.sim.faults import FaultScript, parse_rule
 from openmm.sim.options import SimOptions
 from openmm.sim.server import SimServer
 from openmm.strategy.python import PythonStrategy
@@ -154,6 +155,36 @@ async def test_a_crash_with_an_order_on_its_way_hedges_nothing_twice(tmp_path: P
         async with made(desk, tmp_path) as third:
             assert third.settled
             assert third.machine.net_atoms == 0
+
+
+@pytest.mark.asyncio
+async def test_answers_and_reports_that_go_wrong_hedge_nothing_twice(tmp_path: Path) -> None:
+    rules: list[dict[str, Any]] = [
+        {"kind": "status", "on": "rest.AddOrder", "code": 502, "when": "after", "chance": "30%"},
+        {"kind": "status", "on": "rest.AddOrder", "code": 502, "when": "before", "chance": "10%"},
+        {"kind": "late", "on": "rest.AddOrder", "by": "300ms", "chance": "20%"},
+        {"kind": "lost", "on": "executions", "seen": False, "chance": "20%"},
+        {"kind": "doubled", "on": "executions", "seen": False, "chance": "20%"},
+        {"kind": "late", "on": "executions", "by": "200ms", "chance": "20%"},
+    ]
+    times = {"ack_ns": 200_000_000, "deadline_ns": 2_000_000_000, "lag_ns": 10**9}
+    async with (
+        hedge_desk(faults=FaultScript(tuple(parse_rule(rule) for rule in rules), seed=5)) as (
+            sim, desk,
+        ),
+        made(desk, tmp_path, live_max=8, rest_ns=200_000_000, **times) as hedging,
+    ):  # fmt: skip
+        await until(hedging, lambda: hedging.machine.stopped is None)
+        for n in range(12):
+            hedging.on_fill(filled(f"f{n}", Side.BUY, "0.005"))
+            await hedging._until(lambda: False, 0.1)
+            assert held(sim) >= Decimal("-0.005") * (n + 1)
+        await until(hedging, lambda: hedging.settled)
+        assert sum(sim.strikes.struck.values()) > 5
+        assert held(sim) == Decimal("-0.06")
+        assert hedging.machine.net_atoms == 0
+        assert not any(one.code == "hedge_evidence" for one in hedging.incidents)
+        assert await hedging.close()
 
 
 @pytest.mark.asyncio
