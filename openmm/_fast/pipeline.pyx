@@ -479,8 +479,9 @@ cdef class Pipeline:
     cdef int64_t worth_c(self, const Order* order, bint good, int64_t now_ns) noexcept nogil:
         """Return how far an order may stand off its wanted price before moving it pays, in ticks.
 
-        The tolerance while the venue's message budget is fresh. From a quarter of it used, times
-        what an amend at the order's age costs over the cheapest one; from half, twice that; from
+        While the venue's message budget is fresh every move that the planner asks for pays: it knows
+        the tolerance, and cuts it to half a level. From a quarter of the budget used, the tolerance
+        times what an amend at the order's age costs over the cheapest one; from half, twice that; from
         three quarters, four times: the budget lasts through a fast market instead of ending in it.
         What the order's queue place is worth comes on top; while the budget is fresh the planner has
         weighed it already. A tolerance of nothing counts as a tick once the budget is under pressure. A shy order stays
@@ -492,7 +493,7 @@ cdef class Pipeline:
         cdef int64_t worth = self.planner.tolerance_ticks
         cdef int64_t cheapest, most
         if 4 * level < usable:
-            return worth
+            return 0
         if worth == 0:
             worth = 1
         cheapest = self.checks.budget.cost_c(ACTION_AMEND, INT64_MAX)

@@ -68,6 +68,12 @@ def test_recordings_hold_one_tick_moves_enough() -> None:
     assert sum(count * actions for count, actions, _ in counts) / moves < 4
 
 
+@pytest.mark.parametrize("name", [NAMES[0], NAMES[-1]])
+def test_tolerance_of_half_a_level_lets_no_order_stand_further_off(name: str) -> None:
+    wide = outcome(name, "wide")
+    assert 0.7 < wide.off_max <= 1
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_queue_places_spare_actions_and_keep_places_longer(name: str) -> None:
     ours, without = outcome(name, "queue"), outcome(name, "plan")
