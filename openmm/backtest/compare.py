@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
@@ -78,7 +79,7 @@ def render(results: Sequence[Result], console: Console) -> None:
     for text in statement(results):
         console.print(Text(text), style="dim")
     for one in results:
-        for problem in one.problems:
+        for problem in told_once(one.problems):
             console.print(Text(f"{one.bot} on {one.stream}: {problem}", "yellow"))
 
 
@@ -132,6 +133,13 @@ def statement(results: Sequence[Result]) -> tuple[str, ...]:
     """Return what stands beside every figure: the fill model, its limits, and the words."""
     delays = ", ".join(f"{ns / 1e6:g} ms" for ns in sorted({one.latency_ns for one in results}))
     return f"Fill model: {FILL_MODEL} Here: {delays}.", LIMITS, LEGEND
+
+
+def told_once(problems: Sequence[str]) -> list[str]:
+    """Return each problem once, with how often it was."""
+    return [
+        one if count == 1 else f"{one} ({count} times)" for one, count in Counter(problems).items()
+    ]
 
 
 def rounded(value: Decimal | None, digits: int = 2) -> str:

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from openmm.backtest.compare import COLUMNS, causes_of, cells, headline, rounded, statement
+from openmm.backtest.compare import (
+    COLUMNS,
+    causes_of,
+    cells,
+    headline,
+    rounded,
+    statement,
+    told_once,
+)
 from openmm.backtest.runs import Result
 from openmm.settlement.page import data_table, document, figure, section
 from openmm.settlement.page_style import STYLE
@@ -48,7 +56,7 @@ def _stream(results: Sequence[Result], bots: Sequence[str]) -> str:
     problems = "".join(
         f'<p class="note">{escape(one.bot)}: {escape(problem)}</p>'
         for one in results
-        for problem in one.problems
+        for problem in told_once(one.problems)
     )
     return section(
         headline(first),

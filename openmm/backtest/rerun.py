@@ -87,12 +87,15 @@ class Rerun:
         started_ns: when the session begins; every later time is at or after it.
         mid_ticks: the quoted instrument's price then.
         readers: read what the decoders leave over, where a stream has such messages.
+        signals: what the estimators knew when the session began, by venue.
+        outside_levels: of a book: a recording cannot be asked for a new one when they are used up.
     """
 
     def __init__(
         self, config: BotConfig, instruments: Sequence[Instrument], markets: Sequence[MarketSide],
         tape: Tape, *, session_id: str, started_ns: int, mid_ticks: int,
         readers: Sequence[PublicReader | None] = (), signals: Mapping[str, Any] | None = None,
+        outside_levels: int = wiring.BOOK_OUTSIDE_LEVELS,
     ) -> None:  # fmt: skip
         bot = config.bot.model_copy(update={"mode": "paper"})
         config = self.config = config.model_copy(update={"bot": bot})
@@ -114,6 +117,7 @@ class Rerun:
             config, instruments, markets, trading, mid_ticks=mid_ticks, tape=tape,
             encoder=trading.order_encoder(instrument, bot=config.bot.name, session_s=session_s),
             transport=MemoryTransport(self._on_orders), seal=max(1, started_ns),
+            outside_levels=outside_levels,
         )  # fmt: skip
         self.step = wiring.make_step(config, self.tables, trading, watchdog=False)
         known = dict(signals or {})

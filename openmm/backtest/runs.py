@@ -28,6 +28,7 @@ from openmm.settlement.series import Series, load_series
 from openmm.settlement.store import Store
 
 TAPE_BYTES: Final = 1 << 24
+OUTSIDE_LEVELS: Final = 1 << 15
 READ_EVERY_BYTES: Final = TAPE_BYTES // 4
 READ_RECORDS: Final = 65_536
 COMMIT_RECORDS: Final = 100_000
@@ -231,7 +232,7 @@ def run(config: BotConfig, stream: Stream, on_progress: Progress | None = None) 
         try:
             rerun = Rerun(
                 placed, [instrument], [stream], books.tape, session_id=books.session_id,
-                started_ns=started_ns, mid_ticks=mid_ticks,
+                started_ns=started_ns, mid_ticks=mid_ticks, outside_levels=OUTSIDE_LEVELS,
             )  # fmt: skip
             watch = Watch(instrument)
             now_ns = _play(rerun, stream, books, watch, on_progress)

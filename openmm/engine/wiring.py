@@ -100,10 +100,12 @@ def make_tables(
     transport: Transport,
     custom: Quoter | None = None,
     seal: int = 1,
+    outside_levels: int = BOOK_OUTSIDE_LEVELS,
 ) -> Tables:
     """Build the tables of a bot.
 
     Args:
+        outside_levels: of a book, a side, that are kept outside its window.
         instruments, connectors: one for each `config.venue`, in its order.
         trading: the connector of the traded account.
         mid_ticks: the quoted instrument's price now; distances given as a share become ticks at it.
@@ -127,7 +129,7 @@ def make_tables(
             quoted=index == quoted_index and venue.blended, is_rate=not venue.blended,
             **conf.source_params(venue),
         )  # fmt: skip
-        book = Book(window_ticks=BOOK_WINDOW_TICKS, outside_levels=BOOK_OUTSIDE_LEVELS)
+        book = Book(window_ticks=BOOK_WINDOW_TICKS, outside_levels=outside_levels)
         signals = Signals(**conf.signal_params(config, own_mid_ticks, Fraction(num, den)))
         decoder = connectors[index].market_decoder(
             own, book, depth=venue.depth, verify=venue.verify_checksum

@@ -19,7 +19,7 @@ from openmm.venues.counterpart import TradeRecord
 LEVELS_MAX: Final = 1000  # of a side that are told to the core
 TRADES_MAX: Final = 4096  # of one message
 WINDOW_TICKS: Final = 1 << 15
-OUTSIDE_LEVELS: Final = 8192
+OUTSIDE_LEVELS: Final = 1 << 15
 
 
 @final

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from openmm.backtest.compare import COLUMNS, cells, compare, render, to_json
+from openmm.backtest.compare import COLUMNS, cells, compare, render, to_json, told_once
 from openmm.backtest.rerun import FILL_MODEL
 from openmm.backtest.streams import synthetic
 from openmm.cli.main import main
@@ -57,6 +57,10 @@ def test_a_recording_is_cut_to_the_seconds(shared: Path, capsys: Capture) -> Non
 def test_nothing_to_compare_over_is_bad_usage(capsys: Capture) -> None:
     assert main(["compare", str(EXAMPLES / "grid.toml")]) == 2
     assert "--regime" in capsys.readouterr().err
+
+
+def test_problems_are_told_once_with_their_count() -> None:
+    assert told_once(("lost", "halted", "lost")) == ["lost (2 times)", "halted"]
 
 
 def test_bots_of_one_name_are_refused(capsys: Capture) -> None:

@@ -78,7 +78,8 @@ def test_orders_over_rest_run_as_well(thin: Stream) -> None:
 
 
 def test_a_recording_runs_at_its_own_steps(shared: Path) -> None:
-    stream = recorded(str(shared / "data/binance/spot_btcusdt_20240808.gz")).cut(20)
+    # The second day: it begins with the book that the first one ends with.
+    stream = recorded(str(shared / "data/binance/spot_btcusdt_20240809.gz")).cut(120)
     found = run(bot(), stream)
     assert found.report.session.instrument == "BTC/USDT"
     assert found.report.pnl.asset == "USDT"

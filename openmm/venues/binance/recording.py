@@ -28,6 +28,7 @@ from openmm.venues.binance.wire import BinanceDecoder
 from openmm.venues.capture import is_capture, read_frames
 from openmm.venues.recordings import Record, RecordedPair, Recording, name_of, read_stamped
 
+COPY_LEVELS = 1000  # a side: what the venue itself gives
 QTY_DECIMALS_MIN = 5  # later quantities may be finer than those of the copy
 
 
@@ -107,7 +108,7 @@ def _last_copy(path: Path, before: Recording, name: str, recv_ns: int) -> Record
     def side(which: BookSide) -> list[tuple[str, str]]:
         return [
             (_text(ticks, pair.price_decimals), _text(lots, pair.qty_decimals))
-            for ticks, lots in book.levels(which, 2 * OUTSIDE_LEVELS)
+            for ticks, lots in book.levels(which, COPY_LEVELS)
         ]
 
     copy = {
