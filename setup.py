@@ -89,6 +89,7 @@ MODULES: dict[str, Profile] = {
     "openmm.engine.spin": HOT,
     "openmm.testing.calls": HOT,
     "openmm.testing.fence": HOT,
+    "openmm.strategy.fenced": HOT,
     "openmm.strategy.grid": HOT,
     "openmm.strategy.optimal": HOT,
     "openmm.strategy.glft": HOT,

@@ -28,7 +28,7 @@ def test_ask(benchmark: BenchmarkFixture) -> None:
 
 
 def gate_plugin() -> dict[str, float]:
-    """Count the instructions of a strategy asked and of a bare call, and hold one over the other."""
+    """Count the instructions of a strategy asked and of a bare call; one over the other."""
     told: list[str] = []
     found = run_sections(
         SCRIPT, [str(SHORT), str(LONG)], env={"PYTHONPATH": str(ROOT)}, told=told

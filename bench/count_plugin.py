@@ -10,18 +10,11 @@ from __future__ import annotations
 import sys
 
 from openmm.strategy.python import PythonStrategy, View
-from openmm.testing import make_bot, section
+from openmm.testing import make_bot, market_view, section
 from openmm.testing.calls import call_bare, call_strategy
 
-# A market that may be quoted, with nothing in it that an empty strategy would look at.
-MARKET = {
-    "now_ns": 1_000_000_000, "reference_uticks": 10_000_000_000, "confidence_ppm": 1_000_000,
-    "best_bid_ticks": 9_999, "best_ask_ticks": 10_001, "own_bid_ticks": 0, "own_ask_ticks": 0,
-    "sigma_uticks": 1_000_000, "depth_lots": 100, "depth_mean_lots": 100,
-    "spread_mean_uticks": 2_000_000, "flow_ppm": 0, "x_ppm": 0, "share_ppm": 500_000,
-    "target_ppm": 500_000, "base_lots": 1_000, "quote_lots_max": 1_000, "allow_bid": 1,
-    "allow_ask": 1, "warm": 1,
-}  # fmt: skip
+# A calm one, in which everything may be quoted.
+MARKET = market_view()
 
 
 class Empty:

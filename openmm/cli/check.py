@@ -30,7 +30,8 @@ def check(
     """Check a file, with the venue's minimums, steps and fees unless --offline.
 
     Fees are the account's own when its keys are there, else the venue's list. Prints every resolved
-    parameter and the ladder it would quote with inventory on target.
+    parameter and the ladder it would quote with inventory on target; a plug-in is loaded, and made
+    with its params, but not asked.
     """
     from openmm.cli.spans import decimal
     from openmm.config import check_with_instrument, load
@@ -60,9 +61,34 @@ def check(
         "instrument": None if instrument is None else _facts(instrument),
         "mid": price,
         "ladder": None if price is None else preview(config, instrument, price),
+        "plugin": _plugin(config, instrument),
     }
     emit(payload, json_, lambda: _text(payload, config))
     return EXIT_DONE
+
+
+def _plugin(config: BotConfig, instrument: Instrument | None) -> dict[str, Any] | None:
+    """Load the plug-in of a file, and make it where that can be done; None without one.
+
+    Raises:
+        ConfigError: it does not load, is no strategy, or refuses the params.
+    """
+    from openmm.config import PluginStrategy
+
+    told = config.strategy
+    if not isinstance(told, PluginStrategy):
+        return None
+    from openmm._fast.ports import Strategy
+    from openmm.strategy import plugins
+
+    found = plugins.look_at(told.name)
+    compiled = found.compiled
+    if instrument is not None or compiled is False:
+        compiled = isinstance(plugins.make(told.name, told.params, instrument), Strategy)
+    return {
+        "name": found.name, "package": found.package, "value": found.value,
+        "asked": None if compiled is None else "in C" if compiled else "in Python",
+    }  # fmt: skip
 
 
 def _facts(instrument: Instrument) -> dict[str, Any]:
@@ -83,6 +109,9 @@ def _text(payload: dict[str, Any], config: BotConfig) -> str:
     parts.append(pairs(payload["parameters"]))
     if payload["instrument"] is not None:
         parts.append(pairs({k: _shown(v) for k, v in payload["instrument"].items()}))
+    if payload["plugin"] is not None:
+        parts.append(pairs({f"plugin.{k}": _shown(v) for k, v in payload["plugin"].items()}))
+        parts.append("its ladder is its own code's: it cannot be previewed")
     ladder = payload["ladder"]
     if ladder is not None:
         base, _, quote = config.quoted.pair.partition("/")

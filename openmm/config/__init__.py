@@ -16,11 +16,12 @@ from openmm.config.params import (
     signal_params,
     source_params,
 )
-from openmm.config.schema import BotConfig, Grid, PythonStrategy, Venue
+from openmm.config.schema import BotConfig, Grid, PluginStrategy, PythonStrategy, Venue
 
 __all__ = [
     "BotConfig",
     "Grid",
+    "PluginStrategy",
     "PythonStrategy",
     "Venue",
     "check_with_instrument",

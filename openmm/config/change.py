@@ -15,7 +15,11 @@ from openmm.errors import CommandError, ConfigError, ConfigErrors, RiskError
 from openmm.instrument import Instrument
 
 # What a strategy is, and what only its constructor takes: a bot is started anew for them.
-FIXED: Final = ("kind", "class_path", "params")
+FIXED: Final = ("kind", "class_path", "name", "params")
+OWN_PARAMS: Final = (
+    "a plug-in takes its params when it is made: what they would change cannot be previewed, and "
+    "the bot is started anew for them"
+)
 # Where lower than the file's, or higher, would let the ladder stand where the file does not.
 AT_LEAST: Final = ("min_edge_ppm", "price_floor")
 AT_MOST: Final = ("fee_budget_ppm", "price_ceiling")
@@ -61,8 +65,11 @@ def with_strategy(
     for key in changes:
         if fields.get(key, FIXED[0]) in FIXED:
             known = ", ".join(one.removeprefix("strategy.") for one in changeable(in_force))
+            own = key == "params" or key.startswith("params.")
+            why = f"; {OWN_PARAMS}" if own else ""
             raise CommandError(
-                f"keys of a running bot's strategy are {known}; got {key!r}", code="bad_change"
+                f"keys of a running bot's strategy are {known}; got {key!r}{why}",
+                code="bad_change",
             )
     raw = _raw(in_force.strategy)
     for key, text in changes.items():

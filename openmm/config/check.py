@@ -16,7 +16,6 @@ from openmm.config.schema import (
     BotConfig,
     Grid,
     Ladder,
-    PythonStrategy,
     Risk,
     Signal,
     Strategy,
@@ -41,7 +40,7 @@ def signal_errors(signal: Signal) -> list[ConfigError]:
     return found
 
 
-def strategy_errors(strategy: Grid | PythonStrategy) -> list[ConfigError]:
+def strategy_errors(strategy: Strategy) -> list[ConfigError]:
     """Check the strategy's keys against each other."""
     found: list[ConfigError] = []
     if isinstance(strategy, Ladder):
@@ -219,7 +218,7 @@ def outermost_ppm(strategy: Grid) -> int:
 
 def venue_errors(
     venues: Sequence[Venue],
-    strategy: Grid | PythonStrategy | None,
+    strategy: Strategy | None,
     risk: Risk | None,
     bot: Bot | None,
 ) -> list[ConfigError]:

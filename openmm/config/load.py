@@ -17,6 +17,7 @@ from openmm.config import check
 from openmm.config.schema import (
     DEPTHS,
     OPTIONS,
+    AnyStrategy,
     Bot,
     BotConfig,
     Endpoints,
@@ -25,6 +26,7 @@ from openmm.config.schema import (
     Journal,
     NoOptions,
     Paper,
+    PluginStrategy,
     PythonStrategy,
     Risk,
     Section,
@@ -40,9 +42,10 @@ NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
 _SECRET = re.compile(r"key|secret|password|passphrase|token|credential", re.IGNORECASE)
 _TABLES = ("bot", "venue", "strategy", "signal", "risk", "settlement", "journal", "engine", "paper")
 _REQUIRED = ("bot", "venue", "strategy", "risk")
-_STRATEGIES: dict[object, type[Grid] | type[PythonStrategy]] = {
+_STRATEGIES: dict[str, type[AnyStrategy]] = {
     "grid": Grid,
     "python": PythonStrategy,
+    "plugin": PluginStrategy,
 }
 
 S = TypeVar("S", bound=Section)
@@ -156,7 +159,7 @@ def _table(
     return _section(model, data[key], key, errors)
 
 
-def parse_strategy(raw: object, errors: list[ConfigError]) -> Grid | PythonStrategy | None:
+def parse_strategy(raw: object, errors: list[ConfigError]) -> AnyStrategy | None:
     """Validate [strategy] by its kind; with a bad kind still tell of what no kind knows."""
     if not isinstance(raw, Mapping):
         errors.append(ConfigError("strategy", raw, "a table [strategy]"))
@@ -164,8 +167,9 @@ def parse_strategy(raw: object, errors: list[ConfigError]) -> Grid | PythonStrat
     kind = raw.get("kind", Absent())
     model = _STRATEGIES.get(kind) if isinstance(kind, str) else None
     if model is None:
-        errors.append(ConfigError("strategy.kind", kind, 'one of "grid", "python"'))
-        keys = sorted({*_keys(Grid), *_keys(PythonStrategy)})
+        allowed = ", ".join(f'"{one}"' for one in _STRATEGIES)
+        errors.append(ConfigError("strategy.kind", kind, f"one of {allowed}"))
+        keys = sorted({key for each in _STRATEGIES.values() for key in _keys(each)})
         for key, value in raw.items():
             if key not in keys:
                 errors.append(_unknown(f"strategy.{key}", key, value, keys))

@@ -11,7 +11,7 @@ from fractions import Fraction
 from importlib.metadata import entry_points
 from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -57,6 +57,8 @@ WATCHED = ("binance", "coinbase")
 VENUES = tuple(name for name in DEPTHS if name not in WATCHED)  # traded
 # Where installed packages name venues of their own: docs/adding-a-venue.md.
 ENTRY_POINTS = "openmm.venues"
+# Likewise strategies: docs/writing-a-strategy.md.
+STRATEGY_POINTS = "openmm.strategies"
 # Addresses which, left out, are the venue's public ones. Where orders share the stream of market
 # data `ws_auth` is `ws` unless told.
 ENDPOINT_KEYS = {
@@ -567,6 +569,31 @@ class PythonStrategy(Strategy):
     tolerance: Reach = Distance(ticks=1)
 
 
+def _installed(name: str) -> str:
+    """Refuse a strategy that no installed package brings along, and name those that are."""
+    names = sorted({point.name for point in entry_points(group=STRATEGY_POINTS)})
+    if name not in names:
+        known = ", ".join(f'"{one}"' for one in names)
+        raise ValueError(
+            f"an installed strategy: {known or 'there is none'} (openmm new strategy makes one)"
+        )
+    return name
+
+
+class PluginStrategy(Strategy):
+    """A strategy of another package, by the name of its entry point, made with `params`."""
+
+    kind: Literal["plugin"]
+    name: Annotated[str, AfterValidator(_installed)]
+    params: dict[str, str | int | bool] = {}
+    requote_threshold: Reach = Distance(ticks=1)
+    tolerance: Reach = Distance(ticks=1)
+
+
+# Every kind of [strategy].
+AnyStrategy: TypeAlias = Grid | PythonStrategy | PluginStrategy
+
+
 class Signal(Section):
     """Half-lives and distances of the estimators, and how the reference treats outliers."""
 
@@ -672,7 +699,7 @@ class BotConfig(Section):
 
     bot: Bot
     venue: tuple[Venue, ...]
-    strategy: Grid | PythonStrategy
+    strategy: AnyStrategy
     signal: Signal = Signal.model_construct()
     risk: Risk
     settlement: Settlement = Settlement.model_construct()

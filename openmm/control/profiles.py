@@ -9,7 +9,7 @@ from msgspec import Struct
 from pydantic_core import PydanticUndefined
 
 from openmm.config.change import text_of
-from openmm.config.schema import Grid, PythonStrategy, Section, key_of
+from openmm.config.schema import Grid, PluginStrategy, PythonStrategy, Section, key_of
 from openmm.config.values import Distance, format_duration, format_ppm
 from openmm.control.home import Home
 from openmm.control.market import traded_venues
@@ -81,6 +81,10 @@ def strategies(home: Home, now_ns: int) -> dict[str, Any]:
             {
                 "kind": "python", "doc": "a class of the user's own by its import path",
                 "keys": _keys(PythonStrategy),
+            },
+            {
+                "kind": "plugin", "doc": "a strategy of an installed package, by its name",
+                "keys": _keys(PluginStrategy),
             },
         ]
     }  # fmt: skip

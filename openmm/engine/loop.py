@@ -26,7 +26,7 @@ from openmm._fast.checks import RiskState
 from openmm._fast.ports import MemoryTransport, Transport
 from openmm._fast.rehearsal import Rehearsal
 from openmm._fast.tape import Record, Tape
-from openmm.config import BotConfig, Grid, check_with_instrument
+from openmm.config import BotConfig, check_with_instrument
 from openmm.config.redact import public
 from openmm.engine import snapshot, spin, wiring
 from openmm.engine.carried import EXEC_IDS_KEPT, Left, write_left
@@ -67,6 +67,8 @@ from openmm.risk.alert import AlertMessage, post_alert
 from openmm.risk.monitor import RiskChanged
 from openmm.settlement.reconcile import HURRY_NS
 from openmm.signal import memory
+from openmm.strategy.fenced import FencedStrategy
+from openmm.strategy.python import PythonStrategy
 from openmm.strategy.quotes import Quoter
 from openmm.telemetry import TelemetrySnapshot
 from openmm.venues import registry
@@ -268,7 +270,8 @@ class Engine:
                 {
                     "mid_ticks": context.mid_ticks, "signals": known,
                     "session_s": files.session_s, "watchdog": self._watchdog is not None,
-                    "custom": self._custom is not None,
+                    # A strategy in Python: a replay gives its answers again and asks it nothing.
+                    "recalled": isinstance(context.tables.pipeline.strategy, PythonStrategy),
                     "symbols": wiring.symbols(config, context.instruments, self._connectors),
                 },
             ),
@@ -388,10 +391,10 @@ class Engine:
         )  # fmt: skip
         step = wiring.make_step(config, tables, trading, watchdog=self._watchdog is not None)
         rehearsal = None
-        # A strategy in Python is its owner's: it sees no tick twice.
-        compiled = isinstance(config.strategy, Grid) and self._custom is None
+        # A strategy of the user's own sees no tick twice.
+        own = isinstance(tables.pipeline.strategy, PythonStrategy | FencedStrategy)
         idle = isinstance(asyncio.get_running_loop(), spin.SpinLoop)
-        if compiled and idle and config.engine.keep_warm:
+        if not own and idle and config.engine.keep_warm:
             rehearsal = wiring.make_rehearsal(
                 config, instruments, self._connectors, trading, tables, mid_ticks=mid_ticks,
                 encoder=encoders[0],
@@ -538,9 +541,23 @@ class Engine:
                 self._restarting_watchdog = True
                 self._handle(step.watchdog_seen(False, now_ns))
                 self._spawn(self._restart_watchdog(self._watchdog), "watchdog")
+            self._look_at_strategy(now_ns)
             self._traffic.watch()
             self._traffic.schedule_drain()
             self._handle(step.on_timer(now_ns))
+
+    def _look_at_strategy(self, now_ns: int) -> None:
+        """Tell the step what the user's own strategy failed at since the last look."""
+        strategy = self.tables.pipeline.strategy
+        if not isinstance(strategy, PythonStrategy | FencedStrategy):
+            return
+        failed = strategy.take_failures()
+        if failed is None:
+            return
+        told = self.step.strategy_failed(failed.count, failed.row, failed.kind, failed.text, now_ns)
+        if told and isinstance(strategy, PythonStrategy):
+            log.warning("the strategy failed", exc_info=strategy.last_error)
+        self._handle(told)
 
     async def _restart_writer(self, files: SessionFiles) -> None:
         try:

@@ -23,7 +23,7 @@ from openmm import journal
 from openmm._fast.feed import EventClock
 from openmm._fast.recalled import RecalledTransport
 from openmm._fast.tape import Record, Tape, TapeReader
-from openmm.config import BotConfig, Grid, Venue
+from openmm.config import BotConfig, Venue
 from openmm.config.restore import restore
 from openmm.engine import wiring
 from openmm.engine.difference import Difference, compared, name_of
@@ -33,6 +33,7 @@ from openmm.errors import ConfigError, JournalError, TransportError
 from openmm.instrument import Instrument
 from openmm.journal import JournalRecord, SessionRecord
 from openmm.settlement.ledger import Ledger, ledger_decimals
+from openmm.strategy.python import PythonStrategy
 from openmm.strategy.recorded import RecalledQuoter
 from openmm.venues import registry
 from openmm.venues.connector import Connector, Named
@@ -198,12 +199,14 @@ class _Replay:
         encoder = trading.order_encoder(
             instrument, bot=session.bot, session_s=int(seeds["session_s"])
         )
-        compiled = isinstance(config.strategy, Grid) and not seeds["custom"]
-        self._tables = wiring.make_tables(
-            config, instruments, connectors, trading, mid_ticks=int(seeds["mid_ticks"]),
-            tape=self._tape, encoder=encoder, transport=self._transport,
-            custom=None if compiled else self._quoter, seal=session.started_ns,
-        )  # fmt: skip
+        try:
+            self._tables = wiring.make_tables(
+                config, instruments, connectors, trading, mid_ticks=int(seeds["mid_ticks"]),
+                tape=self._tape, encoder=encoder, transport=self._transport,
+                custom=self._quoter if seeds["recalled"] else None, seal=session.started_ns,
+            )  # fmt: skip
+        except ConfigError as error:
+            raise JournalError(f"the journal's strategy cannot be made again: {error}") from None
         self._config = config
         if self._look is not None:
             self._tables.pipeline.checks.follow()
@@ -243,6 +246,9 @@ class _Replay:
         self._transport.recall(results)
         self._quoter.recall(one.payload for one in group.outputs if one.kind == Record.REC_STRATEGY)
         requests = self._enter(head)
+        strategy = self._tables.pipeline.strategy
+        if isinstance(strategy, PythonStrategy) and isinstance(strategy.last_error, JournalError):
+            raise strategy.last_error
         held, at = group.outputs, 0
         for made in self._outputs(head):
             if at == len(held) and group.last:

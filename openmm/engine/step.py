@@ -25,6 +25,7 @@ from openmm._fast.tape import Record
 from openmm._fast.units import UTICKS_PER_TICK, Side
 from openmm.engine import state
 from openmm.engine.entry import entry
+from openmm.engine.failures import StrategyFailures
 from openmm.engine.flatten import Flattener
 from openmm.engine.guard import Guard
 from openmm.engine.hand import ByHand, Placed
@@ -59,8 +60,10 @@ from openmm.execution.requests import RenewToken as RenewToken
 from openmm.instrument import Instrument
 from openmm.risk.monitor import MonitorLimits, RiskChanged, RiskMonitor
 from openmm.settlement.incidents import IncidentMoved as IncidentMoved
+from openmm.strategy.fenced import FencedStrategy
 from openmm.strategy.grid import GridStrategy
 from openmm.strategy.parameters import GridParameters
+from openmm.strategy.python import PythonStrategy
 from openmm.telemetry import FILLS_MAX, FillPage
 
 # Fills this much older than the opening balances are in them, whatever the clocks say; younger ones
@@ -192,6 +195,7 @@ class Step:
             self.money, self.orders, instrument, alert_above_ppm=config.alert_above_ppm,
             halt_above_ppm=config.halt_above_ppm, dedicated=config.dedicated,
         )  # fmt: skip
+        self.failures = StrategyFailures()
         self.by_hand = ByHand(pipeline)
         self.flattener = Flattener(pipeline, self.by_hand, monitor, instrument)
         self._adjustments: dict[str, str] = {}
@@ -860,6 +864,10 @@ class Step:
     @entry
     def resume(self, who: str, now_ns: int) -> list[Request]:
         """Leave PAUSED or HALTED."""
+        strategy = self.pipeline.strategy
+        if isinstance(strategy, PythonStrategy | FencedStrategy):
+            # What failed before is over: as many failures are let pass as at the start.
+            strategy.forgive()
         self._changed(self.monitor.resume(who, now_ns), now_ns)
         return self._take()
 
@@ -959,6 +967,25 @@ class Step:
     def trip(self, reason: str, now_ns: int) -> list[Request]:
         """Halt because something inside is broken."""
         self._halt("internal", reason, now_ns)
+        return self._take()
+
+    @entry
+    def strategy_failed(
+        self, count: int, row: int, kind: str, text: str, now_ns: int
+    ) -> list[Request]:
+        """Tell of calls of the user's own strategy that failed; halt after too many in a row.
+
+        A replay does not fail: its strategy gives recorded answers. What is done about failures
+        follows from this call alone.
+
+        Args:
+            count, row, kind, text: of `strategy.failure.Failures`, since the last call of this.
+        """
+        told = self.failures.on_failed(count, kind, text, now_ns)
+        if told:
+            self._incident(told)
+        if why := self.failures.too_many(row, text):
+            self._halt("strategy", why, now_ns)
         return self._take()
 
     @entry

@@ -27,7 +27,9 @@ from openmm.errors import CommandError, RiskError
 from openmm.instrument import Instrument
 from openmm.risk import limits as risk_limits
 from openmm.risk.monitor import MonitorLimits
+from openmm.strategy.fenced import FencedStrategy
 from openmm.strategy.grid import GridStrategy, grid_ladder
+from openmm.strategy.python import PythonStrategy
 
 CHANGES_MAX = 64
 
@@ -221,8 +223,10 @@ class Tuning:
     def _no_ladder(self) -> str:
         """Tell why no ladder can be made now, or nothing."""
         pipeline = self._tables.pipeline
+        if isinstance(pipeline.strategy, PythonStrategy | FencedStrategy):
+            return "the strategy is the user's own: only asking it would tell, and that moves it on"
         if not isinstance(pipeline.strategy, GridStrategy):
-            return "the strategy is Python's own"
+            return "the strategy is no grid"
         if pipeline.reference.price_uticks is None:
             return "there is no reference price"
         if pipeline.feed.book.state is not BookState.BOOK_VERIFIED:

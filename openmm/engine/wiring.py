@@ -26,12 +26,14 @@ from openmm._fast.rehearsal import Rehearsal
 from openmm._fast.signals import Signals
 from openmm._fast.tape import Tape
 from openmm._fast.units import UTICKS_PER_TICK
-from openmm.config import BotConfig, Grid, PythonStrategy
+from openmm.config import BotConfig, Grid, PluginStrategy, PythonStrategy
 from openmm.engine.step import Step, StepConfig
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
 from openmm.risk import limits as risk_limits
 from openmm.risk.monitor import RiskMonitor
+from openmm.strategy import plugins
+from openmm.strategy.fenced import FencedStrategy
 from openmm.strategy.grid import GridStrategy
 from openmm.strategy.parameters import GridParameters
 from openmm.strategy.python import PythonStrategy as PythonAdapter
@@ -64,12 +66,17 @@ def make_strategy(
         tape: takes what a strategy in Python answers: it is an input, no replay can make it anew.
 
     Raises:
-        ConfigError: the class of a `kind = "python"` strategy cannot be made.
+        ConfigError: the class of a `kind = "python"` strategy, or a plug-in, cannot be made.
     """
     if custom is not None:
         return PythonAdapter(instrument, custom, tape)
     if isinstance(config.strategy, Grid):
         return GridStrategy(instrument, GridParameters(**conf.grid_params(config, instrument)))
+    if isinstance(config.strategy, PluginStrategy):
+        made = plugins.make(config.strategy.name, config.strategy.params, instrument)
+        if isinstance(made, Strategy):
+            return FencedStrategy(instrument, made)
+        return PythonAdapter(instrument, made, tape)
     return PythonAdapter(instrument, _load_quoter(config.strategy), tape)
 
 

@@ -18,6 +18,9 @@ cdef class PythonStrategy(Strategy):
     cdef readonly object last_error     # the exception of the last failed call, None if none failed
     cdef readonly uint64_t error_count
     cdef readonly uint64_t call_count
+    cdef uint64_t error_count_told      # at the last look
+    cdef int64_t row                    # calls failed in a row, the last one among them
+    cdef int64_t row_most               # longest row since the last look
     cdef InstrumentSpec spec
     cdef int quote_c(self, const MarketView* view, Ladder* out) noexcept nogil
     cdef int tell_c(self, int64_t now_ns, bytes answer) except -1

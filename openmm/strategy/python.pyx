@@ -2,7 +2,7 @@
 
 What it returns is checked and then clamped by the same rules as the grid's levels (post-only, own
 prices distinct, capped by what is held, venue minimums). An exception or a bad ladder quotes nothing,
-which cancels what is live, and is kept in `last_error`.
+which cancels what is live; it is kept in `last_error`, and told by the engine (`take_failures`).
 
 What it answers is an input, for no replay can make it anew: an answer other than the last one goes
 on the tape, with the number of the call that gave it, ahead of what follows from it.
@@ -21,6 +21,7 @@ from openmm._fast.quotes cimport (
 from openmm._fast.tape cimport REC_STRATEGY, Tape
 from openmm._fast.units cimport ASK, BID
 
+from openmm.strategy.failure import Failures, describe
 from openmm.strategy.quotes import Quotes
 from openmm.strategy.recorded import NOTHING as NOTHING_, encode
 
@@ -272,6 +273,20 @@ cdef class PythonStrategy(Strategy):
         out.count[side] = n
         return 0
 
+    def take_failures(self):
+        """Return what failed since the last look (`failure.Failures`), None when nothing did."""
+        if self.error_count == self.error_count_told:
+            return None
+        kind, text = describe(self.last_error)
+        failures = Failures(self.error_count - self.error_count_told, self.row_most, kind, text)
+        self.error_count_told = self.error_count
+        self.row_most = self.row
+        return failures
+
+    def forgive(self):
+        """Count failures in a row anew."""
+        self.row = self.row_most = 0
+
     def quote(self, view):
         """Make the ladder of one view, as the pipeline does.
 
@@ -304,6 +319,7 @@ cdef int ask_c(PythonStrategy self, const MarketView* view, Ladder* out) noexcep
         if quotes is None:
             if self.told is not NOTHING:
                 self.tell_c(view.now_ns, NOTHING)
+            self.row = 0
             return 0
         self.tell_c(view.now_ns, encode(quotes))
         wanted = self.take_c(quotes, out)
@@ -313,5 +329,9 @@ cdef int ask_c(PythonStrategy self, const MarketView* view, Ladder* out) noexcep
             self.tell_c(view.now_ns, NOTHING)
         self.last_error = error
         self.error_count += 1
+        self.row += 1
+        if self.row > self.row_most:
+            self.row_most = self.row
         return 0
+    self.row = 0
     return wanted

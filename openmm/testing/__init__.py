@@ -1,4 +1,5 @@
-"""Public fixtures: the canonical workload and bot, the gate table, the callgrind runner.
+"""Public fixtures: the canonical workload and bot, the gate table, the callgrind runner, questions
+to strategies.
 
 Each name is imported when it is first used. See docs/benchmarks.md.
 """
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from openmm.testing.callgrind import compiler as compiler
     from openmm.testing.callgrind import run_sections as run_sections
     from openmm.testing.callgrind import section as section
+    from openmm.testing.calls import call_strategy as call_strategy
     from openmm.testing.canonical import CanonicalBot as CanonicalBot
     from openmm.testing.canonical import frames_of as frames_of
     from openmm.testing.canonical import make_bot as make_bot
@@ -22,12 +24,19 @@ if TYPE_CHECKING:
     from openmm.testing.gates import load_gates as load_gates
     from openmm.testing.gates import run_gates as run_gates
     from openmm.testing.gates import write_counts as write_counts
+    from openmm.testing.strategies import Quoted as Quoted
+    from openmm.testing.strategies import any_markets as any_markets
+    from openmm.testing.strategies import ask as ask
+    from openmm.testing.strategies import faults as faults
+    from openmm.testing.strategies import market_view as market_view
+    from openmm.testing.strategies import wrapped as wrapped
     from openmm.testing.virtual import VirtualBot as VirtualBot
     from openmm.testing.workload import MIXED as MIXED
     from openmm.testing.workload import NARROW as NARROW
     from openmm.testing.workload import WIDE as WIDE
     from openmm.testing.workload import Workload as Workload
     from openmm.testing.workload import WorkloadSpec as WorkloadSpec
+    from openmm.testing.workload import canonical_instrument as canonical_instrument
     from openmm.testing.workload import make_workload as make_workload
 
 _PUBLIC = {
@@ -36,20 +45,28 @@ _PUBLIC = {
     "MIXED": "workload",
     "NARROW": "workload",
     "Outcome": "gates",
+    "Quoted": "strategies",
     "Section": "callgrind",
     "VirtualBot": "virtual",
     "WIDE": "workload",
     "Workload": "workload",
     "WorkloadSpec": "workload",
+    "any_markets": "strategies",
+    "ask": "strategies",
+    "call_strategy": "calls",
+    "canonical_instrument": "workload",
     "compiler": "callgrind",
+    "faults": "strategies",
     "frames_of": "canonical",
     "load_counts": "gates",
     "load_gates": "gates",
     "make_bot": "canonical",
     "make_workload": "workload",
+    "market_view": "strategies",
     "run_gates": "gates",
     "run_sections": "callgrind",
     "section": "callgrind",
+    "wrapped": "strategies",
     "write_counts": "gates",
 }
 

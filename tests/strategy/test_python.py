@@ -123,6 +123,45 @@ def test_bad_answer_quotes_nothing_and_says_why(
     assert strategy.error_count == 1
 
 
+def test_failures_are_told_once_with_how_many_stood_in_a_row() -> None:
+    def moody(view: View) -> Quotes:
+        if view.x_ppm:
+            raise ValueError(f"off by {view.x_ppm}")
+        return GOOD
+
+    strategy = PythonStrategy(PAIR, Says(moody))
+    assert strategy.take_failures() is None
+    for x_ppm in (1, 2, 3, 0, 4):
+        strategy.quote(VIEW | {"x_ppm": x_ppm})
+    failed = strategy.take_failures()
+    assert failed is not None
+    assert (failed.count, failed.row) == (4, 3)
+    assert failed.text.startswith("ValueError: off by 4 (at ")
+    assert "test_python.py" in failed.text
+    assert strategy.take_failures() is None
+    # The row goes on over a look, and ends by a good call, or by a word.
+    strategy.quote(VIEW | {"x_ppm": 1})
+    failed = strategy.take_failures()
+    assert failed is not None
+    assert (failed.count, failed.row) == (1, 2)
+    strategy.forgive()
+    strategy.quote(VIEW | {"x_ppm": 1})
+    failed = strategy.take_failures()
+    assert failed is not None
+    assert (failed.count, failed.row) == (1, 1)
+
+
+def test_wanting_nothing_ends_a_row_of_failures() -> None:
+    answers = iter([7, None, 7])
+    strategy = PythonStrategy(PAIR, Says(lambda _: next(answers)))
+    for _ in range(3):
+        strategy.quote(VIEW)
+    failed = strategy.take_failures()
+    assert failed is not None
+    assert (failed.count, failed.row) == (2, 1)
+    assert failed.kind == "TypeError in what quote() returned"
+
+
 def test_answer_is_clamped_to_post_only() -> None:
     strategy = PythonStrategy(PAIR, Says(Quotes(bids=[(10_500, LOTS), (10_400, LOTS)])))
     quoting, ladder = strategy.quote(VIEW)

@@ -97,6 +97,7 @@ CLOCK_NAMES_C = re.compile(
 CATCHERS = frozenset(
     {
         "openmm.engine.loop", "openmm.engine.spin", "openmm._fast.feed", "openmm.strategy.python",
+        "openmm.strategy.plugins",  # the boundary of other packages' strategies
         "openmm.gateway.send",  # the boundary of a hundred services' plugins
         "openmm.engine.replay",  # stands where the loop's boundary stood
         "tests.fuzz.run",
