@@ -212,6 +212,29 @@ class Setting:
     tolerance: Fraction
 
 
+def _offsets(grid: Mapping[str, Any]) -> list[int]:
+    """Give each level's distance from the inner quote in ppm; none: they are a step apart."""
+    if grid["spacing"] != "geometric":
+        return list(grid["level_offsets_ppm"])
+    ratio, far, gap, found = Fraction(grid["level_ratio"]), Fraction(0), Fraction(1), []
+    for _ in range(grid["num_orders"]):
+        found.append(floor(grid["level_step_ppm"] * far))
+        far, gap = far + gap, gap * ratio
+    return found
+
+
+def _amounts(grid: Mapping[str, Any]) -> list[str]:
+    """Give each level's quantity; none: all have the same."""
+    if grid["sizes"] != "pyramid":
+        return list(grid["level_amounts"])
+    first, step = Decimal(grid["order_amount"]), Decimal(grid["size_step_ppm"]) / PPM
+    return [str(first + level * step * first) for level in range(grid["num_orders"])]
+
+
+def _ticks(price: str | None, otherwise: int, instrument: Instrument, rounding: str) -> int:
+    return otherwise if price is None else whole(Decimal(price), instrument.tick_size, rounding)
+
+
 def setting(session: Any, instrument: Instrument) -> Setting:
     """Turn the configuration of a session into integers."""
     config: Mapping[str, Any] = session.config
@@ -235,10 +258,15 @@ def setting(session: Any, instrument: Instrument) -> Setting:
         for name in (
             "spread_ppm", "num_orders", "level_step_ppm", "rebalance_threshold_ppm",
             "rebalance_exit_ppm", "skew_full_ppm", "flow_full_ppm", "inventory_widen_ppm",
-            "size_skew_ppm",
+            "size_skew_ppm", "schedule",
         )
     }  # fmt: skip
     params |= {
+        "level_offsets_ppm": _offsets(grid),
+        "level_lots": [lots(amount) for amount in _amounts(grid)],
+        "floor_ticks": _ticks(grid["price_floor"], 0, instrument, ROUND_CEILING),
+        "ceiling_ticks": _ticks(grid["price_ceiling"], 1 << 40, instrument, ROUND_FLOOR),
+        "narrow_ppm": grid["narrow_rate_ppm"],
         "order_lots": lots(grid["order_amount"]),
         "vol_ppm": int(Decimal(grid["vol_factor"]) * PPM),
         "rest_ns": grid["quote_rest_ns"],
