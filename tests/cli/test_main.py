@@ -38,6 +38,7 @@ COMMANDS = [
     "incidents",
     "init",
     "mcp",
+    "new strategy",
     "ohlcv",
     "orderbook",
     "orders",
@@ -106,7 +107,7 @@ def test_help_of_the_simulator_names_its_venues_and_has_an_example(capsys: Captu
 
 
 def test_missing_command_says_where_the_list_is(capsys: Capture) -> None:
-    for args in ([], ["sim"], ["token"], ["vault"]):
+    for args in ([], ["new"], ["sim"], ["token"], ["vault"]):
         assert main(args) == 2
         told = " ".join(["openmm", *args, "--help"])
         assert capsys.readouterr().err == f"openmm: a command is missing: {told} lists them\n"
@@ -114,7 +115,7 @@ def test_missing_command_says_where_the_list_is(capsys: Capture) -> None:
 
 def test_every_command_is_covered() -> None:
     told = {info.name for info in app.registered_commands}
-    grouped = {"alerts", "sim", "token", "vault"}
+    grouped = {"alerts", "new", "sim", "token", "vault"}
     assert told | grouped == {command.split()[0] for command in COMMANDS}
 
 
