@@ -8,6 +8,7 @@ What it answers is an input, for no replay can make it anew: an answer other tha
 on the tape, with the number of the call that gave it, ahead of what follows from it.
 """
 
+from cpython.exc cimport PyErr_SetInterrupt
 from cpython.number cimport PyNumber_Index
 from cpython.ref cimport PyObject
 from cython cimport final
@@ -323,8 +324,11 @@ cdef int ask_c(PythonStrategy self, const MarketView* view, Ladder* out) noexcep
             return 0
         self.tell_c(view.now_ns, encode(quotes))
         wanted = self.take_c(quotes, out)
-    except Exception as error:
-        # User code at the engine's edge: no quotes, and the error stays visible.
+    except BaseException as error:
+        # User code at the engine's edge: no quotes, and the error stays visible. A SystemExit let
+        # through here would end the process with its orders open.
+        if isinstance(error, KeyboardInterrupt):
+            PyErr_SetInterrupt()    # not the strategy's: whoever waits for it gets it again
         if quotes is None:
             self.tell_c(view.now_ns, NOTHING)
         self.last_error = error

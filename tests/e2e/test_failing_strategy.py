@@ -12,10 +12,10 @@ import pytest
 from openmm._fast.checks import RiskState
 from openmm._fast.tape import Record
 from openmm.config import parse
-from openmm.engine.commands import Resume
+from openmm.engine.commands import Preview, Resume, Set
 from openmm.engine.failures import FAILURES_IN_A_ROW
 from openmm.engine.replay import replay
-from openmm.errors import JournalError
+from openmm.errors import CommandError, JournalError
 from openmm.journal import read_incident, read_risk
 from openmm.sim.options import SimOptions
 from openmm.strategy.python import View
@@ -29,9 +29,12 @@ class Switched:
     """Quote a tick behind the best prices, or fail while told to."""
 
     fails: ClassVar[str] = ""
+    leaves: ClassVar[bool] = False
 
     def quote(self, view: View) -> Quotes:
         """Return a level a side."""
+        if Switched.leaves:
+            raise SystemExit("done here")
         if Switched.fails:
             raise ValueError(f"{Switched.fails} at {view.now_ns}")
         return Quotes(
@@ -114,6 +117,44 @@ def test_failing_strategy_is_told_halts_resumes_and_replays_without_failing(
     assert found.difference is None
     assert found.records == len(one.records)
     assert found.orders > 4
+
+
+def test_strategy_that_leaves_does_not_end_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = bot(tmp_path, {"kind": "python", "class": f"{__name__}:Switched"})
+    one.start()
+    one.run(2)
+    monkeypatch.setattr(Switched, "leaves", True)
+    one.run(3)
+    assert one.tables.monitor.reason == "strategy"
+    assert one.stop() == 3
+    assert any("SystemExit: done here" in text for text in incidents(one))
+    assert replay(one.records).difference is None
+
+
+def test_keys_of_every_strategy_change_live_and_its_ladder_is_not_previewed(
+    tmp_path: Path,
+) -> None:
+    one = bot(tmp_path, {"kind": "python", "class": f"{__name__}:Switched"})
+    one.start()
+    one.run(2)
+    asked = one.tables.pipeline.strategy.call_count  # type: ignore[attr-defined]
+    cancelled = one.tables.pipeline.cancel_count
+    change = '{"strategy.tolerance": "400 ticks"}'
+    shown = one.command(Preview(changes=change))
+    assert shown["ladder"] is None
+    assert any("the strategy is the user's own" in text for text in shown["warnings"])
+    assert one.tables.pipeline.strategy.call_count == asked  # type: ignore[attr-defined]
+    one.command(Set(changes=change))
+    # Within that of its wanted price an order stays: nothing is cancelled for the change.
+    one.run(1)
+    assert one.tables.pipeline.cancel_count == cancelled
+    assert one.tables.pipeline.table.live_count == 2
+    with pytest.raises(CommandError, match="cannot be previewed"):
+        one.command(Preview(changes='{"strategy.params": "x"}'))
+    assert one.stop() == 0
+    assert replay(one.records).difference is None
 
 
 def test_answer_that_no_strategy_gave_is_refused_by_a_replay(tmp_path: Path) -> None:

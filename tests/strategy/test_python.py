@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -149,6 +150,24 @@ def test_failures_are_told_once_with_how_many_stood_in_a_row() -> None:
     failed = strategy.take_failures()
     assert failed is not None
     assert (failed.count, failed.row) == (1, 1)
+
+
+def test_leaving_is_a_failure_and_an_interrupt_reaches_who_waits_for_it() -> None:
+    def leave(view: View) -> Quotes:
+        raise (KeyboardInterrupt if view.x_ppm else SystemExit)("done")
+
+    strategy = PythonStrategy(PAIR, Says(leave))
+    assert strategy.quote(VIEW)[0] == 0
+    failed = strategy.take_failures()
+    assert failed is not None
+    assert failed.text.startswith("SystemExit: done (at ")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            for _ in range(1_000):
+                strategy.quote(VIEW | {"x_ppm": 1})
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_wanting_nothing_ends_a_row_of_failures() -> None:
