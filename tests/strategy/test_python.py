@@ -161,11 +161,15 @@ def test_leaving_is_a_failure_and_an_interrupt_reaches_who_waits_for_it() -> Non
     failed = strategy.take_failures()
     assert failed is not None
     assert failed.text.startswith("SystemExit: done (at ")
+
+    def ask_often() -> None:
+        for _ in range(1_000):
+            strategy.quote(VIEW | {"x_ppm": 1})
+
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            for _ in range(1_000):
-                strategy.quote(VIEW | {"x_ppm": 1})
+            ask_often()
     finally:
         signal.signal(signal.SIGINT, before)
 
