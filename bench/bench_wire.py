@@ -2,7 +2,8 @@
 
 `python -m bench.bench_wire` prints the ratios, `python -m bench.wire` the table. Ratios are taken
 within a round, whose candidates run one after the other; against C the best of three rounds, as the
-goal is worded, and the median beside it. Gated is what is reached; see `docs/latency.md`.
+goal is worded, the median beside it and, of the default mode, every round. Gated is what is
+reached; see `docs/latency.md`.
 """
 
 from __future__ import annotations
@@ -75,6 +76,11 @@ def wire(count: int = 3, ticks: int = TICKS) -> dict[str, float]:
             for wait, ours, raw in (("spin", OURS_SPIN, RAW_SPIN), ("default", OURS, RAW))
             for part, share in (("", 0.5), ("/p99", 0.99))
             for of, taken in (("", min), ("/median", statistics.median))
+        }
+        values |= {
+            f"wire/default{what}/raw/round_{number}": ratio
+            for what, where in (("", found), ("/silence", silent))
+            for number, ratio in enumerate(over(where, OURS, RAW), 1)
         }
         values |= {
             f"wire/spin/{one.kind}": over(peers, one, OURS_SPIN)[0]
