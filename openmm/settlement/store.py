@@ -519,6 +519,10 @@ class Store:
             if connection.dialect.name == "postgresql":
                 # Bots that share a database may start at once: the second finds it done.
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            elif connection.dialect.name == "sqlite":
+                # Python's driver begins none for DDL: a writer killed on the way would leave half
+                # of the tables, which no later one could make.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 

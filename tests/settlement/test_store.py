@@ -69,6 +69,23 @@ def test_store_of_the_first_version_is_brought_up_to_date_and_goes_on(database: 
     assert load_report(url).volume.fills == 4
 
 
+def test_store_whose_making_was_cut_off_is_made_anew(database: Database) -> None:
+    url = database("store")
+
+    def cut(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if "CREATE TABLE fill" in statement:
+            raise InterruptedError
+
+    sa.event.listen(sa.engine.Engine, "before_cursor_execute", cut)
+    try:
+        with pytest.raises(InterruptedError):
+            Store(url)
+    finally:
+        sa.event.remove(sa.engine.Engine, "before_cursor_execute", cut)
+    Store(url).close()
+    Store(url, create=False).close()
+
+
 def test_schema_of_the_migrations_is_the_one_declared(database: Database) -> None:
     store = Store(database("store"))
     with store.engine.connect() as connection:
