@@ -6,7 +6,8 @@ What is left over is paired in price order and amended (or cancelled, where the 
 the rest is cancelled or placed. Orders with a request under way are never touched and each holds a
 level: nothing is placed for a level whose order may still be alive. An order whose queue place is
 worth something stays further off than the tolerance, within half a level and what is safe: the gain
-of its move has to beat the place. Orders of a `Lane` of their own matched nor counted; they are in the way like any other.
+of its move has to beat the place. Orders of a `Lane` of their own are neither matched nor counted;
+they are in the way like any other.
 
 No action may meet one of our own orders, at its present or its pending price: such an amend or place
 waits until the other order is proven out of the way. So no reordering and no refusal at the venue
