@@ -63,6 +63,7 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.scan": HOT,
     "openmm._fast.proto": HOT,
     "openmm._fast.book": HOT,
+    "openmm._fast.orderflow": HOT,
     "openmm._fast.signals": HOT,
     "openmm._fast.intensity": HOT,
     "openmm._fast.reference": HOT,

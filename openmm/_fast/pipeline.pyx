@@ -24,8 +24,9 @@ from openmm._fast.latency cimport (
 )
 from openmm._fast.orders cimport (
     EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_REJECTED, LANE_FLATTEN, LANE_HANGING,
-    PENDING_CANCEL, TR_OK, UNKNOWN, Order, OrderTable,
+    OPEN, PARTIALLY_FILLED, PENDING_CANCEL, TR_OK, UNKNOWN, Order, OrderTable,
 )
+from openmm._fast.orderflow cimport NEVER_NS
 from openmm._fast.planner cimport (
     ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_HAND, WHY_MOVED, WHY_RISK, WHY_STALE,
     WHY_UNWANTED, Action, ActionWhy, Planner, cancel_due, half_spread,
@@ -270,6 +271,7 @@ cdef class Pipeline:
                 feed.signals.depth_lots, feed.last_recv_ns - feed.lag_ns, True,
             )
         else:
+            feed.signals.lose_c()
             self.reference.set_c(feed.index, MISSING, MISSING, 0, feed.last_recv_ns, False)
         if feed.quoted and self.planner.queue.on:
             self.planner.queue.look_c(feed.book, self.table, self.own_in_book)
@@ -735,7 +737,7 @@ cdef class Pipeline:
         less than to follow ourselves.
         """
         cdef int i
-        cdef int64_t lots
+        cdef int64_t lots, acted_ns
         cdef Order* order
         self.own_version = self.table.version
         self.feed.signals.own_clear_c()
@@ -744,10 +746,14 @@ cdef class Pipeline:
             lots = max(order.qty_lots, order.pending_qty_lots) - order.filled_lots
             if lots <= 0:
                 continue
-            self.feed.signals.own_add_c(0 if order.side == BUY else 1, order.price_ticks, lots)
+            # Whether one that is being asked about rests at its price is not known.
+            acted_ns = order.acted_ns
+            if order.in_flight or (order.state != OPEN and order.state != PARTIALLY_FILLED):
+                acted_ns = NEVER_NS
+            self.feed.signals.own_add_c(0 if order.side == BUY else 1, order.price_ticks, lots, acted_ns)
             if order.pending_price_ticks and order.pending_price_ticks != order.price_ticks:
                 self.feed.signals.own_add_c(
-                    0 if order.side == BUY else 1, order.pending_price_ticks, lots
+                    0 if order.side == BUY else 1, order.pending_price_ticks, lots, NEVER_NS
                 )
 
     cdef void fill_view_c(self, int64_t now_ns) noexcept nogil:
@@ -787,6 +793,9 @@ cdef class Pipeline:
         view.allow_ask = self.allow_ask
         view.warm = self.feed.signals.warm
         view.jump_ppm = self.jump_ppm_c(now_ns)
+        view.micro_ppm = self.feed.signals.micro_ppm
+        view.imbalance_ppm = self.feed.signals.imbalance_ppm
+        view.ofi_ppm = self.feed.signals.order_flow.ofi_ppm
         view.compression_ppm = self.feed.signals.spread_compression_ppm
         view.q_lots = self.inventory.q_lots
         view.hanging_bids = 0

@@ -1,4 +1,4 @@
-"""Volatility, spread, depth and trade flow of one book, each in constant memory.
+"""Volatility, spread, depth, imbalances and flows of one book, each in constant memory.
 
 Between samples a book message costs a microprice and a comparison. At the first message at least
 `sample_ns` after the sample before, the estimators move: variance per second over two horizons,
@@ -15,9 +15,11 @@ from libc.math cimport fabs, sqrt
 from libc.stdint cimport int64_t
 
 from openmm._fast.book cimport BOOK_VERIFIED, NO_ASK_TICKS, NO_BID_TICKS, Book
+from openmm._fast.orderflow cimport NEVER_NS, OrderFlow
 from openmm._fast.units cimport ASK, BID, BUY, MISSING, PPM, SELL, UTICKS, exp_c, floor_div
 
 cdef enum:
+    WANT_ALL = 7
     WALK_MAX = 16           # levels looked at to find the best one that is not only ours
     FLOW_SLOW = 8           # the slow volume halves every FLOW_SLOW * flow_ns; a power of two
     FLOW_STEPS = 128        # steps a half-life in which an idle flow is decayed
@@ -26,9 +28,9 @@ cdef enum:
 cdef tuple WHOLE = (
     ("sampled_ns", 0), ("sampled_uticks", 0), ("sample_count", 3), ("spread_ticks", 0),
     ("sigma_uticks", 0), ("depth_lots", 0), ("flow_at_ns", 0), ("jump", 0), ("jump_uticks", 0),
-    ("jumped_ns", 0),
+    ("jumped_ns", 0), ("ofi_at_ns", 0),
 )
-cdef tuple SUMS = ("var_fast", "var_slow", "spread_sum", "depth_sum", "flow_total", "flow_slow", "flow_scale")
+cdef tuple SUMS = ("best_sum", "var_fast", "var_slow", "spread_sum", "depth_sum", "flow_total", "flow_slow", "flow_scale")
 cdef tuple WEIGHTS = ("var_fast_weight", "var_slow_weight", "mean_weight")
 
 cdef double LN2 = 0.6931471805599453
@@ -60,6 +62,8 @@ cdef class Signals:
         depth_distance_ppm: the same as a share of the best price; 0: the ticks count.
         jump_sigma_ppm: a move beyond this many millionths of a sigma sets `jump` for one sample.
         sigma_floor_uticks: least volatility told, per square root of a second.
+        ofi_ns: half-life of the order-flow imbalance.
+        wanted: `Want` bits of the estimators that are computed; those of others stay 0.
 
     Source: docs/strategy.md. The fair value is the microprice of Gatheral and Oomen (opposite-side
     weights); variance of irregular samples weighs each squared return by 1 - 2**-(dt/half-life).
@@ -77,10 +81,13 @@ cdef class Signals:
         int64_t depth_distance_ppm=0,
         int64_t jump_sigma_ppm=6_000_000,
         int64_t sigma_floor_uticks=0,
+        int64_t ofi_ns=1_000_000_000,
+        int64_t wanted=0,
     ):
         for name, value in (
             ("sample_ns", sample_ns), ("vol_fast_ns", vol_fast_ns), ("vol_slow_ns", vol_slow_ns),
             ("flow_ns", flow_ns), ("depth_ns", depth_ns), ("jump_sigma_ppm", jump_sigma_ppm),
+            ("ofi_ns", ofi_ns),
         ):
             if value <= 0:
                 raise ValueError(f"{name} must be positive: {value}")
@@ -101,6 +108,9 @@ cdef class Signals:
         self.params.depth_distance_ppm = depth_distance_ppm
         self.params.jump_sigma_ppm = jump_sigma_ppm
         self.params.sigma_floor_uticks = sigma_floor_uticks
+        self.params.ofi_ns = ofi_ns
+        self.order_flow = OrderFlow(ofi_ns)
+        self.set_wanted(wanted)
         self.flow_step_ns = floor_div(flow_ns, FLOW_STEPS) + 1
         self.mid_uticks = MISSING
         self.microprice_uticks = MISSING
@@ -120,6 +130,7 @@ cdef class Signals:
                 or bid_ticks >= ask_ticks:
             self.mid_uticks = MISSING
             self.microprice_uticks = MISSING
+            self.lose_c()
             return
         bid_lots = book.qty_at_c(BID, bid_ticks) - own_bid_lots
         if bid_lots <= 0:
@@ -132,6 +143,7 @@ cdef class Signals:
         if bid_ticks == NO_BID_TICKS or ask_ticks == NO_ASK_TICKS:
             self.mid_uticks = MISSING
             self.microprice_uticks = MISSING
+            self.lose_c()
             return
         spread_ticks = ask_ticks - bid_ticks
         self.mid_uticks = (bid_ticks + ask_ticks) * (UTICKS // 2)
@@ -139,6 +151,8 @@ cdef class Signals:
         self.microprice_uticks = bid_ticks * UTICKS + quantise_c(
             <double>(spread_ticks * UTICKS) * (<double>bid_lots / <double>(bid_lots + ask_lots))
         )
+        if self.params.wanted:
+            self.measure_c(book, now_ns, own_bid_lots, own_ask_lots)
         if self.sample_count == 0 or now_ns - self.sampled_ns >= self.params.sample_ns:
             self.spread_ticks = spread_ticks
             self.sample_c(book, now_ns, own_bid_lots, own_ask_lots)
@@ -153,6 +167,18 @@ cdef class Signals:
         self.spread_compression_ppm = quantise_c(
             PPM * (1.0 - <double>(spread_ticks * UTICKS) / (self.spread_sum / self.mean_weight))
         )
+
+    cdef void measure_c(
+        self, Book book, int64_t now_ns, int64_t own_bid_lots, int64_t own_ask_lots
+    ) noexcept nogil:
+        """Compute what is wanted of each message."""
+        if self.params.wanted & WANT_MICRO:
+            # Neither price is below a tick.
+            self.micro_ppm = quantise_c(
+                PPM * (<double>(self.microprice_uticks - self.mid_uticks) / <double>self.mid_uticks)
+            )
+        if self.params.wanted & WANT_OFI:
+            self.order_flow.look_c(book, now_ns, &self.own[0], self.own_count, own_bid_lots, own_ask_lots)
 
     cdef void sample_c(
         self, Book book, int64_t now_ns, int64_t own_bid_lots, int64_t own_ask_lots
@@ -198,7 +224,15 @@ cdef class Signals:
         bid_depth_lots = self.others_depth_c(book, BID, self.best_bid_ticks, own_bid_lots)
         ask_depth_lots = self.others_depth_c(book, ASK, self.best_ask_ticks, own_ask_lots)
         self.depth_lots = bid_depth_lots if bid_depth_lots < ask_depth_lots else ask_depth_lots
+        if self.params.wanted & WANT_IMBALANCE:
+            self.imbalance_ppm = 0
+            if bid_depth_lots + ask_depth_lots > 0:
+                self.imbalance_ppm = quantise_c(
+                    PPM * (<double>(bid_depth_lots - ask_depth_lots) / <double>(bid_depth_lots + ask_depth_lots))
+                )
         keep = halved_c(span_ns, self.params.depth_ns)
+        if self.params.wanted & WANT_OFI:
+            self.order_flow.sample_c(keep)
         self.mean_weight = self.mean_weight * keep + (1.0 - keep)
         self.spread_sum = self.spread_sum * keep + (1.0 - keep) * <double>(self.spread_ticks * UTICKS)
         self.depth_sum = self.depth_sum * keep + (1.0 - keep) * <double>self.depth_lots
@@ -229,7 +263,13 @@ cdef class Signals:
             self.flow_scale = self.flow_total
         self.flow_ppm = quantise_c(PPM * (self.flow_signed / self.flow_scale))
 
+    cdef void lose_c(self) noexcept nogil:
+        self.micro_ppm = 0
+        self.order_flow.lose_c()
+
     cdef void decay_c(self, int64_t now_ns) noexcept nogil:
+        if self.params.wanted & WANT_OFI:
+            self.order_flow.decay_c(now_ns)
         if self.flow_ppm == 0 and self.flow_scale == 0:
             return
         if 0 <= now_ns - self.flow_at_ns < self.flow_step_ns:
@@ -306,14 +346,19 @@ cdef class Signals:
         return lots
 
     cdef void own_clear_c(self) noexcept nogil:
+        if self.params.wanted & WANT_OFI:
+            self.order_flow.own_before_c(&self.own[0], self.own_count)
         self.own_count = 0
 
-    cdef bint own_add_c(self, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
+    cdef bint own_add_c(
+        self, int side, int64_t price_ticks, int64_t qty_lots, int64_t acted_ns
+    ) noexcept nogil:
         if self.own_count >= OWN_MAX:
             return False
         self.own[self.own_count].side = side
         self.own[self.own_count].price_ticks = price_ticks
         self.own[self.own_count].qty_lots = qty_lots
+        self.own[self.own_count].acted_ns = acted_ns
         self.own_count += 1
         return True
 
@@ -353,16 +398,44 @@ cdef class Signals:
         """Tell the own live orders of this book.
 
         Args:
-            orders: (book side, price_ticks, qty_lots) of each.
+            orders: (book side, price_ticks, qty_lots) of each, or with a fourth value: when it was
+                last asked for, None while nobody knows whether it rests. Without one it rests for sure.
 
         Raises:
             ValueError: a bad side or quantity, or more than 128 orders; none is kept then.
         """
         self.own_clear_c()
-        for side, price_ticks, qty_lots in orders:
-            if side not in (BID, ASK) or qty_lots <= 0 or not self.own_add_c(side, price_ticks, qty_lots):
-                self.own_clear_c()
+        for side, price_ticks, qty_lots, *acted in orders:
+            acted_ns = acted[0] if acted else -NEVER_NS
+            if side not in (BID, ASK) or qty_lots <= 0 or not self.own_add_c(
+                side, price_ticks, qty_lots, NEVER_NS if acted_ns is None else acted_ns
+            ):
+                self.own_count = 0
                 raise ValueError(f"own order not accepted: {(side, price_ticks, qty_lots)}")
+
+    def lose(self):
+        """Tell that the book has a gap: what it shows next is not compared with what it showed."""
+        self.lose_c()
+
+    def set_wanted(self, int64_t wanted):
+        """Change what is computed; an estimator that is switched off or on knows nothing.
+
+        Args:
+            wanted: `Want` bits.
+
+        Raises:
+            ValueError: other bits.
+        """
+        if not 0 <= wanted <= WANT_ALL:
+            raise ValueError(f"wanted must be Want bits, 0 to {WANT_ALL}: {wanted}")
+        changed = self.params.wanted ^ wanted
+        self.params.wanted = wanted
+        if changed & WANT_MICRO:
+            self.micro_ppm = 0
+        if changed & WANT_IMBALANCE:
+            self.imbalance_ppm = 0
+        if changed & WANT_OFI:
+            self.order_flow.clear_c()
 
     def state(self):
         """Return what the estimators know, for signals that go on from here in a later process."""
@@ -377,6 +450,9 @@ cdef class Signals:
             "flow_at_ns": self.flow_at_ns, "flow_signed": self.flow_signed,
             "flow_total": self.flow_total, "flow_slow": self.flow_slow,
             "flow_scale": self.flow_scale,
+            "imbalance_ppm": self.imbalance_ppm, "ofi_at_ns": self.order_flow.at_ns,
+            "ofi_signed": self.order_flow.signed_sum, "best_sum": self.order_flow.best_sum,
+            "best_weight": self.order_flow.best_weight,
             "jump": int(self.jump), "jump_uticks": self.jump_uticks, "jumped_ns": self.jumped_ns,
         }
 
@@ -401,6 +477,12 @@ cdef class Signals:
             for name in WEIGHTS:
                 if not 0.0 < state[name] <= 1.0:
                     raise ValueError(f"{name} must be within 0 and 1: {state[name]!r}")
+            if not 0.0 <= state["best_weight"] <= 1.0:
+                raise ValueError(f"best_weight must be within 0 and 1: {state['best_weight']!r}")
+            if not fabs(state["ofi_signed"]) < QUANTUM_MAX:
+                raise ValueError(f"ofi_signed must be a number in range: {state['ofi_signed']!r}")
+            if not isinstance(state["imbalance_ppm"], int) or not -PPM <= state["imbalance_ppm"] <= PPM:
+                raise ValueError(f"imbalance_ppm must be within -1e6 and 1e6: {state['imbalance_ppm']!r}")
             if not fabs(state["flow_signed"]) <= state["flow_total"]:
                 raise ValueError(f"flow_signed is beyond flow_total: {state['flow_signed']!r}")
         except (KeyError, TypeError) as error:
@@ -415,6 +497,13 @@ cdef class Signals:
         self.flow_at_ns, self.flow_signed = state["flow_at_ns"], state["flow_signed"]
         self.flow_total, self.flow_slow = state["flow_total"], state["flow_slow"]
         self.flow_scale = state["flow_scale"]
+        if self.params.wanted & WANT_IMBALANCE:
+            self.imbalance_ppm = state["imbalance_ppm"]
+        if self.params.wanted & WANT_OFI:
+            self.order_flow.at_ns, self.order_flow.signed_sum = state["ofi_at_ns"], state["ofi_signed"]
+            self.order_flow.best_sum = state["best_sum"]
+            self.order_flow.best_weight = state["best_weight"]
+            self.order_flow.tell_c()
         self.jump, self.jump_uticks = state["jump"], state["jump_uticks"]
         self.jumped_ns = state["jumped_ns"]
         if self.sigma_uticks < self.params.sigma_floor_uticks:
@@ -479,6 +568,26 @@ cdef class Signals:
     def flow_ppm(self):
         """Signed taker volume over the usual total, -1e6 (all sells) to 1e6 (all buys)."""
         return self.flow_ppm
+
+    @property
+    def wanted(self):
+        """`Want` bits of what is computed."""
+        return self.params.wanted
+
+    @property
+    def micro_ppm(self):
+        """Fair value less the mid, of the mid; 0 unless wanted."""
+        return self.micro_ppm
+
+    @property
+    def imbalance_ppm(self):
+        """Depth of the bids less that of the asks over both, at the last sample; 0 unless wanted."""
+        return self.imbalance_ppm
+
+    @property
+    def ofi_ppm(self):
+        """Order-flow imbalance over the usual best quantity, -1e6 to 1e6; 0 unless wanted."""
+        return self.order_flow.ofi_ppm
 
     @property
     def jump(self):

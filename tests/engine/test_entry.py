@@ -50,7 +50,7 @@ CHANGES = {
         "end_read", "run", "set_requote_uticks", "set_transport",
     },
     "book": {"apply", "break_", "catch_up", "clear", "cut", "recentre", "verify"},
-    "signals": {"decay", "on_book", "on_trade", "set_own", "restore"},
+    "signals": {"decay", "lose", "on_book", "on_trade", "set_own", "set_wanted", "restore"},
     "reference": {"set", "compute"},
     "inventory": {"set_balances", "forget_balances", "adjust", "fill", "fee", "mark"},
     "checks": {"tighten", "set_spec", "approve"},
