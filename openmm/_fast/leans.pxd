@@ -4,6 +4,11 @@ from openmm._fast.quotes cimport Ladder, MarketView
 
 cdef struct LeanParams:
     int64_t flow_full_ppm          # shift at flow = 1 (the cap), of price
+    int64_t micro_weight_ppm       # share of the fair value's distance from the mid that is followed
+    int64_t micro_cap_ppm          # its most, of price
+    int64_t imbalance_full_ppm     # shift at an imbalance of 1 (the cap), of price
+    int64_t ofi_full_ppm           # shift at an order-flow imbalance of 1 (the cap), of price
+    int64_t compression_full_ppm   # taken off the half-spread at a compression of 1 (the cap; added at -1), of price
 
 # Write each shift into the ladder and return their sum. A reference in bounds and known signals are required.
 cdef int64_t lean_c(const MarketView* view, const LeanParams* params, Ladder* out) noexcept nogil

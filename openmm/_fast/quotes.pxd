@@ -18,6 +18,9 @@ cpdef enum QuoteClamp:             # bit flags: what bound the quote
     CLAMP_BAND = 512               # price floor or ceiling
     CLAMP_NARROW = 1024            # still wide: narrows no faster than it may
     CLAMP_HELD = 2048              # a level is left out for now
+    CLAMP_MICRO = 4096
+    CLAMP_IMBALANCE = 8192
+    CLAMP_OFI = 16384
 
 cdef enum:
     OFF_BIDS = 1                   # `Ladder.sides_off`

@@ -31,6 +31,9 @@ class QuoteClamp(IntEnum):
     CLAMP_BAND = 512
     CLAMP_NARROW = 1024
     CLAMP_HELD = 2048
+    CLAMP_MICRO = 4096
+    CLAMP_IMBALANCE = 8192
+    CLAMP_OFI = 16384
 
 def fence_ladder(
     view: Mapping[str, int],

@@ -120,7 +120,11 @@ def _of_terms(terms: Terms) -> list[str]:
         (
             "signals", f"volatility {_plain(terms.volatility)} a root second, flow "
             f"{terms.flow:+.0%}, depth {_plain(terms.depth)} of usually "
-            f"{_plain(terms.usual_depth)}",
+            f"{_plain(terms.usual_depth)}, spread {-terms.compression:+.0%} off its usual",
+        ),
+        (
+            "book", f"fair value {terms.fair:+.4%} off the mid, imbalance {terms.imbalance:+.0%}, "
+            f"order flow {terms.order_flow:+.0%}",
         ),
         (
             "inventory", f"{terms.inventory:+.2%} of the scale off target: base is "
@@ -128,7 +132,15 @@ def _of_terms(terms: Terms) -> list[str]:
         ),
         (
             "centre", f"{_plain(terms.centre)}, with {part('for inventory', terms.skew)} "
-            f"{part('for flow', terms.flow_skew)}",
+            f"{part('for flow', terms.flow_skew)}"
+            + "".join(
+                f" {part(name, value)}"
+                for name, value in (
+                    ("for fair value", terms.fair_skew), ("for imbalance", terms.imbalance_skew),
+                    ("for order flow", terms.order_flow_skew),
+                )
+                if value
+            ),
         ),
         (
             "half spread", f"{_plain(terms.half_spread)}: {_plain(terms.half_base)} "
@@ -138,6 +150,7 @@ def _of_terms(terms: Terms) -> list[str]:
             + "".join(
                 f" {part(name, value)}"
                 for name, value in (
+                    ("compression", terms.widened_by_compression),
                     ("time of day", terms.widened_by_schedule), ("still wide", terms.held_wide),
                 )
                 if value

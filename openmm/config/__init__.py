@@ -15,6 +15,7 @@ from openmm.config.params import (
     reference_params,
     signal_params,
     source_params,
+    wanted_signals,
 )
 from openmm.config.schema import BotConfig, Grid, PluginStrategy, PythonStrategy, Venue
 
@@ -39,4 +40,5 @@ __all__ = [
     "signal_params",
     "source_params",
     "taker_fee_ppm",
+    "wanted_signals",
 ]

@@ -213,6 +213,9 @@ def outermost_ppm(strategy: Grid) -> int:
         + strategy.offsets_ppm(strategy.level_step_ppm)[-1]
         + strategy.skew_full_ppm
         + strategy.flow_full_ppm
+        + (strategy.micro_cap_ppm if strategy.micro_weight_ppm else 0)
+        + strategy.imbalance_full_ppm
+        + strategy.ofi_full_ppm
     )
 
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from openmm._fast.queue import QueueModel
+from openmm._fast.signals import Want
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.config.check import maker_fee_ppm
 from openmm.config.schema import BotConfig, Grid, Ladder, Signal, Venue
@@ -82,6 +83,7 @@ def grid_params(config: BotConfig, instrument: Instrument) -> dict[str, Any]:
         "spread_ppm": grid.spread_ppm,
         "skew_full_ppm": grid.skew_full_ppm,
         "flow_full_ppm": grid.flow_full_ppm,
+        **lean_params(grid),
         "vol_ppm": grid.vol_ppm,
         "rest_ns": grid.quote_rest_ns,
         "depth_ppm": grid.depth_factor_ppm,
@@ -99,8 +101,39 @@ def grid_params(config: BotConfig, instrument: Instrument) -> dict[str, Any]:
     }
 
 
+def lean_params(strategy: Ladder) -> dict[str, int]:
+    """Return the fields of `leans.LeanParams` but for that of the trade flow."""
+    return {
+        "micro_weight_ppm": strategy.micro_weight_ppm,
+        "micro_cap_ppm": strategy.micro_cap_ppm,
+        "imbalance_full_ppm": strategy.imbalance_full_ppm,
+        "ofi_full_ppm": strategy.ofi_full_ppm,
+        "compression_full_ppm": strategy.compression_full_ppm,
+    }
+
+
+def wanted_signals(config: BotConfig) -> int:
+    """Return the `signals.Want` bits of what is computed: what a weight follows, or all of it.
+
+    A strategy that is no ladder of ours sees every signal: what it reads is its own business.
+    """
+    strategy = config.strategy
+    every = Want.WANT_MICRO | Want.WANT_IMBALANCE | Want.WANT_OFI
+    if config.signal.watch or not isinstance(strategy, Ladder):
+        return int(every)
+    told = (
+        (strategy.micro_weight_ppm, Want.WANT_MICRO),
+        (strategy.imbalance_full_ppm, Want.WANT_IMBALANCE),
+        (strategy.ofi_full_ppm, Want.WANT_OFI),
+    )
+    return sum(int(bit) for weight, bit in told if weight)
+
+
 def planner_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
-    """Return the settings of `planner.Planner` and its queue, and `requote_uticks`, at a price."""
+    """Return the settings of `planner.Planner` and its queue at a price, and what goes with them.
+
+    That is the pipeline's `requote_uticks`, and what is `wanted` of the quoted book's signals.
+    """
     strategy = config.strategy
     return {
         "tolerance_ticks": strategy.tolerance.to_ticks(price_ticks),
@@ -110,6 +143,7 @@ def planner_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
         "queue_value_ticks": min(QUEUE_TICKS_MAX, strategy.queue_value.to_ticks(price_ticks)),
         "queue_model": int(QUEUE_MODELS[strategy.queue_model]),
         "queue_power": strategy.queue_power,
+        "wanted": wanted_signals(config),
     }
 
 
@@ -129,6 +163,7 @@ def signal_params(
         "vol_fast_ns": signal.vol_fast_ns,
         "vol_slow_ns": signal.vol_slow_ns,
         "flow_ns": signal.flow_ns,
+        "ofi_ns": signal.ofi_ns,
         "depth_ns": signal.depth_ns,
         "depth_distance_ticks": max(1, int((depth.ticks or 0) / tick_ratio)),
         "depth_distance_ppm": depth.ppm or 0,

@@ -485,7 +485,7 @@ Bound = Annotated[
 
 
 class Ladder(Strategy):
-    """What strategies share that quote a ladder around a price: its levels, its band, its sides."""
+    """What strategies share that quote a ladder: levels, band, sides, what it leans on."""
 
     order_amount: Positive
     num_orders: Annotated[int, Field(ge=1, le=LEVELS_MAX)]
@@ -500,6 +500,12 @@ class Ladder(Strategy):
     size_skew_ppm: Share = 500_000
     price_floor: Bound = None
     price_ceiling: Bound = None
+    # How it leans on what the traded book tells: weights and caps, 0 is off.
+    micro_weight_ppm: Annotated[int, _ratio(0, 2_000_000)] = 0
+    micro_cap_ppm: Width = 200
+    imbalance_full_ppm: Width = 0
+    ofi_full_ppm: Width = 0
+    compression_full_ppm: Width = 0
     min_edge_ppm: Width = 0
     fee_budget_ppm: Width = 0
 
@@ -601,6 +607,8 @@ class Signal(Section):
     vol_fast_ns: Span = 10 * SECOND
     vol_slow_ns: Span = 120 * SECOND
     flow_ns: Span = 30 * SECOND
+    ofi_ns: Span = SECOND
+    watch: bool = False  # compute every signal, also those that no weight follows
     depth_ns: Span = 60 * SECOND
     depth_distance: Reach = Distance(ppm=1_000)
     jump_sigma: Positive = Decimal(6)

@@ -924,6 +924,8 @@ class Step:
                 power=plan["queue_power"],
             )
             pipeline.set_requote_uticks(plan["requote_uticks"])
+            if plan["wanted"] != pipeline.feed.signals.wanted:
+                pipeline.feed.signals.set_wanted(plan["wanted"])
         if inventory is not None:
             pipeline.inventory.retarget(**inventory)
         self._mark(now_ns)

@@ -279,6 +279,8 @@ class Tuning:
             "quote_lots_max": free * UTICKS_PER_TICK // price_uticks,
             "allow_bid": int(pipeline.allow_bid), "allow_ask": int(pipeline.allow_ask),
             "warm": int(signals.warm),
+            "micro_ppm": signals.micro_ppm, "imbalance_ppm": signals.imbalance_ppm,
+            "ofi_ppm": signals.ofi_ppm,
             "compression_ppm": signals.spread_compression_ppm, "q_lots": stock.q_lots or 0,
             "hanging_bids": _hanging(live, Side.BUY), "hanging_asks": _hanging(live, Side.SELL),
         }  # fmt: skip

@@ -142,6 +142,8 @@ def make_tables(
             own, book, depth=venue.depth, verify=venue.verify_checksum
         )
         feeds.append(Feed(decoder, book, signals, index, quoted=index == quoted_index))
+    plan = conf.planner_params(config, mid_ticks)
+    feeds[quoted_index].signals.set_wanted(plan["wanted"])
     labels = [venue.label for venue in config.venue]
     for index, venue in enumerate(config.venue):
         # A book without a weight is only looked at, in its own currency.
@@ -151,7 +153,6 @@ def make_tables(
             # Few venues trade a currency both ways: dollars become tethers by USDT/USD too.
             inverse = instruments[rate_index].base == instrument.quote
             reference.convert(index, rate_index, unit_uticks, inverse=inverse)
-    plan = conf.planner_params(config, mid_ticks)
     budget: RateBudget = trading.rate_budget(
         reserve=lambda threshold_milli: risk_limits.rate_reserve_milli(config, threshold_milli)
     )

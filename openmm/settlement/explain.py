@@ -50,6 +50,10 @@ class Terms:
     best_ask: Decimal
     volatility: Decimal  # per square root of a second
     flow: Decimal  # signed, of the market's takers
+    fair: Decimal  # fair value off the mid, of price
+    imbalance: Decimal  # of the depths
+    order_flow: Decimal  # imbalance of what came and went at the best prices
+    compression: Decimal  # of the spread: positive when tighter than usual
     depth: Decimal
     usual_depth: Decimal
     inventory: Decimal  # off target, of the full scale
@@ -58,6 +62,9 @@ class Terms:
     centre: Decimal
     skew: Decimal
     flow_skew: Decimal
+    fair_skew: Decimal
+    imbalance_skew: Decimal
+    order_flow_skew: Decimal
     half_spread: Decimal
     half_base: Decimal
     widened_by_volatility: Decimal
@@ -65,6 +72,7 @@ class Terms:
     widened_by_inventory: Decimal
     widened_by_schedule: Decimal
     held_wide: Decimal  # narrows slowly from a wider spread
+    widened_by_compression: Decimal
     clamps: tuple[str, ...]
     bids: tuple[tuple[Decimal, Decimal], ...]
     asks: tuple[tuple[Decimal, Decimal], ...]
@@ -361,6 +369,10 @@ def _terms(ladder: LadderRecord, pair: Instrument) -> Terms:
         best_ask=pair.price(view.best_ask_ticks),
         volatility=_price(pair, view.sigma_uticks),
         flow=share(view.flow_ppm),
+        fair=share(view.micro_ppm),
+        imbalance=share(view.imbalance_ppm),
+        order_flow=share(view.ofi_ppm),
+        compression=share(view.compression_ppm),
         depth=pair.qty(view.depth_lots),
         usual_depth=pair.qty(view.depth_mean_lots),
         inventory=share(view.x_ppm),
@@ -369,6 +381,9 @@ def _terms(ladder: LadderRecord, pair: Instrument) -> Terms:
         centre=_price(pair, parts.centre_uticks),
         skew=_price(pair, parts.skew_uticks),
         flow_skew=_price(pair, parts.flow_uticks),
+        fair_skew=_price(pair, parts.micro_uticks),
+        imbalance_skew=_price(pair, parts.imbalance_uticks),
+        order_flow_skew=_price(pair, parts.ofi_uticks),
         half_spread=_price(pair, parts.half_uticks),
         half_base=_price(pair, parts.half_base_uticks),
         widened_by_volatility=_price(pair, parts.widen_sigma_uticks),
@@ -376,6 +391,7 @@ def _terms(ladder: LadderRecord, pair: Instrument) -> Terms:
         widened_by_inventory=_price(pair, parts.widen_inventory_uticks),
         widened_by_schedule=_price(pair, parts.widen_schedule_uticks),
         held_wide=_price(pair, parts.widen_held_uticks),
+        widened_by_compression=_price(pair, parts.widen_compression_uticks),
         clamps=tuple(
             one.name.removeprefix("CLAMP_").lower() for one in QuoteClamp if ladder.clamps & one
         ),

@@ -28,6 +28,11 @@ BOUNDS: dict[str, tuple[int, int]] = {
     "rebalance_exit_ppm": (0, PPM),
     "skew_full_ppm": (0, PPM // 2),
     "flow_full_ppm": (0, PPM // 2),
+    "micro_weight_ppm": (0, 2 * PPM),
+    "micro_cap_ppm": (0, PPM // 2),
+    "imbalance_full_ppm": (0, PPM // 2),
+    "ofi_full_ppm": (0, PPM // 2),
+    "compression_full_ppm": (0, PPM // 2),
     "vol_ppm": (0, 1_000 * PPM),
     "rest_ns": (0, REST_NS_MAX),
     "depth_ppm": (0, PPM),
@@ -94,6 +99,11 @@ class GridParameters(Struct, frozen=True, kw_only=True):
     rebalance_exit_ppm: int
     skew_full_ppm: int = 0
     flow_full_ppm: int = 0
+    micro_weight_ppm: int = 0
+    micro_cap_ppm: int = 0
+    imbalance_full_ppm: int = 0
+    ofi_full_ppm: int = 0
+    compression_full_ppm: int = 0
     vol_ppm: int = 0
     rest_ns: int = 5_000_000_000
     depth_ppm: int = 0

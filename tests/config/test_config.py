@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openmm._fast.signals import Want
 from openmm.config import (
     BotConfig,
     check_with_instrument,
@@ -30,6 +31,7 @@ from openmm.config import (
     read_options,
     signal_params,
     source_params,
+    wanted_signals,
 )
 from openmm.config.load import PATTERNS
 from openmm.config.schema import (
@@ -169,6 +171,11 @@ KEYS: list[tuple[str, object, object]] = [
     ("strategy.level_step", "0.1%", 1_000),
     ("strategy.skew_full", "8bps", 800),
     ("strategy.flow_full", "300ppm", 300),
+    ("strategy.micro_weight", "150%", 1_500_000),
+    ("strategy.micro_cap", "3bps", 300),
+    ("strategy.imbalance_full", "2bps", 200),
+    ("strategy.ofi_full", "4bps", 400),
+    ("strategy.compression_full", "5bps", 500),
     ("strategy.vol_factor", "0.5", Decimal("0.5")),
     ("strategy.quote_rest", "10s", 10_000_000_000),
     ("strategy.depth_factor", "5bps", 500),
@@ -211,6 +218,8 @@ KEYS: list[tuple[str, object, object]] = [
     ("signal.vol_fast", "5s", 5_000_000_000),
     ("signal.vol_slow", "5m", 300_000_000_000),
     ("signal.flow", "20s", 20_000_000_000),
+    ("signal.ofi", "2s", 2_000_000_000),
+    ("signal.watch", True, True),
     ("signal.depth", "90s", 90_000_000_000),
     ("signal.depth_distance", "25 ticks", Distance(ticks=25)),
     ("signal.jump_sigma", "4.5", Decimal("4.5")),
@@ -920,6 +929,11 @@ def test_grid_params_are_exact() -> None:
         "rebalance_exit_ppm": 50_000,
         "skew_full_ppm": 2_400,
         "flow_full_ppm": 300,
+        "micro_weight_ppm": 0,
+        "micro_cap_ppm": 200,
+        "imbalance_full_ppm": 0,
+        "ofi_full_ppm": 0,
+        "compression_full_ppm": 0,
         "vol_ppm": 1_000_000,
         "rest_ns": 5_000_000_000,
         "depth_ppm": 300,
@@ -953,6 +967,11 @@ def test_grid_params_are_exact() -> None:
         ("rebalance_exit", "2%", "rebalance_exit_ppm"),
         ("skew_full", "1bps", "skew_full_ppm"),
         ("flow_full", "1bps", "flow_full_ppm"),
+        ("micro_weight", "50%", "micro_weight_ppm"),
+        ("micro_cap", "1bps", "micro_cap_ppm"),
+        ("imbalance_full", "1bps", "imbalance_full_ppm"),
+        ("ofi_full", "1bps", "ofi_full_ppm"),
+        ("compression_full", "1bps", "compression_full_ppm"),
         ("vol_factor", "2", "vol_ppm"),
         ("quote_rest", "1s", "rest_ns"),
         ("depth_factor", "1bps", "depth_ppm"),
@@ -967,6 +986,38 @@ def test_grid_params_are_exact() -> None:
 def test_grid_key_moves_its_parameter(key: str, text: object, field: str) -> None:
     changed = grid_params(parse(with_key(f"strategy.{key}", text)), BTC)
     assert changed[field] != grid_params(parse(BASE), BTC)[field]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "wanted"),
+    [
+        ("strategy.flow_full", "1bps", 0),
+        ("strategy.compression_full", "1bps", 0),  # known anyway
+        ("strategy.micro_weight", "50%", Want.WANT_MICRO),
+        ("strategy.imbalance_full", "1bps", Want.WANT_IMBALANCE),
+        ("strategy.ofi_full", "1bps", Want.WANT_OFI),
+        ("signal.watch", True, Want.WANT_MICRO | Want.WANT_IMBALANCE | Want.WANT_OFI),
+    ],
+)
+def test_signal_is_computed_where_a_weight_follows_it(key: str, text: object, wanted: int) -> None:
+    assert planner_params(parse(with_key(key, text)), 100)["wanted"] == wanted
+
+
+def test_strategy_of_ones_own_sees_every_signal() -> None:
+    data = copy.deepcopy(BASE)
+    data["strategy"] = PYTHON
+    assert wanted_signals(parse(data)) == 7
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [{"imbalance_full": "2%"}, {"ofi_full": "2%"}, {"micro_cap": "2%", "micro_weight": "1%"}],
+)
+def test_leans_count_as_reach(weights: dict[str, str]) -> None:
+    data = copy.deepcopy(BASE)
+    data["strategy"] |= weights
+    data["risk"]["price_collar"] = "2.5%"
+    assert "risk.price_collar" in {error.path for error in refusal(data)}
 
 
 def test_limits_round_down_and_reserves_up() -> None:
@@ -1017,6 +1068,7 @@ def test_prices_turn_distances_into_ticks() -> None:
         "queue_value_ticks": 0,
         "queue_model": 1,
         "queue_power": 3,
+        "wanted": 0,
     }
     config = parse(data | {"strategy": data["strategy"] | {"queue_value": "1bps"}})
     assert planner_params(config, price_ticks)["queue_value_ticks"] == price_ticks // 10_000

@@ -258,7 +258,8 @@ def setting(session: Any, instrument: Instrument) -> Setting:
         for name in (
             "spread_ppm", "num_orders", "level_step_ppm", "rebalance_threshold_ppm",
             "rebalance_exit_ppm", "skew_full_ppm", "flow_full_ppm", "inventory_widen_ppm",
-            "size_skew_ppm", "schedule",
+            "size_skew_ppm", "schedule", "micro_weight_ppm", "micro_cap_ppm",
+            "imbalance_full_ppm", "ofi_full_ppm", "compression_full_ppm",
         )
     }  # fmt: skip
     params |= {

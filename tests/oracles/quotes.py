@@ -19,8 +19,8 @@ LOTS_MAX = 1 << 52
 
 (
     POST_ONLY_BID, POST_ONLY_ASK, FEE_FLOOR, SPREAD_MIN, SPREAD_MAX, ONE_SIDED, SKEW, FLOW, JUMP,
-    BAND, NARROW, HELD,
-) = (1 << bit for bit in range(12))  # fmt: skip
+    BAND, NARROW, HELD, MICRO, IMBALANCE, OFI,
+) = (1 << bit for bit in range(15))  # fmt: skip
 OFF_BIDS, OFF_ASKS = 1, 2
 DAY_S = 86_400
 SECOND = 10**9
@@ -103,6 +103,35 @@ def amounts(params: Mapping[str, Any], count: int, factor: int, most: int) -> li
     return [min(ppm(lots, factor), most) for lots in whole[:count]]
 
 
+def leans(view: Mapping[str, int], params: Mapping[str, int]) -> dict[str, int]:
+    """Return each signal's shift, what compression adds to the half-spread, and clamps."""
+    r = view["reference_uticks"]
+    out = {"clamps": 0}
+
+    def full(signal: str, share: str, clamp: int) -> int:
+        value, most = view.get(signal, 0), params.get(share, 0)
+        if abs(value) >= PPM and (most or signal == "flow_ppm"):
+            out["clamps"] |= clamp
+        return sign(value) * ppm(ppm(r, most), min(PPM, abs(value)))
+
+    out["flow_uticks"] = full("flow_ppm", "flow_full_ppm", FLOW)
+    out["imbalance_uticks"] = full("imbalance_ppm", "imbalance_full_ppm", IMBALANCE)
+    out["ofi_uticks"] = full("ofi_ppm", "ofi_full_ppm", OFI)
+    out["widen_compression_uticks"] = -full("compression_ppm", "compression_full_ppm", 0)
+    out["micro_uticks"] = 0
+    if params.get("micro_weight_ppm", 0):
+        away = view.get("micro_ppm", 0)
+        followed, most = (
+            ppm(ppm(r, abs(away)), params["micro_weight_ppm"]),
+            ppm(r, params["micro_cap_ppm"]),
+        )
+        if followed > most or abs(away) >= PPM:
+            followed = most
+            out["clamps"] |= MICRO
+        out["micro_uticks"] = sign(away) * followed
+    return out
+
+
 def meaningful(prices: list[int]) -> list[int]:
     """A price out of bounds ends its side."""
     return list(takewhile(lambda price: 0 < price <= TICKS_MAX, prices))
@@ -171,12 +200,12 @@ def ladder(
     clamps = ONE_SIDED if state else 0
 
     x = max(-PPM, min(PPM, view["x_ppm"]))
-    takers = max(-PPM, min(PPM, view["flow_ppm"]))
     clamps |= SKEW if abs(x) == PPM else 0
-    clamps |= FLOW if abs(takers) == PPM else 0
+    lean = leans(view, params)
+    clamps |= lean["clamps"]
     skew = -sign(x) * ppm(ppm(r, params["skew_full_ppm"]), abs(x))
-    flow = sign(takers) * ppm(ppm(r, params["flow_full_ppm"]), abs(takers))
-    centre = r + skew + flow
+    shifts = ("flow_uticks", "micro_uticks", "imbalance_uticks", "ofi_uticks")
+    centre = r + skew + sum(lean[name] for name in shifts)
 
     fee = ceil(Fraction(r * params["fee_floor_ppm"], PPM))
     base = floor(Fraction(r * params["spread_ppm"], 2 * PPM))
@@ -194,6 +223,7 @@ def ladder(
     widen_inventory = ppm(ppm(r, params["inventory_widen_ppm"]), abs(x))
     widen_schedule = ppm(r, max([0, *(widen for _, _, widen, _ in windows)]))
     half = base + widen_sigma + widen_depth + widen_inventory + widen_schedule
+    half += lean["widen_compression_uticks"]
     least, most = max(1, ppm(r, params["half_min_ppm"])), ppm(r, params["half_max_ppm"])
     if half < least:
         half = least
@@ -275,16 +305,16 @@ def ladder(
         "clamps": clamps,
         "centre_uticks": centre,
         "skew_uticks": skew,
-        "flow_uticks": flow,
+        "flow_uticks": lean["flow_uticks"],
         "half_uticks": half,
         "half_base_uticks": base,
         "widen_sigma_uticks": widen_sigma,
         "widen_depth_uticks": widen_depth,
         "widen_inventory_uticks": widen_inventory,
-        "micro_uticks": 0,
-        "imbalance_uticks": 0,
-        "ofi_uticks": 0,
-        "widen_compression_uticks": 0,
+        "micro_uticks": lean["micro_uticks"],
+        "imbalance_uticks": lean["imbalance_uticks"],
+        "ofi_uticks": lean["ofi_uticks"],
+        "widen_compression_uticks": lean["widen_compression_uticks"],
         "widen_schedule_uticks": widen_schedule,
         "widen_held_uticks": widen_held,
         "anchor_uticks": before[0],
