@@ -242,7 +242,8 @@ def count(short: int = 500, long: int = 2_500) -> dict[str, float]:
     def part(name: str) -> Section:
         return found[f"{name}/long"] - found[f"{name}/short"]
 
-    requote, skip = part("requote"), part("skip")
+    requote, skip, watch = part("requote"), part("skip"), part("watch")
+    signals = PARTS["instructions/signals_and_reference"]
     counts = dict(line.split() for line in told if line.startswith(("orders ", "level_")))
     orders = int(counts["orders"])
     # What the bench's own venue does to the table is no part of sending an order.
@@ -258,11 +259,12 @@ def count(short: int = 500, long: int = 2_500) -> dict[str, float]:
         "instructions/order_sent": sending / orders,
     }
     values |= {name: requote.each(function) for name, function in PARTS.items()}
-    works = [part(name) for name in ("decode_narrow", "decode_wide", "skip", "requote")]
+    works = [part(name) for name in ("decode_narrow", "decode_wide", "skip", "requote", "watch")]
     return values | {
         "tape/share_of_quiet_ticks": skip.total(TAPE) / skip.instructions,
         "tape/share_of_requoting_ticks": requote.total(TAPE)
         / (requote.instructions - requote.total(VENUE)),
+        "pipeline/every_signal_over_none": watch.each(signals) / requote.each(signals),
         "pipeline/allocations": float(sum(max(0, work.allocations) for work in works)),
         "pipeline/interpreter_instructions_per_frame": max(
             abs(work.interpreter) / frames for work in works

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.book_streams import Stream, table
 from openmm._fast.book import Book
+from openmm._fast.signals import Want
 from openmm.testing.callgrind import section
 from openmm.testing.canonical import CanonicalBot, frames_of, make_bot
 
@@ -66,8 +67,11 @@ def main(file: str, short: int, long: int) -> None:
         if name == "requote":
             print("orders", orders[1] - orders[0])
 
-    for name in ("requote", "skip"):
+    for name in ("requote", "skip", "watch"):
         bot = make_bot()
+        if name == "watch":
+            # Every signal is computed, none is followed: the same orders as those of `requote`.
+            bot.feed.signals.set_wanted(Want.WANT_MICRO | Want.WANT_IMBALANCE | Want.WANT_OFI)
         bot.pipeline.run(bot.feed, frames, 0, WARM, accept=True)
         if name == "skip":
             bot.pipeline.set_requote_uticks(NEVER_UTICKS)

@@ -36,7 +36,7 @@ from openmm._fast import latency
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.errors import TelemetryError
 
-VERSION = 5
+VERSION = 6
 MAGIC = b"OMMPAGE\0"
 MISSING = -(1 << 63)  # "no value", as in the kernels
 
@@ -190,6 +190,9 @@ class TelemetrySnapshot(Struct, frozen=True):
     confidence_ppm: int = 0
     sigma_uticks: int = MISSING
     flow_ppm: int = 0
+    micro_ppm: int = 0  # fair value off the mid; these three 0 unless computed
+    imbalance_ppm: int = 0
+    ofi_ppm: int = 0
     skew_uticks: int = 0
     half_uticks: int = 0
     base_lots: int = MISSING
@@ -282,7 +285,7 @@ _TEXTS = (
 )  # fmt: skip
 _NUMBERS = (
     "pid", "started_ns", "heartbeat_ns", "risk_state", "reference_uticks", "confidence_ppm",
-    "sigma_uticks", "flow_ppm", "skew_uticks", "half_uticks", "base_lots", "q_lots", "x_ppm",
+    "sigma_uticks", "flow_ppm", "micro_ppm", "imbalance_ppm", "ofi_ppm", "skew_uticks", "half_uticks", "base_lots", "q_lots", "x_ppm",
     "share_ppm", "target_ppm", "drawdown_ppm", "drawdown_peak_ppm", "rate_level_milli",
     "rate_threshold_milli", "open_incidents", "tape_unread_bytes", "tape_size_bytes", "tape_lost",
 )  # fmt: skip

@@ -5,6 +5,7 @@ from openmm._fast.book cimport Book, BookState
 from openmm._fast.checks cimport Approved, Checks, Reason, RiskInputs
 from openmm._fast.inventory cimport Inventory
 from openmm._fast.latency cimport StageLatency
+from openmm._fast.leans cimport LeanParams
 from openmm._fast.orders cimport Order, OrderTable
 from openmm._fast.planner cimport ACTIONS_MAX, ActionWhy, Planner
 from openmm._fast.ports cimport (
@@ -58,6 +59,10 @@ cdef class Pipeline:
     # --- when to re-quote
     cdef int64_t requote_uticks         # reference moves up to this are ignored
     cdef int64_t last_reference_uticks
+    cdef LeanParams leans               # what moves the centre beside the reference, the flow apart
+    cdef bint leaning                   # any of them does
+    cdef int64_t lean_uticks            # by how much, now and at the last ladder
+    cdef int64_t last_lean_uticks
     cdef bint dirty                     # decide at the next batch end
     cdef Feed waiting                   # its book changed in a read that has not ended yet
     cdef bint forced                    # inventory, orders or risk changed: do not skip
@@ -139,6 +144,7 @@ cdef class Pipeline:
     cdef Decision send_c(self, int64_t now_ns, int64_t stamp) noexcept
     cdef void tell_book_c(self, Feed feed, int64_t now_ns) noexcept nogil
     cdef void refresh_c(self, Feed feed, int64_t now_ns) noexcept nogil
+    cdef int64_t lean_now_c(self, int64_t now_ns) noexcept nogil
     cdef bint settled_c(self, int64_t now_ns) noexcept nogil
     cdef void fill_view_c(self, int64_t now_ns) noexcept nogil
     cdef void look_at_hanging_c(self) noexcept nogil

@@ -1,6 +1,6 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
-from typing import final
+from typing import Any, final
 
 from openmm._fast.book import Book
 from openmm._fast.checks import Checks, RiskState
@@ -114,6 +114,7 @@ class Pipeline:
         fills_last_minute: int | None = None,
         drawdown_breached: bool | None = None,
     ) -> None: ...
+    def set_leans(self, params: Mapping[str, Any]) -> None: ...
     def set_requote_uticks(self, value: int) -> None: ...
     def set_transport(self, transport: Transport) -> None: ...
     @property

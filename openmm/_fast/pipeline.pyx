@@ -22,6 +22,7 @@ from openmm._fast.latency cimport (
     STAGE_BOOK, STAGE_CHECK, STAGE_DECODE, STAGE_ENCODE, STAGE_JOURNAL, STAGE_PLAN, STAGE_QUOTE,
     STAGE_READ, STAGE_SIGNAL, STAGE_TICK_TO_ORDER, STAGE_WRITE, StageLatency, stamp_c, stamp_to_ns,
 )
+from openmm._fast.leans cimport lean_c, lean_from_py
 from openmm._fast.orders cimport (
     EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_REJECTED, LANE_FLATTEN, LANE_HANGING,
     OPEN, PARTIALLY_FILLED, PENDING_CANCEL, TR_OK, UNKNOWN, Order, OrderTable,
@@ -277,12 +278,29 @@ cdef class Pipeline:
             self.planner.queue.look_c(feed.book, self.table, self.own_in_book)
         feed.dirty = False
 
+    cdef int64_t lean_now_c(self, int64_t now_ns) noexcept nogil:
+        """Tell how far the signals would shift the centre now."""
+        cdef MarketView view
+        cdef Ladder ladder
+        if self.reference.price_uticks == MISSING:
+            return 0
+        self.feed.signals.decay_c(now_ns)
+        view.reference_uticks = self.reference.price_uticks
+        view.flow_ppm = 0
+        view.micro_ppm = self.feed.signals.micro_ppm
+        view.imbalance_ppm = self.feed.signals.imbalance_ppm
+        view.ofi_ppm = self.feed.signals.order_flow.ofi_ppm
+        ladder.clamps = 0
+        return lean_c(&view, &self.leans, &ladder)
+
     cdef bint settled_c(self, int64_t now_ns) noexcept nogil:
         """Whether nothing moved enough to look at the quotes again."""
         cdef int64_t moved
         if self.forced or self.reference.price_uticks == MISSING or self.last_reference_uticks == MISSING:
             return False
         moved = self.reference.price_uticks - self.last_reference_uticks
+        if self.leaning:
+            moved += self.lean_uticks - self.last_lean_uticks
         if moved > self.requote_uticks or -moved > self.requote_uticks:
             return False
         if now_ns >= self.wake_ns:
@@ -320,6 +338,8 @@ cdef class Pipeline:
             # What the book shows of ours changed, not the book.
             self.refresh_c(self.feed, now_ns)
         self.reference.compute_c(now_ns)
+        if self.leaning:
+            self.lean_uticks = self.lean_now_c(now_ns)
         if self.settled_c(now_ns):
             self.skipped_count += 1
             self.tell_frame_c(stamp)
@@ -327,6 +347,7 @@ cdef class Pipeline:
             return DECISION_SKIPPED
         self.forced = False
         self.last_reference_uticks = self.reference.price_uticks
+        self.last_lean_uticks = self.lean_uticks
         self.inventory.mark_c(self.reference.price_uticks)
         self.fill_inputs_c(now_ns)
         standing = self.checks.standing_c(&self.inputs)
@@ -1128,6 +1149,22 @@ cdef class Pipeline:
         if value < 0:
             raise ValueError(f"requote_uticks must not be negative: {value}")
         self.requote_uticks = value
+        self.forced = True
+
+    def set_leans(self, params):
+        """Look at the quotes again when the signals move the centre by more than a reference may move.
+
+        Args:
+            params: fields of LeanParams by name, others beside them do not matter. That of the trade
+                flow is left out: what it shifts goes with the next look.
+        """
+        lean_from_py(dict(params, flow_full_ppm=0), &self.leans)
+        self.leaning = (
+            self.leans.micro_weight_ppm > 0 or self.leans.imbalance_full_ppm > 0
+            or self.leans.ofi_full_ppm > 0
+        )
+        self.lean_uticks = 0
+        self.last_lean_uticks = 0
         self.forced = True
 
     def set_transport(self, Transport transport not None):

@@ -8,6 +8,14 @@ cpdef enum Want:                    # bit flags: estimators that are computed on
     WANT_IMBALANCE = 2
     WANT_OFI = 4
 
+cpdef enum Fair:                    # which fair value `micro_ppm` is of
+    FAIR_MICRO = 0                  # best prices, each weighted by the quantity opposite
+    FAIR_DEPTH = 1                  # the same with the quantities of some levels, less the further off
+    FAIR_VAMP = 2                   # mean of what a given amount costs on either side
+
+cdef enum:
+    FAIR_LEVELS_MAX = 10
+
 cdef struct SignalParams:
     int64_t sample_ns               # grid on which volatility samples the fair value (250 ms)
     int64_t vol_fast_ns             # half-life of the fast variance
@@ -20,6 +28,10 @@ cdef struct SignalParams:
     int64_t sigma_floor_uticks
     int64_t ofi_ns                  # half-life of the order-flow imbalance
     int64_t wanted                  # Want bits
+    int32_t fair                    # Fair
+    int32_t fair_levels             # levels a side that are read for it
+    int64_t fair_decay_uticks       # distance at which a level counts e times less; 0: all alike
+    int64_t fair_ticklots           # the amount, of one side
 
 cdef class Signals:
     # --- outputs, quantised to integers in one place (`quantise_c`)
@@ -32,7 +44,8 @@ cdef class Signals:
     cdef int64_t depth_lots                 # smaller side, own quantity taken off
     cdef int64_t depth_mean_lots
     cdef int64_t flow_ppm                   # signed taker volume over total, [-1e6, 1e6]
-    cdef int64_t micro_ppm                  # fair value less mid, of mid; 0 unless wanted
+    cdef int64_t fair_uticks                # as `params.fair` has it; MISSING unless wanted
+    cdef int64_t micro_ppm                  # that less the mid, of mid; 0 unless wanted
     cdef int64_t imbalance_ppm              # depth of bids less asks over both, at the last sample; 0 unless wanted
     cdef bint jump
     cdef int64_t jump_uticks                # how far the last jump went; 0: none yet
@@ -79,6 +92,11 @@ cdef class Signals:
     cdef int64_t own_at_c(self, int side, int64_t price_ticks) noexcept nogil
     cdef int64_t others_best_c(self, Book book, int side, int64_t price_ticks, int64_t* qty_lots) noexcept nogil
     cdef int64_t others_depth_c(self, Book book, int side, int64_t price_ticks, int64_t own_best_lots) noexcept nogil
-    cdef void measure_c(self, Book book, int64_t now_ns, int64_t own_bid_lots, int64_t own_ask_lots) noexcept nogil
+    cdef void measure_c(
+        self, Book book, int64_t now_ns, int64_t bid_lots, int64_t ask_lots, int64_t own_bid_lots,
+        int64_t own_ask_lots
+    ) noexcept nogil
+    cdef double weight_c(self, Book book, int side, int64_t price_ticks, int64_t best_lots) noexcept nogil
+    cdef double cost_c(self, Book book, int side, int64_t price_ticks, int64_t best_lots) noexcept nogil
     cdef void sample_c(self, Book book, int64_t now_ns, int64_t own_bid_lots, int64_t own_ask_lots) noexcept nogil
     cdef void flow_to_c(self, int64_t now_ns) noexcept nogil

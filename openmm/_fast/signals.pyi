@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Mapping
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 from typing import final
 
 from openmm._fast.book import Book
@@ -8,6 +8,11 @@ class Want(IntFlag):
     WANT_MICRO = 1
     WANT_IMBALANCE = 2
     WANT_OFI = 4
+
+class Fair(IntEnum):
+    FAIR_MICRO = 0
+    FAIR_DEPTH = 1
+    FAIR_VAMP = 2
 
 @final
 class Signals:
@@ -25,6 +30,10 @@ class Signals:
         sigma_floor_uticks: int = 0,
         ofi_ns: int = 1_000_000_000,
         wanted: int = 0,
+        fair: int = 0,
+        fair_levels: int = 5,
+        fair_decay_uticks: int = 0,
+        fair_ticklots: int = 1,
     ) -> Signals: ...
     def on_book(
         self, book: Book, now_ns: int, own_bid_lots: int = 0, own_ask_lots: int = 0
@@ -62,6 +71,8 @@ class Signals:
     def flow_ppm(self) -> int: ...
     @property
     def wanted(self) -> int: ...
+    @property
+    def fair_uticks(self) -> int | None: ...
     @property
     def micro_ppm(self) -> int: ...
     @property

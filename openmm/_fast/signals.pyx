@@ -64,6 +64,11 @@ cdef class Signals:
         sigma_floor_uticks: least volatility told, per square root of a second.
         ofi_ns: half-life of the order-flow imbalance.
         wanted: `Want` bits of the estimators that are computed; those of others stay 0.
+        fair: the `Fair` value that `micro_ppm` is of.
+        fair_levels: levels a side that are read for it, at most 10; the microprice reads one.
+        fair_decay_uticks: distance from the best price at which a level counts e times less
+            (`FAIR_DEPTH`); 0: all count alike.
+        fair_ticklots: the amount of one side (`FAIR_VAMP`); where the levels hold less, they count.
 
     Source: docs/strategy.md. The fair value is the microprice of Gatheral and Oomen (opposite-side
     weights); variance of irregular samples weighs each squared return by 1 - 2**-(dt/half-life).
@@ -83,6 +88,10 @@ cdef class Signals:
         int64_t sigma_floor_uticks=0,
         int64_t ofi_ns=1_000_000_000,
         int64_t wanted=0,
+        int fair=0,
+        int fair_levels=5,
+        int64_t fair_decay_uticks=0,
+        int64_t fair_ticklots=1,
     ):
         for name, value in (
             ("sample_ns", sample_ns), ("vol_fast_ns", vol_fast_ns), ("vol_slow_ns", vol_slow_ns),
@@ -99,6 +108,19 @@ cdef class Signals:
             raise ValueError(f"depth_distance_ppm must be 0 to 1000000: {depth_distance_ppm}")
         if sigma_floor_uticks < 0:
             raise ValueError(f"sigma_floor_uticks must not be negative: {sigma_floor_uticks}")
+        if fair not in tuple(Fair):
+            raise ValueError(f"fair must be a Fair: {fair}")
+        if not 1 <= fair_levels <= FAIR_LEVELS_MAX:
+            raise ValueError(f"fair_levels must be 1 to {FAIR_LEVELS_MAX}: {fair_levels}")
+        if fair_decay_uticks < 0:
+            raise ValueError(f"fair_decay_uticks must not be negative: {fair_decay_uticks}")
+        if fair_ticklots <= 0:
+            raise ValueError(f"fair_ticklots must be positive: {fair_ticklots}")
+        self.params.fair = fair
+        self.params.fair_levels = fair_levels
+        self.params.fair_decay_uticks = fair_decay_uticks
+        self.params.fair_ticklots = fair_ticklots
+        self.fair_uticks = MISSING
         self.params.sample_ns = sample_ns
         self.params.vol_fast_ns = vol_fast_ns
         self.params.vol_slow_ns = vol_slow_ns
@@ -152,7 +174,7 @@ cdef class Signals:
             <double>(spread_ticks * UTICKS) * (<double>bid_lots / <double>(bid_lots + ask_lots))
         )
         if self.params.wanted:
-            self.measure_c(book, now_ns, own_bid_lots, own_ask_lots)
+            self.measure_c(book, now_ns, bid_lots, ask_lots, own_bid_lots, own_ask_lots)
         if self.sample_count == 0 or now_ns - self.sampled_ns >= self.params.sample_ns:
             self.spread_ticks = spread_ticks
             self.sample_c(book, now_ns, own_bid_lots, own_ask_lots)
@@ -169,13 +191,27 @@ cdef class Signals:
         )
 
     cdef void measure_c(
-        self, Book book, int64_t now_ns, int64_t own_bid_lots, int64_t own_ask_lots
+        self, Book book, int64_t now_ns, int64_t bid_lots, int64_t ask_lots, int64_t own_bid_lots,
+        int64_t own_ask_lots
     ) noexcept nogil:
-        """Compute what is wanted of each message."""
+        """Compute what is wanted of each message; `bid_lots`, `ask_lots` are others' at their best prices."""
+        cdef double bids, asks
         if self.params.wanted & WANT_MICRO:
-            # Neither price is below a tick.
+            self.fair_uticks = self.microprice_uticks
+            if self.params.fair == FAIR_DEPTH:
+                bids = self.weight_c(book, BID, self.best_bid_ticks, bid_lots)
+                asks = self.weight_c(book, ASK, self.best_ask_ticks, ask_lots)
+                self.fair_uticks = self.best_bid_ticks * UTICKS + quantise_c(
+                    <double>((self.best_ask_ticks - self.best_bid_ticks) * UTICKS) * (bids / (bids + asks))
+                )
+            elif self.params.fair == FAIR_VAMP:
+                bids = self.cost_c(book, BID, self.best_bid_ticks, bid_lots)
+                asks = self.cost_c(book, ASK, self.best_ask_ticks, ask_lots)
+                # Distances from the best prices: the mid's own digits stay out of the rounding.
+                self.fair_uticks = self.mid_uticks + quantise_c(0.5 * UTICKS * (asks - bids))
+            # The mid is half a tick or more.
             self.micro_ppm = quantise_c(
-                PPM * (<double>(self.microprice_uticks - self.mid_uticks) / <double>self.mid_uticks)
+                PPM * (<double>(self.fair_uticks - self.mid_uticks) / <double>self.mid_uticks)
             )
         if self.params.wanted & WANT_OFI:
             self.order_flow.look_c(book, now_ns, &self.own[0], self.own_count, own_bid_lots, own_ask_lots)
@@ -263,8 +299,65 @@ cdef class Signals:
             self.flow_scale = self.flow_total
         self.flow_ppm = quantise_c(PPM * (self.flow_signed / self.flow_scale))
 
+    cdef double weight_c(self, Book book, int side, int64_t price_ticks, int64_t best_lots) noexcept nogil:
+        """Sum what others have on a side's levels, from their best on, each less the further off."""
+        cdef int64_t none = NO_BID_TICKS if side == BID else NO_ASK_TICKS
+        cdef int64_t best_ticks = price_ticks
+        cdef int64_t lots
+        cdef int levels = 1
+        cdef int _step
+        cdef double total = <double>best_lots
+        for _step in range(WALK_MAX):
+            if levels >= self.params.fair_levels:
+                break
+            price_ticks = book.worse_c(side, price_ticks)
+            if price_ticks == none:
+                break
+            lots = book.qty_at_c(side, price_ticks) - self.own_at_c(side, price_ticks)
+            if lots <= 0:
+                continue
+            levels += 1
+            if self.params.fair_decay_uticks > 0:
+                total += <double>lots * exp_c(
+                    -fabs(<double>(price_ticks - best_ticks)) * UTICKS / <double>self.params.fair_decay_uticks
+                )
+            else:
+                total += <double>lots
+        return total
+
+    cdef double cost_c(self, Book book, int side, int64_t price_ticks, int64_t best_lots) noexcept nogil:
+        """Tell how far from others' best the mean price of the amount lies, in ticks away from the market."""
+        cdef int64_t none = NO_BID_TICKS if side == BID else NO_ASK_TICKS
+        cdef int64_t best_ticks = price_ticks
+        cdef int64_t lots = best_lots
+        cdef int levels = 0
+        cdef int _step
+        cdef double left = <double>self.params.fair_ticklots
+        cdef double taken, away
+        cdef double qty = 0
+        cdef double moved = 0
+        for _step in range(WALK_MAX):
+            if lots > 0:
+                levels += 1
+                away = fabs(<double>(price_ticks - best_ticks))
+                taken = <double>lots
+                if taken * <double>price_ticks >= left:
+                    taken = left / <double>price_ticks
+                    levels = FAIR_LEVELS_MAX
+                qty += taken
+                moved += taken * away
+                left -= taken * <double>price_ticks
+                if levels >= self.params.fair_levels:
+                    break
+            price_ticks = book.worse_c(side, price_ticks)
+            if price_ticks == none:
+                break
+            lots = book.qty_at_c(side, price_ticks) - self.own_at_c(side, price_ticks)
+        return moved / qty
+
     cdef void lose_c(self) noexcept nogil:
         self.micro_ppm = 0
+        self.fair_uticks = MISSING
         self.order_flow.lose_c()
 
     cdef void decay_c(self, int64_t now_ns) noexcept nogil:
@@ -432,6 +525,7 @@ cdef class Signals:
         self.params.wanted = wanted
         if changed & WANT_MICRO:
             self.micro_ppm = 0
+            self.fair_uticks = MISSING
         if changed & WANT_IMBALANCE:
             self.imbalance_ppm = 0
         if changed & WANT_OFI:
@@ -573,6 +667,11 @@ cdef class Signals:
     def wanted(self):
         """`Want` bits of what is computed."""
         return self.params.wanted
+
+    @property
+    def fair_uticks(self):
+        """Fair value of the kind that was asked for; None when there is none, or it is not wanted."""
+        return None if self.fair_uticks == MISSING else self.fair_uticks
 
     @property
     def micro_ppm(self):

@@ -8,6 +8,7 @@ from openmm.config.check import (
 )
 from openmm.config.load import default_run_dir, load, parse, read_options
 from openmm.config.params import (
+    fair_params,
     grid_params,
     inventory_params,
     paper_balances,
@@ -27,6 +28,7 @@ __all__ = [
     "Venue",
     "check_with_instrument",
     "default_run_dir",
+    "fair_params",
     "grid_params",
     "instrument_errors",
     "inventory_params",

@@ -9,8 +9,9 @@ from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 from typing import Any
 
+from openmm._fast.leans import LEAN_FIELDS
 from openmm._fast.queue import QueueModel
-from openmm._fast.signals import Want
+from openmm._fast.signals import Fair, Want
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.config.check import maker_fee_ppm
 from openmm.config.schema import BotConfig, Grid, Ladder, Signal, Venue
@@ -112,6 +113,9 @@ def lean_params(strategy: Ladder) -> dict[str, int]:
     }
 
 
+NO_LEANS = {name: 0 for name in LEAN_FIELDS if name != "flow_full_ppm"}
+
+
 def wanted_signals(config: BotConfig) -> int:
     """Return the `signals.Want` bits of what is computed: what a weight follows, or all of it.
 
@@ -132,7 +136,8 @@ def wanted_signals(config: BotConfig) -> int:
 def planner_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
     """Return the settings of `planner.Planner` and its queue at a price, and what goes with them.
 
-    That is the pipeline's `requote_uticks`, and what is `wanted` of the quoted book's signals.
+    That is the pipeline's `requote_uticks` and leans, and what is `wanted` of the traded book's
+    signals.
     """
     strategy = config.strategy
     return {
@@ -144,6 +149,7 @@ def planner_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
         "queue_model": int(QUEUE_MODELS[strategy.queue_model]),
         "queue_power": strategy.queue_power,
         "wanted": wanted_signals(config),
+        **(lean_params(strategy) if isinstance(strategy, Ladder) else NO_LEANS),
     }
 
 
@@ -169,6 +175,22 @@ def signal_params(
         "depth_distance_ppm": depth.ppm or 0,
         "jump_sigma_ppm": int(signal.jump_sigma * PPM),
         "sigma_floor_uticks": signal.sigma_floor.to_uticks(price_ticks * UTICKS_PER_TICK),
+    }
+
+
+FAIR = {"micro": Fair.FAIR_MICRO, "depth": Fair.FAIR_DEPTH, "vamp": Fair.FAIR_VAMP}
+TICKLOTS_MAX = (1 << 62) - 1
+
+
+def fair_params(config: BotConfig, instrument: Instrument, price_ticks: int) -> dict[str, int]:
+    """Return the fields of `signals.SignalParams` that say which fair value the traded book has."""
+    signal = config.signal
+    worth = signal.fair_notional / (instrument.tick_size * instrument.lot_size)
+    return {
+        "fair": int(FAIR[signal.fair]),
+        "fair_levels": signal.fair_levels,
+        "fair_decay_uticks": signal.fair_decay.to_uticks(price_ticks * UTICKS_PER_TICK),
+        "fair_ticklots": max(1, min(int(worth), TICKLOTS_MAX)),
     }
 
 

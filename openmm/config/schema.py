@@ -608,6 +608,10 @@ class Signal(Section):
     vol_slow_ns: Span = 120 * SECOND
     flow_ns: Span = 30 * SECOND
     ofi_ns: Span = SECOND
+    fair: Literal["micro", "depth", "vamp"] = "micro"
+    fair_levels: Annotated[int, Field(ge=1, le=10)] = 5
+    fair_decay: Reach = Distance(ppm=0)
+    fair_notional: Positive = Decimal(10_000)  # in the quote asset
     watch: bool = False  # compute every signal, also those that no weight follows
     depth_ns: Span = 60 * SECOND
     depth_distance: Reach = Distance(ppm=1_000)

@@ -132,6 +132,8 @@ def bot_right() -> str:
                 fact("half spread", "half"),
                 fact("skew", "skew", hint="how far the ladder leans, in the quote asset"),
                 fact("volatility", "sigma", hint="of the price, per square root of a second"),
+                fact("trade flow", "flow", hint="who aggresses: buyers above zero"),
+                fact("order flow", "ofi", hint="at the best prices; 0 unless computed"),
                 fact("orders bid / ask", "n_live"),
                 fact("fills", "n_filled"),
                 fact("placed", "n_placed"),

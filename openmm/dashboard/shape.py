@@ -252,6 +252,8 @@ def quotes(sheet: Sheet, page: TelemetrySnapshot) -> None:
             None if page.sigma_uticks == MISSING else page.mid(page.sigma_uticks), prices + 1
         ),
     )
+    sheet.put("flow", words.percent(page.flow_ppm, 0))
+    sheet.put("ofi", words.percent(page.ofi_ppm, 0))
     sheet.put("skew", words.signed(page.mid(page.skew_uticks), prices + 1))
     sheet.put("half", words.number(page.mid(page.half_uticks), prices + 1))
     spread = words.NONE

@@ -924,6 +924,7 @@ class Step:
                 power=plan["queue_power"],
             )
             pipeline.set_requote_uticks(plan["requote_uticks"])
+            pipeline.set_leans(plan)
             if plan["wanted"] != pipeline.feed.signals.wanted:
                 pipeline.feed.signals.set_wanted(plan["wanted"])
         if inventory is not None:

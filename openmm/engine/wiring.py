@@ -137,7 +137,10 @@ def make_tables(
             **conf.source_params(venue),
         )  # fmt: skip
         book = Book(window_ticks=BOOK_WINDOW_TICKS, outside_levels=outside_levels)
-        signals = Signals(**conf.signal_params(config, own_mid_ticks, Fraction(num, den)))
+        fair = {}
+        if index == quoted_index:
+            fair = conf.fair_params(config, own, own_mid_ticks)
+        signals = Signals(**conf.signal_params(config, own_mid_ticks, Fraction(num, den)), **fair)
         decoder = connectors[index].market_decoder(
             own, book, depth=venue.depth, verify=venue.verify_checksum
         )
@@ -179,6 +182,7 @@ def make_tables(
         # Paper orders rest in our own venue, not in the book that the real one sends.
         own_in_book=config.bot.mode == "live",
     )
+    pipeline.set_leans(plan)
     monitor = RiskMonitor(risk_limits.monitor_limits(config, instrument))
     return Tables(instrument, pipeline, feeds, monitor)
 

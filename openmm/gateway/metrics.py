@@ -189,6 +189,22 @@ def _bots(pages: list[TelemetrySnapshot], now_ns: int) -> Iterator[Metric]:
             "shift of the ladder's centre by inventory, in the quote asset",
             [(page, page.mid(page.skew_uticks)) for page in pages],
         ),
+        "signal_trade_flow_ratio": (
+            "signed taker volume over the usual one, from -1 to 1",
+            [(page, page.flow_ppm / PPM) for page in pages],
+        ),
+        "signal_order_flow_imbalance_ratio": (
+            "what came and went at the best prices, from -1 to 1; 0 unless computed",
+            [(page, page.ofi_ppm / PPM) for page in pages],
+        ),
+        "signal_depth_imbalance_ratio": (
+            "bids less asks over both, from -1 to 1; 0 unless computed",
+            [(page, page.imbalance_ppm / PPM) for page in pages],
+        ),
+        "signal_fair_value_offset_ratio": (
+            "fair value of the traded book off its mid, of the mid; 0 unless computed",
+            [(page, page.micro_ppm / PPM) for page in pages],
+        ),
         "inventory_base": (
             "base asset held",
             [

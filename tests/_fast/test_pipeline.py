@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from openmm import journal
 from openmm._fast.book import BookBreak, BookState
@@ -16,8 +17,10 @@ from openmm._fast.pipeline import Decision, Frames
 from openmm._fast.ports import Decoded, MemoryTransport
 from openmm._fast.quotes import QuoteClamp
 from openmm._fast.reference import SourceVerdict
+from openmm._fast.signals import Want
 from openmm._fast.tape import Record, Tape, TapeReader
-from openmm._fast.units import Side
+from openmm._fast.units import BookSide, Side
+from openmm.strategy.grid import GridStrategy
 from openmm.testing.canonical import REQUOTE_UTICKS, CanonicalBot, frames_of, make_bot
 from openmm.testing.workload import WorkloadSpec, make
 from openmm.venues.kraken.encode import KrakenEncoder
@@ -238,12 +241,96 @@ def test_broken_book_is_not_quoted_from_until_its_snapshot() -> None:
     assert bot.pipeline.last_decision is Decision.DECISION_SENT
 
 
-def snapshot(bid_points: int, ask_points: int) -> bytes:
+def snapshot(bid_points: int, ask_points: int, bid_qty: float = 5.0, ask_qty: float = 5.0) -> bytes:
     """A book of one level a side; prices in tenths. For bots that verify no checksum."""
-    sides = (("bids", bid_points), ("asks", ask_points))
-    levels = {side: [{"price": at / 10, "qty": 5.0}] for side, at in sides}
+    sides = (("bids", bid_points, bid_qty), ("asks", ask_points, ask_qty))
+    levels = {side: [{"price": at / 10, "qty": qty}] for side, at, qty in sides}
     data = [{"symbol": "BTC/USD", **levels, "checksum": 0}]
     return orjson.dumps({"channel": "book", "type": "snapshot", "data": data})
+
+
+LEANS = {
+    "micro_weight_ppm": 0, "micro_cap_ppm": 1_000, "imbalance_full_ppm": 0, "ofi_full_ppm": 0,
+    "compression_full_ppm": 0,
+}  # fmt: skip
+
+
+def leaning(wanted: int, **leans: int) -> CanonicalBot:
+    """A bot whose book stands at 59,999.9 / 60,000.1, five a side; its ladder is out."""
+    bot = make_bot(verify=False)
+    strategy = bot.pipeline.strategy
+    assert isinstance(strategy, GridStrategy)
+    strategy.params = replace(strategy.params, **(LEANS | leans))
+    bot.feed.signals.set_wanted(wanted)
+    bot.pipeline.set_leans(LEANS | leans)
+    for at in range(5):
+        # It moves a little, so that what comes is no jump.
+        moved = 3 * (at % 2)
+        frame = snapshot(599_999 + moved, 600_001 + moved)
+        bot.pipeline.on_frame(bot.feed, frame, WARM_NS + at * 300 * MS)
+        accept(bot, 2 * WARM_NS)
+    assert bot.pipeline.table.live_count == 20
+    return bot
+
+
+@pytest.mark.parametrize(
+    ("wanted", "leans", "part"),
+    [
+        (Want.WANT_MICRO, {"micro_weight_ppm": 2_000_000}, "micro_uticks"),
+        (Want.WANT_IMBALANCE, {"imbalance_full_ppm": 100}, "imbalance_uticks"),
+        (Want.WANT_OFI, {"ofi_full_ppm": 100}, "ofi_uticks"),
+    ],
+)
+def test_signal_moves_the_quotes_though_no_price_moved(
+    wanted: int, leans: dict[str, int], part: str
+) -> None:
+    still, bot = leaning(wanted), leaning(wanted, **leans)
+    for one in (still, bot):
+        one.pipeline.on_frame(one.feed, snapshot(599_999, 600_001, 20.0, 5.0), 3 * WARM_NS)
+    assert still.pipeline.last_decision is Decision.DECISION_SKIPPED
+    assert bot.pipeline.last_decision is Decision.DECISION_SENT
+    assert bot.pipeline.ladder_parts()[part] > 0
+    record = journal.read_ladder(records(bot, Record.REC_LADDER)[-1])
+    signals = bot.feed.signals
+    assert (record.view.micro_ppm, record.view.imbalance_ppm, record.view.ofi_ppm) == (
+        signals.micro_ppm, signals.imbalance_ppm, signals.ofi_ppm,
+    )  # fmt: skip
+    assert getattr(record.parts, part) == bot.pipeline.ladder_parts()[part]
+
+
+def test_signal_that_no_weight_follows_moves_nothing() -> None:
+    quiet, watching = leaning(0), leaning(Want.WANT_MICRO | Want.WANT_IMBALANCE | Want.WANT_OFI)
+    for bot in (quiet, watching):
+        for qty in (20.0, 1.0, 80.0):
+            bot.pipeline.on_frame(bot.feed, snapshot(599_999, 600_001, qty, 5.0), 3 * WARM_NS)
+        bot.pipeline.requote(3 * WARM_NS)
+    assert watching.feed.signals.ofi_ppm != 0
+    assert quiet.pipeline.ladder_levels() == watching.pipeline.ladder_levels()
+    assert quiet.pipeline.skipped_count == watching.pipeline.skipped_count
+
+
+def test_our_own_orders_lean_us_nowhere() -> None:
+    """The ladder's own levels come into the book: all is as if they had not."""
+    bot, twin = (leaning(Want.WANT_OFI, ofi_full_ppm=100) for _ in range(2))
+    ours: dict[str, dict[float, float]] = {"bids": {59_999.9: 5.0}, "asks": {60_000.1: 5.0}}
+    for order in bot.pipeline.table.live():
+        side = "bids" if order.side is Side.BUY else "asks"
+        price = order.price_ticks / 10
+        ours[side][price] = ours[side].get(price, 0.0) + order.qty_lots / 1e8
+    levels = {
+        side: [
+            {"price": price, "qty": round(rows[price], 8)}
+            for price in sorted(rows, reverse=side == "bids")
+        ]
+        for side, rows in ours.items()
+    }
+    data = [{"symbol": "BTC/USD", **levels, "checksum": 0}]
+    frame = orjson.dumps({"channel": "book", "type": "snapshot", "data": data})
+    bot.pipeline.on_frame(bot.feed, frame, 3 * WARM_NS)
+    twin.pipeline.on_frame(twin.feed, snapshot(599_999, 600_001), 3 * WARM_NS)
+    assert len(bot.book.levels(BookSide.BID)) > 1
+    assert bot.feed.signals.ofi_ppm == twin.feed.signals.ofi_ppm != 0
+    assert bot.pipeline.ladder_levels() == twin.pipeline.ladder_levels()
 
 
 def test_jump_past_our_quotes_widens_them_to_the_most_for_a_while() -> None:

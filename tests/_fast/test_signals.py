@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openmm._fast.book import Book, BookBreak
-from openmm._fast.signals import Signals
+from openmm._fast.signals import Fair, Signals, Want
 from openmm._fast.units import BookSide, Side
 from tests.oracles import signals as oracle
 
@@ -129,6 +129,81 @@ def test_book_that_is_not_right_has_no_price_and_moves_nothing(bad: str) -> None
     assert {k: v for k, v in told(market.signals).items() if k not in prices} == {
         k: v for k, v in before.items() if k not in prices
     }
+
+
+# ------------------------------------------------------------------------ fair value
+
+FAIR_OF = {"micro": Fair.FAIR_MICRO, "depth": Fair.FAIR_DEPTH, "vamp": Fair.FAIR_VAMP}
+
+
+def test_fair_value_is_told_off_the_mid() -> None:
+    market = Market(wanted=Want.WANT_MICRO)
+    market.show({1_000: 30}, {1_002: 10}, T0)
+    assert market.signals.fair_uticks == market.signals.microprice_uticks == 1_001_500_000
+    assert market.signals.micro_ppm == 500  # half a tick of 1,001
+    market.show({1_000: 10}, {1_002: 30}, T0 + MS)
+    assert market.signals.micro_ppm == -500
+    market.signals.lose()
+    assert (market.signals.fair_uticks, market.signals.micro_ppm) == (None, 0)
+
+
+def test_depth_of_more_levels_outweighs_dust_at_the_best() -> None:
+    bids, asks = {1_000: 1, 999: 90, 998: 9}, {1_002: 10, 1_003: 10, 1_004: 80}
+    fair = {}
+    for levels in (1, 2, 3):
+        market = Market(wanted=Want.WANT_MICRO, fair=Fair.FAIR_DEPTH, fair_levels=levels)
+        market.show(bids, asks, T0)
+        fair[levels] = market.signals.fair_uticks
+    assert fair[1] == 1_000 * UTICKS + round(2 * UTICKS / 11)
+    assert fair[2] == 1_000 * UTICKS + round(2 * UTICKS * 91 / 111)
+    assert fair[3] == 1_001 * UTICKS
+    near = Market(
+        wanted=Want.WANT_MICRO, fair=Fair.FAIR_DEPTH, fair_levels=3, fair_decay_uticks=UTICKS
+    )
+    near.show(bids, asks, T0)
+    assert near.signals.fair_uticks not in fair.values()
+
+
+def test_amount_that_costs_more_on_one_side_moves_the_fair_value() -> None:
+    market = Market(
+        wanted=Want.WANT_MICRO, fair=Fair.FAIR_VAMP, fair_levels=3, fair_ticklots=20_000
+    )
+    # 20 lots or so: the bids hold them at the best, the asks need a level ten ticks off for half.
+    market.show({1_000: 100}, {1_002: 10, 1_012: 100}, T0)
+    away = market.signals.fair_uticks
+    assert away is not None
+    assert 1_003 * UTICKS < away < 1_004 * UTICKS  # a mid of 1,001, and half of nearly 5
+
+
+@pytest.mark.parametrize("fair", FAIR_OF)
+def test_own_quantity_is_no_part_of_a_fair_value(fair: str) -> None:
+    options = {"wanted": 1, "fair": FAIR_OF[fair], "fair_levels": 3, "fair_ticklots": 50_000}
+    without, with_own = Market(**options), Market(**options)
+    without.show({1_000: 10, 997: 30}, {1_002: 20, 1_003: 5}, T0)
+    with_own.signals.set_own([(BID, 1_000, 4), (BID, 999, 7), (ASK, 1_003, 9)])
+    with_own.show({1_000: 14, 999: 7, 997: 30}, {1_002: 20, 1_003: 14}, T0, own=(4, 0))
+    assert with_own.signals.fair_uticks == without.signals.fair_uticks
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"fair": 3}, {"fair_levels": 0}, {"fair_levels": 11}, {"fair_decay_uticks": -1},
+     {"fair_ticklots": 0}, {"wanted": 8}, {"wanted": -1}],
+    ids=str,
+)  # fmt: skip
+def test_bad_fair_value_is_refused(changes: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"must"):
+        Market(**changes)
+
+
+def test_imbalance_is_of_the_depths() -> None:
+    market = Market(wanted=Want.WANT_IMBALANCE)
+    market.show({1_000: 10, 996: 20, 994: 500}, {1_002: 5, 1_007: 5, 1_009: 70}, T0)
+    assert market.signals.imbalance_ppm == 500_000  # 30 against 10 within 5 ticks
+    market.show({1_000: 10}, {1_002: 30}, T0 + MS)
+    assert market.signals.imbalance_ppm == 500_000  # as of the last sample
+    market.show({1_000: 10}, {1_002: 30}, T0 + SECOND)
+    assert market.signals.imbalance_ppm == -500_000
 
 
 # ------------------------------------------------------------------------ volatility
@@ -382,6 +457,50 @@ def same(one: float | None, other: float | None) -> None:
 
 
 @settings(max_examples=150, deadline=None)
+@given(
+    books(), st.sampled_from(sorted(FAIR_OF)), st.integers(1, 10),
+    st.one_of(st.just(0), st.integers(1, 20 * UTICKS)), st.integers(1, 1 << 40),
+)  # fmt: skip
+def test_fair_value_equals_the_oracle(
+    book: tuple[dict[int, int], dict[int, int]], kind: str, levels: int, decay: int, ticklots: int
+) -> None:
+    bids, asks = book
+    market = Market(
+        wanted=Want.WANT_MICRO, fair=FAIR_OF[kind], fair_levels=levels, fair_decay_uticks=decay,
+        fair_ticklots=ticklots,
+    )  # fmt: skip
+    market.show(bids, asks, T0)
+    plain = oracle.fair_value(
+        bids, asks, kind, levels=levels, decay_uticks=decay, ticklots=ticklots
+    )
+    mid = (max(bids) + min(asks)) * UTICKS / 2
+    assert market.signals.fair_uticks == pytest.approx(float(plain), abs=2)
+    assert market.signals.micro_ppm == pytest.approx(float(PPM * (plain - mid)) / mid, abs=1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(books(), st.integers(1, 1 << 40), st.integers(1, 10))
+def test_mirrored_book_has_the_mirrored_fair_value(
+    book: tuple[dict[int, int], dict[int, int]], more: int, levels: int
+) -> None:
+    """Weighted values mirror; more to buy at the best never lowers one."""
+    bids, asks = book
+    # About a price at which one tick up is one tick down.
+    centre = max(bids) + min(asks)
+    for kind in (Fair.FAIR_MICRO, Fair.FAIR_DEPTH):
+        market, mirror, heavier = (
+            Market(wanted=Want.WANT_MICRO, fair=kind, fair_levels=levels) for _ in range(3)
+        )
+        market.show(bids, asks, T0)
+        mirror.show(
+            {centre - p: q for p, q in asks.items()}, {centre - p: q for p, q in bids.items()}, T0
+        )
+        heavier.show(bids | {max(bids): bids[max(bids)] + more}, asks, T0)
+        assert mirror.signals.micro_ppm == -market.signals.micro_ppm
+        assert heavier.signals.micro_ppm >= market.signals.micro_ppm
+
+
+@settings(max_examples=150, deadline=None)
 @given(events, st.sampled_from([0, 1_000, 10**7]))
 def test_equals_the_oracle(steps: list[tuple[str, int, Any]], floor: int) -> None:
     market = Market(sigma_floor_uticks=floor)
@@ -535,12 +654,13 @@ def play(market: Market, events: list[tuple[str, int, int, int]], now_ns: int) -
 def test_signals_go_on_from_a_state_as_if_nothing_had_been_between(
     before: list[tuple[str, int, int, int]], after: list[tuple[str, int, int, int]]
 ) -> None:
-    one, other = Market(), Market()
+    one, other = Market(wanted=7), Market(wanted=7)
     # Three samples make it warm.
     start = [("book", 250 * MS, move, 10) for move in (0, 1, 0)]
     now_ns = play(one, start + before, T0)
     other.signals.restore(one.signals.state())
     assert other.signals.warm
+    one.signals.lose()  # what the book was is no part of a state
     for market in (one, other):
         market.show({1_000: 10}, {1_003: 7}, now_ns + 1)
         play(market, after, now_ns + 1)
@@ -561,6 +681,9 @@ def test_signals_go_on_from_a_state_as_if_nothing_had_been_between(
         ({"sample_count": 2}, "sample_count"),
         ({"sigma_uticks": 1 << 70}, "sigma_uticks"),
         ({"depth_sum": "much"}, "no state of signals"),
+        ({"best_weight": 1.5}, "best_weight"),
+        ({"ofi_signed": math.nan}, "ofi_signed"),
+        ({"imbalance_ppm": 1_000_001}, "imbalance_ppm"),
     ],
 )
 def test_state_that_cannot_be_is_refused_and_changes_nothing(

@@ -220,6 +220,10 @@ KEYS: list[tuple[str, object, object]] = [
     ("signal.flow", "20s", 20_000_000_000),
     ("signal.ofi", "2s", 2_000_000_000),
     ("signal.watch", True, True),
+    ("signal.fair", "vamp", "vamp"),
+    ("signal.fair_levels", 3, 3),
+    ("signal.fair_decay", "2bps", Distance(ppm=200)),
+    ("signal.fair_notional", "5000", Decimal(5_000)),
     ("signal.depth", "90s", 90_000_000_000),
     ("signal.depth_distance", "25 ticks", Distance(ticks=25)),
     ("signal.jump_sigma", "4.5", Decimal("4.5")),
@@ -1069,6 +1073,11 @@ def test_prices_turn_distances_into_ticks() -> None:
         "queue_model": 1,
         "queue_power": 3,
         "wanted": 0,
+        "micro_weight_ppm": 0,
+        "micro_cap_ppm": 200,
+        "imbalance_full_ppm": 0,
+        "ofi_full_ppm": 0,
+        "compression_full_ppm": 0,
     }
     config = parse(data | {"strategy": data["strategy"] | {"queue_value": "1bps"}})
     assert planner_params(config, price_ticks)["queue_value_ticks"] == price_ticks // 10_000

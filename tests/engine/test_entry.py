@@ -47,7 +47,7 @@ INSIDE = {
 CHANGES = {
     "pipeline": {
         "set_inputs", "requote", "withdraw", "refresh", "mark_dirty", "note_taking", "on_frame",
-        "end_read", "run", "set_requote_uticks", "set_transport",
+        "end_read", "run", "set_leans", "set_requote_uticks", "set_transport",
     },
     "book": {"apply", "break_", "catch_up", "clear", "cut", "recentre", "verify"},
     "signals": {"decay", "lose", "on_book", "on_trade", "set_own", "set_wanted", "restore"},

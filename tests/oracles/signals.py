@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from math import exp, floor, log, sqrt
 
 LN2 = log(2.0)
@@ -137,3 +138,42 @@ class Signals:
             self._signed *= halved(span_ns, self.flow_ns)
             self._total *= halved(span_ns, self.flow_ns)
             self._slow *= halved(span_ns, 8 * self.flow_ns)
+
+
+def fair_value(
+    bids: Mapping[int, int],
+    asks: Mapping[int, int],
+    kind: str,
+    *,
+    levels: int,
+    decay_uticks: int = 0,
+    ticklots: int = 0,
+) -> Fraction | float:
+    """Return a fair value in uticks, of a book without us; exact but for the decay."""
+    if kind == "micro":
+        levels = 1
+    side_bids = sorted(bids.items(), reverse=True)[:levels]
+    side_asks = sorted(asks.items())[:levels]
+    bid, ask = side_bids[0][0], side_asks[0][0]
+    if kind == "vamp":
+        return (_mean_price(side_bids, ticklots) + _mean_price(side_asks, ticklots)) * UTICKS / 2
+
+    def weight(rows: list[tuple[int, int]]) -> float:
+        best = rows[0][0]
+        if not decay_uticks:
+            return sum(qty for _, qty in rows)
+        return sum(qty * exp(-abs(price - best) * UTICKS / decay_uticks) for price, qty in rows)
+
+    one, other = weight(side_bids), weight(side_asks)
+    return UTICKS * (bid * other + ask * one) / (one + other)
+
+
+def _mean_price(rows: list[tuple[int, int]], ticklots: int) -> Fraction:
+    """Return the mean price of taking an amount off a side, or all of it where it holds less."""
+    left, cost, qty = Fraction(ticklots), Fraction(0), Fraction(0)
+    for price, lots in rows:
+        taken = min(Fraction(lots), left / price)
+        cost, qty, left = cost + taken * price, qty + taken, left - taken * price
+        if left <= 0:
+            break
+    return cost / qty
