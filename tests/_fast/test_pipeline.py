@@ -314,7 +314,7 @@ def test_our_own_orders_lean_us_nowhere() -> None:
     bot, twin = (leaning(Want.WANT_OFI, ofi_full_ppm=100) for _ in range(2))
     ours: dict[str, dict[float, float]] = {"bids": {59_999.9: 5.0}, "asks": {60_000.1: 5.0}}
     for order in bot.pipeline.table.live():
-        side = "bids" if order.side is Side.BUY else "asks"
+        side = "bids" if order.side == Side.BUY else "asks"
         price = order.price_ticks / 10
         ours[side][price] = ours[side].get(price, 0.0) + order.qty_lots / 1e8
     levels = {
