@@ -24,10 +24,10 @@ from openmm._fast.units cimport ASK, BID
 
 from openmm.strategy.failure import Failures, describe
 from openmm.strategy.quotes import Quotes
-from openmm.strategy.recorded import NOTHING as NOTHING_, encode
+from openmm.strategy.recorded import NOTHING as _NOTHING, encode
 
 # Of this module's own: a name of Python's would be looked up in each call.
-cdef bytes NOTHING = NOTHING_
+cdef bytes NOTHING = _NOTHING
 
 cdef enum:
     OWN_REFERENCES = 2      # the adapter's attribute, and the argument that is looked at
