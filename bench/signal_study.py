@@ -4,8 +4,8 @@
 100 ms of a recording the signals are read as a strategy would see them, no order of ours in the
 book, and compared with the change of the mid over the next 1, 5 and 30 s. A *slope* is how far, in
 bps, the mid goes on average for a signal of 1 (for a fair value: for each bp of its distance), by
-least squares through the origin; `t` is its size over its error, taken over stretches as long as
-the horizon, so that overlapping spans count once. Trades go to the flow where the recording has some.
+least squares; `t` is its size over its error, taken over stretches as long as the horizon, so
+that overlapping spans count once. Trades go to the flow where the recording has some.
 
 A correlation within a recording of minutes is no promise: it says in which direction and order of
 size a weight makes sense, not what it will earn.
@@ -99,34 +99,27 @@ def _look(signals: Signals) -> Look:
 
 
 def relation(values: Sequence[float], moves: Sequence[float], stretch: int) -> dict[str, float]:
-    """Return correlation, slope through the origin, and how many errors the slope is off zero.
+    """Return correlation, slope, and how many errors the slope is off zero.
 
     Args:
         stretch: points over which neighbours are no evidence of their own.
     """
     count = len(values)
-    products = [value * move for value, move in zip(values, moves, strict=True)]
-    power = sum(value * value for value in values)
-    spread = math.sqrt(_variance(values) * _variance(moves))
-    if count < 2 or power == 0 or spread == 0:
+    mean, other = sum(values) / max(1, count), sum(moves) / max(1, count)
+    offs = [(value - mean, move - other) for value, move in zip(values, moves, strict=True)]
+    power = sum(off * off for off, _ in offs)
+    spread = math.sqrt(power * sum(off * off for _, off in offs))
+    if spread == 0:
         return {"correlation": 0.0, "slope_bps": 0.0, "t": 0.0}
-    mean, other = sum(values) / count, sum(moves) / count
-    slope = sum(products) / power
-    left = [
-        value * (move - slope * value) for value, move in zip(values, moves, strict=True)
-    ]  # fmt: skip
+    product = sum(off * moved for off, moved in offs)
+    slope = product / power
+    left = [off * (moved - slope * off) for off, moved in offs]
     blocks = [sum(left[i : i + stretch]) for i in range(0, count, stretch)]
     error = math.sqrt(sum(block * block for block in blocks)) / power
     return {
-        "correlation": (sum(products) / count - mean * other) / spread,
-        "slope_bps": slope,
+        "correlation": product / spread, "slope_bps": slope,
         "t": slope / error if error else 0.0,
-    }
-
-
-def _variance(values: Sequence[float]) -> float:
-    mean = sum(values) / max(1, len(values))
-    return sum((value - mean) ** 2 for value in values) / max(1, len(values))
+    }  # fmt: skip
 
 
 def study(market: Market, messages: Sequence[Message], **settings: int) -> list[dict[str, Any]]:
