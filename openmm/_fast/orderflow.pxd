@@ -41,6 +41,8 @@ cdef class OrderFlow:
     cdef double best_weight
     # Own quantity before it last changed, and what of it went within the last moments.
     cdef bint own_changed
+    cdef int64_t own_best_ticks[2]  # by BookSide: no order of ours is nearer to the market
+    cdef int64_t gone_ns            # when something last went
     cdef int32_t before_count
     cdef int32_t gone_count
     cdef int32_t gone_next

@@ -39,6 +39,7 @@ cdef class OrderFlow:
             raise ValueError(f"half_life_ns must be positive: {half_life_ns}")
         self.half_life_ns = half_life_ns
         self.step_ns = floor_div(half_life_ns, STEPS) + 1
+        self.clear_c()
 
     # ---------------------------------------------------------------- C face
 
@@ -101,7 +102,9 @@ cdef class OrderFlow:
         self.signed_sum = 0
         self.best_sum = 0
         self.best_weight = 0
-        self.own_changed = False
+        # What is ours is looked at afresh with the next book.
+        self.own_changed = True
+        self.before_count = 0
         self.gone_count = 0
         self.gone_next = 0
 
@@ -138,13 +141,16 @@ cdef class OrderFlow:
         cdef int64_t shown, ours_most, ours_least, least, most
         cdef const Touch* old = &self.touch[side]
         cdef int step, i
+        cdef bint near
         for step in range(WALK_MAX):
             if price_ticks == none:
                 return False
             shown = book.qty_at_c(side, price_ticks)
             ours_most = 0
             ours_least = 0
-            for i in range(own_count):
+            # Most often nothing of ours is so near to the market.
+            near = price_ticks <= self.own_best_ticks[side] if side == BID else price_ticks >= self.own_best_ticks[side]
+            for i in range(own_count if near else 0):
                 if own[i].price_ticks == price_ticks and own[i].side == side:
                     ours_most += own[i].qty_lots
                     if own[i].acted_ns != NEVER_NS and now_ns - own[i].acted_ns >= DOUBT_NS:
@@ -152,7 +158,7 @@ cdef class OrderFlow:
             if step == 0 and ours_most < own_best_lots:
                 ours_least += own_best_lots - ours_most
                 ours_most = own_best_lots
-            for i in range(self.gone_count):
+            for i in range(self.gone_count if now_ns - self.gone_ns < DOUBT_NS else 0):
                 if (
                     self.gone[i].price_ticks == price_ticks and self.gone[i].side == side
                     and 0 <= now_ns - self.gone[i].acted_ns < DOUBT_NS
@@ -195,6 +201,14 @@ cdef class OrderFlow:
         cdef int i, k
         cdef const OwnQty* old
         self.own_changed = False
+        self.own_best_ticks[<int>BID] = NO_BID_TICKS
+        self.own_best_ticks[<int>ASK] = NO_ASK_TICKS
+        for i in range(own_count):
+            if own[i].side == BID:
+                if own[i].price_ticks > self.own_best_ticks[<int>BID]:
+                    self.own_best_ticks[<int>BID] = own[i].price_ticks
+            elif own[i].price_ticks < self.own_best_ticks[<int>ASK]:
+                self.own_best_ticks[<int>ASK] = own[i].price_ticks
         for i in range(self.before_count):
             old = &self.before[i]
             away = old.price_ticks - self.touch[old.side].price_ticks
@@ -213,6 +227,7 @@ cdef class OrderFlow:
                 self.gone[self.gone_next] = old[0]
                 self.gone[self.gone_next].qty_lots = lots
                 self.gone[self.gone_next].acted_ns = now_ns
+                self.gone_ns = now_ns
                 self.gone_next = (self.gone_next + 1) % GONE_MAX
                 if self.gone_count < GONE_MAX:
                     self.gone_count += 1
