@@ -144,8 +144,8 @@ def test_fair_value_is_told_off_the_mid() -> None:
     market.show({1_000: 10}, {1_002: 30}, T0 + MS)
     assert market.signals.micro_ppm == -500
     market.signals.lose()
-    gone = (market.signals.fair_uticks, market.signals.micro_ppm)
-    assert gone == (None, 0)
+    assert told(market.signals)["fair_uticks"] is None
+    assert told(market.signals)["micro_ppm"] == 0
 
 
 def test_depth_of_more_levels_outweighs_dust_at_the_best() -> None:
