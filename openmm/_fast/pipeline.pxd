@@ -14,6 +14,7 @@ from openmm._fast.ports cimport (
 from openmm._fast.queue cimport Queue
 from openmm._fast.quotes cimport LEVELS_MAX, Ladder, MarketView
 from openmm._fast.reference cimport Reference
+from openmm._fast.intensity cimport Intensity
 from openmm._fast.signals cimport Signals
 from openmm._fast.tape cimport Tape
 from openmm._fast.units cimport InstrumentSpec
@@ -34,6 +35,7 @@ cdef class Feed(Sink):
     cdef Decoder decoder
     cdef readonly Book book
     cdef readonly Signals signals
+    cdef readonly Intensity intensity   # None: nobody reads it
     cdef readonly int32_t index         # source of its tape records and in the reference
     cdef readonly bint quoted           # the book we quote on
     cdef bint dirty                     # book changed since the last decision

@@ -4,6 +4,7 @@ from typing import Any, final
 
 from openmm._fast.book import Book
 from openmm._fast.checks import Checks, RiskState
+from openmm._fast.intensity import Intensity
 from openmm._fast.inventory import Inventory
 from openmm._fast.latency import StageLatency
 from openmm._fast.orders import OrderTable
@@ -26,6 +27,7 @@ class Decision(IntEnum):
 class Feed(Sink):
     book: Book
     signals: Signals
+    intensity: Intensity | None
     index: int
     quoted: bool
     frame_count: int
@@ -36,7 +38,13 @@ class Feed(Sink):
     through_ns: int
     last_recv_ns: int
     def __new__(
-        cls, decoder: Decoder, book: Book, signals: Signals, index: int, quoted: bool = False
+        cls,
+        decoder: Decoder,
+        book: Book,
+        signals: Signals,
+        index: int,
+        quoted: bool = False,
+        intensity: Intensity | None = None,
     ) -> Feed: ...
     @property
     def counters(self) -> dict[str, int]: ...

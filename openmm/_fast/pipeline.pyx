@@ -16,6 +16,7 @@ from openmm._fast.book cimport BOOK_VERIFIED, Book
 from openmm._fast.checks cimport (
     APPROVED, POST_ONLY_CROSS, STATE, Approved, Checks, Limits, Reason, RiskInputs,
 )
+from openmm._fast.intensity cimport Intensity
 from openmm._fast.inventory cimport Inventory
 from openmm._fast.latency cimport (
     STAGE_ANSWER_TO_ORDER,
@@ -82,10 +83,11 @@ cdef class Feed(Sink):
         signals: estimators of that book.
         index: the feed's place in the reference and the source number of its tape records.
         quoted: whether orders rest on this book.
+        intensity: the fit of how often quotes are reached there, for strategies that read it.
     """
 
     def __cinit__(self, Decoder decoder not None, Book book not None, Signals signals not None,
-                  int index, bint quoted=False):
+                  int index, bint quoted=False, Intensity intensity=None):
         if not 0 <= index < SOURCES_MAX:
             raise ValueError(f"index must be 0 to {SOURCES_MAX - 1}: {index}")
         self.decoder = decoder
@@ -93,6 +95,7 @@ cdef class Feed(Sink):
         self.signals = signals
         self.index = index
         self.quoted = quoted
+        self.intensity = intensity
         decoder.sink = self
 
     @property
@@ -114,6 +117,8 @@ cdef class Feed(Sink):
         if self.places is not None and self.places.on:
             self.places.trade_c(self.own, trade.taker_side, trade.price_ticks, trade.qty_lots)
         self.signals.on_trade_c(self.recv_ns, trade.taker_side, trade.price_ticks, trade.qty_lots)
+        if self.intensity is not None:
+            self.intensity.on_trade_c(self.recv_ns, trade.taker_side, trade.price_ticks)
 
     def decode(self, Frames frames not None, Py_ssize_t start=0, stop=None):
         """Put frames `start` to `stop` through decoder, checksum and book alone, in one compiled call.
@@ -267,6 +272,8 @@ cdef class Pipeline:
                 own_bid = self.table.own_lots_at_c(BUY, feed.book.best_bid_ticks)
                 own_ask = self.table.own_lots_at_c(SELL, feed.book.best_ask_ticks)
             feed.signals.on_book_c(feed.book, now_ns, own_bid, own_ask)
+            if feed.intensity is not None:
+                feed.intensity.on_mid_c(now_ns, feed.signals.mid_uticks)
             self.reference.set_c(
                 feed.index, feed.signals.mid_uticks, feed.signals.spread_ticks * UTICKS,
                 feed.signals.depth_lots, feed.last_recv_ns - feed.lag_ns, True,
@@ -274,6 +281,8 @@ cdef class Pipeline:
         else:
             feed.signals.lose_c()
             self.reference.set_c(feed.index, MISSING, MISSING, 0, feed.last_recv_ns, False)
+            if feed.intensity is not None:
+                feed.intensity.on_mid_c(now_ns, MISSING)
         if feed.quoted and self.planner.queue.on:
             self.planner.queue.look_c(feed.book, self.table, self.own_in_book)
         feed.dirty = False
@@ -819,6 +828,9 @@ cdef class Pipeline:
         view.ofi_ppm = self.feed.signals.order_flow.ofi_ppm
         view.compression_ppm = self.feed.signals.spread_compression_ppm
         view.q_lots = self.inventory.q_lots
+        if self.feed.intensity is not None:
+            view.decay_uticks = self.feed.intensity.decay_uticks
+            view.arrival_uhz = self.feed.intensity.arrival_uhz
         view.hanging_bids = 0
         view.hanging_asks = 0
         if self.table.live_count != self.table.ladder_count:

@@ -10,6 +10,7 @@ from openmm.config.load import default_run_dir, load, parse, read_options
 from openmm.config.params import (
     fair_params,
     grid_params,
+    intensity_params,
     inventory_params,
     paper_balances,
     planner_params,
@@ -31,6 +32,7 @@ __all__ = [
     "fair_params",
     "grid_params",
     "instrument_errors",
+    "intensity_params",
     "inventory_params",
     "load",
     "maker_fee_ppm",

@@ -194,6 +194,15 @@ def fair_params(config: BotConfig, instrument: Instrument, price_ticks: int) -> 
     }
 
 
+def intensity_params(signal: Signal, price_ticks: int) -> dict[str, int]:
+    """Return the settings of `intensity.Intensity` at a price."""
+    return {
+        "sample_ns": signal.fit_sample_ns,
+        "half_life_ns": signal.fit_ns,
+        "price_ticks": price_ticks,
+    }
+
+
 def reference_params(signal: Signal) -> dict[str, int]:
     """Return the settings of `reference.Reference`."""
     return {

@@ -615,6 +615,8 @@ class Signal(Section):
     watch: bool = False  # compute every signal, also those that no weight follows
     depth_ns: Span = 60 * SECOND
     depth_distance: Reach = Distance(ppm=1_000)
+    fit_sample_ns: Annotated[int, _span(10 * MS, 60 * SECOND)] = 250 * MS
+    fit_ns: Annotated[int, _span(60 * SECOND, DAY)] = 600 * SECOND
     jump_sigma: Positive = Decimal(6)
     sigma_floor: Reach = Distance(ppm=0)
     outlier_floor_ppm: Annotated[int, _ratio(1, 500_000)] = 3_000

@@ -33,6 +33,7 @@ from openmm.errors import ConfigError, JournalError, TransportError
 from openmm.instrument import Instrument
 from openmm.journal import JournalRecord, SessionRecord
 from openmm.settlement.ledger import Ledger, ledger_decimals
+from openmm.signal import memory
 from openmm.strategy.python import PythonStrategy
 from openmm.strategy.recorded import RecalledQuoter
 from openmm.venues import registry
@@ -213,7 +214,7 @@ class _Replay:
         for venue, feed in zip(config.venue, self._tables.feeds, strict=True):
             known = seeds["signals"].get(venue.label)
             if known is not None:
-                feed.signals.restore(known["state"])
+                memory.restore(feed, known)
         self._trading = trading
         self._step = wiring.make_step(
             config, self._tables, trading, watchdog=bool(seeds["watchdog"])

@@ -40,7 +40,8 @@ def digests(
             )
             for feed in feeds
         ],
-        "signals": [sorted(feed.signals.state().items()) for feed in feeds],
+        "signals": [sorted(feed.signals.state().items()) for feed in feeds]
+        + [sorted(feed.intensity.state().items()) for feed in feeds if feed.intensity is not None],
         "reference": (
             reference.price_uticks, reference.fair_uticks, reference.confidence_ppm,
             [(reference.source(at), reference.basis(at)) for at in range(reference.source_count)],

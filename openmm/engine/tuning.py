@@ -264,6 +264,7 @@ class Tuning:
         if limits["fee_ppm"] > 0:
             free = free * PPM // (PPM + limits["fee_ppm"])
         totals, live = pipeline.table.totals(), pipeline.table.live()
+        fit = pipeline.feed.intensity
         return {
             "now_ns": now_ns, "reference_uticks": price_uticks,
             "confidence_ppm": reference.confidence_ppm,
@@ -283,6 +284,8 @@ class Tuning:
             "ofi_ppm": signals.ofi_ppm,
             "compression_ppm": signals.spread_compression_ppm, "q_lots": stock.q_lots or 0,
             "hanging_bids": _hanging(live, Side.BUY), "hanging_asks": _hanging(live, Side.SELL),
+            "decay_uticks": 0 if fit is None else fit.decay_uticks,
+            "arrival_uhz": 0 if fit is None else fit.arrival_uhz,
         }  # fmt: skip
 
     # ------------------------------------------------------------------ inside

@@ -14,6 +14,7 @@ from openmm import config as conf
 from openmm._fast.book import Book
 from openmm._fast.checks import Checks, RateBudget
 from openmm._fast.feed import SocketTransport
+from openmm._fast.intensity import Intensity
 from openmm._fast.inventory import Inventory
 from openmm._fast.latency import StageLatency
 from openmm._fast.orders import OrderTable
@@ -144,7 +145,15 @@ def make_tables(
         decoder = connectors[index].market_decoder(
             own, book, depth=venue.depth, verify=venue.verify_checksum
         )
-        feeds.append(Feed(decoder, book, signals, index, quoted=index == quoted_index))
+        intensity = None
+        if index == quoted_index and not isinstance(config.strategy, Grid):
+            # A grid does not read it: it costs nothing there.
+            intensity = Intensity(**conf.intensity_params(config.signal, own_mid_ticks))
+        feeds.append(
+            Feed(
+                decoder, book, signals, index, quoted=index == quoted_index, intensity=intensity
+            )
+        )
     plan = conf.planner_params(config, mid_ticks)
     feeds[quoted_index].signals.set_wanted(plan["wanted"])
     labels = [venue.label for venue in config.venue]

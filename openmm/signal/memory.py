@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeGuard, final
 
 import orjson
 
@@ -61,9 +61,14 @@ class SignalMemory:
 
 
 def states(config: BotConfig, instruments: Sequence[Instrument], feeds: Sequence[Feed]) -> States:
-    """Return what the signals of each feed know, under its venue's label; none of cold ones."""
+    """Return what the signals of each feed know, and its fit, under its venue's label.
+
+    None of cold ones.
+    """
     return {
-        venue.label: _units(config, venue, instrument) | {"state": feed.signals.state()}
+        venue.label: _units(config, venue, instrument)
+        | {"state": feed.signals.state()}
+        | ({} if feed.intensity is None else {"fit": feed.intensity.state()})
         for venue, instrument, feed in zip(config.venue, instruments, feeds, strict=True)
         if feed.signals.warm
     }
@@ -76,10 +81,10 @@ def go_on(
     before: Mapping[str, Any],
     now_ns: int,
 ) -> States:
-    """Let fresh signals go on from those of an earlier session; return what was taken.
+    """Let fresh signals and fits go on from those of an earlier session; return what was taken.
 
-    Left aside is what is older than the half-life of the slow variance, from the future, of other
-    settings or units, or damaged.
+    Left aside is what is older than the half-life of the slow variance, of a fit than its own, from
+    the future, of other settings or units, or damaged.
     """
     taken: States = {}
     for venue, instrument, feed in zip(config.venue, instruments, feeds, strict=True):
@@ -89,18 +94,37 @@ def go_on(
         units = _units(config, venue, instrument)
         if {key: found.get(key) for key in units} != units:
             continue
-        state = found.get("state")
-        if not isinstance(state, dict) or not isinstance(state.get("sampled_ns"), int):
-            continue
-        if not 0 <= now_ns - state["sampled_ns"] <= config.signal.vol_slow_ns:
-            continue
-        try:
-            feed.signals.restore(state)
-        except ValueError as error:
-            log.warning("%s: signals begin anew: %s", venue.label, error)
-            continue
-        taken[venue.label] = found
+        state, fit = found.get("state"), found.get("fit")
+        if _young(state, "sampled_ns", now_ns, config.signal.vol_slow_ns):
+            try:
+                feed.signals.restore(state)
+                units["state"] = state
+            except ValueError as error:
+                log.warning("%s: signals begin anew: %s", venue.label, error)
+        if feed.intensity is not None and _young(fit, "counted_ns", now_ns, config.signal.fit_ns):
+            try:
+                feed.intensity.restore(fit)
+                units["fit"] = fit
+            except ValueError as error:
+                log.warning("%s: the fit begins anew: %s", venue.label, error)
+        if "state" in units or "fit" in units:
+            taken[venue.label] = units
     return taken
+
+
+def restore(feed: Feed, taken: Mapping[str, Any]) -> None:
+    """Let fresh signals of a replay go on from what the session did, as `go_on` told it."""
+    if "state" in taken:
+        feed.signals.restore(taken["state"])
+    if "fit" in taken and feed.intensity is not None:
+        feed.intensity.restore(taken["fit"])
+
+
+def _young(state: Any, key: str, now_ns: int, most_ns: int) -> TypeGuard[dict[str, Any]]:
+    """Whether a state is there and not too old."""
+    if not isinstance(state, dict) or not isinstance(state.get(key), int):
+        return False
+    return 0 <= now_ns - state[key] <= most_ns
 
 
 def _units(config: BotConfig, venue: Venue, instrument: Instrument) -> dict[str, Any]:
