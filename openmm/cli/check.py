@@ -35,7 +35,7 @@ def check(
     """
     from openmm.cli.spans import decimal
     from openmm.config import check_with_instrument, load
-    from openmm.control.ladder import preview, resolved
+    from openmm.control.ladder import model, preview, resolved
     from openmm.control.market import ask_venue
     from openmm.errors import TransportError
 
@@ -62,6 +62,7 @@ def check(
         "mid": price,
         "ladder": None if price is None else preview(config, instrument, price),
         "plugin": _plugin(config, instrument),
+        "model": {} if price is None else model(config, instrument, price),
     }
     emit(payload, json_, lambda: _text(payload, config))
     return EXIT_DONE
@@ -112,6 +113,9 @@ def _text(payload: dict[str, Any], config: BotConfig) -> str:
     if payload["plugin"] is not None:
         parts.append(pairs({f"plugin.{k}": _shown(v) for k, v in payload["plugin"].items()}))
         parts.append("its ladder is its own code's: it cannot be previewed")
+    if payload["model"]:
+        # The paper's parameters and the plain ones, each from the other.
+        parts.append(pairs({f"model.{k}": f"{v:f}" for k, v in payload["model"].items()}))
     ladder = payload["ladder"]
     if ladder is not None:
         base, _, quote = config.quoted.pair.partition("/")

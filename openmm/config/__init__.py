@@ -12,18 +12,34 @@ from openmm.config.params import (
     grid_params,
     intensity_params,
     inventory_params,
+    model_params,
     paper_balances,
     planner_params,
     reference_params,
     signal_params,
     source_params,
+    strategy_params,
     wanted_signals,
 )
-from openmm.config.schema import BotConfig, Grid, PluginStrategy, PythonStrategy, Venue
+from openmm.config.schema import (
+    Avellaneda,
+    BotConfig,
+    Glft,
+    Grid,
+    Ladder,
+    Model,
+    PluginStrategy,
+    PythonStrategy,
+    Venue,
+)
 
 __all__ = [
+    "Avellaneda",
     "BotConfig",
+    "Glft",
     "Grid",
+    "Ladder",
+    "Model",
     "PluginStrategy",
     "PythonStrategy",
     "Venue",
@@ -36,6 +52,7 @@ __all__ = [
     "inventory_params",
     "load",
     "maker_fee_ppm",
+    "model_params",
     "paper_balances",
     "parse",
     "planner_params",
@@ -43,6 +60,7 @@ __all__ = [
     "reference_params",
     "signal_params",
     "source_params",
+    "strategy_params",
     "taker_fee_ppm",
     "wanted_signals",
 ]

@@ -14,12 +14,15 @@ from openmm.config.schema import (
     WATCHED,
     Bot,
     BotConfig,
+    Glft,
     Grid,
     Ladder,
+    Model,
     Risk,
     Signal,
     Strategy,
     Venue,
+    key_of,
 )
 from openmm.config.values import PPM, format_duration, format_ppm
 from openmm.errors import ConfigError, ConfigErrors
@@ -45,6 +48,8 @@ def strategy_errors(strategy: Strategy) -> list[ConfigError]:
     found: list[ConfigError] = []
     if isinstance(strategy, Ladder):
         found += ladder_errors(strategy)
+    if isinstance(strategy, Model):
+        found += model_errors(strategy)
     if not isinstance(strategy, Grid):
         return found
     if strategy.spacing == "custom" and "level_step_ppm" in strategy.model_fields_set:
@@ -90,6 +95,52 @@ def strategy_errors(strategy: Strategy) -> list[ConfigError]:
                 + format_ppm(strategy.rebalance_threshold_ppm),
             )
         )
+    return found
+
+
+def model_errors(strategy: Model) -> list[ConfigError]:
+    """Check that a model has either the paper's risk aversion or the plain shift."""
+    found: list[ConfigError] = []
+    told = [key for key in ("gamma", "skew_full_ppm") if getattr(strategy, key) is not None]
+    if len(told) != 1:
+        found.append(
+            ConfigError(
+                "strategy.gamma",
+                " and ".join(map(key_of, told)) or "nothing",
+                'exactly one of gamma = "0.001" (risk aversion, per unit of quote currency) and '
+                'skew_full = "8bps" (shift at full inventory); the other is "off", or left out',
+            )
+        )  # fmt: skip
+    elif strategy.gamma is None and strategy.skew_factor != 1:
+        allowed = "left out with strategy.skew_full, which tells the shift itself"
+        found.append(ConfigError("strategy.skew_factor", str(strategy.skew_factor), allowed))
+    for key in ("half_factor", "skew_factor"):
+        if getattr(strategy, key) > 1_000:
+            found.append(
+                ConfigError(f"strategy.{key}", str(getattr(strategy, key)), "at most 1000")
+            )
+    if strategy.spread_max_ppm < max(2, strategy.spread_min_ppm):
+        found.append(
+            ConfigError(
+                "strategy.spread_max", format_ppm(strategy.spread_max_ppm),
+                f"at least strategy.spread_min, {format_ppm(strategy.spread_min_ppm)}",
+            )
+        )  # fmt: skip
+    if strategy.rebalance_exit_ppm > strategy.rebalance_threshold_ppm:
+        found.append(
+            ConfigError(
+                "strategy.rebalance_exit", format_ppm(strategy.rebalance_exit_ppm),
+                "at most strategy.rebalance_threshold, "
+                + format_ppm(strategy.rebalance_threshold_ppm),
+            )
+        )  # fmt: skip
+    if isinstance(strategy, Glft) and (strategy.fit_decay is None) != (strategy.fit_arrival == 0):
+        found.append(
+            ConfigError(
+                "strategy.fit_arrival", str(strategy.fit_arrival),
+                "told together with strategy.fit_decay, or left out with it",
+            )
+        )  # fmt: skip
     return found
 
 
@@ -192,8 +243,6 @@ def limit_errors(strategy: Strategy, risk: Risk) -> list[ConfigError]:
                 f"a side of {side} within risk.max_inventory, {risk.max_inventory}",
             )
         )
-    if not isinstance(strategy, Grid):
-        return found
     reach = outermost_ppm(strategy)
     if reach >= risk.price_collar_ppm:
         found.append(
@@ -206,8 +255,19 @@ def limit_errors(strategy: Strategy, risk: Risk) -> list[ConfigError]:
     return found
 
 
-def outermost_ppm(strategy: Grid) -> int:
-    """Return how far from the reference the last level lies with the shading full, unwidened."""
+def outermost_ppm(strategy: Ladder) -> int:
+    """Return how far from the reference the last level lies with the shading full, unwidened.
+
+    Of a model, whose spread the market makes, at the least.
+    """
+    if isinstance(strategy, Model):
+        return (
+            strategy.spread_min_ppm // 2
+            + strategy.offsets_ppm(strategy.level_step_ppm)[-1]
+            + (strategy.skew_full_ppm or 0)
+            + strategy.flow_full_ppm
+        )
+    assert isinstance(strategy, Grid), "a ladder is a grid's or a model's"
     return (
         strategy.spread_ppm // 2
         + strategy.offsets_ppm(strategy.level_step_ppm)[-1]
@@ -446,8 +506,9 @@ def _steps(strategy: Ladder) -> list[tuple[str, int]]:
     steps = []
     if isinstance(strategy, Grid):
         steps.append(("spread", strategy.spread_ppm))
-        if strategy.num_orders > 1 and strategy.spacing != "custom":
-            steps.append(("level_step", strategy.level_step_ppm))
+    stepped = strategy.num_orders > 1 and strategy.spacing != "custom"
+    if isinstance(strategy, Grid | Model) and stepped:
+        steps.append(("level_step", strategy.level_step_ppm))
     offsets = strategy.level_offsets_ppm
     if len(offsets) > 1:
         steps.append(("level_offsets", min(far - near for near, far in pairwise(offsets))))

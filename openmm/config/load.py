@@ -18,10 +18,12 @@ from openmm.config.schema import (
     DEPTHS,
     OPTIONS,
     AnyStrategy,
+    Avellaneda,
     Bot,
     BotConfig,
     Endpoints,
     Engine,
+    Glft,
     Grid,
     Journal,
     NoOptions,
@@ -44,6 +46,8 @@ _TABLES = ("bot", "venue", "strategy", "signal", "risk", "settlement", "journal"
 _REQUIRED = ("bot", "venue", "strategy", "risk")
 _STRATEGIES: dict[str, type[AnyStrategy]] = {
     "grid": Grid,
+    "glft": Glft,
+    "avellaneda": Avellaneda,
     "python": PythonStrategy,
     "plugin": PluginStrategy,
 }

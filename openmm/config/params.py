@@ -14,7 +14,16 @@ from openmm._fast.queue import QueueModel
 from openmm._fast.signals import Fair, Want
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.config.check import maker_fee_ppm
-from openmm.config.schema import BotConfig, Grid, Ladder, Signal, Venue
+from openmm.config.schema import (
+    Avellaneda,
+    BotConfig,
+    Glft,
+    Grid,
+    Ladder,
+    Model,
+    Signal,
+    Venue,
+)
 from openmm.config.values import PPM
 from openmm.errors import ConfigError
 from openmm.instrument import TICKS_MAX, Instrument
@@ -26,6 +35,9 @@ QUEUE_MODELS = {
 }
 # Distances of the planner's are below this.
 QUEUE_TICKS_MAX = (1 << 30) - 1
+
+
+RISK_UTICKS_MAX = 10**18  # of strategy.model_parameters
 
 
 def shape_params(strategy: Ladder, instrument: Instrument, step_ppm: int) -> dict[str, Any]:
@@ -131,6 +143,79 @@ def wanted_signals(config: BotConfig) -> int:
         (strategy.ofi_full_ppm, Want.WANT_OFI),
     )
     return sum(int(bit) for weight, bit in told if weight)
+
+
+def model_params(
+    config: BotConfig, instrument: Instrument, scale_lots: int | None = None
+) -> dict[str, Any]:
+    """Return the fields of `model_parameters.GlftParameters` or `AvellanedaParameters`.
+
+    Args:
+        scale_lots: the inventory at which the shift is full; None: the configuration's.
+
+    Raises:
+        ConfigError: the strategy is no model, the amount is no whole number of lots, a risk
+            aversion beyond what the kernel takes, or the maker fee is unknown.
+    """
+    model = config.strategy
+    if not isinstance(model, Glft | Avellaneda):
+        raise ConfigError("strategy.kind", model.kind, 'a "glft" or an "avellaneda"')
+    fee_ppm = maker_fee_ppm(config, instrument)
+    if fee_ppm is None:
+        raise ConfigError("venue.maker_fee", "nothing", "a fee: the venue does not tell it here")
+    told: dict[str, Any] = {
+        **shape_params(model, instrument, model.level_step_ppm),
+        **lean_params(model),
+        "flow_full_ppm": model.flow_full_ppm,
+        "risk_uticks": _risk_uticks(model, instrument),
+        "skew_full_ppm": model.skew_full_ppm or 0,
+        "scale_lots": scale_lots or inventory_params(config, instrument)["scale_lots"],
+        "half_factor_ppm": max(1, int(model.half_factor * PPM)),
+        "skew_factor_ppm": int(model.skew_factor * PPM),
+        "prior_decay_ppm": 0,
+        "prior_decay_uticks": 0,
+        "fee_floor_ppm": fee_ppm + model.min_edge_ppm - model.fee_budget_ppm,
+        "half_min_ppm": model.spread_min_ppm // 2,
+        "half_max_ppm": model.spread_max_ppm // 2,
+    }
+    if model.fit_decay is not None:
+        told["prior_decay_ppm"] = model.fit_decay.ppm or 0
+        told["prior_decay_uticks"] = (model.fit_decay.ticks or 0) * UTICKS_PER_TICK
+    if isinstance(model, Glft):
+        told["xi_ppm"] = model.xi_ppm
+        told["prior_arrival_uhz"] = int(model.fit_arrival * 1_000_000)
+    else:
+        told["horizon_ns"] = model.horizon_ns
+        told["repeating"] = int(model.horizon_mode == "repeating")
+    return told
+
+
+def _risk_uticks(model: Model, instrument: Instrument) -> int:
+    """Return 1 / (gamma * order size) as a distance; 0: the shift is told instead."""
+    if model.gamma is None:
+        return 0
+    price = Fraction(instrument.tick_size) / UTICKS_PER_TICK
+    risk = round(1 / (Fraction(model.gamma) * Fraction(model.order_amount) * price))
+    if not 1 <= risk <= RISK_UTICKS_MAX:
+        least, most = gamma_of(RISK_UTICKS_MAX, model, instrument), gamma_of(1, model, instrument)
+        allowed = f"from {least:.3g} to {most:.3g} for orders of {model.order_amount}"
+        raise ConfigError("strategy.gamma", str(model.gamma), allowed)
+    return risk
+
+
+def gamma_of(risk_uticks: int, model: Model, instrument: Instrument) -> Decimal:
+    """Return the risk aversion, per unit of quote currency, that the kernel has as a distance."""
+    price = instrument.tick_size / UTICKS_PER_TICK
+    return 1 / (max(1, risk_uticks) * model.order_amount * price)
+
+
+def strategy_params(
+    config: BotConfig, instrument: Instrument, scale_lots: int | None = None
+) -> dict[str, Any]:
+    """Return the fields of a compiled strategy's parameters: `grid_params` or `model_params`."""
+    if isinstance(config.strategy, Grid):
+        return grid_params(config, instrument)
+    return model_params(config, instrument, scale_lots)
 
 
 def planner_params(config: BotConfig, price_ticks: int) -> dict[str, int]:

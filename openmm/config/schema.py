@@ -565,6 +565,40 @@ class Grid(Ladder):
         return int(self.vol_factor * 1_000_000)
 
 
+class Model(Ladder):
+    """What GLFT and Avellaneda-Stoikov share: either `gamma` or `skew_full`, and the factors."""
+
+    gamma: Bound = None  # risk aversion, per unit of the quote currency
+    skew_full_ppm: Annotated[
+        int | None, BeforeValidator(lambda told: None if told == "off" else _width(told))
+    ] = None  # shift at full inventory, of price
+    half_factor: Annotated[Decimal, _decimal(zero=False)] = Decimal(1)
+    skew_factor: NotNegative = Decimal(1)
+    fit_decay: Reach | None = None  # 1/k until there is a fit; None: nothing is quoted until then
+    level_step_ppm: Annotated[int, _ratio(1, 500_000)] = 500
+    flow_full_ppm: Width = 0
+    spread_min_ppm: Annotated[int, _ratio(0, 500_000)] = 0
+    spread_max_ppm: Annotated[int, _ratio(1, 1_000_000)] = 50_000
+    requote_threshold: Reach = Distance(ppm=20)
+    tolerance: Reach = Distance(ppm=50)
+
+
+class Glft(Model):
+    """Endless horizon and limited inventory: Gueant, Lehalle and Fernandez-Tapia."""
+
+    kind: Literal["glft"]
+    xi_ppm: Share = 1_000_000  # of gamma
+    fit_arrival: NotNegative = Decimal(0)  # A a second until there is a fit; 0: none is told
+
+
+class Avellaneda(Model):
+    """A horizon and a reservation price: Avellaneda and Stoikov."""
+
+    kind: Literal["avellaneda"]
+    horizon_ns: Annotated[int, _span(SECOND, 30 * DAY)] = 300 * SECOND
+    horizon_mode: Literal["rolling", "repeating"] = "rolling"
+
+
 class PythonStrategy(Strategy):
     """A strategy of the user's own: a class by its import path, made with `params`."""
 
@@ -597,7 +631,7 @@ class PluginStrategy(Strategy):
 
 
 # Every kind of [strategy].
-AnyStrategy: TypeAlias = Grid | PythonStrategy | PluginStrategy
+AnyStrategy: TypeAlias = Grid | Glft | Avellaneda | PythonStrategy | PluginStrategy
 
 
 class Signal(Section):

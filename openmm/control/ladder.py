@@ -7,12 +7,15 @@ from decimal import Decimal
 from pydantic import BaseModel
 
 from openmm._fast.units import UTICKS_PER_TICK
-from openmm.config import BotConfig, Grid, grid_params
+from openmm.config import BotConfig, Grid, Model, strategy_params
 from openmm.config.change import text_of
 from openmm.config.schema import key_of
 from openmm.config.values import format_bytes, format_duration, format_ppm
 from openmm.instrument import Instrument
-from openmm.strategy.grid import grid_ladder
+from openmm.strategy import compiled
+
+# What a model is shown with: some 50 % a year.
+CALM_SIGMA_PPM = 100
 
 Side = list[dict[str, Decimal]]
 
@@ -62,9 +65,14 @@ def preview(
     """Return the ladder at a price with inventory on target and a calm market.
 
     With an instrument the kernel itself makes it; without one prices are not rounded to ticks.
-    None for a strategy that is no grid.
+    None for a strategy in Python, and for a model without an instrument or without an intensity
+    in the file (`fit_decay`): the market makes its spread.
     """
     grid = config.strategy
+    if isinstance(grid, Model):
+        if instrument is None or grid.fit_decay is None:
+            return None
+        return _by_kernel(config, instrument, mid)
     if not isinstance(grid, Grid):
         return None
     if instrument is not None:
@@ -79,9 +87,24 @@ def preview(
     return sides
 
 
-def _by_kernel(config: BotConfig, instrument: Instrument, mid: Decimal) -> dict[str, Side]:
+def model(config: BotConfig, instrument: Instrument | None, mid: Decimal) -> dict[str, Decimal]:
+    """Tell a model's parameters, the paper's and the plain ones, as they come out at a price.
+
+    Of a market whose volatility is `CALM_SIGMA_PPM` a root second and whose intensity is the
+    file's. Nothing of another strategy, without an instrument, or without an intensity in the file.
+    """
+    if not isinstance(config.strategy, Model) or instrument is None:
+        return {}
+    view = _view(config, instrument, mid)
+    fields = strategy_params(config, instrument)
+    _, solved = compiled.ladder(config.strategy.kind, view, fields, instrument)
+    return compiled.model_numbers(solved, instrument, fields, view["reference_uticks"])
+
+
+def _view(config: BotConfig, instrument: Instrument, mid: Decimal) -> dict[str, int]:
     mid_ticks = instrument.floor_ticks(mid)
-    view = {
+    calm = isinstance(config.strategy, Model)  # a grid is shown unwidened
+    return {
         "now_ns": 1,
         "reference_uticks": mid_ticks * UTICKS_PER_TICK,
         "confidence_ppm": 1_000_000,
@@ -89,7 +112,7 @@ def _by_kernel(config: BotConfig, instrument: Instrument, mid: Decimal) -> dict[
         "best_ask_ticks": mid_ticks + 1,
         "own_bid_ticks": 0,
         "own_ask_ticks": 0,
-        "sigma_uticks": 0,
+        "sigma_uticks": mid_ticks * CALM_SIGMA_PPM if calm else 0,
         "depth_lots": 1,
         "depth_mean_lots": 1,
         "spread_mean_uticks": 2_000_000,
@@ -103,7 +126,12 @@ def _by_kernel(config: BotConfig, instrument: Instrument, mid: Decimal) -> dict[
         "allow_ask": 1,
         "warm": 1,
     }
-    _, _, ladder = grid_ladder(view, grid_params(config, instrument), instrument)
+
+
+def _by_kernel(config: BotConfig, instrument: Instrument, mid: Decimal) -> dict[str, Side]:
+    view = _view(config, instrument, mid)
+    fields = strategy_params(config, instrument)
+    ladder, _ = compiled.ladder(config.strategy.kind, view, fields, instrument)
     return {
         side: [
             {"price": instrument.price(price), "qty": instrument.qty(qty)}

@@ -9,7 +9,15 @@ from msgspec import Struct
 from pydantic_core import PydanticUndefined
 
 from openmm.config.change import text_of
-from openmm.config.schema import Grid, PluginStrategy, PythonStrategy, Section, key_of
+from openmm.config.schema import (
+    Avellaneda,
+    Glft,
+    Grid,
+    PluginStrategy,
+    PythonStrategy,
+    Section,
+    key_of,
+)
 from openmm.config.values import Distance, format_duration, format_ppm
 from openmm.control.home import Home
 from openmm.control.market import traded_venues
@@ -77,6 +85,16 @@ def strategies(home: Home, now_ns: int) -> dict[str, Any]:
             {
                 "kind": "grid", "doc": "levels on both sides of the reference, leaned by inventory",
                 "keys": _keys(Grid),
+            },
+            {
+                "kind": "glft",
+                "doc": "quotes of an endless horizon from volatility and a fitted fill intensity",
+                "keys": _keys(Glft),
+            },
+            {
+                "kind": "avellaneda",
+                "doc": "a reservation price and the optimal spread over a horizon",
+                "keys": _keys(Avellaneda),
             },
             {
                 "kind": "python", "doc": "a class of the user's own by its import path",

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from openmm.config import BotConfig, Grid
+from openmm.config import BotConfig, Ladder
 from openmm.config.schema import ENDPOINT_KEYS, Endpoints, Venue
 from openmm.config.values import PPM, is_loopback
 from openmm.errors import RiskError
@@ -286,7 +286,7 @@ def canary_config(config: BotConfig, instrument: Instrument, mid: Decimal) -> Bo
     qty = canary_qty(config, instrument, mid)
     strategy = config.strategy
     largest = qty
-    if isinstance(strategy, Grid):
+    if isinstance(strategy, Ladder):
         qty = min(qty, strategy.order_amount)
         strategy = strategy.model_copy(update={
             "order_amount": qty, "sizes": "flat", "size_step_ppm": 0, "level_amounts": (),

@@ -60,9 +60,8 @@ from openmm.execution.requests import RenewToken as RenewToken
 from openmm.instrument import Instrument
 from openmm.risk.monitor import MonitorLimits, RiskChanged, RiskMonitor
 from openmm.settlement.incidents import IncidentMoved as IncidentMoved
+from openmm.strategy import compiled
 from openmm.strategy.fenced import FencedStrategy
-from openmm.strategy.grid import GridStrategy
-from openmm.strategy.parameters import GridParameters
 from openmm.strategy.python import PythonStrategy
 from openmm.telemetry import FILLS_MAX, FillPage
 
@@ -905,13 +904,17 @@ class Step:
             ConfigError: parameters of a grid that cannot be; nothing is changed.
         """
         pipeline = self.pipeline
-        parameters = None if grid is None else GridParameters(**grid)
+        strategy, parameters = pipeline.strategy, None
+        if grid is not None:
+            assert isinstance(strategy, compiled.COMPILED), (
+                "only a compiled strategy has parameters"
+            )
+            parameters = compiled.parameters(strategy, grid)
         if limits is not None:
             assert monitor is not None, "limits of the checks and the monitor change together"
             self._limit(limits, monitor, now_ns)
         if parameters is not None:
-            assert isinstance(pipeline.strategy, GridStrategy), "a grid has a grid's parameters"
-            pipeline.strategy.params = parameters
+            compiled.change(strategy, parameters)
         if plan is not None:
             pipeline.planner.set_params(
                 tolerance_ticks=plan["tolerance_ticks"],

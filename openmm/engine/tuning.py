@@ -19,7 +19,7 @@ from openmm._fast.book import BookState
 from openmm._fast.inventory import Inventory
 from openmm._fast.orders import Lane, OrderView
 from openmm._fast.units import UTICKS_PER_TICK, Side
-from openmm.config import BotConfig, Grid
+from openmm.config import BotConfig, Ladder, Model
 from openmm.config import change as conf_change
 from openmm.config.values import PPM
 from openmm.engine.wiring import Tables
@@ -27,8 +27,8 @@ from openmm.errors import CommandError, RiskError
 from openmm.instrument import Instrument
 from openmm.risk import limits as risk_limits
 from openmm.risk.monitor import MonitorLimits
+from openmm.strategy import compiled
 from openmm.strategy.fenced import FencedStrategy
-from openmm.strategy.grid import GridStrategy, grid_ladder
 from openmm.strategy.python import PythonStrategy
 
 CHANGES_MAX = 64
@@ -207,16 +207,21 @@ class Tuning:
     def preview(self, change: Change, now_ns: int) -> dict[str, Any]:
         """Tell what a change would do; nothing is touched."""
         warnings = conf_change.unfit(change.after, self.instrument, self._price())
-        ladder, missing = None, self._no_ladder()
+        ladder, numbers, missing = None, None, self._no_ladder()
         if not missing:
             ladder = {
                 "before": self._ladder(change.before, now_ns),
                 "after": self._ladder(change.after, now_ns),
             }
+            if isinstance(change.after.strategy, Model):
+                numbers = {
+                    "before": self._model(change.before, now_ns),
+                    "after": self._model(change.after, now_ns),
+                }
         else:
             warnings.append(f"no ladder is shown: {missing}")
         return {
-            "diff": change.diff(), "ladder": ladder, "version": self.version,
+            "diff": change.diff(), "ladder": ladder, "model": numbers, "version": self.version,
             "warnings": warnings, "in_force": shown(self.in_force),
         }  # fmt: skip
 
@@ -225,8 +230,8 @@ class Tuning:
         pipeline = self._tables.pipeline
         if isinstance(pipeline.strategy, PythonStrategy | FencedStrategy):
             return "the strategy is the user's own: only asking it would tell, and that moves it on"
-        if not isinstance(pipeline.strategy, GridStrategy):
-            return "the strategy is no grid"
+        if not isinstance(pipeline.strategy, compiled.COMPILED):
+            return "the strategy has no parameters of ours"
         if pipeline.reference.price_uticks is None:
             return "there is no reference price"
         if pipeline.feed.book.state is not BookState.BOOK_VERIFIED:
@@ -240,9 +245,9 @@ class Tuning:
     def _ladder(self, config: BotConfig, now_ns: int) -> dict[str, list[dict[str, str]]]:
         """Compute a ladder on the market as it is, by the compiled quotes."""
         strategy, one = self._tables.pipeline.strategy, self.instrument
-        assert isinstance(strategy, GridStrategy)
-        _, _, ladder = grid_ladder(
-            self._view(config, now_ns), conf.grid_params(config, one), one, **strategy.state
+        assert isinstance(strategy, compiled.COMPILED)
+        ladder, _ = compiled.ladder(
+            config.strategy.kind, self._view(config, now_ns), self._strategy(config), one, strategy
         )
         return {
             side: [
@@ -251,6 +256,13 @@ class Tuning:
             ]
             for side in ("bids", "asks")
         }
+
+    def _model(self, config: BotConfig, now_ns: int) -> dict[str, str]:
+        """Tell a model's parameters, the paper's and the plain ones, on the market as it is."""
+        view, fields = self._view(config, now_ns), self._strategy(config)
+        _, solved = compiled.ladder(config.strategy.kind, view, fields, self.instrument)
+        found = compiled.model_numbers(solved, self.instrument, fields, view["reference_uticks"])
+        return {name: f"{value:f}" for name, value in found.items()}
 
     def _view(self, config: BotConfig, now_ns: int) -> dict[str, int]:
         """Return what the strategy would see; read, not brought up to date: that is an input."""
@@ -335,11 +347,16 @@ class Tuning:
             told["scale_lots"] = conf.inventory_params(self.file, self.instrument)["scale_lots"]
         return told
 
+    def _strategy(self, config: BotConfig) -> dict[str, Any]:
+        """Return the strategy's parameters; a scale that the file leaves out stays as it began."""
+        scale_lots = self._inventory(config)["scale_lots"]
+        return conf.strategy_params(config, self.instrument, scale_lots)
+
     def _kernels(self, after: BotConfig) -> Kernels:
         before, one = self.in_force, self.instrument
         grid = plan = inventory = limits = monitor = None
-        if isinstance(after.strategy, Grid) and after.strategy != before.strategy:
-            grid = conf.grid_params(after, one)
+        if isinstance(after.strategy, Ladder) and after.strategy != before.strategy:
+            grid = self._strategy(after)
         if after.strategy != before.strategy:
             uticks = self._tables.pipeline.reference.price_uticks
             ticks = self._mid_ticks if uticks is None else uticks // UTICKS_PER_TICK

@@ -27,16 +27,14 @@ from openmm._fast.rehearsal import Rehearsal
 from openmm._fast.signals import Signals
 from openmm._fast.tape import Tape
 from openmm._fast.units import UTICKS_PER_TICK
-from openmm.config import BotConfig, Grid, PluginStrategy, PythonStrategy
+from openmm.config import BotConfig, Grid, Ladder, PluginStrategy, PythonStrategy
 from openmm.engine.step import Step, StepConfig
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
 from openmm.risk import limits as risk_limits
 from openmm.risk.monitor import RiskMonitor
-from openmm.strategy import plugins
+from openmm.strategy import compiled, plugins
 from openmm.strategy.fenced import FencedStrategy
-from openmm.strategy.grid import GridStrategy
-from openmm.strategy.parameters import GridParameters
 from openmm.strategy.python import PythonStrategy as PythonAdapter
 from openmm.strategy.quotes import Quoter
 from openmm.venues.connector import Connector, MarketSide, Named
@@ -71,8 +69,9 @@ def make_strategy(
     """
     if custom is not None:
         return PythonAdapter(instrument, custom, tape)
-    if isinstance(config.strategy, Grid):
-        return GridStrategy(instrument, GridParameters(**conf.grid_params(config, instrument)))
+    if isinstance(config.strategy, Ladder):
+        fields = conf.strategy_params(config, instrument)
+        return compiled.make(config.strategy.kind, instrument, fields)
     if isinstance(config.strategy, PluginStrategy):
         made = plugins.make(config.strategy.name, config.strategy.params, instrument)
         if isinstance(made, Strategy):
@@ -150,9 +149,7 @@ def make_tables(
             # A grid does not read it: it costs nothing there.
             intensity = Intensity(**conf.intensity_params(config.signal, own_mid_ticks))
         feeds.append(
-            Feed(
-                decoder, book, signals, index, quoted=index == quoted_index, intensity=intensity
-            )
+            Feed(decoder, book, signals, index, quoted=index == quoted_index, intensity=intensity)
         )
     plan = conf.planner_params(config, mid_ticks)
     feeds[quoted_index].signals.set_wanted(plan["wanted"])

@@ -124,7 +124,7 @@ def _young(state: Any, key: str, now_ns: int, most_ns: int) -> TypeGuard[dict[st
     """Whether a state is there and not too old."""
     if not isinstance(state, dict) or not isinstance(state.get(key), int):
         return False
-    return 0 <= now_ns - state[key] <= most_ns
+    return bool(0 <= now_ns - state[key] <= most_ns)
 
 
 def _units(config: BotConfig, venue: Venue, instrument: Instrument) -> dict[str, Any]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from msgspec.structs import replace
 
 from openmm._fast.book import Book
+from openmm._fast.intensity import Intensity
 from openmm._fast.pipeline import Feed
 from openmm._fast.signals import Signals
 from openmm._fast.units import BookSide
-from openmm.config import BotConfig, parse
-from openmm.signal.memory import SignalMemory, go_on, states
+from openmm.config import BotConfig, intensity_params, parse
+from openmm.signal.memory import SignalMemory, go_on, restore, states
 from openmm.testing.workload import canonical_instrument
 from openmm.venues.kraken.wire import KrakenDecoder
 
@@ -125,3 +127,63 @@ def test_file_that_is_torn_gives_nothing(tmp_path: Path, text: bytes) -> None:
 
 def test_cold_signals_are_not_kept() -> None:
     assert states(CONFIG, BTC, [fresh()]) == {}
+
+
+def fitted(feed: Feed, at_ns: int) -> Feed:
+    """Give a feed a fit that has seen a minute."""
+    fit = Intensity(**intensity_params(CONFIG.signal, 1_000))
+    made = Feed(feed_decoder(), feed.book, feed.signals, 0, quoted=True, intensity=fit)
+    for i in range(400):
+        fit.on_mid(at_ns - 60 * SECOND + i * SECOND // 8, 1_000_000_000)
+        fit.on_trade(
+            at_ns - 60 * SECOND + i * SECOND // 8, 1 + i % 2, 1_000 + (i % 9) * (1 - 2 * (i % 2))
+        )
+    fit.on_mid(at_ns, 1_000_000_000)
+    return made
+
+
+def cold_fit() -> Feed:
+    feed = fresh()
+    fit = Intensity(**intensity_params(CONFIG.signal, 1_000))
+    return Feed(feed_decoder(), feed.book, feed.signals, 0, quoted=True, intensity=fit)
+
+
+def feed_decoder() -> KrakenDecoder:
+    decoder = KrakenDecoder()
+    decoder.bind("BTC/USD", 0, Book(), 1, 1, 1, 8)
+    return decoder
+
+
+def fit_of(feed: Feed) -> Intensity:
+    assert feed.intensity is not None
+    return feed.intensity
+
+
+@pytest.mark.parametrize(
+    ("away_s", "kept"), [(1, ["state", "fit"]), (300, ["fit"]), (700, []), (-10, [])]
+)
+def test_fit_outlives_the_process_for_its_half_life(away_s: int, kept: list[str]) -> None:
+    before, after = fitted(warm(), NOW), cold_fit()
+    assert fit_of(before).decay_uticks > 0
+    known = orjson.loads(orjson.dumps(states(CONFIG, BTC, [before])))
+    taken = go_on(CONFIG, BTC, [after], known, NOW + away_s * SECOND)
+    told = taken.get("kraken", {})
+    assert [key for key in ("state", "fit") if key in told] == kept
+    same = fit_of(after).state() == fit_of(before).state()
+    assert same == ("fit" in kept)
+    assert (fit_of(after).decay_uticks > 0) == same
+    # A replay goes on from what the session did.
+    replayed = cold_fit()
+    restore(replayed, told)
+    assert fit_of(replayed).state() == fit_of(after).state()
+    assert replayed.signals.state() == after.signals.state()
+
+
+def test_damaged_fit_is_left_aside_and_the_signals_taken() -> None:
+    known = states(CONFIG, BTC, [fitted(warm(), NOW)])
+    known["kraken"]["fit"]["trials"] = -1.0
+    after = cold_fit()
+    taken = go_on(CONFIG, BTC, [after], known, NOW)
+    assert "state" in taken["kraken"]
+    assert "fit" not in taken["kraken"]
+    assert fit_of(after).decay_uticks == 0

@@ -21,8 +21,8 @@ from tests.oracles import optimal as oracle
 
 PPM = 1_000_000
 UTICKS = 1_000_000
-# Volatility 2 ticks a root second, a quote reached e times less often each 10 ticks, once a second at
-# no distance. One order is 0.1 BTC, the inventory's scale 1 BTC; the reference 10,000 ticks.
+# Volatility 2 ticks a root second, a quote reached e times less often each 10 ticks, once a second
+# at no distance. One order is 0.1 BTC, the inventory's scale 1 BTC; the reference 10,000 ticks.
 LIVE = VIEW | {
     "sigma_uticks": 2 * UTICKS, "decay_uticks": 10 * UTICKS, "arrival_uhz": 1_000_000,
 }  # fmt: skip

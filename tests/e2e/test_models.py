@@ -1,0 +1,100 @@
+"""Sessions that GLFT and Avellaneda-Stoikov quote: fitted live, changed live, replayed exactly."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from openmm import config as conf
+from openmm import journal
+from openmm._fast.tape import Record
+from openmm.config import BotConfig
+from openmm.config.load import parse_strategy
+from openmm.engine.commands import Set
+from openmm.engine.replay import replay
+from openmm.errors import ConfigError
+from openmm.journal import LadderRecord
+from openmm.sim.options import SimOptions
+from openmm.strategy import compiled
+from openmm.testing.virtual import VirtualBot
+from tests.e2e import virtual
+from tests.e2e.test_replay import assert_identical
+
+COMMON = {
+    "skew_full": "6bps", "order_amount": "0.01", "num_orders": 3, "level_step": "1bps",
+    "rebalance_threshold": "20%", "target_base": "50%", "requote_threshold": "0.1bps",
+    "tolerance": "0.3bps",
+}  # fmt: skip
+# Nothing told of the intensity: the first quotes wait for the fit.
+GLFT = COMMON | {"kind": "glft"}
+PAPER = COMMON | {"kind": "avellaneda", "horizon": "60s", "fit_decay": "1bps"}
+
+
+def configured(strategy: dict[str, Any]) -> BotConfig:
+    errors: list[ConfigError] = []
+    parsed = parse_strategy(strategy, errors)
+    assert not errors, errors
+    return virtual.config().model_copy(update={"strategy": parsed})
+
+
+def session(strategy: dict[str, Any], changes: dict[str, str], run_dir: Path) -> VirtualBot:
+    made = VirtualBot(
+        configured(strategy),
+        SimOptions(
+            seed=3, maker_fee_ppm=0, taker_fee_ppm=1000, latency_ns=2_000_000,
+            jitter_ns=500_000, balances={"BTC": Decimal(1), "USD": Decimal(60_000)},
+        ),
+        run_dir,
+    )  # fmt: skip
+    made.start()
+    made.run(60)
+    made.command(Set(orjson.dumps(changes).decode()))
+    made.run(20)
+    assert made.stop() == 0
+    return made
+
+
+def ladders(bot: VirtualBot) -> list[LadderRecord]:
+    return [
+        journal.read_ladder(one.payload) for one in bot.records if one.kind == Record.REC_LADDER
+    ]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "changes"),
+    [
+        (GLFT, {"strategy.half_factor": "1.5"}),
+        (PAPER, {"strategy.skew_full": "off", "strategy.gamma": "0.05"}),
+    ],
+    ids=["glft", "avellaneda"],
+)
+def test_session_of_a_model_replays_and_its_ladders_follow_from_the_tape(
+    strategy: dict[str, Any], changes: dict[str, str], tmp_path: Path
+) -> None:
+    bot = session(strategy, changes, tmp_path)
+    assert bot.differences() == {}
+    assert_identical(replay(bot.records), bot.records)
+    told = ladders(bot)
+    assert any(one.view.decay_uticks and one.view.arrival_uhz for one in told)
+    assert all(one.view.decay_uticks for one in told) or strategy is PAPER
+    before = conf.strategy_params(configured(strategy), bot.tables.instrument)
+    after_changes = {key.removeprefix("strategy."): text for key, text in changes.items()}
+    after = conf.strategy_params(configured(strategy | after_changes), bot.tables.instrument)
+    seen = [0, 0]
+    for one in told:
+        matched = [
+            made["bids"] == list(one.bids)
+            and made["asks"] == list(one.asks)
+            and made["half_uticks"] == one.parts.half_uticks
+            for made, _ in (
+                compiled.ladder(strategy["kind"], one.view._asdict(), params, bot.tables.instrument)
+                for params in (before, after)
+            )
+        ]
+        assert any(matched)
+        seen[matched.index(True)] += 1
+    assert min(seen) > 3
