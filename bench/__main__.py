@@ -117,9 +117,9 @@ def main() -> int:
             console.print(f"skipped, no recorded data: {one.gate.name}")
         # Again and last: who reads only the end of a long log must learn which.
         for one in missed:
-            value = "not measured" if one.value is None else f"{one.value:,.2f}"
+            told_value = "not measured" if one.value is None else f"{one.value:,.2f}"
             word = "at least" if one.gate.at_least else "at most"
-            console.print(f"missed: {one.gate.name}: {value}, {word} {one.gate.limit:,.2f}")
+            console.print(f"missed: {one.gate.name}: {told_value}, {word} {one.gate.limit:,.2f}")
         console.print(
             f"{len(outcomes) - len(missed)} passed, {len(missed)} failed, {len(skipped)} skipped"
             f" in {time.monotonic() - started:.0f} s"

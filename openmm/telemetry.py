@@ -285,7 +285,8 @@ _TEXTS = (
 )  # fmt: skip
 _NUMBERS = (
     "pid", "started_ns", "heartbeat_ns", "risk_state", "reference_uticks", "confidence_ppm",
-    "sigma_uticks", "flow_ppm", "micro_ppm", "imbalance_ppm", "ofi_ppm", "skew_uticks", "half_uticks", "base_lots", "q_lots", "x_ppm",
+    "sigma_uticks", "flow_ppm", "micro_ppm", "imbalance_ppm", "ofi_ppm", "skew_uticks",
+    "half_uticks", "base_lots", "q_lots", "x_ppm",
     "share_ppm", "target_ppm", "drawdown_ppm", "drawdown_peak_ppm", "rate_level_milli",
     "rate_threshold_milli", "open_incidents", "tape_unread_bytes", "tape_size_bytes", "tape_lost",
 )  # fmt: skip

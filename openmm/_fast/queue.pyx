@@ -39,10 +39,10 @@ cdef extern from * nogil:
 cdef double weight_c(int64_t lots, QueueModel model, int32_t power) noexcept nogil:
     cdef double x = <double>lots
     cdef double product = x
-    cdef int32_t i
+    cdef int32_t _i
     if model == QUEUE_LOG:
         return log_c(1.0 + x)
-    for i in range(1, power):
+    for _i in range(1, power):
         product = product * x
     return product
 

@@ -256,7 +256,6 @@ class Engine:
         context, paper = await self._connect(files, tape, listings)
         config = self.config
         self._context = context
-        context.step.on_booked = self._on_fill
         pipeline = context.tables.pipeline
         proof = self._proof = Proof(context)
         traffic = self._traffic = Traffic(context, proof, paper, self._orders)
@@ -389,7 +388,9 @@ class Engine:
             tape=tape, encoder=encoders[1], transport=transport, custom=self._custom,
             seal=files.started_ns,
         )  # fmt: skip
-        step = wiring.make_step(config, tables, trading, watchdog=self._watchdog is not None)
+        step = wiring.make_step(
+            config, tables, trading, watchdog=self._watchdog is not None, on_booked=self._on_fill
+        )
         rehearsal = None
         # A strategy of the user's own sees no tick twice.
         own = isinstance(tables.pipeline.strategy, PythonStrategy | FencedStrategy)

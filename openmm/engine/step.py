@@ -170,6 +170,7 @@ class Step:
     def __init__(
         self, pipeline: Pipeline, feeds: Sequence[Feed], instrument: Instrument,
         monitor: RiskMonitor, ids: ClientIds, config: StepConfig,
+        on_booked: Callable[[OrderFilled], None] | None = None,
     ) -> None:  # fmt: skip
         self.pipeline = pipeline
         self.feeds = feeds
@@ -214,7 +215,7 @@ class Step:
         self._out: list[Request] = []
         # Told of each own fill, once, as the table books it and before anything is quoted anew. It
         # must not call back: what it decides, it says through the strategy.
-        self.on_booked: Callable[[OrderFilled], None] | None = None
+        self.on_booked = on_booked
 
     # ------------------------------------------------------------------ money
 

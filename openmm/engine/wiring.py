@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import final
 
@@ -30,6 +30,7 @@ from openmm._fast.units import UTICKS_PER_TICK
 from openmm.config import BotConfig, Grid, Ladder, PluginStrategy, PythonStrategy
 from openmm.engine.step import Step, StepConfig
 from openmm.errors import ConfigError
+from openmm.events import OrderFilled
 from openmm.instrument import Instrument
 from openmm.risk import limits as risk_limits
 from openmm.risk.monitor import RiskMonitor
@@ -204,11 +205,15 @@ def symbols(
     }
 
 
-def make_step(config: BotConfig, tables: Tables, trading: Connector, *, watchdog: bool) -> Step:
+def make_step(
+    config: BotConfig, tables: Tables, trading: Connector, *, watchdog: bool,
+    on_booked: Callable[[OrderFilled], None] | None = None,
+) -> Step:  # fmt: skip
     """Build the slow path over the tables of a bot.
 
     Args:
         watchdog: whether a watchdog process has to run.
+        on_booked: told of each own fill, see `Step`.
     """
     return Step(
         tables.pipeline, tables.feeds, tables.instrument, tables.monitor, trading,
@@ -225,6 +230,7 @@ def make_step(config: BotConfig, tables: Tables, trading: Connector, *, watchdog
                 index for index, venue in enumerate(config.venue) if venue.rate is not None
             ),
         ),
+        on_booked,
     )  # fmt: skip
 
 

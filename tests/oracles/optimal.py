@@ -10,7 +10,7 @@ DIGITS = Context(prec=50)
 
 
 class Quotes(NamedTuple):
-    """Distances in price units: of a flat book's quotes, and what one unit of `q` shifts them by."""
+    """Distances in price units: a flat book's quotes, and what one unit of `q` shifts them by."""
 
     half: Decimal
     skew: Decimal
@@ -19,7 +19,7 @@ class Quotes(NamedTuple):
 def glft(
     sigma: Decimal, arrival: Decimal, k: Decimal, gamma: Decimal, size: Decimal, xi: Decimal
 ) -> Quotes:
-    """Return Gueant's asymptotic quotes (arXiv 1605.01862): half = c1 + D/2*sigma*c2, skew = sigma*c2.
+    """Return Gueant's asymptotic quotes (1605.01862): half = c1 + D/2*sigma*c2, skew = sigma*c2.
 
     `q` is in the same units as `size`; xi = 0 is the limit of the formulas.
     """

@@ -45,7 +45,7 @@ def test_good_ladder_passes_and_its_state_too() -> None:
         (ToldStrategy([], ASKS * 2), "order", "level 2 of the asks"),
         (ToldStrategy([(10_010, LOTS)], ASKS), "crossed", "crosses itself at 10010"),
     ],
-    ids=str,
+    ids=lambda one: one if isinstance(one, str) else "ladder",
 )
 def test_bad_ladder_quotes_nothing_and_says_why(told: ToldStrategy, kind: str, text: str) -> None:
     fenced = FencedStrategy(PAIR, told)
