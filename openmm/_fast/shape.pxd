@@ -16,7 +16,7 @@ cdef struct ShapeParams:
     int64_t floor_ticks            # nothing is sold below; 0: no floor
     int64_t ceiling_ticks          # nothing is bought above
     int64_t sized                  # 1: levels have `level_lots`; 0: `order_lots` each
-    int64_t offset_ppm[LEVELS_MAX] # of each level from the inner quote, of price, never falling
+    int64_t offset_ppm[LEVELS_MAX]  # of each level from the inner quote, of price, never falling
     int64_t level_lots[LEVELS_MAX]
 
 # Whether these can make a ladder at all.

@@ -46,6 +46,7 @@ from openmm.errors import OpenMMError
 from openmm.events import Event, RequestRefused
 from openmm.instrument import Instrument
 from openmm.journal import EndRecord, SessionRecord
+from openmm.strategy.python import PythonStrategy
 from openmm.venues.connector import MarketSide
 
 NS: Final = 1_000_000_000
@@ -151,7 +152,8 @@ class Rerun:
         )
         seeds: dict[str, Any] = {
             "mid_ticks": mid_ticks, "signals": dict(signals), "session_s": session_s,
-            "watchdog": False, "custom": False, "symbols": symbols,
+            "watchdog": False, "symbols": symbols,
+            "recalled": isinstance(self.tables.pipeline.strategy, PythonStrategy),
         }  # fmt: skip
         told = SessionRecord(
             session_id=self.session_id, bot=config.bot.name, mode=config.bot.mode,

@@ -57,7 +57,7 @@ cdef class GridStrategy(Strategy):
     cdef uint32_t sides_off         # and its sides that were not quoted at all
     cdef uint32_t waiting[2]        # ping-pong: levels that wait for the other side's
     cdef int64_t until_ns[2][LEVELS_MAX]    # when a level that was filled may come back
-    cdef int64_t filled_lots[2][LEVELS_MAX] # of each level since it was last filled as a whole
+    cdef int64_t filled_lots[2][LEVELS_MAX]  # of each level since it was last filled as a whole
     cdef object parameters          # the GridParameters that `grid` was filled from
     cdef int quote_c(self, const MarketView* view, Ladder* out) noexcept nogil
     cdef int one_sided_c(self) noexcept nogil

@@ -2,7 +2,6 @@
 
 from cython cimport final
 
-from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from openmm._fast.ports cimport Strategy

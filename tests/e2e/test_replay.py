@@ -181,7 +181,7 @@ def altered(
 
 @pytest.mark.parametrize(
     ("where", "name"),
-    [("grid_params", "spread_ppm"), ("planner_params", "tolerance_ticks")],
+    [("strategy_params", "spread_ppm"), ("planner_params", "tolerance_ticks")],
 )
 def test_changed_constant_is_caught_with_the_first_order_it_changes(
     monkeypatch: pytest.MonkeyPatch, calm: list[JournalRecord], where: str, name: str
@@ -286,7 +286,7 @@ def test_command_names_the_first_difference_and_its_order(
     tmp_path: Path, calm: list[JournalRecord], capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write(tmp_path / "journal", calm)
-    altered(monkeypatch, "grid_params", "spread_ppm", 1)
+    altered(monkeypatch, "strategy_params", "spread_ppm", 1)
     code, out, _ = told(capsys, folder)
     assert code == 1
     assert "differs at record " in out
