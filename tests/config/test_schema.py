@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import re
 import tomllib
 from pathlib import Path
@@ -30,7 +29,6 @@ from openmm.config.schema import (
     Venue,
     key_of,
 )
-from tests.config.test_config import BASE
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "configuration.md").read_text()
 TABLES: dict[str, tuple[type[Section], ...]] = {
@@ -91,40 +89,49 @@ def test_example_of_the_page_loads() -> None:
     assert parse(tomllib.loads(example[1])).bot.name == "btc-grid"
 
 
-def test_defaults_of_the_page_are_the_true_ones() -> None:
-    """Write every quoted default of the tables into the example: nothing may change."""
+def written_out(text: str, at: dict[str, Any], model: type[Section]) -> int:
+    """Write the quoted defaults of some rows into a table that leaves them out; return how many."""
+    count = 0
+    known = {key_of(field) for field in model.model_fields}
+    for keys, default in re.findall(
+        r"^\| (`[^|]*`) \| ((?:`[^`|]*`(?:, )?)+) \|", text, re.MULTILINE
+    ):
+        names, values = re.findall(r"`([\w.]+)`", keys), re.findall(r"`([^`]*)`", default)
+        for name, value in zip(names, values, strict=len(names) == len(values)):
+            if (
+                re.fullmatch(r'"[^"]*"|\d+|true|false', value)
+                and name not in at
+                and name.partition(".")[0] in known
+            ):
+                at[name] = tomllib.loads(f"x = {value}")["x"]
+                count += 1
+    return count
+
+
+def example_of_the_page() -> dict[str, Any]:
     example = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     assert example is not None
-    base = tomllib.loads(example[1])
-    told = tomllib.loads(example[1])
-    for title in TABLES:
+    return tomllib.loads(example[1])
+
+
+def test_defaults_of_the_page_are_the_true_ones() -> None:
+    """Write every quoted default of the tables into the example: nothing may change."""
+    told = example_of_the_page()
+    for title, models in TABLES.items():
         at = told.setdefault(title.strip("[]"), {})
-        at = at[0] if isinstance(at, list) else at
-        for keys, default in re.findall(
-            r"^\| (`[^|]*`) \| ((?:`[^`|]*`(?:, )?)+) \|", part(title), re.MULTILINE
-        ):
-            names, values = re.findall(r"`([\w.]+)`", keys), re.findall(r"`([^`]*)`", default)
-            for name, value in zip(names, values, strict=len(names) == len(values)):
-                if title == "[strategy]" and name not in map(key_of, Grid.model_fields):
-                    continue  # of another kind than the example's
-                if re.fullmatch(r'"[^"]*"|\d+|true|false', value) and name not in at:
-                    at[name] = tomllib.loads(f"x = {value}")["x"]
-    assert told != base
+        text = part(title).partition('`kind = "glft"` and')[0]
+        written_out(text, at[0] if isinstance(at, list) else at, models[0])
+    assert told != example_of_the_page()
+    assert parse(told) == parse(example_of_the_page())
+
+
+@pytest.mark.parametrize(("kind", "model"), [("glft", Glft), ("avellaneda", Avellaneda)])
+def test_defaults_of_the_models_are_the_true_ones(kind: str, model: type[Section]) -> None:
+    rows = part("[strategy]").partition('`kind = "glft"` and')[2].partition('`kind = "python"`')[0]
+    base = example_of_the_page()
+    grid = base["strategy"]
+    shared = ("order_amount", "num_orders", "rebalance_threshold")
+    base["strategy"] = {"kind": kind, "gamma": "0.001"} | {key: grid[key] for key in shared}
+    told = copy.deepcopy(base)
+    assert written_out(rows, told["strategy"], model) > 5
     assert parse(told) == parse(base)
-
-
-@pytest.mark.parametrize("strategy", ["grid", "python"])
-def test_plain_values_are_those_that_pydantic_would_write(strategy: str) -> None:
-    data: dict[str, Any] = copy.deepcopy(BASE)
-    data["venue"][0]["options"] = {}
-    data["venue"][1] |= {"name": "gateio", "options": {"deadline_ms": 100}}
-    data["signal"] = {"depth_distance": "25 ticks", "vol_fast": "20s"}
-    data["settlement"] = {"store": "sqlite:////tmp-of-nobody/store"}
-    if strategy == "python":
-        params = {"name": "text", "levels": 3, "both": True}
-        data["strategy"] = {"kind": "python", "class": "mystrategies.grid:MyGrid", "params": params}
-    config = parse(data)
-    plain = config.plain()
-    assert plain == config.model_dump(mode="json")
-    assert list(plain["risk"]) == list(Risk.model_fields)
-    assert json.loads(json.dumps(plain)) == plain
