@@ -48,10 +48,11 @@ cdef class OrderFlow:
     cdef int32_t gone_next
     cdef OwnQty before[OWN_MAX]
     cdef OwnQty gone[GONE_MAX]      # `acted_ns`: when it went
-    # Look at a verified book; `own_bid_lots` and `own_ask_lots` rest for sure at its best prices.
+    # Look at a verified book; `own_bid_lots` and `own_ask_lots` rest for sure at its best prices, `bid_lots` and
+    # `ask_lots` are shown there if none of ours does.
     cdef void look_c(
         self, Book book, int64_t now_ns, const OwnQty* own, int own_count, int64_t own_bid_lots,
-        int64_t own_ask_lots
+        int64_t own_ask_lots, int64_t bid_lots, int64_t ask_lots
     ) noexcept nogil
     cdef void sample_c(self, double keep) noexcept nogil     # move the usual best quantity on
     cdef void decay_c(self, int64_t now_ns) noexcept nogil   # bring the imbalance up to date without a look
@@ -66,4 +67,5 @@ cdef class OrderFlow:
     ) noexcept nogil
     cdef void remember_c(self, const OwnQty* own, int own_count, int64_t now_ns) noexcept nogil
     cdef void decay_sum_c(self, int64_t now_ns) noexcept nogil
+    cdef void move_sum_c(self, int64_t now_ns, double moved) noexcept nogil
     cdef void tell_c(self) noexcept nogil

@@ -45,11 +45,23 @@ cdef class OrderFlow:
 
     cdef void look_c(
         self, Book book, int64_t now_ns, const OwnQty* own, int own_count, int64_t own_bid_lots,
-        int64_t own_ask_lots
+        int64_t own_ask_lots, int64_t bid_lots, int64_t ask_lots
     ) noexcept nogil:
         cdef Touch bid, ask
         cdef double moved
         cdef bint known = self.known and book.break_count == self.break_count
+        if (
+            known and not self.own_changed and own_bid_lots + own_ask_lots == 0
+            and book.best_bid_ticks > self.own_best_ticks[<int>BID]
+            and book.best_ask_ticks < self.own_best_ticks[<int>ASK]
+            and (self.gone_count == 0 or now_ns - self.gone_ns >= DOUBT_NS)
+        ):
+            # Most often: nothing of ours is at the best prices, nor was a moment ago.
+            self.looked_ns = now_ns
+            moved = others_c(&self.touch[<int>BID], book.best_bid_ticks, bid_lots, False)
+            moved -= others_c(&self.touch[<int>ASK], book.best_ask_ticks, ask_lots, True)
+            self.move_sum_c(now_ns, moved)
+            return
         if not known:
             # No quantity of before counts: not for what it was, nor for what may be ours of it.
             self.touch[<int>BID].price_ticks = NO_BID_TICKS
@@ -70,10 +82,7 @@ cdef class OrderFlow:
             moved -= move_c(&self.touch[<int>ASK], &ask, self.touch[<int>ASK].price_ticks - ask.price_ticks)
             self.touch[<int>BID] = bid
             self.touch[<int>ASK] = ask
-            if moved != 0:
-                self.decay_sum_c(now_ns)
-                self.signed_sum += moved
-                self.tell_c()
+            self.move_sum_c(now_ns, moved)
         else:
             self.touch[<int>BID] = bid
             self.touch[<int>ASK] = ask
@@ -116,6 +125,12 @@ cdef class OrderFlow:
         self.at_ns = now_ns
         if span_ns > 0:
             self.signed_sum = self.signed_sum * exp_c(-LN2 * (<double>span_ns / <double>self.half_life_ns))
+
+    cdef inline void move_sum_c(self, int64_t now_ns, double moved) noexcept nogil:
+        if moved != 0:
+            self.decay_sum_c(now_ns)
+            self.signed_sum += moved
+            self.tell_c()
 
     cdef void tell_c(self) noexcept nogil:
         """Quantise the imbalance: the one place."""
@@ -247,3 +262,22 @@ cdef inline double move_c(const Touch* old, const Touch* new, int64_t better_tic
     if better_ticks < 0:
         return -<double>old.least_lots
     return <double>new.gained_lots
+
+
+cdef inline double others_c(Touch* touch, int64_t price_ticks, int64_t shown_lots, bint ask) noexcept nogil:
+    """Follow a best level that is all of others; returns what the side gained, as `best_c` and `move_c` do."""
+    cdef int64_t gained = 0
+    if price_ticks == touch.price_ticks:
+        if shown_lots != touch.shown_lots:
+            if shown_lots > touch.most_lots:
+                gained = shown_lots - touch.most_lots
+            elif shown_lots < touch.least_lots:
+                gained = shown_lots - touch.least_lots
+            touch.shown_lots = shown_lots
+    else:
+        gained = shown_lots if (price_ticks < touch.price_ticks) == ask else -touch.least_lots
+        touch.price_ticks = price_ticks
+        touch.shown_lots = shown_lots
+    touch.least_lots = shown_lots
+    touch.most_lots = shown_lots
+    return <double>gained

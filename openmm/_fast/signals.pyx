@@ -214,7 +214,9 @@ cdef class Signals:
                 PPM * (<double>(self.fair_uticks - self.mid_uticks) / <double>self.mid_uticks)
             )
         if self.params.wanted & WANT_OFI:
-            self.order_flow.look_c(book, now_ns, &self.own[0], self.own_count, own_bid_lots, own_ask_lots)
+            self.order_flow.look_c(
+                book, now_ns, &self.own[0], self.own_count, own_bid_lots, own_ask_lots, bid_lots, ask_lots
+            )
 
     cdef void sample_c(
         self, Book book, int64_t now_ns, int64_t own_bid_lots, int64_t own_ask_lots
