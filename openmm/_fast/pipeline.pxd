@@ -50,6 +50,10 @@ cdef class Feed(Sink):
     cdef BookState known_state          # last state journalled
     cdef Queue places                   # of our orders on this book; None: none rest on it
     cdef OrderTable own                 # those orders
+    cdef bint own_shown                 # the venue's book and trades have them
+    cdef int64_t hit_ns[2]              # when one of ours was last filled by takers who buy, who sell
+    # (private)
+    cdef int64_t reach_ticks_c(self, const Trade* trade) noexcept nogil
 
 
 cdef class Pipeline:

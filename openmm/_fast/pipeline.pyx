@@ -63,6 +63,7 @@ cdef enum:
     TIMER_WITHDRAW = 2
     WRITE_DOWN = -2         # REC_WRITE_RESULT: nothing was tried, the transport is down
     JUMP_SAMPLES = 4        # quotes keep clear of a jump for so many sample times
+    HIT_NS = 1000000000     # a trade inside others' best is ours for so long after a fill
     AHEAD_BYTES = 8192      # of the tape: a frame and the records of a decision
     SHUT_NS = 20000000      # a refused price is left for so long, twice that the next time, and so on
     SHUT_DOUBLINGS = 8
@@ -96,6 +97,8 @@ cdef class Feed(Sink):
         self.index = index
         self.quoted = quoted
         self.intensity = intensity
+        self.hit_ns[0] = -<int64_t>HIT_NS
+        self.hit_ns[1] = -<int64_t>HIT_NS
         decoder.sink = self
 
     @property
@@ -118,7 +121,32 @@ cdef class Feed(Sink):
             self.places.trade_c(self.own, trade.taker_side, trade.price_ticks, trade.qty_lots)
         self.signals.on_trade_c(self.recv_ns, trade.taker_side, trade.price_ticks, trade.qty_lots)
         if self.intensity is not None:
-            self.intensity.on_trade_c(self.recv_ns, trade.taker_side, trade.price_ticks)
+            self.intensity.on_trade_c(self.recv_ns, trade.taker_side, self.reach_ticks_c(trade))
+
+    cdef int64_t reach_ticks_c(self, const Trade* trade) noexcept nogil:
+        """Tell how far a taker went at least, as if our own orders had not been there.
+
+        One that ends at ours inside the best price of others would have come to that price: to count
+        it as nearer would teach the fit that quotes further out are not reached, by our own quotes.
+        """
+        cdef int64_t price_ticks = trade.price_ticks
+        cdef int64_t others_ticks
+        cdef bint inside
+        if not self.own_shown or self.own is None or self.signals.mid_uticks == MISSING:
+            return price_ticks
+        if trade.taker_side == BUY:
+            others_ticks = self.signals.best_ask_ticks
+            inside = price_ticks < others_ticks
+        else:
+            others_ticks = self.signals.best_bid_ticks
+            inside = price_ticks > others_ticks
+        # The fill may have been told before the trade, and the order gone since.
+        if inside and (
+            self.own.own_lots_at_c(SELL if trade.taker_side == BUY else BUY, price_ticks) > 0
+            or 0 <= self.recv_ns - self.hit_ns[0 if trade.taker_side == BUY else 1] < <int64_t>HIT_NS
+        ):
+            return others_ticks
+        return price_ticks
 
     def decode(self, Frames frames not None, Py_ssize_t start=0, stop=None):
         """Put frames `start` to `stop` through decoder, checksum and book alone, in one compiled call.
@@ -186,6 +214,7 @@ cdef class Pipeline:
         self.spec = checks.spec
         feed.places = planner.queue
         feed.own = table
+        feed.own_shown = own_in_book
         self.requote_uticks = requote_uticks
         self.own_in_book = own_in_book
         self.lag_counts = lag_counts
@@ -1070,7 +1099,10 @@ cdef class Pipeline:
         cdef const Order* other
         cdef int i, lane
         cdef int place = -1
-        if order == NULL or order.level >= LANE_FLATTEN or qty_lots <= 0:
+        if order == NULL or qty_lots <= 0:
+            return
+        self.feed.hit_ns[0 if order.side == SELL else 1] = now_ns
+        if order.level >= LANE_FLATTEN:
             return
         lane = self.strategy.filled_c(
             order.side, order.level, qty_lots, order.filled_lots + qty_lots >= order.qty_lots, now_ns, &place

@@ -11,6 +11,7 @@ from typing import final
 
 from openmm._fast.book import Book
 from openmm._fast.checks import Checks, RateBudget, RiskState
+from openmm._fast.intensity import Intensity
 from openmm._fast.inventory import Inventory
 from openmm._fast.latency import StageLatency
 from openmm._fast.orders import OrderTable
@@ -67,6 +68,8 @@ def make_bot(
     rate_threshold_milli: int | None = None,
     inputs_known: bool = True,
     lag_counts: bool = False,
+    own_in_book: bool = True,
+    intensity: Intensity | None = None,
 ) -> CanonicalBot:
     """Build the canonical bot; every part can be replaced by one of the caller's.
 
@@ -75,6 +78,8 @@ def make_bot(
         rate_threshold_milli: threshold of a venue's rate counter at Kraken's prices; None: none.
         lag_counts: whether late news counts as old; the workload's stamps are its receive times'.
         inputs_known: whether the slow path has told the checks what they need.
+        own_in_book: whether the venue's book shows our orders.
+        intensity: the fit of the quoted book; None: nobody reads it.
     """
     instrument = canonical_instrument()
     book = Book()
@@ -83,7 +88,7 @@ def make_bot(
         instrument.name, 0, book, instrument.tick_points, instrument.price_decimals,
         instrument.lot_points, instrument.qty_decimals, depth, verify,
     )  # fmt: skip
-    feed = Feed(decoder, book, Signals(), 0, quoted=True)
+    feed = Feed(decoder, book, Signals(), 0, quoted=True, intensity=intensity)
     reference = Reference()
     reference.add_source(age_ns_max=60_000_000_000, spread_ppm_max=10_000)
     kraken = KrakenEncoder(
@@ -114,7 +119,7 @@ def make_bot(
         transport or NullTransport(),
         tape or Tape(None, size_bytes=1 << 22, follow=False),
         StageLatency(),
-        requote_uticks=requote_uticks, lag_counts=lag_counts,
+        requote_uticks=requote_uticks, lag_counts=lag_counts, own_in_book=own_in_book,
     )  # fmt: skip
     if inputs_known:
         pipeline.set_inputs(
