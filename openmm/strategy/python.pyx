@@ -198,6 +198,14 @@ cdef inline bint kept(View last) noexcept:
     return last is None or (<PyObject*>last).ob_refcnt > OWN_REFERENCES
 
 
+cdef list levels_to_py(const Ladder* ladder, int side):
+    """Return the levels of one side, as they go on the tape."""
+    return [
+        (ladder.levels[side][i].price_ticks, ladder.levels[side][i].qty_lots)
+        for i in range(ladder.count[side])
+    ]
+
+
 ctypedef int (*Ask)(PythonStrategy self, const MarketView* view, Ladder* out) noexcept nogil
 
 
@@ -242,14 +250,17 @@ cdef class PythonStrategy(Strategy):
         return 0
 
     cdef int take_c(self, object quotes, Ladder* out) except -1:
-        """Copy the levels, each checked."""
+        """Copy the levels, each checked; what it holds is asked for once."""
         if not isinstance(quotes, Quotes):
-            raise TypeError(f"quote() must return Quotes or None: {quotes!r}")
+            raise TypeError(f"quote() must return Quotes or None: {type(quotes).__name__}")
         self.fill_c(out, BID, quotes.bids)
         self.fill_c(out, ASK, quotes.asks)
         if out.count[<int>BID] and out.count[<int>ASK] \
                 and out.levels[<int>BID][0].price_ticks >= out.levels[<int>ASK][0].price_ticks:
-            raise ValueError(f"quotes cross themselves: {quotes!r}")
+            raise ValueError(
+                "quotes cross themselves: "
+                f"bid {out.levels[<int>BID][0].price_ticks}, ask {out.levels[<int>ASK][0].price_ticks}"
+            )
         return 1
 
     cdef int fill_c(self, Ladder* out, int side, object levels) except -1:
@@ -257,16 +268,20 @@ cdef class PythonStrategy(Strategy):
         cdef int64_t price_ticks, qty_lots
         cdef int64_t last_ticks = 0
         cdef int n = 0
-        if len(levels) > LEVELS_MAX:
-            raise ValueError(f"at most {LEVELS_MAX} levels a side: {len(levels)}")
         for price, qty in levels:
+            # Not by its length: a sequence of the user's own may tell another one.
+            if n == LEVELS_MAX:
+                raise ValueError(f"more than {LEVELS_MAX} levels a side")
             # A float would be cut to an integer without a word.
             price_ticks = PyNumber_Index(price)
             qty_lots = PyNumber_Index(qty)
             if not 0 < price_ticks <= TICKS_MAX or not 0 < qty_lots <= LOTS_MAX:
                 raise ValueError(f"level out of bounds: {(price, qty)}")
             if n > 0 and (price_ticks >= last_ticks if side == BID else price_ticks <= last_ticks):
-                raise ValueError(f"levels must stand best first at distinct prices: {levels!r}")
+                raise ValueError(
+                    "levels must stand best first at distinct prices: "
+                    f"{price_ticks} after {last_ticks}"
+                )
             last_ticks = price_ticks
             out.levels[side][n].price_ticks = price_ticks
             out.levels[side][n].qty_lots = qty_lots
@@ -322,15 +337,15 @@ cdef int ask_c(PythonStrategy self, const MarketView* view, Ladder* out) noexcep
                 self.tell_c(view.now_ns, NOTHING)
             self.row = 0
             return 0
-        self.tell_c(view.now_ns, encode(quotes))
         wanted = self.take_c(quotes, out)
+        # What was taken, not what would be read of the answer a second time.
+        self.tell_c(view.now_ns, encode(levels_to_py(out, BID), levels_to_py(out, ASK)))
     except BaseException as error:
         # User code at the engine's edge: no quotes, and the error stays visible. A SystemExit let
         # through here would end the process with its orders open.
         if isinstance(error, KeyboardInterrupt):
             PyErr_SetInterrupt()    # not the strategy's: whoever waits for it gets it again
-        if quotes is None:
-            self.tell_c(view.now_ns, NOTHING)
+        self.tell_c(view.now_ns, NOTHING)
         self.last_error = error
         self.error_count += 1
         self.row += 1

@@ -7,8 +7,7 @@ without a record were answered as the one before them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from operator import index
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, final
 
 import orjson
@@ -22,19 +21,9 @@ if TYPE_CHECKING:
 NOTHING: Final = b"null"
 
 
-def encode(quotes: object) -> bytes:
-    """Write quotes down; what the adapter will not take is written as nothing, as it quotes it."""
-    if not isinstance(quotes, Quotes):
-        return NOTHING
-    try:
-        return orjson.dumps((_levels(quotes.bids), _levels(quotes.asks)))
-    except (TypeError, ValueError):
-        # No pairs of integers: the adapter refuses the whole of it.
-        return NOTHING
-
-
-def _levels(levels: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    return [(index(price), index(qty)) for price, qty in levels]
+def encode(bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> bytes:
+    """Write down the levels that were taken of an answer."""
+    return orjson.dumps((bids, asks))
 
 
 @final

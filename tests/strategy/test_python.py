@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from openmm._fast.quotes import QuoteClamp
 from openmm._fast.tape import Tape
 from openmm.strategy.python import PythonStrategy, View
 from openmm.strategy.quotes import Quotes
+from openmm.strategy.recorded import RecalledQuoter
 from tests._fast.test_quotes import MISSING, PAIR, VIEW
 
 LOTS = 10_000_000
@@ -28,6 +29,21 @@ class Says:
     def quote(self, view: View) -> Any:
         self.seen.append(view)
         return self.answer(view)
+
+
+class Short(list[tuple[int, int]]):
+    """A list that tells another length than it has."""
+
+    def __len__(self) -> int:
+        return 1
+
+
+class Moody(list[tuple[int, int]]):
+    """A list that holds something else each time it is read."""
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        self[0] = (self[0][0] - 1, LOTS)
+        return iter([self[0]])
 
 
 def test_quotes_become_the_ladder() -> None:
@@ -71,6 +87,48 @@ def test_only_a_new_answer_goes_on_the_tape() -> None:
     assert [one[-1] for one in tape.records()] == told
 
 
+def test_tape_has_what_was_taken_of_an_answer_that_changes() -> None:
+    tape = Tape(None, size_bytes=1 << 20, follow=False)
+    strategy = PythonStrategy(PAIR, Says(Quotes(bids=Moody([(9_990, LOTS)]))), tape)
+    quoted = [strategy.quote(VIEW)[1]["bids"][0][0] for _ in range(3)]
+    assert quoted == [9_989, 9_988, 9_987]
+    told = [b"%d [[[%d,10000000]],[]]" % (n, price) for n, price in enumerate(quoted, 1)]
+    assert [one[-1] for one in tape.records()] == told
+
+
+def test_levels_may_come_from_a_generator() -> None:
+    tape = Tape(None, size_bytes=1 << 20, follow=False)
+    levels: Any = ((9_990 - n, LOTS) for n in range(2))
+    strategy = PythonStrategy(PAIR, Says(Quotes(bids=levels)), tape)
+    assert strategy.quote(VIEW)[1]["bids"] == [(9_990, LOTS), (9_989, LOTS)]
+    assert [one[-1] for one in tape.records()] == [b"1 [[[9990,10000000],[9989,10000000]],[]]"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Quotes(asks=[(10_010 + i, LOTS) for i in range(10**5)]),  # longer than a record may be
+        Quotes(bids=[(9_980, LOTS), (9_990, LOTS)]),
+        Quotes(bids=[(9_990, LOTS)], asks=[(10_010, 1.5)]),  # type: ignore[list-item]
+        [(9_990, LOTS)],
+    ],
+    ids=("long", "disordered", "broken", "bare"),
+)
+def test_refused_answer_is_nothing_on_the_tape_and_in_the_replay(bad: Any) -> None:
+    tape = Tape(None, size_bytes=1 << 20, follow=False)
+    answers = iter([GOOD, bad, bad, GOOD])
+    strategy = PythonStrategy(PAIR, Says(lambda _: next(answers)), tape)
+    live = [strategy.quote(VIEW) for _ in range(4)]
+    assert [quoting for quoting, _ in live] == [1, 0, 0, 1]
+    told = [one[-1] for one in tape.records()]
+    assert told[1] == b"2 null"
+    assert len(told) == 3
+    recalled = RecalledQuoter()
+    recalled.recall(told)
+    again = PythonStrategy(PAIR, recalled)
+    assert [again.quote(VIEW) for _ in range(4)] == live
+
+
 def test_none_quotes_nothing_without_an_error() -> None:
     strategy = PythonStrategy(PAIR, Says(None))
     quoting, ladder = strategy.quote(VIEW)
@@ -109,7 +167,10 @@ def test_exception_quotes_nothing_and_is_kept() -> None:
         (Quotes(bids=[(9_980, LOTS), (9_990, LOTS)]), ValueError, "best first"),
         (Quotes(asks=[(10_010, LOTS), (10_010, LOTS)]), ValueError, "best first"),
         (Quotes(bids=[(10_000, LOTS)], asks=[(10_000, LOTS)]), ValueError, "cross themselves"),
-        (Quotes(bids=[(9_990 - i, LOTS) for i in range(33)]), ValueError, "33"),
+        (Quotes(bids=[(9_990 - i, LOTS) for i in range(33)]), ValueError, "more than 32 levels"),
+        (Quotes(bids=Short((9_990 - i, LOTS) for i in range(500))), ValueError, "more than 32"),
+        (Quotes(asks=[(10_010 + i, LOTS) for i in range(10**5)]), ValueError, "more than 32"),
+        (Quotes(bids=7), TypeError, "not iterable"),  # type: ignore[arg-type]
     ],
     ids=str,
 )
