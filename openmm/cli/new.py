@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 import sys
+from importlib.machinery import PathFinder
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -21,6 +22,13 @@ EXAMPLE = "Example: openmm new strategy my-maker --kind python"
 CYTHON: Final = "3.3.1"
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 TAKEN: Final = frozenset({"openmm", "tests", "bench", "strategy"})
+# What the templates import and Python's own words: a class of that name would hide them.
+TAKEN_CLASSES: Final = frozenset(
+    {
+        "False", "Gate", "Instrument", "Ladder", "Mapping", "MarketView", "None", "Path", "Quotes", "Strategy",
+        "True", "View", "WorkloadSpec",
+    }
+)  # fmt: skip
 # Template, and where what is made of it goes; $module is the package's folder.
 SHARED: Final = {
     "bot.toml": "bot.toml", "init.py": "$module/__init__.py",
@@ -37,7 +45,7 @@ KINDS: Final[dict[str, dict[str, str]]] = {
         "strategy-cython.pyi": "$module/strategy.pyi",
     },
 }  # fmt: skip
-# Instructions of a call that a new strategy may cost: the template's own cost 20,334 and 507.
+# Instructions of a call that a new strategy may cost: the template's own cost 16,268 and 507.
 BUDGET: Final = {"python": "30_000", "cython": "1_000"}
 
 app = typer.Typer(
@@ -67,6 +75,7 @@ def strategy(
     folder that is there already is kept.
     """
     made = texts(name, kind)
+    _check_unknown(name)
     folder = into / name
     try:
         folder.mkdir()
@@ -88,6 +97,14 @@ def strategy(
     return EXIT_DONE
 
 
+def _check_unknown(name: str) -> None:
+    """Refuse a name whose package would hide an installed one, numpy or pytest, from everything."""
+    there = PathFinder.find_spec(name.replace("-", "_"))
+    # A bare folder beside us is no package of that name.
+    if there is not None and there.origin is not None:
+        raise ConfigError("name", name, f"a name that no installed package has; {there.origin}")
+
+
 def texts(name: str, kind: str) -> dict[str, str]:
     """Return the files of a new strategy by their path.
 
@@ -100,12 +117,16 @@ def texts(name: str, kind: str) -> dict[str, str]:
     if NAME.fullmatch(name) is None or name.endswith("-"):
         allowed = "1 to 32 of a-z, 0-9 and -, from a letter on and not to a - at the end"
         raise ConfigError("name", name, allowed)
-    if module in TAKEN or keyword.iskeyword(module) or module in sys.stdlib_module_names:
+    cls = "".join(part.capitalize() for part in name.split("-") if part)
+    if (
+        module in TAKEN or cls in TAKEN_CLASSES
+        or keyword.iskeyword(module) or module in sys.stdlib_module_names
+    ):  # fmt: skip
         raise ConfigError("name", name, "a name that is neither Python's own nor of this project")
     compiled = kind == "cython"
     words = {
         "name": name, "module": module, "cython": CYTHON, "instructions": BUDGET[kind],
-        "cls": "".join(part.capitalize() for part in name.split("-") if part),
+        "cls": cls,
         # A compiled strategy is made with the traded pair.
         "pair": "PAIR,\n        " if compiled else "", "pair_only": "PAIR" if compiled else "",
     }  # fmt: skip

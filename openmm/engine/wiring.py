@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import socket
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -27,9 +26,8 @@ from openmm._fast.rehearsal import Rehearsal
 from openmm._fast.signals import Signals
 from openmm._fast.tape import Tape
 from openmm._fast.units import UTICKS_PER_TICK
-from openmm.config import BotConfig, Grid, Ladder, PluginStrategy, PythonStrategy
+from openmm.config import BotConfig, Grid, Ladder, PluginStrategy
 from openmm.engine.step import Step, StepConfig
-from openmm.errors import ConfigError
 from openmm.events import OrderFilled
 from openmm.instrument import Instrument
 from openmm.risk import limits as risk_limits
@@ -78,22 +76,8 @@ def make_strategy(
         if isinstance(made, Strategy):
             return FencedStrategy(instrument, made)
         return PythonAdapter(instrument, made, tape)
-    return PythonAdapter(instrument, _load_quoter(config.strategy), tape)
-
-
-def _load_quoter(strategy: PythonStrategy) -> Quoter:
-    module_name, _, class_name = strategy.class_path.partition(":")
-    try:
-        made = getattr(importlib.import_module(module_name), class_name)(**strategy.params)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigError(
-            "strategy.class", strategy.class_path, f"a class that can be made ({error})"
-        ) from error
-    if not callable(getattr(made, "quote", None)):
-        raise ConfigError(
-            "strategy.class", strategy.class_path, "a class with a method quote(view)"
-        )
-    return made  # type: ignore[no-any-return]
+    told = config.strategy
+    return PythonAdapter(instrument, plugins.by_path(told.class_path, told.params), tape)
 
 
 def make_tables(

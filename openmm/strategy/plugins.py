@@ -12,6 +12,7 @@ What is a plug-in's own never reaches a venue unchecked: `PythonStrategy` and `F
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -30,6 +31,8 @@ from openmm.strategy.quotes import Quoter
 
 # Ours: a plug-in that came already wrapped would not be on the tape, or fenced twice.
 WRAPPED: Final = (PythonStrategy, FencedStrategy)
+# A module that leaves when it is imported would end `openmm check` in silence, and as a success.
+FAILED: Final = (Exception, SystemExit)
 
 
 class Plugin(Struct, frozen=True):
@@ -98,7 +101,7 @@ def make(name: str, params: Mapping[str, Any], instrument: Instrument | None) ->
     _check_params(made_of, args, params)
     try:
         made = made_of(*args, **params)
-    except Exception as error:
+    except FAILED as error:
         # The user's code: whatever it raises, the bot does not start, and is told why.
         told = plain(f"{type(error).__name__}: {error}")
         raise ConfigError(
@@ -114,10 +117,29 @@ def make(name: str, params: Mapping[str, Any], instrument: Instrument | None) ->
     return cast("Strategy | Quoter", made)
 
 
+def by_path(class_path: str, params: Mapping[str, Any]) -> Quoter:
+    """Make what answers `quote(view)` of a class on the import path, `module:Class`.
+
+    Raises:
+        ConfigError: it does not load, refuses the params, or has no such method.
+    """
+    module, _, name = class_path.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), name)(**params)
+    except FAILED as error:
+        told = plain(f"{type(error).__name__}: {error}")
+        raise ConfigError(
+            "strategy.class", class_path, f"a class that can be made ({told})"
+        ) from error
+    if not callable(getattr(made, "quote", None)):
+        raise ConfigError("strategy.class", class_path, "a class with a method quote(view)")
+    return cast("Quoter", made)
+
+
 def _load(point: EntryPoint) -> Callable[..., object]:
     try:
         made_of = point.load()
-    except Exception as error:
+    except FAILED as error:
         # As above: importing runs the user's code.
         told = plain(f"{type(error).__name__}: {error}")
         raise ConfigError(

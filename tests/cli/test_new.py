@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -49,7 +50,24 @@ def test_folder_that_is_there_is_kept(tmp_path: Path, capsys: Capture) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "-a", "a-", "A", "a_b", "a.b", "../a", "1a", "a" * 33, "class", "json", "openmm", "tests"],
+    [
+        "",
+        "-a",
+        "a-",
+        "A",
+        "a_b",
+        "a.b",
+        "../a",
+        "1a",
+        "a" * 33,
+        "class",
+        "json",
+        "openmm",
+        "tests",
+        # Installed ones, which it would hide.
+        "numpy",
+        "pytest",
+    ],
 )
 def test_name_that_no_package_can_have_is_refused(
     tmp_path: Path, capsys: Capture, name: str
@@ -57,6 +75,22 @@ def test_name_that_no_package_can_have_is_refused(
     assert main(["new", "strategy", "--into", str(tmp_path), "--", name]) == 2
     assert capsys.readouterr().err.startswith("openmm: name: ")
     assert not [*tmp_path.iterdir()]
+
+
+def test_name_whose_class_would_hide_what_the_template_imports_is_refused() -> None:
+    used = set()
+    for kind in KINDS:
+        for path, text in texts("two-sided", kind).items():
+            if path != "setup.py" and path.endswith((".py", ".pyx", ".pyi")):
+                imported = re.findall(r"^(?:from \S+ )?c?import ([^(]*?)$", text, re.M)
+                imported += re.findall(r"import \(([^)]*)\)", text)
+                used |= {one.strip() for row in imported for one in row.split(",")}
+    classes = {one for one in used if one[:1].isupper() and not one.isupper()} - {"TwoSided"}
+    assert {"Quotes", "View", "Strategy", "MarketView", "Gate", "Path"} <= classes
+    for one in classes | {"None", "True", "False"}:
+        name = re.sub(r"(?<=.)([A-Z])", r"-\1", one).lower()
+        with pytest.raises(ConfigError, match="neither Python's own nor of this project"):
+            texts(name, "python")
 
 
 def test_kind_and_folder_that_are_none_are_refused(tmp_path: Path, capsys: Capture) -> None:

@@ -54,6 +54,13 @@ class Mute:
     pass
 
 
+class Leaves:
+    def __init__(self):
+        raise SystemExit(0)
+
+    def quote(self, view): ...
+
+
 def makes_nothing(instrument):
     return 7
 
@@ -64,27 +71,29 @@ POINTS = {
     "around": "mine:Around", "compiled": "mine:compiled", "pair": "mine:of_the_pair",
     "class-in-c": "openmm.testing.calls:ToldStrategy", "wrapped": "mine:wrapped",
     "mute": "mine:Mute", "nothing": "mine:makes_nothing", "number": "mine:number",
-    "gone": "mine:Gone", "missing": "not_there:Gone",
+    "gone": "mine:Gone", "missing": "not_there:Gone", "leaves": "mine:Leaves",
+    "module-leaves": "leaves_at_once:Gone",
 }  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path / "site", monkeypatch, POINTS, SOURCE)
+    (tmp_path / "site" / "leaves_at_once.py").write_text("raise SystemExit(0)")
+
+
+FILE: dict[str, Any] = {
+    "bot": {"name": "plug", "mode": "paper"},
+    "venue": [{"name": "kraken", "quote": "BTC/USD"}],
+    "risk": {
+        "max_order_size": "0.02", "max_open_notional": "20000", "max_inventory": "0.5",
+        "max_drawdown": "5%",
+    },
+}  # fmt: skip
 
 
 def file(name: str, **more: Any) -> BotConfig:
-    return parse(
-        {
-            "bot": {"name": "plug", "mode": "paper"},
-            "venue": [{"name": "kraken", "quote": "BTC/USD"}],
-            "strategy": {"kind": "plugin", "name": name, **more},
-            "risk": {
-                "max_order_size": "0.02", "max_open_notional": "20000", "max_inventory": "0.5",
-                "max_drawdown": "5%",
-            },
-        }
-    )  # fmt: skip
+    return parse(FILE | {"strategy": {"kind": "plugin", "name": name, **more}})
 
 
 def made(name: str, **params: Any) -> Strategy:
@@ -136,6 +145,9 @@ def test_answers_of_a_plug_in_in_python_go_on_the_tape() -> None:
         ("nothing", {}, "strategy.name", "mine:makes_nothing gives int"),
         ("gone", {}, "strategy.name", "mine:Gone does not (AttributeError: "),
         ("missing", {}, "strategy.name", "does not (ModuleNotFoundError: No module named 'not_th"),
+        # A script without its guard: `openmm check` must not end as if all were well.
+        ("module-leaves", {}, "strategy.name", "leaves_at_once:Gone does not (SystemExit: 0)"),
+        ("leaves", {}, "strategy.params", "made with (SystemExit: 0)"),
         ("wrapped", {}, "strategy.name", "not one in a wrapper of the engine's: PythonStrategy"),
         ("around", {}, "strategy.params", "missing a required argument: 'away_ticks'"),
         ("around", {"away": 3}, "strategy.params", "it takes away_ticks, qty_lots"),
@@ -152,6 +164,38 @@ def test_what_is_no_strategy_is_refused_in_one_sentence(
     assert caught.value.path == path
     assert text in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("class_path", "params", "text"),
+    [
+        ("mine:Gone", {}, "can be made (AttributeError: "),
+        ("not_there:Gone", {}, "can be made (ModuleNotFoundError: "),
+        ("leaves_at_once:Gone", {}, "can be made (SystemExit: 0)"),
+        (
+            "mine:Around",
+            {"away_ticks": 0},
+            "can be made (LookupError: away_ticks must be positive)",
+        ),
+        ("mine:Around", {}, "can be made (TypeError: "),
+        ("mine:Mute", {}, "a class with a method quote(view)"),
+    ],
+)
+def test_class_by_its_path_is_refused_in_one_sentence(
+    class_path: str, params: dict[str, Any], text: str
+) -> None:
+    strategy = {"kind": "python", "class": class_path, "params": params}
+    told = parse(FILE | {"strategy": strategy})
+    with pytest.raises(ConfigError) as caught:
+        make_strategy(told, PAIR, Tape(None, size_bytes=1 << 20, follow=False))
+    assert caught.value.path == "strategy.class"
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_class_by_its_path_is_made_with_its_params() -> None:
+    quoter = plugins.by_path("mine:Around", {"away_ticks": 7})
+    assert ask(quoter, PAIR).bids == [(599_993, 1_000_000)]
 
 
 def test_name_that_is_not_installed_is_refused_with_those_that_are() -> None:
