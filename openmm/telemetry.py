@@ -36,7 +36,7 @@ from openmm._fast import latency
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.errors import TelemetryError
 
-VERSION = 6
+VERSION = 7
 MAGIC = b"OMMPAGE\0"
 MISSING = -(1 << 63)  # "no value", as in the kernels
 
@@ -168,6 +168,22 @@ class Counters(NamedTuple):
 NOTHING_DONE = Counters()
 
 
+class ModelPage(NamedTuple):
+    """What a model (GLFT, Avellaneda-Stoikov) came to last, and from what; 0: none was solved."""
+
+    risk_uticks: int = 0  # 1 / (gamma * order size)
+    order_lots: int = 0
+    skew_uticks: int = 0  # at full inventory
+    half_uticks: int = 0
+    sigma_uticks: int = 0  # volatility, decay and arrival as they were put in
+    decay_uticks: int = 0
+    arrival_uhz: int = 0  # 0: the model has none
+    fitted: int = 0  # 1: decay and arrival are fitted; 0: as told in the file
+
+
+NO_MODEL = ModelPage()
+
+
 class TelemetrySnapshot(Struct, frozen=True):
     """Everything on the page. Amounts of money are ticklots of the traded pair."""
 
@@ -216,6 +232,7 @@ class TelemetrySnapshot(Struct, frozen=True):
     tape_size_bytes: int = 0
     tape_lost: int = 0  # records that did not fit: any is one too many
     counters: Counters = NOTHING_DONE
+    model: ModelPage = NO_MODEL
     venues: tuple[VenuePage, ...] = ()
     own_bids: tuple[OwnLevel, ...] = ()
     own_asks: tuple[OwnLevel, ...] = ()
@@ -256,6 +273,27 @@ class TelemetrySnapshot(Struct, frozen=True):
         if unit == "ticklots":
             return self.money(value)
         return Decimal(value).scaleb(_DECIMALS[unit])
+
+    def model_numbers(self) -> dict[str, Decimal]:
+        """Return a model's parameters, the paper's and the plain ones; empty: none was solved.
+
+        `gamma` is per unit of the quote asset; `skew_full`, `half`, `sigma` and `decay` (1/k) are
+        shares of the price; `arrival` (A) is a second, 0 of a model without.
+        """
+        one = self.model
+        if not one.risk_uticks or self.reference_uticks <= 0:
+            return {}
+        order = self.qty(one.order_lots) * self.tick_size / UTICKS_PER_TICK
+        shares = {
+            "skew_full": one.skew_uticks, "half": one.half_uticks,
+            "sigma": one.sigma_uticks, "decay": one.decay_uticks,
+        }  # fmt: skip
+        found = {
+            "gamma": 1 / (one.risk_uticks * order),
+            **{name: Decimal(uticks) / self.reference_uticks for name, uticks in shares.items()},
+            "arrival": Decimal(one.arrival_uhz).scaleb(-6),
+        }
+        return {name: Decimal(f"{value:.4g}").normalize() for name, value in found.items()}
 
     def causes(self) -> dict[str, int]:
         """Split the change of equity since the start, in ticklots; the parts sum up to it.
@@ -310,7 +348,7 @@ _HEAD = struct.Struct(
     + "".join(f"{size}s" for _, size in _TEXTS)
     + f"{len(_NUMBERS)}q"
     + "16s" * len(_WIDE)
-    + f"{len(Counters._fields)}q"
+    + f"{len(Counters._fields) + len(ModelPage._fields)}q"
     + f"{len(_TABLES) + 2}q"
 )
 _ROWS = tuple(struct.Struct(f"<{shape}") for _, _, shape, _, _ in _TABLES)
@@ -352,6 +390,7 @@ def _pack(snapshot: TelemetrySnapshot) -> bytes:
     head += [getattr(snapshot, name) for name in _NUMBERS]
     head += [_wide(getattr(snapshot, name)) for name in _WIDE]
     head += snapshot.counters
+    head += snapshot.model
     tables: list[tuple[tuple[object, ...], ...]] = [getattr(snapshot, t[0]) for t in _TABLES]
     limits = snapshot.limits
     if limits and len(limits) != len(LIMITS):
@@ -385,6 +424,7 @@ def _unpack(body: bytes, closed: bool) -> TelemetrySnapshot:
     for name in _WIDE:
         fields[name] = _narrow(next(head))
     fields["counters"] = Counters(*islice(head, len(Counters._fields)))
+    fields["model"] = ModelPage(*islice(head, len(ModelPage._fields)))
     *counts, limit_count, refusal_count = head
     at = _HEAD.size
     for (name, most, _, kind, text_at), row, count in zip(_TABLES, _ROWS, counts, strict=True):

@@ -24,6 +24,7 @@ from openmm.telemetry import (
     Counters,
     FillPage,
     LimitPage,
+    ModelPage,
     OwnLevel,
     StagePage,
     TelemetryReader,
@@ -66,6 +67,7 @@ def full() -> TelemetrySnapshot:
         equity_ticklots=1 << 100,
         realised_ticklots=-(1 << 90),
         counters=Counters(*range(1, 10)),
+        model=ModelPage(*range(11, 19)),
         venues=tuple(
             VenuePage(
                 f"kraken-{i}".encode(),
@@ -102,6 +104,25 @@ def full() -> TelemetrySnapshot:
         stages=tuple(StagePage(9, 1, 2, 3, 4) for _ in range(telemetry.STAGES_MAX)),
         refusals=tuple(range(telemetry.REASONS_MAX)),
     )
+
+
+def test_a_models_parameters_are_told_in_both_forms() -> None:
+    # 1 / (gamma * 0.01 BTC) = 2000 USD: gamma is 0.05 per USD.
+    page = snapshot(
+        reference_uticks=600_000 * 10**6,
+        model=ModelPage(
+            risk_uticks=20_000 * 10**6, order_lots=1_000_000, skew_uticks=360 * 10**6,
+            half_uticks=60 * 10**6, sigma_uticks=30 * 10**6, decay_uticks=45 * 10**6,
+            arrival_uhz=1_250_000, fitted=1,
+        ),
+    )  # fmt: skip
+    wanted = {
+        "gamma": "0.05", "skew_full": "0.0006", "half": "0.0001", "sigma": "0.00005",
+        "decay": "0.000075", "arrival": "1.25",
+    }  # fmt: skip
+    assert page.model_numbers() == {name: Decimal(text) for name, text in wanted.items()}
+    assert snapshot(reference_uticks=1).model_numbers() == {}
+    assert replace(page, reference_uticks=MISSING).model_numbers() == {}
 
 
 def test_a_limit_is_told_by_name_in_its_own_measure() -> None:

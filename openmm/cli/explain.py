@@ -158,6 +158,9 @@ def _of_terms(terms: Terms) -> list[str]:
         ),
         ("clamps", ", ".join(terms.clamps) or "none"),
     ]  # fmt: skip
+    if terms.fill_decay:
+        fitted = f"fitted: A {_plain(terms.fill_rate)}/s, 1/k {_plain(terms.fill_decay)}"
+        rows.insert(3, ("intensity", fitted))
     for side, levels in (("bids", terms.bids), ("asks", terms.asks)):
         told = "  ".join(f"{_plain(price)} x {_plain(qty)}" for price, qty in levels)
         rows.append((side, told or "none"))
@@ -189,6 +192,16 @@ def _of_seen(seen: Seen) -> list[str]:
             f"{'reference' if index == 0 else '':<12}{one.venue}: {one.verdict}, {mid}, basis "
             f"{_plain(one.basis)}, weight {one.weight:.2%}, {age}"
         )
+    if seen.model:
+        from openmm.control.views import bps
+
+        told = seen.model
+        lines += [
+            f"{'model':<12}{bps(told['skew_full'])} of skew at full inventory: gamma "
+            f"{told['gamma']:f} per unit of quote",
+            f"{'':<12}half spread {bps(told['half'])} of sigma {bps(told['sigma'])} a root s, "
+            f"1/k {bps(told['decay'])}" + (f", A {told['arrival']:f}/s" if told["arrival"] else ""),
+        ]
     for index, check in enumerate(seen.checks):
         limit, value = (
             "missing" if one is None else f"{one:,}" for one in (check.limit, check.value)

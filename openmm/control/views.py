@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -190,6 +191,7 @@ def page_view(page: TelemetrySnapshot, now_ns: int) -> dict[str, Any]:
                 for venue in page.venues
             ],
         },
+        "model": _model(page),
         "venues": [
             {
                 "label": venue.label.decode("utf-8", "replace"),
@@ -249,3 +251,31 @@ def page_view(page: TelemetrySnapshot, now_ns: int) -> dict[str, Any]:
             if stage.sample_count
         },
     }
+
+
+def _model(page: TelemetrySnapshot) -> dict[str, Any] | None:
+    """Return a model's parameters in both forms, and whether its fit is; None: no model."""
+    found = page.model_numbers()
+    return {**found, "fitted": bool(page.model.fitted)} if found else None
+
+
+def model_lines(model: Mapping[str, Any], quote: str) -> dict[str, str]:
+    """Say a model's parameters, the paper's beside the plain ones, as `page_view` has them.
+
+    Args:
+        quote: the asset that prices are in.
+    """
+    source = "fitted" if model["fitted"] else "as told"
+    arrival = f"A {model['arrival']:f}/s, " if model["arrival"] else ""
+    return {
+        "inventory skew": f"{bps(model['skew_full'])} at full inventory; "
+        f"gamma {model['gamma']:f} per {quote}",
+        "half spread": f"{bps(model['half'])} of the model, before fee floor and leans",
+        "intensity": f"{arrival}1/k {bps(model['decay'])}, {source}; "
+        f"sigma {bps(model['sigma'])} a root second",
+    }
+
+
+def bps(share: Decimal) -> str:
+    """Write a share of the price in basis points."""
+    return f"{(share * 10_000).normalize():f} bps"

@@ -14,6 +14,7 @@ from openmm._fast.latency import Stage
 from openmm._fast.orders import OrderState
 from openmm._fast.reference import SourceVerdict
 from openmm.control.views import BotState, enum_name
+from openmm.control.views import bps as told_bps
 from openmm.dashboard import words
 from openmm.dashboard.patch import Cell, Sheet
 from openmm.telemetry import LIMITS, MISSING, BookLevel, OwnLevel, TelemetrySnapshot
@@ -256,6 +257,15 @@ def quotes(sheet: Sheet, page: TelemetrySnapshot) -> None:
     sheet.put("ofi", words.percent(page.ofi_ppm, 0))
     sheet.put("skew", words.signed(page.mid(page.skew_uticks), prices + 1))
     sheet.put("half", words.number(page.mid(page.half_uticks), prices + 1))
+    model = page.model_numbers()
+    for name in ("skew_full", "half", "decay"):
+        sheet.put(f"model_{name}", told_bps(model[name]) if model else words.NONE)
+    sheet.put("model_gamma", f"{model['gamma']:f}" if model else words.NONE)
+    arrival = f"{model['arrival']:f}/s" if model and model["arrival"] else words.NONE
+    guess = bool(model) and not page.model.fitted
+    sheet.put(
+        "model_arrival", f"{arrival} (as told)" if guess else arrival, "warn" if guess else ""
+    )
     spread = words.NONE
     if page.own_bids and page.own_asks:
         ask = min(one.price_ticks for one in page.own_asks)

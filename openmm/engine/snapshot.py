@@ -15,14 +15,18 @@ from openmm.engine.step import Step
 from openmm.engine.wiring import Tables
 from openmm.instrument import Instrument
 from openmm.risk.brakes import Brake
+from openmm.strategy.avellaneda import AvellanedaStrategy
+from openmm.strategy.glft import GlftStrategy
 from openmm.telemetry import (
     BOOK_LEVELS_MAX,
     LEVELS_MAX,
     LIMITS,
     MISSING,
+    NO_MODEL,
     BookLevel,
     Counters,
     LimitPage,
+    ModelPage,
     OwnLevel,
     StagePage,
     TelemetrySnapshot,
@@ -75,6 +79,7 @@ def take(
         ofi_ppm=signals.ofi_ppm,
         skew_uticks=parts["skew_uticks"],
         half_uticks=parts["half_uticks"],
+        model=_model(tables),
         base_lots=_known(inventory.base_lots),
         q_lots=inventory.q_lots or 0,
         x_ppm=inventory.x_ppm or 0,
@@ -116,6 +121,29 @@ def take(
         stages=_stages(tables),
         limits=_limits(step, tables, now_ns),
         refusals=refusals,
+    )
+
+
+def _model(tables: Tables) -> ModelPage:
+    """Return what a model came to, and from what; nothing of another strategy."""
+    strategy = tables.pipeline.strategy
+    if not isinstance(strategy, GlftStrategy | AvellanedaStrategy):
+        return NO_MODEL
+    solved, fields = strategy.solved, strategy.params.fields()
+    fit, reference = tables.pipeline.feed.intensity, tables.pipeline.reference.price_uticks or 0
+    skew_uticks = solved["skew_full_uticks"]
+    if not fields["risk_uticks"]:
+        # Told exactly: the model has it at a reference of eight binary places.
+        skew_uticks = reference * fields["skew_full_ppm"] // 1_000_000
+    return ModelPage(
+        risk_uticks=solved["risk_uticks"],
+        order_lots=fields["order_lots"],
+        skew_uticks=skew_uticks,
+        half_uticks=solved["base_uticks"] + solved["risk_half_uticks"],
+        sigma_uticks=solved["sigma_uticks"],
+        decay_uticks=solved["decay_uticks"],
+        arrival_uhz=solved["arrival_uhz"],
+        fitted=int(fit is not None and fit.decay_uticks > 0),
     )
 
 

@@ -23,6 +23,9 @@ from openmm.engine.replay import replay
 from openmm.engine.wiring import Tables
 from openmm.errors import JournalError
 from openmm.journal import ActionRecord, JournalRecord
+from openmm.strategy import compiled
+from openmm.strategy.avellaneda import AvellanedaStrategy
+from openmm.strategy.glft import GlftStrategy
 
 # What a check's trace tells of one action: see `Checks.followed`.
 Followed: TypeAlias = tuple[
@@ -55,6 +58,7 @@ class Seen(Struct, frozen=True):
     record_index: int
     sources: tuple[Source, ...]
     checks: tuple[Check, ...]
+    model: dict[str, Decimal] = {}  # as `compiled.model_numbers` tells them; of a model alone
 
 
 def seen(
@@ -82,11 +86,12 @@ def seen(
         acts = [one for one in outputs if one.kind == Record.REC_INTENT]
         if any(one.record_index in wanted for one in acts):
             sources = _sources(tables, config, head.ts_ns)
+            model = _model(tables)
             for one in acts:
                 if one.record_index in wanted:
                     action = journal.read_intent(one.payload).action
                     checks = _checks(checked, action)
-                    found[one.record_index] = Seen(one.record_index, sources, checks)
+                    found[one.record_index] = Seen(one.record_index, sources, checks, model)
         return head.record_index <= last
 
     if wanted:
@@ -106,6 +111,15 @@ def _checks(checked: Sequence[Followed], action: ActionRecord) -> tuple[Check, .
     if not rows:
         return ()
     return tuple(Check(reason.name.lower(), limit, value) for reason, limit, value in rows[-1])
+
+
+def _model(tables: Tables) -> dict[str, Decimal]:
+    """Return what a model came to for the last ladder, the paper's form beside the plain one."""
+    strategy, uticks = tables.pipeline.strategy, tables.pipeline.reference.price_uticks
+    if not isinstance(strategy, GlftStrategy | AvellanedaStrategy) or uticks is None:
+        return {}
+    fields = strategy.params.fields()
+    return compiled.model_numbers(strategy.solved, tables.instrument, fields, uticks)
 
 
 def _sources(tables: Tables, config: BotConfig, now_ns: int) -> tuple[Source, ...]:

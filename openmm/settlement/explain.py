@@ -73,6 +73,8 @@ class Terms:
     widened_by_schedule: Decimal
     held_wide: Decimal  # narrows slowly from a wider spread
     widened_by_compression: Decimal
+    fill_decay: Decimal  # 1/k of the fitted intensity; 0: not fitted, or not read
+    fill_rate: Decimal  # and A, a second
     clamps: tuple[str, ...]
     bids: tuple[tuple[Decimal, Decimal], ...]
     asks: tuple[tuple[Decimal, Decimal], ...]
@@ -392,6 +394,8 @@ def _terms(ladder: LadderRecord, pair: Instrument) -> Terms:
         widened_by_schedule=_price(pair, parts.widen_schedule_uticks),
         held_wide=_price(pair, parts.widen_held_uticks),
         widened_by_compression=_price(pair, parts.widen_compression_uticks),
+        fill_decay=_price(pair, view.decay_uticks),
+        fill_rate=Decimal(view.arrival_uhz).scaleb(-6),
         clamps=tuple(
             one.name.removeprefix("CLAMP_").lower() for one in QuoteClamp if ladder.clamps & one
         ),

@@ -13,6 +13,7 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
+from openmm.control.views import bps
 from openmm.top.source import Point, Use, Watched
 
 STYLES: Final = {
@@ -170,6 +171,14 @@ def stock(view: Mapping[str, Any], limit: Use | None) -> Table:
     for name in ("realised", "unrealised", "fees"):
         table.add_row(f" {name}", signed(pnl[name]) if name != "fees" else f"{pnl[name]:,.2f}")
     table.add_row("equity", f"{pnl['equity']:,.2f}")
+    model = view["model"]
+    if model is not None:
+        table.add_row("skew at full", bps(model["skew_full"]))
+        table.add_row(f"gamma per {quote}", f"{model['gamma']:f}")
+        table.add_row("model half", bps(model["half"]))
+        table.add_row("1/k" if model["fitted"] else "1/k (as told)", bps(model["decay"]))
+        if model["arrival"]:
+            table.add_row("A", f"{model['arrival']:f}/s")
     return table
 
 

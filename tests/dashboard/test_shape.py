@@ -5,13 +5,22 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from openmm._fast.checks import RiskState
 from openmm._fast.orders import OrderState
 from openmm.control.views import BotState
-from openmm.dashboard import shape
+from openmm.dashboard import shape, words
 from openmm.dashboard.patch import Sheet
-from openmm.telemetry import LIMITS, MISSING, BookLevel, LimitPage, OwnLevel, TelemetrySnapshot
+from openmm.telemetry import (
+    LIMITS,
+    MISSING,
+    BookLevel,
+    LimitPage,
+    ModelPage,
+    OwnLevel,
+    TelemetrySnapshot,
+)
 from tests.test_telemetry import NOW_NS, full, snapshot
 
 OPEN = int(OrderState.OPEN)
@@ -141,3 +150,19 @@ def test_full_page_is_shown_whole() -> None:
     # Not rounded on the way: these do not fit a float.
     net = page.money(page.realised_ticklots + page.unrealised_ticklots - page.fees_ticklots)
     assert shape.net_of(page) == net == Decimal(-(1 << 90)) * page.tick_size * page.lot_size
+
+
+def test_a_models_parameters_are_shown_in_both_forms() -> None:
+    model = ModelPage(
+        risk_uticks=20_000 * 10**6, order_lots=1_000_000, skew_uticks=360 * 10**6,
+        half_uticks=60 * 10**6, decay_uticks=45 * 10**6, arrival_uhz=1_250_000, fitted=1,
+    )  # fmt: skip
+    page, sheet = snapshot(reference_uticks=600_000 * 10**6, model=model), Sheet()
+    shape.quotes(sheet, page)
+    told = {name: sheet.text[f"model_{name}"] for name in ("skew_full", "gamma", "half", "decay")}
+    assert told == {"skew_full": "6 bps", "gamma": "0.05", "half": "1 bps", "decay": "0.75 bps"}
+    assert sheet.text["model_arrival"] == "1.25/s"
+    shape.quotes(sheet, replace(page, model=model._replace(fitted=0)))
+    assert sheet.text["model_arrival"] == "1.25/s (as told)"
+    shape.quotes(sheet, snapshot())
+    assert sheet.text["model_gamma"] == words.NONE

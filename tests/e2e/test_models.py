@@ -12,14 +12,20 @@ import pytest
 from openmm import config as conf
 from openmm import journal
 from openmm._fast.tape import Record
+from openmm.cli.explain import text_of
 from openmm.config import BotConfig
 from openmm.config.load import parse_strategy
+from openmm.control.views import model_lines, page_view
 from openmm.engine.commands import Set
 from openmm.engine.replay import replay
+from openmm.engine.snapshot import take
+from openmm.engine.why import seen
 from openmm.errors import ConfigError
 from openmm.journal import LadderRecord
+from openmm.settlement.explain import explain
 from openmm.sim.options import SimOptions
 from openmm.strategy import compiled
+from openmm.telemetry import TelemetrySnapshot
 from openmm.testing.virtual import VirtualBot
 from tests.e2e import virtual
 from tests.e2e.test_replay import assert_identical
@@ -98,3 +104,61 @@ def test_session_of_a_model_replays_and_its_ladders_follow_from_the_tape(
         assert any(matched)
         seen[matched.index(True)] += 1
     assert min(seen) > 3
+
+
+def page_of(bot: VirtualBot) -> TelemetrySnapshot:
+    engine = bot.engine
+    return take(
+        configured(GLFT), "s", 0, engine.step, engine.tables, [bot.tables.instrument],
+        lambda seq: f"o{seq}", bot.now_ns,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("strategy", "told", "value"),
+    [
+        (GLFT | {"fit_decay": "1bps", "fit_arrival": "1"}, "skew_full", "0.0006"),
+        (PAPER | {"gamma": "0.04", "skew_full": "off"}, "gamma", "0.04"),
+    ],
+    ids=["plain", "paper"],
+)
+def test_surfaces_show_a_models_parameters_in_both_forms(
+    strategy: dict[str, Any], told: str, value: str, tmp_path: Path
+) -> None:
+    bot = VirtualBot(configured(strategy), SimOptions(seed=3, maker_fee_ppm=0), tmp_path)
+    bot.start()
+    bot.run(30)
+    page = page_of(bot)
+    numbers = page.model_numbers()
+    assert numbers[told] == pytest.approx(Decimal(value), rel=Decimal("0.001"))
+    assert all(numbers[name] > 0 for name in ("gamma", "skew_full", "half", "sigma", "decay"))
+    assert (numbers["arrival"] > 0) == (strategy["kind"] == "glft")
+    view = page_view(page, bot.now_ns)
+    fit = bot.tables.pipeline.feed.intensity
+    assert fit is not None
+    assert view["model"] == numbers | {"fitted": fit.decay_uticks > 0}
+    lines = model_lines(view["model"], "USD")
+    assert f"gamma {numbers['gamma']:f} per USD" in lines["inventory skew"]
+    assert f"{(numbers['skew_full'] * 10_000).normalize():f} bps" in lines["inventory skew"]
+    bot.stop()
+    # And why an order was placed: what the model came to for its very ladder, by replay.
+    acts = [one.record_index for one in bot.records if one.kind == Record.REC_INTENT][:5]
+    behind = seen(bot.records, acts)
+    assert sorted(behind) == acts
+    for one in behind.values():
+        assert one.model[told] == pytest.approx(Decimal(value), rel=Decimal("0.001"))
+        assert {"gamma", "skew_full", "half", "sigma", "decay", "arrival"} == one.model.keys()
+    first = behind[acts[0]].model
+    ladder = ladders(bot)[0]
+    assert first["decay"] == pytest.approx(Decimal("0.0001"), rel=Decimal("0.004"))
+    half_uticks = ladder.parts.half_base_uticks + ladder.parts.widen_sigma_uticks
+    share = Decimal(half_uticks) / ladder.view.reference_uticks
+    assert first["half"] == pytest.approx(share, rel=Decimal("0.001"))
+    text = text_of(explain(bot.records, str(first_seq(bot))), behind)
+    assert f"gamma {first['gamma']:f} per unit of quote" in text
+    assert "of skew at full inventory" in text
+
+
+def first_seq(bot: VirtualBot) -> int:
+    [first, *_] = [one for one in bot.records if one.kind == Record.REC_INTENT]
+    return journal.read_intent(first.payload).action.seq

@@ -120,3 +120,26 @@ def test_numbers_are_told_in_few_places() -> None:
     assert [draw.micros(ns) for ns in (1_500, 12_000_000)] == ["1.5 us", "12.0 ms"]
     assert draw.bar(D("0.5"), 4) == "██░░"
     assert draw.bar(D("0.3"), 4) == "█▏░░"
+
+
+MODEL = {
+    "gamma": D("0.05"), "skew_full": D("0.0006"), "half": D("0.0001"), "sigma": D("0.00005"),
+    "decay": D("0.000075"), "arrival": D("1.25"), "fitted": True,
+}  # fmt: skip
+
+
+def test_stock_shows_a_models_parameters_in_both_forms() -> None:
+    out = text_of(draw.stock(view(model=MODEL), None))
+    cells = [line.split() for line in out.splitlines()]
+    for row in (
+        ["skew", "at", "full", "6", "bps"],
+        ["gamma", "per", "USD", "0.05"],
+        ["model", "half", "1", "bps"],
+        ["1/k", "0.75", "bps"],
+        ["A", "1.25/s"],
+    ):
+        assert row in cells
+    guessed = text_of(draw.stock(view(model=MODEL | {"fitted": False, "arrival": D(0)}), None))
+    assert "1/k (as told)" in guessed
+    assert "/s" not in guessed
+    assert "gamma" not in text_of(draw.stock(view(), None))

@@ -25,6 +25,7 @@ def view(**more: Any) -> dict[str, Any]:
             "equity": D(10_000),
         },
         "rate": {"level": D(30), "threshold": D(120)},
+        "model": None,
     } | more  # fmt: skip
 
 
