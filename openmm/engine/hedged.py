@@ -12,13 +12,17 @@ from msgspec.structs import replace
 
 from openmm._fast.orders import OrderTable
 from openmm.config import BotConfig, grid_params
+from openmm.config.schema import key_of
 from openmm.engine.hedging import Hedging
+from openmm.errors import ConfigError
 from openmm.instrument import Instrument
 from openmm.strategy.grid import GridStrategy
 from openmm.strategy.parameters import GridParameters
 from openmm.strategy.python import View
 from openmm.strategy.quotes import Quoter, Quotes
 
+# Keys of a grid that go by its own fills.
+FOLLOWS_FILLS: Final = ("refill_delay_ns", "ping_pong", "hanging")
 VIEW_FIELDS: Final = tuple(name for name in dir(View) if not name.startswith("_"))
 
 
@@ -50,10 +54,15 @@ class GridQuoter:
     of them does not reach it.
 
     Raises:
-        ConfigError: the strategy of the file is no grid.
+        ConfigError: the strategy of the file is no grid, or one that follows its own fills: a
+            strategy in Python is not told of them.
     """
 
     def __init__(self, config: BotConfig, instrument: Instrument, hedging: Hedging) -> None:
+        for key in FOLLOWS_FILLS:
+            if told := getattr(config.strategy, key, None):
+                path = f"strategy.{key_of(key)}"
+                raise ConfigError(path, told, "left out: a GridQuoter is not told of fills")
         self._hedging = hedging
         self._params = GridParameters(**grid_params(config, instrument))
         self._grid = GridStrategy(instrument, self._params)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 from collections import OrderedDict, deque
@@ -25,7 +26,7 @@ from msgspec import Struct
 from openmm._fast.orders import OrderState, OrderTable
 from openmm._fast.units import Side
 from openmm.errors import ConfigError, JournalError, RiskError, VenueError, VenueRejected
-from openmm.events import BalanceUpdated, OrderFilled, OrderStatus, OrderUpdated
+from openmm.events import BalanceUpdated, OrderFilled, OrderStatus, OrderUpdated, Source
 from openmm.execution.hedge import HedgeMachine, HedgeTerms, HedgeUnits
 from openmm.execution.hedge.messages import (
     BookSeen,
@@ -76,10 +77,11 @@ LIVE: Final = frozenset({OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})
 
 
 class LogOpened(Struct, frozen=True, tag=True):
-    """The first line of a log: what the ids in it are made of."""
+    """The first line of a log: what the ids in it are made of, and what is older than it."""
 
     version: int
     session: str
+    opened_ns: int
 
 
 LogLine = LogOpened | PlaceHedge | QuoteFilled | HedgeFilled | HedgeEnded
@@ -101,7 +103,9 @@ class Hedging:
 
     Raises:
         JournalError: the log is not one, or of another version.
-        ConfigError: `deadline_ns` is too short for a venue that keeps no deadlines.
+        ConfigError: `deadline_ns` is too short for a venue that keeps no deadlines; or, as the
+            block begins, the venue takes no order under these terms at its price of now.
+        VenueError: as the block begins, that price is not told.
     """
 
     def __init__(
@@ -130,6 +134,9 @@ class Hedging:
         self._pair = units.hedge
         self._on_incident = on_incident
         self._prefix = ""
+        self._opened_ns = 0
+        self._unwritten: deque[bytes] = deque()  # lines that the disk did not take yet
+        self._whole_bytes = 0  # of the log: what ends with a whole line
         self._seqs: OrderedDict[str, int] = OrderedDict()  # by the venue's ids, the last ones
         self._held: dict[str, Decimal] = {}  # at the hedge venue, of its pair
         self._placed_ns: dict[int, int] = {}
@@ -145,6 +152,13 @@ class Hedging:
 
     async def __aenter__(self) -> Self:
         """Open the streams; quotes may stand once the venue was healthy for long enough."""
+        try:
+            book = await self._desk.get_order_book(self._pair.name, LEVELS)
+            if book.bids:
+                self.machine.terms.check_price(self._pair.floor_ticks(book.bids[0][0]))
+        except (VenueError, ConfigError):
+            self._file.close()
+            raise
         for work, name in (
             (self._follow_market(), "market"),
             (self._follow_account(), "account"),
@@ -175,6 +189,8 @@ class Hedging:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not self._flush():
+            log.error("%d lines of the hedge log were not written", len(self._unwritten))
         self._file.close()
         return self.machine.closed
 
@@ -198,7 +214,13 @@ class Hedging:
     # ------------------------------------------------------------------ the quoting venue's side
 
     def on_fill(self, event: OrderFilled) -> None:
-        """Take an execution of the quoting venue: `Engine(on_fill=hedging.on_fill)`."""
+        """Take an execution of the quoting venue: `Engine(on_fill=hedging.on_fill)`.
+
+        One that is told again is known by its id. One from before the log, which an engine finds at
+        its start, is not of this hedge.
+        """
+        if event.source is Source.QUERY and event.ts_ns < self._opened_ns:
+            return
         units = self.units
         qty_atoms = units.quote_atoms(event.qty_lots)
         fee, fee_atoms = Decimal(0), 0
@@ -247,7 +269,11 @@ class Hedging:
     # ------------------------------------------------------------------ events and actions
 
     def tell(self, event: HedgeEvent) -> None:
-        """Give the machine an event and carry out what it says."""
+        """Give the machine an event and carry out what it says.
+
+        The position follows also where the log does not take the event: nothing is hedged then, and
+        nothing may be quoted.
+        """
         self._told.set()
         machine = self.machine
         before = dict(machine.orders.live)
@@ -269,7 +295,11 @@ class Hedging:
     def _act(self, action: HedgeAction) -> None:
         match action:
             case PlaceHedge():
-                self._write(action)
+                if not self._write(action):
+                    # It is told once the event it follows from has been dealt with.
+                    refused = HedgeRefused(self._now(), action.seq, "log")
+                    asyncio.get_running_loop().call_soon(self.tell, refused)
+                    return
                 self._placed_ns[action.seq] = self._now()
                 self._spawn(self._place(action), "hedge order")
             case CancelHedge(seq):
@@ -448,7 +478,7 @@ class Hedging:
             first = told[0]
             if not isinstance(first, LogOpened) or first.version != VERSION:
                 raise JournalError(f"{path} is no hedge log of version {VERSION}")
-            self._prefix = first.session
+            self._prefix, self._opened_ns = first.session, first.opened_ns
             for one in told[1:]:
                 if isinstance(one, PlaceHedge):
                     self.machine.adopt(one, now_ns)
@@ -462,12 +492,32 @@ class Hedging:
         file.truncate(whole if told else 0)
         file.seek(0, os.SEEK_END)
         if not told:
-            self._prefix = f"t-h{now_ns // 10**9:x}-"
-            file.write(self._encode(LogOpened(VERSION, self._prefix)) + b"\n")
+            self._prefix, self._opened_ns = f"t-h{now_ns // 10**9:x}-", now_ns
+            file.write(self._encode(LogOpened(VERSION, self._prefix, now_ns)) + b"\n")
+        self._whole_bytes = file.tell()
         return file
 
-    def _write(self, line: LogLine) -> None:
-        self._file.write(self._encode(line) + b"\n")
+    def _write(self, line: LogLine) -> bool:
+        """Write a line behind those the disk did not take; returns whether all of them are in."""
+        self._unwritten.append(self._encode(line) + b"\n")
+        return self._flush()
+
+    def _flush(self) -> bool:
+        try:
+            while self._unwritten:
+                one = self._unwritten[0]
+                if self._file.write(one) != len(one):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                self._whole_bytes += len(one)
+                self._unwritten.popleft()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                # What is left of a line would end the log for whoever reads it.
+                self._file.truncate(self._whole_bytes)
+                self._file.seek(self._whole_bytes)
+            self._fail("log", error)
+            return False
+        return True
 
     # ------------------------------------------------------------------ inside
 
@@ -501,12 +551,14 @@ class Hedging:
         """Stop for good where a part has failed: its error is `failure`, and an incident."""
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is None or self.failure is not None:
+        if error is not None:
+            self._fail(task.get_name(), error)
+
+    def _fail(self, part: str, error: BaseException) -> None:
+        """Stop for good: nothing is sent or quoted any more."""
+        if self.failure is not None:
             return
         self.failure = error
-        incident = Incident(
-            "critical", "hedge_failed", f"{task.get_name()}: {type(error).__name__}: {error}"
-        )
-        self._act(incident)
+        self._act(Incident("critical", "hedge_failed", f"{part}: {type(error).__name__}: {error}"))
         self._tell_up()
         self._told.set()

@@ -101,7 +101,9 @@ class Engine:
     Args:
         strategy: an object with `quote(view)`, used in place of the configured strategy.
         on_snapshot: called with every telemetry snapshot, on the loop.
-        on_fill: called with each own fill, once, as it is booked, before anything is quoted anew.
+        on_fill: called with each own fill, once it is booked and before anything is quoted anew; at
+            the start with those of earlier sessions that may not have been told, before any order.
+            The bot halts where it raises.
         keys: credentials of the traded venue; live mode only.
         host: clock and connections; the machine's unless told otherwise.
         canary: trade at canary size, whatever was confirmed; live mode only.
@@ -389,8 +391,9 @@ class Engine:
             seal=files.started_ns,
         )  # fmt: skip
         step = wiring.make_step(
-            config, tables, trading, watchdog=self._watchdog is not None, on_booked=self._on_fill
-        )
+            config, tables, trading, watchdog=self._watchdog is not None,
+            on_booked=None if self._on_fill is None else self._tell_fill,
+        )  # fmt: skip
         rehearsal = None
         # A strategy of the user's own sees no tick twice.
         own = isinstance(tables.pipeline.strategy, PythonStrategy | FencedStrategy)
@@ -795,6 +798,17 @@ class Engine:
                 self._kill(f"message handler failed: {type(error).__name__}: {error}")
 
         return handle
+
+    def _tell_fill(self, event: OrderFilled) -> None:
+        """The boundary of the program's own code: an error in it halts the bot, from outside the
+        booking that it was called from, which comes to its end."""
+        assert self._on_fill is not None, "somebody is told"
+        try:
+            self._on_fill(event)
+        except Exception as error:
+            log.exception("on_fill failed")
+            text = f"on_fill failed: {type(error).__name__}: {error}"
+            asyncio.get_running_loop().call_soon(self._kill, text)
 
     def _kill(self, text: str) -> None:
         if self._context is not None and self._traffic is not None:

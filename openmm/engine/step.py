@@ -213,8 +213,9 @@ class Step:
         self._unclaimed: dict[str, _Unclaimed] = {}
         self._others_told = False
         self._out: list[Request] = []
-        # Told of each own fill, once, as the table books it and before anything is quoted anew. It
-        # must not call back: what it decides, it says through the strategy.
+        # Told of each own fill, once, as soon as all of it is booked and before anything is quoted
+        # anew, and at the start of those that earlier sessions did not live to see. It must not
+        # call back or raise: what it decides, it says through the strategy.
         self.on_booked = on_booked
 
     # ------------------------------------------------------------------ money
@@ -499,8 +500,6 @@ class Step:
             self.orders.on_fill(seq, event, now_ns)
         else:
             self._incident(f"fill {event.exec_id} of an order of an earlier session")
-        if self.on_booked is not None:
-            self.on_booked(event)
         self.counters.fills += 1
         self._marks_ns.append(now_ns + MARK_AFTER_NS)
         self.recent_fills.appendleft(
@@ -524,6 +523,9 @@ class Step:
         slipped = self.monitor.on_fill_price(
             event.side, event.price_ticks, limit_ticks, reference, now_ns
         )
+        # All of it is booked by now, and nothing quoted anew yet.
+        if self.on_booked is not None:
+            self.on_booked(event)
         self._changed([*slipped, *braked], now_ns)
 
     def _claim(self, now_ns: int) -> None:
@@ -601,7 +603,8 @@ class Step:
         """Put on record what orders of earlier sessions filled; before the opening balances.
 
         The opening contains them already, so nothing moves here; the ledger books each of them
-        once, however many sessions told of it.
+        once, however many sessions told of it. `on_booked` is told of each as well: whoever hedges
+        has to hear of what filled while nobody listened.
 
         Args:
             fills: of this bot's orders.
@@ -614,6 +617,8 @@ class Step:
                     Record.REC_FILL, self.pipeline.feed.index, now_ns,
                     journal.fill_record(event, 0, None),
                 )  # fmt: skip
+                if self.on_booked is not None:
+                    self.on_booked(event)
         for exec_id in listed:
             self.orders.first_seen(exec_id)
         return self._take()

@@ -14,14 +14,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from openmm import Keys, parse
+from openmm import BotConfig, Keys, parse
 from openmm._fast.orders import OrderTable
 from openmm._fast.units import Side
 from openmm.config import grid_params
 from openmm.engine.hedged import GridQuoter, HedgedQuoter
 from openmm.engine.hedging import Hedging, LogLine, LogOpened
 from openmm.errors import ConfigError, JournalError
-from openmm.events import Fee, OrderFilled
+from openmm.events import Fee, OrderFilled, Source
 from openmm.execution.hedge import HedgeUnits
 from openmm.execution.hedge.messages import (
     BookSeen,
@@ -246,9 +246,93 @@ async def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
         path.write_text("{}\n")
         with pytest.raises(JournalError, match="is no hedge log"):
             made(desk, tmp_path)
-        path.write_bytes(msgspec.json.encode(LogOpened(2, "t-h-")) + b"\n")
+        path.write_bytes(msgspec.json.encode(LogOpened(2, "t-h-", 0)) + b"\n")
         with pytest.raises(JournalError, match="of version 1"):
             made(desk, tmp_path)
+
+
+class _Disk:
+    """A file that takes so many bytes more."""
+
+    def __init__(self, file: Any, room: int) -> None:
+        self._file = file
+        self.room = room
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, data: bytes) -> int:
+        taken = min(self.room, len(data))
+        self.room -= taken
+        if data and not taken:
+            raise OSError(28, "No space left on device")
+        return int(self._file.write(data[:taken]))
+
+
+@pytest.mark.asyncio
+async def test_a_log_the_disk_does_not_take_stops_all_and_loses_no_fill(tmp_path: Path) -> None:
+    async with hedge_desk() as (sim, desk), made(desk, tmp_path) as hedging:
+        await until(hedging, lambda: hedging.machine.stopped is None)
+        disk: Any = _Disk(hedging._file, 10)
+        hedging._file = disk
+        hedging.on_fill(filled("a", Side.BUY, "0.03"))
+        # The position knows of it; nothing is hedged that no log tells of, and nothing quoted.
+        assert hedging.machine.net_atoms == UNITS.atoms(Decimal("0.03"))
+        assert hedging.machine.stopped is Reason.VENUE_DOWN
+        assert isinstance(hedging.failure, OSError)
+        assert [one.code for one in hedging.incidents] == ["hedge_failed"]
+        assert not hedging.machine.orders.live
+        assert (tmp_path / "hedge.log").read_bytes().endswith(b"\n")
+        disk.room = 10**6
+        assert await hedging.close(0.1)
+        assert held(sim) == 0
+        # There is room again: the log is whole, and the next start hedges.
+        assert [type(line) for line in lines(tmp_path)] == [LogOpened, QuoteFilled]
+        async with made(desk, tmp_path) as again:
+            await until(again, lambda: again.settled)
+            assert held(sim) == Decimal("-0.03")
+
+
+@pytest.mark.asyncio
+async def test_an_order_that_the_log_does_not_take_is_not_sent(tmp_path: Path) -> None:
+    async with hedge_desk() as (sim, desk), made(desk, tmp_path, delay_ns=10**9) as hedging:
+        await until(hedging, lambda: hedging.machine.stopped is None)
+        hedging.on_fill(filled("a", Side.BUY, "0.03"))
+        hedging._file = _Disk(hedging._file, 0)  # type: ignore[assignment]
+        await hedging._until(lambda: False, 20)
+        await asyncio.sleep(0)  # it is refused behind the event it followed from
+        assert hedging.machine.attempts == 1
+        assert hedging.machine.low_atoms == UNITS.atoms(Decimal("0.03"))
+        assert sim.core.orders(1) == []
+        assert await hedging.close(0.1)
+
+
+@pytest.mark.asyncio
+async def test_fills_of_the_time_before_the_log_are_of_no_hedge(tmp_path: Path) -> None:
+    async with hedge_desk() as (_, desk):
+        first = made(desk, tmp_path)  # not begun: it only listens
+        opened_ns = first._opened_ns
+        old = replace(filled("a", Side.BUY, "0.03"), source=Source.QUERY, ts_ns=opened_ns - 1)
+        first.on_fill(old)
+        assert first.machine.net_atoms == 0
+        first.on_fill(replace(old, ts_ns=opened_ns))
+        assert first.machine.net_atoms == UNITS.atoms(Decimal("0.03"))
+        first._file.close()
+        # A later start goes by when its log began, not by its own time.
+        second = made(desk, tmp_path)
+        second.on_fill(replace(old, exec_id="b", ts_ns=opened_ns))
+        assert second.machine.net_atoms == UNITS.atoms(Decimal("0.06"))
+        second._file.close()
+
+
+@pytest.mark.asyncio
+async def test_terms_under_which_no_order_is_large_enough_are_refused(tmp_path: Path) -> None:
+    async with hedge_desk() as (_, desk):
+        small = made(desk, tmp_path, notional_ticklots_min=600_000 * 10**8)  # 1 BTC
+        with pytest.raises(ConfigError, match="the hedge venue's smallest order"):
+            await small.__aenter__()
+        assert small._file.closed
+        assert not small._tasks
 
 
 @pytest.mark.asyncio
@@ -290,15 +374,15 @@ async def test_a_ladder_is_cut_to_the_room_with_what_stands_in_full(tmp_path: Pa
         assert quoter.quote(view) == hedging.bound(quotes, table)
 
 
-@pytest.mark.asyncio
-async def test_a_grid_keeps_what_its_hedge_costs_now(tmp_path: Path) -> None:
-    config = parse(
+def cross(**strategy: Any) -> BotConfig:
+    """Make a bot's file whose grid is to be hedged."""
+    return parse(
         {
             "bot": {"name": "cross", "mode": "paper"},
             "venue": [{"name": "gateio", "quote": "BTC/USDT", "maker_fee": "0.1%"}],
             "strategy": {
                 "kind": "grid", "spread": "0.01%", "order_amount": "0.01", "num_orders": 2,
-                "rebalance_threshold": "10%", "fee_budget": "0.2%",
+                "rebalance_threshold": "10%", "fee_budget": "0.2%", **strategy,
             },
             "risk": {
                 "max_order_size": "0.05", "max_open_notional": "20000",
@@ -306,6 +390,21 @@ async def test_a_grid_keeps_what_its_hedge_costs_now(tmp_path: Path) -> None:
             },
         }
     )  # fmt: skip
+
+
+@pytest.mark.asyncio
+async def test_a_grid_that_follows_its_fills_is_refused(tmp_path: Path) -> None:
+    async with hedge_desk() as (_, desk):
+        hedging = made(desk, tmp_path)
+        for key, value in {"refill_delay": "1s", "ping_pong": True, "hanging": True}.items():
+            with pytest.raises(ConfigError, match=f"strategy.{key}: left out"):
+                GridQuoter(cross(**{key: value}), QUOTING, hedging)
+        await hedging.close(0.01)
+
+
+@pytest.mark.asyncio
+async def test_a_grid_keeps_what_its_hedge_costs_now(tmp_path: Path) -> None:
+    config = cross()
     view = {
         "now_ns": 1, "reference_uticks": 600_000_000_000, "confidence_ppm": 1_000_000,
         "best_bid_ticks": 599_999, "best_ask_ticks": 600_001, "own_bid_ticks": 0,

@@ -95,6 +95,23 @@ def test_step_of_the_machines_clock_past_the_limit_halts(
     assert measured == ([1, 2] if halted else [1])
 
 
+def test_an_error_of_who_is_told_of_fills_halts_and_lets_the_booking_finish() -> None:
+    order: list[str] = []
+
+    def broken(event: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def booking() -> None:
+        parts: Any = SimpleNamespace(_on_fill=broken, _kill=order.append)
+        Engine._tell_fill(parts, SimpleNamespace())  # type: ignore[arg-type]
+        order.append("booked")
+        await asyncio.sleep(0)
+
+    asyncio.run(booking())
+    told = "on_fill failed: OSError: [Errno 28] No space left on device"
+    assert order == ["booked", told]
+
+
 # keys to set, a piece of what is told; the venue's price is 1000 USD, its tick 0.1
 IMPOSSIBLE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"order_amount": "0.0004"}, {}, "strategy.order_amount: worth at least the venue's minimum"),

@@ -75,6 +75,31 @@ def test_each_booked_fill_is_told_once_before_anything_is_quoted_anew(world: Wor
     assert any(b"add_order" in message for message in world.transport.take())
 
 
+def test_fills_of_the_time_down_are_told_once_each(world: World) -> None:
+    told: list[str] = []
+    world.step.on_booked = lambda event: told.append(event.exec_id)
+    earlier = world.fill(world.seq(), "E0", source=Source.QUERY)
+    assert isinstance(earlier, OrderFilled)
+    world.step.recover([earlier, earlier], ["E0", "of another"], START)
+    world.feed(earlier)
+    assert told == ["E0"]
+
+
+def test_a_fill_is_told_when_all_of_it_is_booked(world: World) -> None:
+    seq = world.seq()
+    lots = world.order(seq).qty_lots
+    seen: list[tuple[int, Decimal]] = []
+
+    def on_booked(event: OrderFilled) -> None:
+        seen.append((world.step.counters.fills, world.step.expected()["BTC"]))
+
+    before = world.step.expected()["BTC"]
+    world.step.on_booked = on_booked
+    world.feed(world.fill(seq, "E1", lots=lots))
+    assert seen == [(1, world.step.expected()["BTC"])]
+    assert seen[0][1] > before
+
+
 def test_fill_books_the_venues_cost_and_fee(world: World) -> None:
     seq = world.seq(Side.SELL)
     before = world.step.expected()

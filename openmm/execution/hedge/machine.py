@@ -77,7 +77,9 @@ class HedgeMachine:
         self.attempts = 0
         self._next_seq = first_seq
         self._fill_ids: OrderedDict[str, None] = OrderedDict()
-        self._base_atoms: int | None = None  # held at the hedge venue, as told and by fills since
+        self._base_atoms: int | None = (
+            None  # held at the hedge venue: as told, less what fills took
+        )
         self._quote_tickatoms: int | None = None
         self._open_atoms = {Side.BUY: 0, Side.SELL: 0}
         self._bids: tuple[tuple[int, int], ...] = ()
@@ -261,12 +263,13 @@ class HedgeMachine:
             event.fee_tickatoms, event.fee_atoms,
         )  # fmt: skip
         self.orders.on_fill(event)
-        sign = 1 if event.side == Side.BUY else -1
-        if self._base_atoms is not None:
-            moved = sign * event.qty_lots * self.terms.lot_atoms - event.fee_atoms
-            self._base_atoms += moved
-        if self._quote_tickatoms is not None:
-            self._quote_tickatoms -= sign * event.cost_tickatoms + event.fee_tickatoms
+        # Funds are only lowered here: what came in may be in the balance that was told before the
+        # execution was. The next one that is told holds it.
+        if event.side == Side.BUY:
+            if self._quote_tickatoms is not None:
+                self._quote_tickatoms -= event.cost_tickatoms + max(0, event.fee_tickatoms)
+        elif self._base_atoms is not None:
+            self._base_atoms -= event.qty_lots * self.terms.lot_atoms + max(0, event.fee_atoms)
         if self._aged_ns is not None:
             self._aged_ns = event.now_ns
 
@@ -354,13 +357,16 @@ class HedgeMachine:
         if not sound:
             return
         lots = open_atoms // terms.lot_atoms
-        in_parts = 0 < terms.order_lots_max < lots
-        if in_parts:
-            lots = terms.order_lots_max
         limit_ticks = self._limit_ticks(side)
-        if lots < terms.least_lots(limit_ticks):
+        least_lots = terms.least_lots(limit_ticks)
+        if lots < least_lots:
             self._rested()
             return
+        # A part that the venue would not take is none: the price may have fallen since the start.
+        part_lots = max(terms.order_lots_max, least_lots)
+        in_parts = terms.order_lots_max > 0 and part_lots < lots
+        if in_parts:
+            lots = part_lots
         if self._since is None or self._since[0] != side:
             self._since = (side, now_ns)
         urgent = open_atoms >= terms.urgent_atoms

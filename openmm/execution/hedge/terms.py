@@ -104,6 +104,20 @@ class HedgeTerms(Struct, frozen=True):
         by_cost = -(-self.notional_ticklots_min // price_ticks) if price_ticks > 0 else 0
         return max(1, self.qty_lots_min, by_cost)
 
+    def check_price(self, price_ticks: int) -> None:
+        """Refuse terms under which the hedge venue would take no order at its price of now.
+
+        Raises:
+            ConfigError: the most that may be unhedged, or a part, costs less than its least order.
+        """
+        least_lots = self.least_lots(price_ticks)
+        least = f"at least the hedge venue's smallest order, {least_lots} lots at {price_ticks}"
+        if self.unhedged_atoms_max < least_lots * self.lot_atoms:
+            lots = self.unhedged_atoms_max // self.lot_atoms
+            raise ConfigError("hedge.unhedged_atoms_max", f"{lots} lots", least)
+        if 0 < self.order_lots_max < least_lots:
+            raise ConfigError("hedge.order_lots_max", self.order_lots_max, f"0, or {least}")
+
     def edge_floor_ppm(self, half_spread_ppm: int) -> int:
         """Return what a quote must keep from the reference, beyond its own maker fee, for its fill
         to be hedged without a loss.

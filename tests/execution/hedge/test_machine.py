@@ -140,6 +140,12 @@ def test_remainders_are_carried_and_netted_by_opposite_fills() -> None:
     assert (one.side, one.qty_lots) == (Side.BUY, 12)
 
 
+def test_a_part_is_never_less_than_the_venues_least_cost() -> None:
+    desk = Desk(order_lots_max=5, notional_ticklots_min=600_000 * 10)
+    # 10 lots at 600,000 ticks, 11 at the worst price of a sale: 5 would be refused for ever.
+    assert placed(desk.fill(50)).qty_lots == 11
+
+
 def test_less_than_a_lot_of_the_hedge_venue_stays_open() -> None:
     desk = Desk()
     desk.ids += 1
@@ -334,8 +340,23 @@ def test_a_side_is_quoted_no_further_than_the_hedge_venues_funds_reach() -> None
     desk.tell(FundsSeen(0, 60 * LOT, money))
     desk.hedged(placed(desk.fill(50)), 50)
     assert desk.machine.capacity_atoms(Side.BUY) == 10 * LOT  # what is left to sell
-    assert desk.machine.capacity_atoms(Side.SELL) > 340 * LOT
+    # What came in counts once its balance is told: before the execution, it would count twice.
+    assert desk.machine.capacity_atoms(Side.SELL) == 300 * LOT
     assert StopQuoting(Side.BUY, Reason.LIMIT) in desk.tell(FundsSeen(0, 0, money))
+
+
+@pytest.mark.parametrize("lots", [50, -50])
+def test_a_balance_told_before_its_execution_is_not_counted_twice(lots: int) -> None:
+    desk = Desk(slippage_ppm=1_000)
+    money = 300 * LOT * 600_600 * 1_000_400 // 1_000_000
+    desk.tell(FundsSeen(0, 300 * LOT, money))
+    one = placed(desk.fill(lots))
+    moved = lots * LOT * one.price_ticks
+    desk.tell(FundsSeen(0, (300 - lots) * LOT, money + moved))
+    told = {side: desk.machine._funded_atoms(side) for side in (Side.BUY, Side.SELL)}
+    desk.hedged(one, 50)
+    for side in (Side.BUY, Side.SELL):
+        assert desk.machine._funded_atoms(side) <= told[side]  # type: ignore[operator]
 
 
 def test_more_standing_than_there_is_room_for_stops_the_side() -> None:

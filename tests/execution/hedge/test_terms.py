@@ -67,6 +67,17 @@ def test_the_least_order_follows_from_quantity_and_cost() -> None:
     assert one.least_lots(0) == 5
 
 
+def test_terms_whose_orders_cost_too_little_at_a_price_are_refused() -> None:
+    terms().check_price(600_000)
+    terms(order_lots_max=7).check_price(600_000)  # 40 USD
+    with pytest.raises(ConfigError, match="7 lots at 600000; got 6") as caught:
+        terms(order_lots_max=6).check_price(600_000)
+    assert caught.value.path == "hedge.order_lots_max"
+    with pytest.raises(ConfigError, match="67 lots at 60000; got '50 lots'") as caught:
+        terms(unhedged_max=Decimal("0.005")).check_price(60_000)
+    assert caught.value.path == "hedge.unhedged_atoms_max"
+
+
 def edge(**changes: Any) -> HedgeTerms:
     return terms(taker_fee_ppm=400, slippage_ppm=3_000, **changes)
 
