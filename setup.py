@@ -81,6 +81,7 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.records": HOT,
     "openmm._fast.text": HOT,
     "openmm._fast.ports": HOT,
+    "openmm._fast.board": HOT,
     "openmm._fast.increments": HOT,
     "openmm._fast.rest": HOT,
     "openmm._fast.recalled": HOT,

@@ -11,6 +11,7 @@ OpenMMError
 ├── LedgerError          money that does not add up
 ├── JournalError         a tape or journal that cannot be read or written
 ├── TelemetryError       a telemetry page that cannot be read or written
+├── BoardError           the page where the bots of a host see each other cannot be used
 ├── VaultError           the vault of keys, or its passphrase
 ├── CommandError         a command that cannot be carried out as asked
 └── ControlError         a call that the door for people and programs does not let in
@@ -123,6 +124,12 @@ class TelemetryError(OpenMMError):
     """Report a telemetry page that cannot be read or written."""
 
     code = "telemetry"
+
+
+class BoardError(OpenMMError):
+    """Report the page where the bots of a host see each other, or what is asked of it."""
+
+    code = "board"
 
 
 class VaultError(OpenMMError):

@@ -278,6 +278,26 @@ cdef inline void out_reset(OutBatch* batch) noexcept nogil:
     batch.size = 0
     batch.count = 0
 
+cdef extern from * nogil:
+    """
+    #define OPENMM_BOARD_NO_BID INT64_C(0)
+    #define OPENMM_BOARD_NO_ASK INT64_MAX
+    """
+    const int64_t NO_BID "OPENMM_BOARD_NO_BID"      # any ask is above it
+    const int64_t NO_ASK "OPENMM_BOARD_NO_ASK"      # any bid is below it
+
+# What others on our market show; this base asks nobody and is off.
+cdef class Neighbours:
+    cdef readonly bint on
+    cdef int64_t bid_ticks              # their highest bid: our asks stay above it
+    cdef int64_t ask_ticks              # their lowest ask: our bids stay below it
+    cdef readonly int32_t count         # of others on our market
+    cdef readonly uint64_t look_count
+    # Look at the others; tells whether what they show changed since the last look.
+    cdef bint look_c(self) noexcept nogil
+    # Show our most aggressive prices; on return they are seen by whoever looks later.
+    cdef void publish_c(self, int64_t bid_ticks, int64_t ask_ticks) noexcept nogil
+
 cdef class MemoryTransport(Transport):
     cdef readonly list sent
     cdef readonly uint64_t write_count

@@ -363,6 +363,43 @@ cdef void out_free(OutBatch* batch) noexcept:
     batch.data = NULL
 
 
+NOTHING_BID = NO_BID
+NOTHING_ASK = NO_ASK
+
+
+cdef class Neighbours:
+    """What others on the same market show. This base asks nobody: they show nothing."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.on = False
+        self.bid_ticks = NO_BID
+        self.ask_ticks = NO_ASK
+
+    cdef bint look_c(self) noexcept nogil:
+        return False
+
+    cdef void publish_c(self, int64_t bid_ticks, int64_t ask_ticks) noexcept nogil:
+        pass
+
+    def look(self):
+        """Look at the others; tells whether what they show changed."""
+        return bool(self.look_c())
+
+    def publish(self, int64_t bid_ticks, int64_t ask_ticks):
+        """Show our most aggressive prices, `NOTHING_BID` and `NOTHING_ASK` where there is none."""
+        self.publish_c(bid_ticks, ask_ticks)
+
+    @property
+    def bid_ticks(self):
+        """Highest bid that others showed at the last look."""
+        return self.bid_ticks
+
+    @property
+    def ask_ticks(self):
+        """Lowest ask that others showed at the last look."""
+        return self.ask_ticks
+
+
 @final
 cdef class MemoryTransport(Transport):
     """Keep what was sent, in memory: tests, replay, and the byte pipe of paper mode.

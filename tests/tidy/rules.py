@@ -25,6 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "packed",
         "journal",
         "telemetry",
+        "board",
         "venues.capture venues.checks venues.claims venues.faults venues.fields venues.http",
         "venues.messages venues.remedies",
         "venues.calls venues.connector venues.reach venues.recordings",
