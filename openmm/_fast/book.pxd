@@ -173,6 +173,8 @@ cdef class Book:
     cdef int64_t qty_at_c(self, int side, int64_t price_ticks) noexcept nogil
     # Next level worse than `price_ticks` on that side; sentinel when none. Start from the best.
     cdef int64_t worse_c(self, int side, int64_t price_ticks) noexcept nogil
+    # Key of the last level of a side, INT64_MAX when it has none: O(window / 4096).
+    cdef int64_t last_key_c(self, int side) noexcept nogil
     # Copy the best n levels (price_ticks, qty_lots), best first; returns how many.
     cdef int top_c(self, int side, int n, int64_t* prices_ticks, int64_t* qtys_lots) noexcept nogil
     # Summed quantity within `distance_ticks` of the side's own best.

@@ -228,6 +228,17 @@ cdef class Book:
             found_ticks = self.outside[side][at - 1].key ^ _flip(side)
         return found_ticks
 
+    cdef int64_t last_key_c(self, int side) noexcept nogil:
+        cdef int64_t cell
+        if self.count[side] == 0:
+            return INT64_MAX
+        if self.outside_count[side] and self.outside[side][0].key < self.worst_key_c(side):
+            return self.outside[side][0].key
+        cell = self.below_c(ASK, self.window_cells - 1) if side else self.above_c(BID, 0)
+        if cell < 0:
+            return self.outside[side][0].key
+        return (self.base_ticks + cell) ^ _flip(side)
+
     cdef int top_c(self, int side, int n, int64_t* prices_ticks, int64_t* qtys_lots) noexcept nogil:
         cdef int64_t none = NO_ASK_TICKS if side else NO_BID_TICKS
         cdef int64_t price_ticks = self.best_ask_ticks if side else self.best_bid_ticks

@@ -15,10 +15,10 @@ one at a time and in no order; a venue without hidden orders and with price-time
 from typing import NamedTuple
 
 from cython cimport final
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
-from openmm._fast.book cimport BOOK_VERIFIED, NO_ASK_TICKS, NO_BID_TICKS, Book
+from openmm._fast.book cimport BOOK_VERIFIED, Book
 from openmm._fast.orders cimport (
     ORDERS_MAX, PENDING_NEW, UNKNOWN, Order, OrderTable,
 )
@@ -78,67 +78,22 @@ cdef class Queue:
     # ---------------------------------------------------------------- C face
 
     cdef void look_c(self, Book book, OrderTable table, bint own_shown) noexcept nogil:
-        cdef int32_t i, slot, seen = 0
-        cdef int32_t count = table.live_count if table.live_count < PLACES_MAX else PLACES_MAX
-        cdef int book_side
-        cdef int64_t shown, price, own
-        cdef i128 total = 0
-        cdef const Order* order
-        cdef Place* place
+        cdef int64_t mean
         if book.state != BOOK_VERIFIED:
             self.lost = True
             return
-        if self.lost:
-            # Whatever was known is of another book: all that is shown is in front.
-            self.lost = False
-            memset(&self.places[0], 0, sizeof(self.places))
-        for i in range(count):
-            slot = table.live_slots[i]
-            order = &table.orders[slot]
-            place = &self.places[slot]
-            if order.state == PENDING_NEW or order.state == UNKNOWN:
-                # Not at the venue yet, or nobody knows where.
-                place.seq = 0
-                continue
-            price = order.price_ticks
-            book_side = BID if order.side == BUY else ASK
-            shown = book.qty_at_c(book_side, price)
-            if own_shown and shown:
-                own = max(order.qty_lots, order.pending_qty_lots) - order.filled_lots
-                if table.price_count[order.side][price & 255] > 1:
-                    own = table.own_lots_at_c(order.side, price)
-                shown = shown - own if shown > own else 0
-            elif shown == 0 and book.worse_c(book_side, price) == (NO_ASK_TICKS if book_side else NO_BID_TICKS):
-                # Beyond the book's last level: nobody told what rests there. Nobody can pass us meanwhile.
-                if place.seq != order.seq or place.since_ns != order.queue_ns or place.price_ticks != price:
-                    self.join_c(place, order)
-                continue
-            total = total + <i128>shown
-            seen += 1
-            if place.seq != order.seq or place.since_ns != order.queue_ns or place.price_ticks != price:
-                self.join_c(place, order)
-            if not place.known:
-                place.known = 1
-                place.ahead_lots = shown
-                place.shown_lots = shown
-                continue
-            if order.filled_lots > place.filled_lots:
-                # It was our turn.
-                place.filled_lots = order.filled_lots
-                place.ahead_lots = 0
-            if shown != place.shown_lots:
-                if shown < place.shown_lots:
-                    self.leave_c(place, place.shown_lots - shown)
-                place.shown_lots = shown
-                place.traded_lots = 0
-                if place.ahead_lots > shown:
-                    place.ahead_lots = shown
-        if seen:
-            shown = <int64_t>(total // seen)  # no operand is negative
+        if (
+            self.lost or self.table_version != table.version or self.table_seen != <void*>table
+            or self.cells_seen != book.cells[0] or self.base_ticks != book.base_ticks
+            or self.own_shown != own_shown or not self.follow_c(book, table)
+        ):
+            self.look_at_all_c(book, table, own_shown)
+        if self.seen:
+            mean = self.mean_lots
             if self.usual_64ths == 0:
-                self.usual_64ths = shown << USUAL_SHIFT
+                self.usual_64ths = mean << USUAL_SHIFT
             else:
-                self.usual_64ths += shown - (self.usual_64ths >> USUAL_SHIFT)
+                self.usual_64ths += mean - (self.usual_64ths >> USUAL_SHIFT)
 
     cdef void trade_c(
         self, OrderTable table, int taker_side, int64_t price_ticks, int64_t qty_lots
@@ -182,6 +137,134 @@ cdef class Queue:
         return mul_div(self.value_ticks, of_lots - place.ahead_lots, of_lots)
 
     # ---------------------------------------------------------------- private
+
+    cdef void look_at_all_c(self, Book book, OrderTable table, bint own_shown) noexcept nogil:
+        """Look at every order afresh, and note what has to change before that is due again."""
+        cdef int32_t i, slot
+        cdef int32_t count = table.live_count if table.live_count < PLACES_MAX else PLACES_MAX
+        cdef int book_side
+        cdef int64_t raw, key, price
+        cdef uint64_t cell
+        cdef const Order* order
+        cdef Place* place
+        cdef Watch* watch
+        cdef bint beyond
+        if self.lost:
+            # Whatever was known is of another book: all that is shown is in front.
+            self.lost = False
+            memset(&self.places[0], 0, sizeof(self.places))
+        self.table_version = table.version
+        self.table_seen = <void*>table
+        self.cells_seen = book.cells[0]
+        self.base_ticks = book.base_ticks
+        self.own_shown = own_shown
+        self.watch_count = 0
+        self.seen = 0
+        self.total_lots = 0
+        for book_side in range(2):
+            self.shown_key_min[book_side] = INT64_MAX
+            self.beyond_key_max[book_side] = INT64_MIN
+            self.last_key[book_side] = book.last_key_c(book_side)
+        for i in range(count):
+            slot = table.live_slots[i]
+            order = &table.orders[slot]
+            place = &self.places[slot]
+            if order.state == PENDING_NEW or order.state == UNKNOWN:
+                # Not at the venue yet, or nobody knows where.
+                place.seq = 0
+                continue
+            price = order.price_ticks
+            book_side = BID if order.side == BUY else ASK
+            watch = &self.watches[self.watch_count]
+            self.watch_count += 1
+            cell = <uint64_t>price - <uint64_t>book.base_ticks
+            watch.cell = book.cells[book_side] + cell if cell < <uint64_t>book.window_cells else NULL
+            watch.slot = slot
+            watch.side = book_side
+            raw = watch.cell[0] if watch.cell != NULL else book.qty_at_c(book_side, price)
+            watch.raw_lots = raw
+            watch.counted_lots = 0
+            if place.seq != order.seq or place.since_ns != order.queue_ns or place.price_ticks != price:
+                self.join_c(place, order)
+            if raw == 0:
+                key = price if book_side == BID else ~price
+                beyond = key < self.last_key[book_side]
+                if beyond:
+                    # Nobody told what rests beyond the book's last level. Nobody can pass us meanwhile.
+                    self.beyond_key_max[book_side] = max(self.beyond_key_max[book_side], key)
+                    continue
+                self.shown_key_min[book_side] = min(self.shown_key_min[book_side], key)
+            watch.counted_lots = self.others_c(order, table, raw)
+            self.total_lots = self.total_lots + <i128>watch.counted_lots
+            self.seen += 1
+            self.see_c(place, order, watch.counted_lots)
+        if self.seen:
+            self.mean_lots = <int64_t>(self.total_lots // self.seen)  # no operand is negative
+
+    cdef bint follow_c(self, Book book, OrderTable table) noexcept nogil:
+        """Follow what the book shows at our prices while our orders stay; 0: look at all instead."""
+        cdef int32_t i
+        cdef int book_side
+        cdef int64_t raw, lots, key
+        cdef bint changed = False
+        cdef const Order* order
+        cdef Watch* watch
+        for book_side in range(2):
+            if self.shown_key_min[book_side] == INT64_MAX and self.beyond_key_max[book_side] == INT64_MIN:
+                continue
+            # An empty price counts as told as long as the book reaches beyond it.
+            key = book.last_key_c(book_side)
+            if key != self.last_key[book_side]:
+                if key >= self.shown_key_min[book_side] or key <= self.beyond_key_max[book_side]:
+                    return False
+                self.last_key[book_side] = key
+        for i in range(self.watch_count):
+            watch = &self.watches[i]
+            order = &table.orders[watch.slot]
+            raw = watch.cell[0] if watch.cell != NULL else book.qty_at_c(watch.side, order.price_ticks)
+            if raw == watch.raw_lots:
+                continue
+            if raw == 0 or watch.raw_lots == 0:
+                return False
+            watch.raw_lots = raw
+            lots = self.others_c(order, table, raw)
+            if lots != watch.counted_lots:
+                self.total_lots = self.total_lots + <i128>lots - <i128>watch.counted_lots
+                watch.counted_lots = lots
+                changed = True
+                self.see_c(&self.places[watch.slot], order, lots)
+        if changed:
+            self.mean_lots = <int64_t>(self.total_lots // self.seen)  # no operand is negative
+        return True
+
+    cdef int64_t others_c(self, const Order* order, OrderTable table, int64_t raw_lots) noexcept nogil:
+        """Take what is ours off what the book shows at an order's price."""
+        cdef int64_t own
+        if not self.own_shown or raw_lots == 0:
+            return raw_lots
+        own = max(order.qty_lots, order.pending_qty_lots) - order.filled_lots
+        if table.price_count[order.side][order.price_ticks & 255] > 1:
+            own = table.own_lots_at_c(order.side, order.price_ticks)
+        return raw_lots - own if raw_lots > own else 0
+
+    cdef void see_c(self, Place* place, const Order* order, int64_t shown_lots) noexcept nogil:
+        """Bring one place up to what others now show at its price."""
+        if not place.known:
+            place.known = 1
+            place.ahead_lots = shown_lots
+            place.shown_lots = shown_lots
+            return
+        if order.filled_lots > place.filled_lots:
+            # It was our turn.
+            place.filled_lots = order.filled_lots
+            place.ahead_lots = 0
+        if shown_lots != place.shown_lots:
+            if shown_lots < place.shown_lots:
+                self.leave_c(place, place.shown_lots - shown_lots)
+            place.shown_lots = shown_lots
+            place.traded_lots = 0
+            if place.ahead_lots > shown_lots:
+                place.ahead_lots = shown_lots
 
     cdef void join_c(self, Place* place, const Order* order) noexcept nogil:
         """Begin a place anew: nothing is known of it."""

@@ -18,6 +18,7 @@ from openmm._fast.orders import OrderTable
 from openmm._fast.pipeline import Feed, Frames, Pipeline
 from openmm._fast.planner import Planner
 from openmm._fast.ports import Encoder, NullTransport, Strategy, Transport
+from openmm._fast.queue import Queue
 from openmm._fast.reference import Reference
 from openmm._fast.signals import Signals
 from openmm._fast.tape import Tape
@@ -55,6 +56,16 @@ def grid_parameters(levels: int = LEVELS) -> GridParameters:
     )  # fmt: skip
 
 
+def make_planner(queue: Queue | None = None) -> Planner:
+    """Return the canonical planner: amends in place, a tick's tolerance, places as `queue` says."""
+    return Planner(
+        tolerance_ticks=TOLERANCE_TICKS,
+        qty_tolerance_ppm=100_000,
+        amend_supported=True,
+        queue=queue,
+    )
+
+
 def make_bot(
     *,
     levels: int = LEVELS,
@@ -63,6 +74,8 @@ def make_bot(
     strategy: Strategy | None = None,
     transport: Transport | None = None,
     encoder: Encoder | None = None,
+    planner: Planner | None = None,
+    intensity: Intensity | None = None,
     tape: Tape | None = None,
     requote_uticks: int = REQUOTE_UTICKS,
     rate_threshold_milli: int | None = None,
@@ -74,6 +87,7 @@ def make_bot(
     """Build the canonical bot; every part can be replaced by one of the caller's.
 
     Args:
+        intensity: the fit that models read; None: there is none.
         requote_uticks: above any move the market makes, no tick re-quotes.
         rate_threshold_milli: threshold of a venue's rate counter at Kraken's prices; None: none.
         lag_counts: whether late news counts as old; the workload's stamps are its receive times'.
@@ -114,7 +128,7 @@ def make_bot(
     pipeline = Pipeline(
         feed, reference,
         strategy or GridStrategy(instrument, grid_parameters(levels)),
-        Planner(tolerance_ticks=TOLERANCE_TICKS, qty_tolerance_ppm=100_000, amend_supported=True),
+        planner or make_planner(),
         checks, OrderTable(), inventory, encoder or kraken,
         transport or NullTransport(),
         tape or Tape(None, size_bytes=1 << 22, follow=False),

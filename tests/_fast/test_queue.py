@@ -447,3 +447,46 @@ def test_trades_only_ever_improve_a_place(
         assert place.ahead_lots == max(0, left - qty)
         assert place.worth_ticks >= worth * (shown >= level.queue.usual_lots)
         left, worth = place.ahead_lots, place.worth_ticks
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 1 << 30), window=st.sampled_from([64, 4096]), own_shown=st.booleans(),
+    model=st.sampled_from(MODELS),
+)  # fmt: skip
+def test_looks_while_our_orders_stay_equal_the_specification(
+    seed: int, window: int, own_shown: bool, model: tuple[QueueModel, int]
+) -> None:
+    # Few levels, far apart: prices of ours are empty, beyond the last level, outside the window.
+    pick = random.Random(seed)
+    book, table = Book(window_ticks=window), OrderTable()
+    queue, exact = Queue(50, *model), oracle.Places(model[0].name, model[1])
+    wide = {BID: (850, 999), ASK: (1001, 1150)}
+    prices = {side: pick.sample(range(*wide[side]), 8) for side in wide}
+    orders = []
+    for side, own_side in ((BID, BUY), (ASK, SELL)):
+        book.apply(side, 999 if side == BID else 1001, 10)
+        for price in pick.sample([*prices[side], *range(*wide[side])], 5):
+            if not table.has_price(own_side, price):
+                orders.append(table.place(own_side, 0, price, pick.randint(1, 9), now_ns=1))
+                table.event(orders[-1], OrderEvent.EV_ACKED, 1)
+    for now_ns in range(2, 60):
+        for _ in range(pick.randint(0, 2)):
+            side = pick.choice((BID, ASK))
+            book.apply(side, pick.choice(prices[side]), pick.choice((0, 5, 12, 30)))
+        if pick.random() < 0.1:
+            order = table.get(pick.choice(orders))
+            assert order is not None
+            for one in (queue, exact):
+                one.trade(table, SELL if order.side == BUY else BUY, order.price_ticks, 4)
+        if pick.random() < 0.05:
+            table.event(pick.choice(orders), OrderEvent.EV_CANCELLED, now_ns)
+        if pick.random() < 0.03:
+            book.recentre()
+        book.verify(now_ns)
+        for one in (queue, exact):
+            one.look(book, table, own_shown=own_shown)
+        for order in table.live():
+            place = queue.place(table, order.seq)
+            told = None if place is None else (place.ahead_lots, place.worth_ticks)
+            assert told == exact.told(order.seq, 50)
