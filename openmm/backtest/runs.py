@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from openmm._fast.book import BookState
+from openmm._fast.checks import Reason
 from openmm._fast.tape import Tape, TapeReader
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.backtest.rerun import TICK_NS, TOKEN_NS, Rerun
@@ -29,6 +30,7 @@ from openmm.settlement.store import Store
 
 TAPE_BYTES: Final = 1 << 24
 OUTSIDE_LEVELS: Final = 1 << 15
+STOPPED: Final = Reason.STATE.name  # every bot is refused that at its end
 READ_EVERY_BYTES: Final = TAPE_BYTES // 4
 READ_RECORDS: Final = 65_536
 COMMIT_RECORDS: Final = 100_000
@@ -259,6 +261,7 @@ def _play(
             while due_ns <= recv_ns:
                 rerun.on_timer(due_ns)
                 watch.look(rerun)
+                books.read()  # a gap of an hour is most of a tape
                 if due_ns >= reconcile_ns:
                     rerun.reconcile(due_ns)
                     reconcile_ns += every_ns
@@ -285,13 +288,19 @@ def _play(
 
 def _result(config: BotConfig, stream: Stream, rerun: Rerun, books: Books, watch: Watch) -> Result:
     pipeline = rerun.tables.pipeline
+    report = books.report()
+    problems = list(rerun.problems)
+    if not pipeline.placed_count:
+        # A row of zeros would look like a bot that nobody traded with.
+        told = ", ".join(one for one in report.refusals if one != STOPPED)
+        problems.append(f"nothing was quoted: {told or 'the strategy wanted nothing'}")
     return Result(
         bot=config.bot.name, strategy=config.strategy.kind, stream=stream.name,
         about=stream.about, events=len(stream.records), latency_ns=config.paper.latency_ns,
-        report=books.report(), series=books.series(), extremes=watch.extremes(),
+        report=report, series=books.series(), extremes=watch.extremes(),
         messages=Messages(
             rerun.message_count, pipeline.placed_count, pipeline.amended_count,
             pipeline.cancel_count,
         ),
-        problems=tuple(rerun.problems),
+        problems=tuple(problems),
     )  # fmt: skip

@@ -43,6 +43,9 @@ READERS: Final[Mapping[str, Callable[[Path], Recording]]] = {
     "kraken": read_kraken,
     "mexc": read_mexc,
 }
+# Between two messages of a recording: how much earlier or later the second may be.
+BACK_NS_MAX: Final = NS
+GAP_NS_MAX: Final = 3600 * NS
 WIRE: Final = "kraken"  # that regimes are recorded in
 WIRE_DEPTH: Final = 100
 
@@ -144,12 +147,29 @@ def recorded(text: str, pair: str = "") -> Stream:
         found = READERS[venue](path)
     except ProtocolError as error:
         raise ConfigError("data", str(path), f"a recording ({error})") from error
+    if not found.pairs:
+        raise ConfigError("data", str(path), "a recording of a book; it tells of none")
     if pair and pair not in found.pairs:
         raise ConfigError("pair", pair, f"one of {', '.join(found.pairs)}")
+    _check_times(path, found.records)
     name = pair or next(iter(found.pairs))
     short = path.name.partition(".")[0]
     about = f"{venue} {name}, recorded: {path.name}"
     return Stream(f"{venue} {short}", about, name, found.pairs[name], found.records, found.decoder)
+
+
+def _check_times(path: Path, records: Sequence[Record]) -> None:
+    """Refuse times that are no recording's: the timer would fire through them for hours."""
+    last_ns = records[0].recv_ns if records else 0
+    for number, one in enumerate(records, 1):
+        step_ns = one.recv_ns - last_ns
+        if not -BACK_NS_MAX <= step_ns <= GAP_NS_MAX:
+            raise ConfigError(
+                "data", str(path),
+                f"a recording in the order of time without a gap over {GAP_NS_MAX // NS} s; "
+                f"message {number} of {len(records)} comes {step_ns / NS:.1f} s after those before",
+            )  # fmt: skip
+        last_ns = max(last_ns, one.recv_ns)
 
 
 def _venue_of(path: Path) -> str:

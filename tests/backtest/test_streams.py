@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from openmm._fast.book import Book
 from openmm.backtest.streams import REGIMES, Stream, recorded, synthetic
 from openmm.errors import ConfigError
+from tests.backtest.told import MS_NS, copy, quiet, written
 
 SECONDS = 60
 
@@ -89,6 +91,38 @@ def test_what_is_no_recording_is_refused(shared: Path, text: str, pair: str, tol
     log = shared / "data/coinbase/alts_20210417_ws.raw.gz"
     with pytest.raises(ConfigError, match=told):
         recorded(text.format(log=log), pair)
+
+
+@pytest.mark.parametrize(
+    ("jump_ms", "told"),
+    [
+        (3_700_000, "message 4 of 4 comes 3700.0 s after"),
+        (365 * 86_400_000, "without a gap over 3600 s"),
+        (-5_000, "message 4 of 4 comes -5.0 s after"),
+    ],
+)
+def test_times_that_are_no_recordings_are_refused(tmp_path: Path, jump_ms: int, told: str) -> None:
+    path = tmp_path / "market.gz"
+    text = written(path, [copy(0, [("1.01", "1")], [("1.02", "1")]), *quiet(100, 250)])
+    assert len(recorded(text).records) == 3
+    *_, last = lines = gzip.decompress(path.read_bytes()).splitlines()
+    stamp, _, data = last.partition(b" ")
+    lines.append(b"%d %s" % (int(stamp) + jump_ms * MS_NS, data))
+    path.write_bytes(gzip.compress(b"\n".join(lines)))
+    with pytest.raises(ConfigError, match=told):
+        recorded(text)
+
+
+def test_recordings_without_a_book_are_refused(tmp_path: Path, shared: Path) -> None:
+    path = tmp_path / "market.gz"
+    for messages in ([], [copy(0, [("1.01", "1")], [("1.02", "1")])], quiet(0, 500)):
+        with pytest.raises(ConfigError, match=r"a recording \("):
+            recorded(written(path, messages))
+    with pytest.raises(ConfigError, match="a recording of a book; it tells of none"):
+        recorded(f"bitget:{shared / 'data/bitget/v1_20220407_meta.raw.gz'}")
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(ConfigError, match="cut or damaged"):
+        recorded(f"binance:{path}")
 
 
 def test_an_unknown_regime_is_refused() -> None:

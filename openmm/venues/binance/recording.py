@@ -56,6 +56,8 @@ def _recording(path: Path, records: Sequence[Record], before: Recording | None =
         records = [_last_copy(path, before, name, records[0].recv_ns), *records]
         return Recording(records, before.pairs, _decoder)
     symbol, chained = _named(records)
+    if not symbol:
+        raise ProtocolError(f"{path}: no change of a book in it")
     framed = [
         Record(one.recv_ns, rest_frame(symbol, one.data)) if one.data.startswith(COPY) else one
         for one in records

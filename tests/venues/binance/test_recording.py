@@ -60,6 +60,11 @@ def test_a_second_day_alone_is_refused(shared: Path, tmp_path: Path) -> None:
 
 def test_a_recording_without_a_book_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "none.gz"
-    path.write_bytes(gzip.compress(b'1723161253937085768 {"lastUpdateId":1,"bids":[],"asks":[]}\n'))
+    empty = b'1723161253937085768 {"lastUpdateId":1,"bids":[],"asks":[]}\n'
+    change = b'1723161253937085769 {"stream":"btcusdt@depth","data":{"s":"BTCUSDT","U":2}}\n'
+    path.write_bytes(gzip.compress(empty))
+    with pytest.raises(ProtocolError, match="no change of a book"):
+        read_recording(path)
+    path.write_bytes(gzip.compress(empty + change))
     with pytest.raises(ProtocolError, match="no copy of a book"):
         read_recording(path)
