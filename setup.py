@@ -82,6 +82,7 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.text": HOT,
     "openmm._fast.ports": HOT,
     "openmm._fast.board": HOT,
+    "openmm._fast.changes": HOT,
     "openmm._fast.increments": HOT,
     "openmm._fast.rest": HOT,
     "openmm._fast.recalled": HOT,

@@ -12,6 +12,7 @@ OpenMMError
 ├── JournalError         a tape or journal that cannot be read or written
 ├── TelemetryError       a telemetry page that cannot be read or written
 ├── BoardError           the page where the bots of a host see each other cannot be used
+├── DataError            a file of market data that cannot be read as what it should be
 ├── VaultError           the vault of keys, or its passphrase
 ├── CommandError         a command that cannot be carried out as asked
 └── ControlError         a call that the door for people and programs does not let in
@@ -130,6 +131,19 @@ class BoardError(OpenMMError):
     """Report the page where the bots of a host see each other, or what is asked of it."""
 
     code = "board"
+
+
+class DataError(OpenMMError):
+    """Report a file of market data: `path`, `place` in it, `value` seen, `allowed` values."""
+
+    code = "data"
+
+    def __init__(self, path: object, place: str, value: object, allowed: str) -> None:
+        super().__init__(f"{path}: {place}: {allowed}; got {value!r}")
+        self.path = path
+        self.place = place
+        self.value = value
+        self.allowed = allowed
 
 
 class VaultError(OpenMMError):

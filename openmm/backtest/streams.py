@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, final
 
 from openmm._fast.book import Book, BookState
@@ -23,26 +22,12 @@ from openmm.sim.pipe import Pipe
 from openmm.sim.recorded import recorded_instrument
 from openmm.sim.server import build_core
 from openmm.venues import registry
-from openmm.venues.binance.recording import read_recording as read_binance
-from openmm.venues.bitget.verify import read_recording as read_bitget
-from openmm.venues.capture import is_capture, open_bytes, read_head
-from openmm.venues.coinbase.recording import read_recording as read_coinbase
-from openmm.venues.gateio.verify import read_recording as read_gateio
 from openmm.venues.kraken.recording import decoder as kraken_decoder
-from openmm.venues.kraken.recording import read_recording as read_kraken
-from openmm.venues.mexc.verify import read_recording as read_mexc
-from openmm.venues.recordings import Record, RecordedPair, Recording
+from openmm.venues.readers import READERS, split
+from openmm.venues.recordings import Record, RecordedPair
 
 NS: Final = 1_000_000_000
 START_NS: Final = 1_750_000_000 * NS
-READERS: Final[Mapping[str, Callable[[Path], Recording]]] = {
-    "binance": read_binance,
-    "bitget": read_bitget,
-    "coinbase": read_coinbase,
-    "gateio": read_gateio,
-    "kraken": read_kraken,
-    "mexc": read_mexc,
-}
 # Between two messages of a recording: how much earlier or later the second may be.
 BACK_NS_MAX: Final = NS
 GAP_NS_MAX: Final = 3600 * NS
@@ -137,13 +122,8 @@ def recorded(text: str, pair: str = "") -> Stream:
     Raises:
         ConfigError: no such file, not a recording, or not of that pair.
     """
-    venue, mark, rest = text.partition(":")
-    known = bool(mark) and venue in READERS
-    path = Path(rest if known else text)
-    if not path.is_file():
-        raise ConfigError("data", str(path), "a recording that is there")
+    venue, path = split(text)
     try:
-        venue = venue if known else _venue_of(path)
         found = READERS[venue](path)
     except ProtocolError as error:
         raise ConfigError("data", str(path), f"a recording ({error})") from error
@@ -170,21 +150,6 @@ def _check_times(path: Path, records: Sequence[Record]) -> None:
                 f"message {number} of {len(records)} comes {step_ns / NS:.1f} s after those before",
             )  # fmt: skip
         last_ns = max(last_ns, one.recv_ns)
-
-
-def _venue_of(path: Path) -> str:
-    """Tell whose a recording is."""
-    if is_capture(path):
-        venue = read_head(path).venue
-        if venue in READERS:
-            return venue
-    elif ".csv" in path.name:
-        return "coinbase"
-    else:
-        with open_bytes(path) as file:
-            if file.read(16).strip().isdigit():
-                return "binance"
-    raise ConfigError("data", str(path), f"VENUE:{path}, VENUE one of {', '.join(READERS)}")
 
 
 def synthetic(regime: str, seed: int, seconds: float) -> Stream:

@@ -20,6 +20,7 @@ from openmm.cli import (
     cancel,
     check,
     compare,
+    data,
     demo,
     doctor,
     explain,
@@ -109,6 +110,7 @@ app.command("ohlcv", epilog=market.OHLCV_EXAMPLE)(market.ohlcv)
 app.command("balance", epilog=account.BALANCE_EXAMPLE)(account.balance)
 app.command("orders", epilog=account.ORDERS_EXAMPLE)(account.orders)
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 app.add_typer(sim.app, name="sim")
 app.add_typer(token.app, name="token")

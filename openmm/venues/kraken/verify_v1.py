@@ -34,7 +34,7 @@ OUTSIDE_LEVELS: Final = 8192
 
 
 @final
-class _Pair(Struct):
+class LoggedPair(Struct):
     """One pair's book; points are units of the last decimal of its texts."""
 
     book: Book
@@ -47,32 +47,36 @@ class _Pair(Struct):
 
 def verify_log(records: Iterable[Record]) -> Verified:
     """Check the messages of one connection; what cannot be read is an error of the count."""
-    check = _Check()
+    check = LogCheck()
     for record in records:
         check.take(record)
     return check.result()
 
 
 @final
-class _Check:
+class LogCheck:
     """Keep a book for each pair with a snapshot."""
 
     def __init__(self) -> None:
         self.found = Verified()
-        self.pairs: dict[str, _Pair] = {}
+        self.pairs: dict[str, LoggedPair] = {}
         self.depths: dict[str, int] = {}
 
-    def take(self, record: Record) -> None:
-        """Take one message."""
+    def take(self, record: Record) -> str:
+        """Take one message; returns the pair whose book it told, or nothing."""
         self.found.messages += 1
+        name = ""
         try:
             message = loads(record.data)
             if isinstance(message, dict):
                 self._event(message)
-            else:
-                self._data(as_list(message), record.recv_ns)
+                return ""
+            row = as_list(message)
+            name = str(row[-1]) if str(row[-2]).startswith("book-") else ""
+            self._data(row, record.recv_ns)
         except (ProtocolError, IndexError, OverflowError):
             self.found.errors += 1
+        return name
 
     def result(self) -> Verified:
         """Return the counts."""
@@ -136,7 +140,7 @@ class _Check:
         else:
             book.verify(recv_ns)
 
-    def _opened(self, name: str, told: Mapping[str, Any]) -> _Pair:
+    def _opened(self, name: str, told: Mapping[str, Any]) -> LoggedPair:
         """Empty a pair's book for its snapshot, in the decimals that the snapshot is written in."""
         levels = [as_list(one) for key in ("as", "bs") for one in as_list(told.get(key, []))]
         if not levels:
@@ -146,7 +150,7 @@ class _Check:
             depth = self.depths.get(name, DEPTHS[-1])
             price_decimals, qty_decimals = (_decimals(levels[0][at]) for at in (0, 1))
             tick_points = _tick_points([_points(one[0], price_decimals) for one in levels])
-            pair = self.pairs[name] = _Pair(
+            pair = self.pairs[name] = LoggedPair(
                 Book(outside_levels=OUTSIDE_LEVELS),
                 price_decimals,
                 qty_decimals,
@@ -159,7 +163,7 @@ class _Check:
         return pair
 
 
-def _apply(pair: _Pair, side: BookSide, level: Sequence[Any]) -> None:
+def _apply(pair: LoggedPair, side: BookSide, level: Sequence[Any]) -> None:
     price_points = _points(level[0], pair.price_decimals)
     qty_points = _points(level[1], pair.qty_decimals)
     price_ticks, finer = divmod(price_points, pair.tick_points)

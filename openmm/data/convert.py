@@ -1,0 +1,116 @@
+"""Files of any known format into a folder of `.omd` files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, final
+
+from openmm.data import raw
+from openmm.data.events import Events, Market, finer, utc
+from openmm.data.integrity import Found, Limits, examine
+from openmm.data.raw import Converted, Progress
+from openmm.data.store import SUFFIX, load, write
+from openmm.errors import ConfigError
+from openmm.venues.readers import split
+
+NAME_CHARS: Final = str.maketrans({"/": "-", " ": "_", ":": "", ".": ""})
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that was made, and what was found in it."""
+
+    path: Path
+    market: Market
+    found: Found
+
+
+def convert_files(
+    texts: Sequence[str],
+    out: Path,
+    *,
+    pair: str = "",
+    quotes: bool = False,
+    lot_size: Decimal | None = None,
+    replace: bool = False,
+    limits: Limits | None = None,
+    on_progress: Progress | None = None,
+) -> list[Written]:
+    """Convert recordings into a folder, one file a market and recording.
+
+    Files of one market that come out in different steps are written again in the finest of them.
+
+    Args:
+        texts: `FILE` or `VENUE:FILE`.
+        pair, quotes, lot_size: as in `raw.convert`.
+        replace: files of the same name.
+
+    Raises:
+        ConfigError: a file is none that can be converted, or is there already.
+        DataError, ProtocolError: it is damaged.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    written = [
+        write_one(one, out, replace=replace, limits=limits)
+        for text in texts
+        for one in _read(text, pair, quotes, lot_size, on_progress)
+    ]
+    return _alike(written, limits)
+
+
+def _read(
+    text: str, pair: str, quotes: bool, lot_size: Decimal | None, on_progress: Progress | None
+) -> Iterator[Converted]:
+    venue, path = split(text, by_folder=True)
+    return raw.convert(
+        venue, path, pair=pair, quotes=quotes, lot_size=lot_size, on_progress=on_progress
+    )
+
+
+def write_one(
+    one: Converted, out: Path, *, replace: bool = False, limits: Limits | None = None
+) -> Written:
+    """Write a market's events to a file named after it and its first event.
+
+    Raises:
+        ConfigError: there is such a file.
+    """
+    path = out / name_of(one.events)
+    if path.exists() and not replace:
+        raise ConfigError("--out", str(path), "a file that is not there yet, or --replace")
+    found = examine(one.events, one.notes, limits)
+    write(path, one.events, sources=one.sources, notes=one.notes, integrity=found.to_json())
+    return Written(path, one.events.market, found)
+
+
+def name_of(events: Events) -> str:
+    """Name a file, such as `kraken_BTC-USD_20260801T025352.omd`."""
+    begin = utc(int(events.recv_ns[0])) if len(events) else "empty"
+    stamp = begin.partition(".")[0].replace("-", "").replace(":", "")
+    return f"{events.market.label.translate(NAME_CHARS)}_{stamp}{SUFFIX}"
+
+
+def _alike(written: Sequence[Written], limits: Limits | None) -> list[Written]:
+    """Bring files of one market to the finest steps among them."""
+    made = list(written)
+    for at, one in enumerate(made):
+        mine = [other.market for other in made if other.market.key == one.market.key]
+        tick_size = min(other.tick_size for other in mine)
+        lot_size = min(other.lot_size for other in mine)
+        if (one.market.tick_size, one.market.lot_size) == (tick_size, lot_size):
+            continue
+        store = load(one.path, whole=False)
+        wanted = Market(one.market.venue, one.market.pair, tick_size, lot_size)
+        events = finer(store.events, wanted)
+        header = store.header
+        found = examine(events, header.notes, limits)
+        write(
+            one.path, events, sources=header.sources, notes=header.notes,
+            integrity=found.to_json(),
+        )  # fmt: skip
+        made[at] = Written(one.path, events.market, found)
+    return made

@@ -1,0 +1,259 @@
+"""Market data as columns: one entry an event, in the order in which it was received."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openmm._fast.book import Book
+from openmm._fast.changes import EventFlag, EventKind, follow
+
+Int64s: TypeAlias = NDArray[np.int64]
+Flags: TypeAlias = NDArray[np.uint16]
+
+KIND_BITS: Final = int(EventFlag.EVENT_KIND_BITS)
+ASK: Final = int(EventFlag.EVENT_ASK)
+MESSAGE_END: Final = int(EventFlag.EVENT_MESSAGE_END)
+READ_END: Final = int(EventFlag.EVENT_READ_END)
+FILTERED: Final = int(EventFlag.EVENT_FILTERED)
+FLAGS_MAX: Final = KIND_BITS | ASK | MESSAGE_END | READ_END | FILTERED
+LEVEL, TRADE = int(EventKind.EVENT_LEVEL), int(EventKind.EVENT_TRADE)
+CLEAR, BROKEN = int(EventKind.EVENT_CLEAR), int(EventKind.EVENT_BROKEN)
+QUOTE = int(EventKind.EVENT_QUOTE)
+KINDS: Final = {
+    "level": LEVEL, "trade": TRADE, "clear": CLEAR, "broken": BROKEN, "quote": QUOTE,
+}  # fmt: skip
+COLUMNS: Final = ("recv_ns", "venue_ns", "price_ticks", "qty_lots", "flags")
+# Of `_fast.changes.MarketEvent`.
+ROW: Final = np.dtype(
+    [*((name, "<i8") for name in COLUMNS[:4]), ("flags", "<u2"), ("unused", "<u2", 3)]
+)
+OUTSIDE_LEVELS: Final = 1 << 17  # of a plain book: whole books of tens of thousands of levels
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What is traded where, and in which steps.
+
+    Args:
+        venue: as the registry names it.
+        market: which of a venue's several: `spot`, `usdm`, `coinm` of Binance; else empty.
+        pair: our name.
+        tick_size: price of one tick, in quote units.
+        lot_size: quantity of one lot, in base units, or contracts.
+        depth: levels a side that the venue was asked for; 0: not told, or all.
+    """
+
+    venue: str
+    pair: str
+    tick_size: Decimal
+    lot_size: Decimal
+    depth: int = 0
+    market: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Return what files of one market have in common."""
+        return self.venue, self.market, self.pair
+
+    @property
+    def label(self) -> str:
+        """Return a name for people and files, such as `binance-usdm BTC/USDT`."""
+        return f"{self.venue}-{self.market} {self.pair}".replace("- ", " ")
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Events:
+    """Columns of one market, all of one length n.
+
+    Args:
+        recv_ns: int64[n], when received, ns since 1970 UTC by the recorder's clock; never falls.
+        venue_ns: int64[n], the venue's time in ns since 1970; 0: not told.
+        price_ticks: int64[n], price / tick size; 0 of CLEAR and BROKEN.
+        qty_lots: int64[n], quantity / lot size; 0 of CLEAR and BROKEN.
+        flags: uint16[n], kind in bits 0-3 (1 LEVEL: absolute quantity at a price, 0 removes it;
+            2 TRADE; 3 CLEAR: both sides are empty, a whole book follows; 4 BROKEN: continuity is
+            lost until the next CLEAR; 5 QUOTE: best price of a side, told beside the book); bit 4
+            side (LEVEL, QUOTE: 1 ask; TRADE: 1 when the taker sold); bit 5 last event of its
+            message; bit 6 last event of its read (of one `recv_ns`); bit 7 a trade that is not the
+            market's.
+    """
+
+    market: Market
+    recv_ns: Int64s
+    venue_ns: Int64s
+    price_ticks: Int64s
+    qty_lots: Int64s
+    flags: Flags
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.flags)
+
+    @property
+    def kinds(self) -> Flags:
+        """Return uint16[n], the kind of each event."""
+        return self.flags & np.uint16(KIND_BITS)
+
+    def cut(self, start: int, stop: int) -> Events:
+        """Return the events of a range of places; views, nothing is copied."""
+        return replace(self, **{name: getattr(self, name)[start:stop] for name in COLUMNS})
+
+    def place(self, ns: int) -> int:
+        """Return the place of the first event received at or after a moment."""
+        return int(np.searchsorted(self.recv_ns, ns, side="left"))
+
+    def between(self, start_ns: int, end_ns: int) -> Events:
+        """Return the events received in [start_ns, end_ns); views. Whole reads, but no book ahead.
+
+        `opened` is for those who need the book that the first event meets.
+        """
+        return self.cut(self.place(start_ns), self.place(end_ns))
+
+    def book_before(self, stop: int) -> Book:
+        """Return the book, in ticks and lots, that the events ahead of a place leave."""
+        kinds = self.kinds[:stop]
+        resets = np.flatnonzero((kinds == CLEAR) | (kinds == BROKEN))
+        start = int(resets[-1]) if len(resets) else 0
+        book = Book(outside_levels=OUTSIDE_LEVELS)
+        follow(
+            book,
+            self.price_ticks[start:stop].data,
+            self.qty_lots[start:stop].data,
+            self.flags[start:stop].data,
+        )
+        return book
+
+    def opened(self, start_ns: int, end_ns: int) -> Events:
+        """Return the events received in [start_ns, end_ns) behind the book that they meet.
+
+        The book is one message of its own, CLEAR and all levels, received with the first event; it
+        is left out where the book is not whole then, or the first event is a CLEAR of its own.
+        """
+        start, stop = self.place(start_ns), self.place(end_ns)
+        kinds = self.kinds[: start + 1]
+        resets = np.flatnonzero((kinds == CLEAR) | (kinds == BROKEN))
+        part = self.cut(start, stop)
+        if start >= stop or not len(resets) or kinds[resets[-1]] == BROKEN or resets[-1] == start:
+            return part
+        book = self.book_before(start)
+        rows = [(side, *level) for side in (0, 1) for level in book.levels(side)]
+        sides, prices, qtys = (
+            np.array(one, np.int64) for one in zip((0, 0, 0), *rows, strict=True)
+        )
+        flags = np.where(sides == 1, LEVEL | ASK, LEVEL).astype(np.uint16)
+        flags[0] = CLEAR
+        flags[-1] |= MESSAGE_END
+        times = np.full(len(flags), part.recv_ns[0])
+        head = Events(self.market, times, np.zeros_like(times), prices, qtys, flags)
+        return joined(self.market, [head, part])
+
+
+def from_rows(market: Market, rows: bytes) -> Events:
+    """Make columns of what a `ChangeLog` holds."""
+    table = np.frombuffer(rows, ROW)
+    return Events(market, *(np.ascontiguousarray(table[name]) for name in COLUMNS))
+
+
+def joined(market: Market, parts: Sequence[Events]) -> Events:
+    """Put parts behind each other, as they are."""
+    if len(parts) == 1:
+        return replace(parts[0], market=market)
+    return Events(
+        market, *(np.concatenate([getattr(one, name) for one in parts]) for name in COLUMNS)
+    )
+
+
+def merged_events(market: Market, parts: Sequence[Events]) -> Events:
+    """Put several streams of one market in the order of receipt; ties in the order given."""
+    whole = joined(market, parts)
+    order = np.argsort(whole.recv_ns, kind="stable")
+    return Events(market, *(getattr(whole, name)[order] for name in COLUMNS))
+
+
+def sealed(events: Events) -> tuple[Events, dict[str, int]]:
+    """Make receive times monotone and mark the ends of reads.
+
+    Returns:
+        The events, and what was done to their times: how many were moved up to the one before
+        (`recv_moved`), and the farthest, in ns (`recv_moved_ns_max`).
+    """
+    times = events.recv_ns
+    raised = np.maximum.accumulate(times) if len(times) else times
+    moved = raised - times
+    flags = events.flags & np.uint16(~READ_END & 0xFFFF)
+    if len(flags):
+        ends = np.ones(len(flags), bool)
+        ends[:-1] = raised[1:] != raised[:-1]
+        flags[ends] |= READ_END
+    counts = {
+        "recv_moved": int(np.count_nonzero(moved)),
+        "recv_moved_ns_max": int(moved.max(initial=0)),
+    }
+    return replace(events, recv_ns=raised, flags=flags), counts
+
+
+def coarsest(events: Events, lot_size: Decimal | None = None) -> Events:
+    """Return the events in the coarsest lots, by powers of ten, that all quantities are whole in.
+
+    Args:
+        lot_size: the lots wanted instead.
+
+    Raises:
+        ValueError: a quantity is finer than `lot_size`.
+    """
+    qtys, market = events.qty_lots, events.market
+    if lot_size is not None:
+        times = lot_size / market.lot_size
+        if times != int(times) or times < 1:
+            raise ValueError(f"lots of {lot_size} are no multiple of {market.lot_size}")
+        factor = int(times)
+        if np.any(qtys % factor):
+            raise ValueError(f"quantities are finer than lots of {lot_size}")
+    else:
+        factor = 1
+        while factor < 10**8 and qtys.any() and not np.any(qtys % (factor * 10)):
+            factor *= 10
+    if factor == 1:
+        return events
+    told = replace(market, lot_size=plain(market.lot_size * factor))
+    return replace(events, market=told, qty_lots=qtys // factor)
+
+
+def finer(events: Events, market: Market) -> Events:
+    """Return the events in the steps of `market`, which theirs are multiples of.
+
+    Raises:
+        ValueError: they are not.
+    """
+    mine = events.market
+    ticks, lots = mine.tick_size / market.tick_size, mine.lot_size / market.lot_size
+    if ticks != int(ticks) or lots != int(lots):
+        raise ValueError(
+            f"steps of {mine.tick_size} and {mine.lot_size} are no multiples of "
+            f"{market.tick_size} and {market.lot_size}"
+        )
+    return replace(
+        events, market=replace(mine, tick_size=market.tick_size, lot_size=market.lot_size),
+        price_ticks=events.price_ticks * int(ticks), qty_lots=events.qty_lots * int(lots),
+    )  # fmt: skip
+
+
+def plain(number: Decimal) -> Decimal:
+    """Return a number without zeros behind and without an exponent in front of the point."""
+    short = number.normalize()
+    exponent: Any = short.as_tuple().exponent
+    return short.quantize(Decimal(1)) if exponent > 0 else short
+
+
+def utc(ns: int) -> str:
+    """Write a moment for people, to the millisecond."""
+    moment = np.datetime64(ns // 1_000_000, "ms")
+    return f"{moment}Z"
