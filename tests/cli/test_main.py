@@ -118,7 +118,7 @@ def test_missing_command_says_where_the_list_is(capsys: Capture) -> None:
 
 def test_every_command_is_covered() -> None:
     told = {info.name for info in app.registered_commands}
-    grouped = {"alerts", "new", "sim", "token", "vault"}
+    grouped = {"alerts", "data", "new", "sim", "token", "vault"}
     assert told | grouped == {command.split()[0] for command in COMMANDS}
 
 
