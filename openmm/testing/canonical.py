@@ -75,7 +75,6 @@ def make_bot(
     transport: Transport | None = None,
     encoder: Encoder | None = None,
     planner: Planner | None = None,
-    intensity: Intensity | None = None,
     tape: Tape | None = None,
     requote_uticks: int = REQUOTE_UTICKS,
     rate_threshold_milli: int | None = None,
@@ -87,7 +86,6 @@ def make_bot(
     """Build the canonical bot; every part can be replaced by one of the caller's.
 
     Args:
-        intensity: the fit that models read; None: there is none.
         requote_uticks: above any move the market makes, no tick re-quotes.
         rate_threshold_milli: threshold of a venue's rate counter at Kraken's prices; None: none.
         lag_counts: whether late news counts as old; the workload's stamps are its receive times'.
