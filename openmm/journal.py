@@ -38,7 +38,7 @@ from openmm.errors import ConfigError, JournalError
 from openmm.events import BalanceUpdated, Fee, OrderFilled, Source
 from openmm.instrument import Instrument
 
-JOURNAL_VERSION = 2
+JOURNAL_VERSION = 3
 SEGMENT_MAGIC = b"OMMJRNL1"
 BLOCK_MAGIC = b"BLK1"
 SUFFIX = ".omj"
@@ -402,6 +402,8 @@ class LadderParts(NamedTuple):
     held_asks: int
     quoted_bids: int
     quoted_asks: int
+    bid_bound_ticks: int
+    ask_bound_ticks: int
 
 
 class LadderRecord(NamedTuple):
@@ -491,7 +493,7 @@ class SampleRecord(NamedTuple):
 LEVELS_MAX = 32
 STAGES = 13
 STAGES_ONCE = 10  # the fewest any journal has: each format of later added some at the end
-_LADDER = struct.Struct(f"<17q4i9q2iII{4 * LEVELS_MAX}q16q4I2i")
+_LADDER = struct.Struct(f"<17q4i9q2iII{4 * LEVELS_MAX}q16q4I2q2i")
 _INTENT = struct.Struct("<iiQqqiiq")
 _REFUSAL = struct.Struct("<iiQqqiiii16s16s")
 _TRANSITION = struct.Struct("<Qiiiiqq")
@@ -524,7 +526,7 @@ def read_ladder(payload: bytes) -> LadderRecord:
     bid_count, ask_count, clamps = rest[0], rest[1], rest[2]
     flat = rest[4 : 4 + 4 * LEVELS_MAX]
     levels = list(zip(flat[0::2], flat[1::2], strict=True))
-    parts = LadderParts._make(rest[4 + 4 * LEVELS_MAX : 24 + 4 * LEVELS_MAX])
+    parts = LadderParts._make(rest[4 + 4 * LEVELS_MAX : 26 + 4 * LEVELS_MAX])
     if not 0 <= bid_count <= LEVELS_MAX or not 0 <= ask_count <= LEVELS_MAX:
         raise JournalError(f"ladder record has {bid_count} bids and {ask_count} asks")
     return LadderRecord(

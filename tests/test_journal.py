@@ -238,7 +238,7 @@ def test_any_bytes_are_an_error_or_a_prefix(
 
 VIEW = MarketViewRecord(*range(1, 31))
 LADDER = LadderRecord(
-    VIEW, 5, 2, ((100, 1), (99, 2)), ((103, 4),), LadderParts(-1, -2, -3, *range(4, 21)), 0, 1
+    VIEW, 5, 2, ((100, 1), (99, 2)), ((103, 4),), LadderParts(-1, -2, -3, *range(4, 23)), 0, 1
 )
 ACTION = ActionRecord(3, 4, 1 << 63, 667_880, 1_000, 1, 2)
 
@@ -325,7 +325,7 @@ def test_other_json_payloads_round_trip() -> None:
         (Record.REC_FILL, b"{}", "malformed"),
         (Record.REC_END, b'{"reason":1}', "wrong fields"),
         (Record.REC_BALANCE, b'{"total":"x","fee":"0","change":null}', "malformed"),
-        (Record.REC_LADDER, b"short", "5 bytes instead of 1416"),
+        (Record.REC_LADDER, b"short", "5 bytes instead of 1432"),
         (Record.REC_STAMPS, b"", "0 bytes instead of 104"),
     ],
 )

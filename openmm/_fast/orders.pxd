@@ -83,7 +83,8 @@ cdef struct Order:
     char venue_id[VENUE_ID_BYTES]
     int64_t cancel_ns          # last of them
     int64_t lane_ns            # since when it hangs beside the ladder
-    char padding[16]           # to three lines
+    int32_t shape_level        # level of the ladder's shape it serves, or served last; `level` is its place
+    char padding[12]           # to three lines
 
 cdef class OrderTable:
     cdef Order* orders                  # ORDERS_MAX slots, 64-byte aligned

@@ -30,8 +30,8 @@ from openmm._fast.orders cimport (
 )
 from openmm._fast.orderflow cimport NEVER_NS
 from openmm._fast.planner cimport (
-    ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_HAND, WHY_MOVED, WHY_RISK, WHY_STALE,
-    WHY_UNWANTED, Action, ActionWhy, Planner, cancel_due, half_spread,
+    ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_CROSSING, WHY_HAND, WHY_MOVED, WHY_RISK, WHY_STALE,
+    WHY_UNWANTED, Action, ActionWhy, Planner, cancel_due, half_spread, shape_level_c,
 )
 from openmm._fast.ports cimport (
     DECODED_BOOK, DECODED_BROKEN, DECODED_TRADE, Decoded, Decoder, Encoder, Strategy, Trade,
@@ -661,6 +661,10 @@ cdef class Pipeline:
                 if seq == 0:
                     continue
                 approved.action.seq = seq
+                if action.level < LEVELS_MAX:
+                    self.table.find_c(seq).shape_level = shape_level_c(
+                        &self.planner.half[<int>BID if action.side == BUY else <int>ASK], action.level
+                    )
                 places += 1
             elif action.kind == ACTION_AMEND:
                 if self.table.amend_sent_c(action.seq, action.price_ticks, action.qty_lots, now_ns) != TR_OK:
@@ -879,14 +883,21 @@ cdef class Pipeline:
                 self.view.hanging_asks |= (<int64_t>1) << (order.level - LANE_HANGING)
 
     cdef void plan_hanging_c(self, int64_t now_ns) noexcept nogil:
-        """Plan the cancel of orders that hang for too long, too far off, or on a side that is off."""
+        """Plan the cancel of orders that hang for too long, too far off, or where none may stand.
+
+        On a side that is off; within the fee floor or out of the band, as after the reference went
+        through them; and after a jump past our own quotes, of which nobody knows where it ends.
+        """
         cdef int i
-        cdef int64_t distance, due_ns
+        cdef bint beyond
+        cdef int64_t distance, due_ns, bound_ticks
         cdef const Order* order
         cdef uint32_t off = self.ladder.sides_off
         cdef int64_t most = INT64_MAX
         cdef ActionWhy why
-        if not self.strategy.hanging or self.ladder.centre_uticks == 0:
+        if not self.strategy.hanging or self.ladder.centre_uticks == 0 or (
+            part_c(self.view.reference_uticks, self.view.jump_ppm) > self.ladder.half_base_uticks
+        ):
             off = OFF_BIDS | OFF_ASKS
         elif self.strategy.hanging_distance_ppm:
             most = part_c(self.view.reference_uticks, self.strategy.hanging_distance_ppm)
@@ -896,7 +907,13 @@ cdef class Pipeline:
                 continue
             why = WHY_UNWANTED
             distance = order.price_ticks * UTICKS - self.view.reference_uticks
-            if not (off & (OFF_BIDS if order.side == BUY else OFF_ASKS)) and max(distance, -distance) <= most:
+            bound_ticks = self.ladder.bound_ticks[<int>BID if order.side == BUY else <int>ASK]
+            beyond = bound_ticks != 0 and (
+                order.price_ticks > bound_ticks if order.side == BUY else order.price_ticks < bound_ticks
+            )
+            if beyond:
+                why = WHY_CROSSING
+            elif not (off & (OFF_BIDS if order.side == BUY else OFF_ASKS)) and max(distance, -distance) <= most:
                 if self.strategy.hanging_ns_max == 0:
                     continue
                 due_ns = order.lane_ns + self.strategy.hanging_ns_max
@@ -1098,20 +1115,21 @@ cdef class Pipeline:
         cdef Order* order = self.table.find_c(seq)
         cdef const Order* other
         cdef int i, lane
-        cdef int place = -1
+        cdef int level = -1
         if order == NULL or qty_lots <= 0:
             return
         self.feed.hit_ns[0 if order.side == SELL else 1] = now_ns
         if order.level >= LANE_FLATTEN:
             return
         lane = self.strategy.filled_c(
-            order.side, order.level, qty_lots, order.filled_lots + qty_lots >= order.qty_lots, now_ns, &place
+            order.side, order.level if order.level >= LANE_HANGING else order.shape_level, qty_lots,
+            order.filled_lots + qty_lots >= order.qty_lots, now_ns, &level,
         )
         if lane == 0:
             return
         for i in range(self.table.ladder_count):
             other = &self.table.orders[self.table.live_slots[i]]
-            if other.side != order.side and other.level == place and (
+            if other.side != order.side and other.shape_level == level and (
                 other.state != PENDING_CANCEL and other.state != UNKNOWN
             ):
                 self.table.hang_c(other.seq, lane, now_ns)

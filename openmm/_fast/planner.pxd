@@ -1,5 +1,5 @@
 # Wanted ladder against live orders: the smallest set of actions, cancels first.
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from openmm._fast.orders cimport ORDERS_MAX, PENDING_CANCEL, Order, OrderTable
 from openmm._fast.queue cimport Queue
 from openmm._fast.quotes cimport LEVELS_MAX, Ladder
@@ -22,7 +22,7 @@ cpdef enum ActionWhy:
     WHY_MOVED = 2           # price off by more than the tolerance
     WHY_RESIZED = 3
     WHY_MISSING = 4         # level has no order
-    WHY_CROSSING = 5        # would cross our own or the venue's other side
+    WHY_CROSSING = 5        # would cross our own or the venue's other side; within the fee floor, out of the band
     WHY_STALE = 6           # older than the order age limit
     WHY_RISK = 7            # cancel by a risk decision
     WHY_HAND = 8            # by an operator, or to flatten: no ladder wants or minds it
@@ -41,7 +41,7 @@ cdef struct Seat:
     Order* order
     int64_t key
     int32_t kind            # may it be touched (enum in the .pyx)
-    int32_t crossing        # 1 = at or through the other side's wanted best
+    int32_t crossing        # 1 = at or through the other side's wanted best, or beyond its own bound
     int32_t level           # wanted level it serves or holds, -1 when none
     int32_t why             # of the action decided
     int32_t action
@@ -60,7 +60,9 @@ cdef struct Half:
     int64_t near_ticks              # tolerance of this plan
     int64_t good_ticks_max[2]       # how far an order may stay off for its queue place: too good for the
     int64_t shy_ticks_max[2]        # taker, too shy; at the first level, at the others
-    int64_t cross_key               # of the other side's wanted best
+    int64_t cross_key               # of the other side's wanted best, or the last beyond this side's bound
+    uint32_t quoted                 # levels of the shape that are wanted, as the ladder tells them
+    uint32_t quoted_before          # of the plan before
     int64_t block_key               # of our own best order of the other side
     int64_t key[LEVELS_MAX]
     int64_t lots[LEVELS_MAX]
@@ -114,3 +116,23 @@ cdef inline int64_t half_spread(const Ladder* ladder) noexcept nogil:
             ladder.levels[<int>ASK][0].price_ticks - ladder.levels[<int>BID][0].price_ticks
         ) * (UTICKS >> 1)
     return 0
+
+
+# The n-th level that is set, counted from 0; -1: there are not so many.
+cdef inline int nth_level_c(uint32_t levels, int n) noexcept nogil:
+    cdef int level
+    for level in range(LEVELS_MAX):
+        if levels >> level & 1:
+            if n == 0:
+                return level
+            n -= 1
+    return -1
+
+
+# The level of its shape that stands at a place of a side; a ladder that tells none has no other.
+cdef inline int shape_level_c(const Half* half, int place) noexcept nogil:
+    cdef int level
+    if half.quoted & (half.quoted + 1) == 0:
+        return place
+    level = nth_level_c(half.quoted, place)
+    return place if level < 0 else level

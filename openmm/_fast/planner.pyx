@@ -25,7 +25,7 @@ from openmm._fast.orders cimport (
     best_own_ticks, has_price,
 )
 from openmm._fast.queue cimport Queue
-from openmm._fast.quotes cimport LEVELS_MAX, Ladder, Level
+from openmm._fast.quotes cimport LEVELS_MAX, Ladder, Level, ladder_clear_c
 from openmm._fast.units cimport ASK, BID, BUY, PPM, SELL, UTICKS, i128, ticklots
 
 cdef enum:
@@ -205,6 +205,11 @@ cdef class Planner:
             self.bound_c(asks, half_spread(ladder))
         bids.cross_key = -asks.key[0] if asks.wanted_count else NO_KEY
         asks.cross_key = -bids.key[0] if bids.wanted_count else NO_KEY
+        # No tolerance and no queue place keeps an order within the fee floor or out of the band.
+        if ladder.bound_ticks[<int>BID]:
+            bids.cross_key = max(bids.cross_key, -ladder.bound_ticks[<int>BID] - 1)
+        if ladder.bound_ticks[<int>ASK]:
+            asks.cross_key = max(asks.cross_key, ladder.bound_ticks[<int>ASK] - 1)
         if self.unchanged_c(table, now_ns):
             return 0
         own = best_own_ticks(table, SELL)
@@ -248,6 +253,8 @@ cdef class Planner:
         wanted = ladder.levels[book_side][order.level].price_ticks
         off = half.sign * (order.price_ticks - wanted)
         if not half.places or (off <= half.near_ticks and -off <= half.near_ticks):
+            return 0
+        if half.sign * order.price_ticks <= half.cross_key:
             return 0
         if not stays(half, order.level, off, self.tolerance_ticks + self.queue.worth_ticks_c(order)):
             return 0
@@ -347,6 +354,8 @@ cdef class Planner:
         half.side = BUY if book_side == BID else SELL
         half.sign = sign
         half.wanted_count = count
+        half.quoted_before = half.quoted
+        half.quoted = ladder.quoted[book_side]
         half.near_ticks = (least - 1) >> 1 if least > 0 else 0
         half.places = 0
         half.shy_ticks_max[1] = half.near_ticks
@@ -381,6 +390,9 @@ cdef class Planner:
         cdef int held = 0
         if table.pending_count or table.unknown_count:
             return False
+        for book_side in range(2):
+            if self.half[book_side].quoted != self.half[book_side].quoted_before:
+                return False
         if table.ladder_count != self.half[<int>BID].wanted_count + self.half[<int>ASK].wanted_count:
             return False
         taken[0] = 0
@@ -532,6 +544,9 @@ cdef class Planner:
             seat = &half.seats[i]
             if seat.level != NO_LEVEL:
                 seat.order.level = <uint8_t>seat.level
+                if seat.kind == MOVABLE:
+                    # What is on its way out, or in doubt, was made for the level it had.
+                    seat.order.shape_level = shape_level_c(half, seat.level)
         return half.sign * drift
 
     cdef void emit_c(self, Half* half, int kind, int crossing) noexcept nogil:
@@ -603,7 +618,7 @@ cdef class Planner:
         """
         cdef Ladder ladder
         cdef int side, i
-        ladder.half_uticks = 0
+        ladder_clear_c(&ladder)
         for side, levels in ((<int>BID, bids), (<int>ASK, asks)):
             if len(levels) > LEVELS_MAX:
                 raise ValueError(f"a side has at most {LEVELS_MAX} levels: {len(levels)}")

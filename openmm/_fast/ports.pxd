@@ -260,9 +260,9 @@ cdef class Strategy:
     cdef int one_sided_c(self) noexcept nogil
     # When to ask again though nothing moves; INT64_MAX: never.
     cdef int64_t wake_c(self) noexcept nogil
-    # A fill of one of the strategy's orders, told before it is booked. `level`: place in the last ladder, or the
-    # lane of an order that hangs; `done`: the order is filled. Returns the lane that an order of the other side
-    # goes into to stay where it is, and its place in the ladder; 0: none does.
+    # A fill of one of the strategy's orders, told before it is booked. `level`: of the shape, that the order was
+    # made for last, or the lane of an order that hangs; `done`: the order is filled. Returns the lane that an order
+    # of the other side goes into to stay where it is, and the level that it serves; 0: none does.
     cdef int filled_c(
         self, int side, int level, int64_t lots, bint done, int64_t now_ns, int* other
     ) noexcept nogil

@@ -87,6 +87,7 @@ cdef struct Ladder:
     int64_t anchor_ns              # and when
     uint32_t held[2]               # bit i: level i of that side is not quoted for now
     uint32_t quoted[2]             # levels of the shape that the ladder has, best first
+    int64_t bound_ticks[2]         # fee floor and band: no bid above, no ask below; 0: no bound
 
 # Make levels of any strategy safe: post-only, own prices distinct, caps by what is held, venue minimums.
 # Levels stand best first. Returns 1 when quoting; a ladder that crosses itself gives 0.
@@ -155,6 +156,8 @@ cdef inline void ladder_clear_c(Ladder* ladder) noexcept nogil:
     ladder.held[<int>ASK] = 0
     ladder.quoted[<int>BID] = 0
     ladder.quoted[<int>ASK] = 0
+    ladder.bound_ticks[<int>BID] = 0
+    ladder.bound_ticks[<int>ASK] = 0
 
 cdef inline bint quotable_c(const MarketView* view) noexcept nogil:
     """Whether a view lets anything be quoted: every input known, warm, reference in bounds, market not crossed."""

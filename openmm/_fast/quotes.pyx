@@ -127,6 +127,8 @@ cdef dict ladder_to_py(const Ladder* ladder):
         "held_asks": ladder.held[<int>ASK],
         "quoted_bids": ladder.quoted[<int>BID],
         "quoted_asks": ladder.quoted[<int>ASK],
+        "bid_bound_ticks": ladder.bound_ticks[<int>BID],
+        "ask_bound_ticks": ladder.bound_ticks[<int>ASK],
     }
 
 

@@ -76,6 +76,7 @@ def layouts():
             "ladder.anchor_ns": distance(&a, &a.ladder.anchor_ns),
             "ladder.held": distance(&a, &a.ladder.held[0]),
             "ladder.quoted": distance(&a, &a.ladder.quoted[0]),
+            "ladder.bound_ticks": distance(&a, &a.ladder.bound_ticks[0]),
             "one_sided_before": distance(&a, &a.one_sided_before),
             "one_sided_after": distance(&a, &a.one_sided_after),
         }),

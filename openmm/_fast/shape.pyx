@@ -149,6 +149,7 @@ cdef int place_ladder_c(
     int64_t fee_uticks, Ladder* out,
 ) noexcept nogil:
     cdef int64_t reference = view.reference_uticks
+    cdef int64_t bid_fee, ask_fee
     cdef int64_t step = part_c(reference, shape.level_step_ppm)
     cdef int64_t size_ppm = part_c(
         shape.size_skew_ppm, capped_c(view.x_ppm if view.x_ppm >= 0 else -view.x_ppm, PPM)
@@ -164,18 +165,22 @@ cdef int place_ladder_c(
         out.clamps |= CLAMP_BAND
     if out.held[<int>BID] | out.held[<int>ASK]:
         out.clamps |= CLAMP_HELD
+    bid_fee = floor_ticks(reference - fee_uticks)
+    ask_fee = floor_ticks(-(reference + fee_uticks))
+    # What orders that stand already are held against; a bid's is never so low that it means none.
+    out.bound_ticks[<int>BID] = max(capped_c(bid_fee, shape.ceiling_ticks), <int64_t>1)
+    out.bound_ticks[<int>ASK] = -capped_c(ask_fee, -shape.floor_ticks)
     if bids:
         side_c(
-            view, shape, spec, BID, out.centre_uticks - out.half_uticks, step,
-            floor_ticks(reference - fee_uticks), view.best_ask_ticks - 1, shape.ceiling_ticks,
-            PPM - size_ppm, out,
+            view, shape, spec, BID, out.centre_uticks - out.half_uticks, step, bid_fee,
+            view.best_ask_ticks - 1, shape.ceiling_ticks, PPM - size_ppm, out,
         )
     else:
         out.sides_off |= OFF_BIDS
     if asks:
         side_c(
             view, shape, spec, ASK, -(out.centre_uticks + out.half_uticks), step,
-            floor_ticks(-(reference + fee_uticks)), -(view.best_bid_ticks + 1), -shape.floor_ticks,
+            ask_fee, -(view.best_bid_ticks + 1), -shape.floor_ticks,
             PPM + size_ppm, out,
         )
     else:

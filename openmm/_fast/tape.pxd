@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    TAPE_VERSION = 2
+    TAPE_VERSION = 3
 
 cpdef enum Record:
     REC_UNDECIDED = 0

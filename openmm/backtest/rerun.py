@@ -46,6 +46,7 @@ from openmm.errors import OpenMMError
 from openmm.events import Event, RequestRefused
 from openmm.instrument import Instrument
 from openmm.journal import EndRecord, SessionRecord
+from openmm.signal import memory
 from openmm.strategy.python import PythonStrategy
 from openmm.venues.connector import MarketSide
 
@@ -124,7 +125,8 @@ class Rerun:
         known = dict(signals or {})
         for venue, feed in zip(config.venue, self.tables.feeds, strict=True):
             if venue.label in known:
-                feed.signals.restore(known[venue.label]["state"])
+                memory.restore(feed, known[venue.label])
+        wiring.restore_waits(config, self.tables, known)
         self._readers = readers or [None] * len(instruments)
         self._work: deque[Callable[[], Coroutine[Any, Any, None]]] = deque()
         self._drain_due = False

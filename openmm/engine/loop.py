@@ -68,6 +68,7 @@ from openmm.risk.monitor import RiskChanged
 from openmm.settlement.reconcile import HURRY_NS
 from openmm.signal import memory
 from openmm.strategy.fenced import FencedStrategy
+from openmm.strategy.grid import GridStrategy
 from openmm.strategy.python import PythonStrategy
 from openmm.strategy.quotes import Quoter
 from openmm.telemetry import TelemetrySnapshot
@@ -264,6 +265,7 @@ class Engine:
         known = memory.go_on(
             config, context.instruments, context.tables.feeds, files.signals.read(), clock.now_ns()
         )
+        wiring.restore_waits(config, context.tables, known)
         context.append(
             Record.REC_SESSION, 0, clock.now_ns(),
             files.session_record(
@@ -599,14 +601,21 @@ class Engine:
         return taken
 
     async def _remember(self) -> None:
-        """Keep what the estimators know for a bot that is back soon."""
-        assert self._files is not None
-        context = self._running
+        """Keep what the estimators know, and which levels wait, for a bot that is back soon."""
         while True:
             await asyncio.sleep(REMEMBER_S)
-            self._files.signals.write(
-                memory.states(self.config, context.instruments, context.tables.feeds)
+            self._remember_now()
+
+    def _remember_now(self) -> None:
+        assert self._files is not None
+        context = self._running
+        strategy = context.tables.pipeline.strategy
+        self._files.signals.write(
+            memory.states(
+                self.config, context.instruments, context.tables.feeds,
+                strategy.waits if isinstance(strategy, GridStrategy) else None,
             )
+        )  # fmt: skip
 
     async def _refresh_token(self) -> None:
         trading = self._running.trading
@@ -735,6 +744,8 @@ class Engine:
                 event = BalanceUpdated(asset, total, None, Decimal(0), "closing", "", now_ns)
                 context.append(Record.REC_BALANCE, 0, now_ns, journal.balance_record(event))
             context.step.end(now_ns)
+            if self._quoting:
+                self._remember_now()
             context.append(
                 Record.REC_END, 0, now_ns,
                 journal.end_record(

@@ -215,6 +215,7 @@ class _Replay:
             known = seeds["signals"].get(venue.label)
             if known is not None:
                 memory.restore(feed, known)
+        wiring.restore_waits(config, self._tables, dict(seeds["signals"]))
         self._trading = trading
         self._step = wiring.make_step(
             config, self._tables, trading, watchdog=bool(seeds["watchdog"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import final
+from typing import Any, final
 
 from msgspec import Struct
 
@@ -34,9 +35,12 @@ from openmm.risk import limits as risk_limits
 from openmm.risk.monitor import RiskMonitor
 from openmm.strategy import compiled, plugins
 from openmm.strategy.fenced import FencedStrategy
+from openmm.strategy.grid import GridStrategy
 from openmm.strategy.python import PythonStrategy as PythonAdapter
 from openmm.strategy.quotes import Quoter
 from openmm.venues.connector import Connector, MarketSide, Named
+
+log = logging.getLogger(__name__)
 
 # Ticks a side of the price that the ladder's window covers; prices outside it still work.
 BOOK_WINDOW_TICKS = 1 << 15
@@ -176,6 +180,23 @@ def make_tables(
     pipeline.set_leans(plan)
     monitor = RiskMonitor(risk_limits.monitor_limits(config, instrument))
     return Tables(instrument, pipeline, feeds, monitor)
+
+
+def restore_waits(config: BotConfig, tables: Tables, known: dict[str, dict[str, Any]]) -> None:
+    """Let the levels of a fresh grid wait as those of an earlier session did; no other does.
+
+    Args:
+        known: as `signal.memory.go_on` tells it; what cannot be taken is taken out.
+    """
+    strategy = tables.pipeline.strategy
+    waits = known.get(config.quoted.label, {}).get("waits")
+    if waits is None or not isinstance(strategy, GridStrategy):
+        return
+    try:
+        strategy.waits = waits
+    except (ValueError, TypeError, OverflowError) as error:
+        log.warning("%s: no level waits: %s", config.quoted.label, error)
+        del known[config.quoted.label]["waits"]
 
 
 def symbols(

@@ -60,18 +60,31 @@ class SignalMemory:
             self._fd = -1
 
 
-def states(config: BotConfig, instruments: Sequence[Instrument], feeds: Sequence[Feed]) -> States:
+def states(
+    config: BotConfig,
+    instruments: Sequence[Instrument],
+    feeds: Sequence[Feed],
+    waits: Sequence[Sequence[int]] | None = None,
+) -> States:
     """Return what the signals of each feed know, and its fit, under its venue's label.
 
     None of cold ones.
+
+    Args:
+        waits: what fills have left of the quoted venue's ladder (`GridStrategy.waits`).
     """
-    return {
-        venue.label: _units(config, venue, instrument)
-        | {"state": feed.signals.state()}
-        | ({} if feed.intensity is None else {"fit": feed.intensity.state()})
-        for venue, instrument, feed in zip(config.venue, instruments, feeds, strict=True)
-        if feed.signals.warm
-    }
+    out: States = {}
+    for venue, instrument, feed in zip(config.venue, instruments, feeds, strict=True):
+        told: dict[str, Any] = {}
+        if feed.signals.warm:
+            told["state"] = feed.signals.state()
+            if feed.intensity is not None:
+                told["fit"] = feed.intensity.state()
+        if waits is not None and venue is config.quoted:
+            told["waits"] = waits
+        if told:
+            out[venue.label] = _units(config, venue, instrument) | told
+    return out
 
 
 def go_on(
@@ -84,7 +97,8 @@ def go_on(
     """Let fresh signals and fits go on from those of an earlier session; return what was taken.
 
     Left aside is what is older than the half-life of the slow variance, of a fit than its own, from
-    the future, of other settings or units, or damaged.
+    the future, of other settings or units, or damaged. What fills have left of a ladder does not
+    age: the position that they made is still there.
     """
     taken: States = {}
     for venue, instrument, feed in zip(config.venue, instruments, feeds, strict=True):
@@ -92,7 +106,10 @@ def go_on(
         if not isinstance(found, dict):
             continue
         units = _units(config, venue, instrument)
-        if {key: found.get(key) for key in units} != units:
+        other = {key for key, value in units.items() if found.get(key) != value}
+        if other <= {"settings"} and "waits" in found and venue is config.quoted:
+            taken[venue.label] = units | {"waits": found["waits"]}
+        if other:
             continue
         state, fit = found.get("state"), found.get("fit")
         if _young(state, "sampled_ns", now_ns, config.signal.vol_slow_ns):
@@ -108,7 +125,7 @@ def go_on(
             except ValueError as error:
                 log.warning("%s: the fit begins anew: %s", venue.label, error)
         if "state" in units or "fit" in units:
-            taken[venue.label] = units
+            taken[venue.label] = taken.get(venue.label, {}) | units
     return taken
 
 

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 from openmm._fast.ports import Strategy
@@ -15,6 +15,8 @@ class GridStrategy(Strategy):
     def state(self) -> dict[str, Any]: ...
     @property
     def waits(self) -> tuple[list[int], list[int], list[int]]: ...
+    @waits.setter
+    def waits(self, value: Sequence[Sequence[int]]) -> None: ...
     @property
     def wake_ns(self) -> int | None: ...
     def filled(

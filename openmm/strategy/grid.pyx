@@ -173,17 +173,6 @@ cdef GridParams grid_from_py(object fields) except *:
     return grid
 
 
-cdef inline int nth_c(uint32_t levels, int n) noexcept nogil:
-    """Give the n-th level that is set, counted from 0; -1: there are not so many."""
-    cdef int level
-    for level in range(LEVELS_MAX):
-        if levels >> level & 1:
-            if n == 0:
-                return level
-            n -= 1
-    return -1
-
-
 @final
 cdef class GridStrategy(Strategy):
     """Quote `num_orders` levels a side around the reference.
@@ -204,8 +193,13 @@ cdef class GridStrategy(Strategy):
             self.hold_c(view)
         quoting = grid_ladder_c(view, &self.grid, &self.spec, &self.state, out)
         if self.holds and out.sides_off != self.sides_off and out.centre_uticks != 0:
-            # With a side off nothing waits for its fills: the other one is to bring inventory back.
+            # With a side off nothing waits for its fills, then or when it is back: the other one is to
+            # bring inventory back, and its fills were not this side's turn.
             self.sides_off = out.sides_off
+            if out.sides_off & OFF_ASKS:
+                self.waiting[<int>BID] = 0
+            if out.sides_off & OFF_BIDS:
+                self.waiting[<int>ASK] = 0
             self.hold_c(view)
             quoting = grid_ladder_c(view, &self.grid, &self.spec, &self.state, out)
         self.quoted[<int>BID] = out.quoted[<int>BID]
@@ -226,7 +220,7 @@ cdef class GridStrategy(Strategy):
         cdef int side, level
         cdef uint32_t held
         for side in range(2):
-            held = 0 if self.sides_off & (OFF_ASKS if side == BID else OFF_BIDS) else self.waiting[side]
+            held = self.waiting[side]
             if self.hanging:
                 held |= <uint32_t>(view.hanging_bids if side == BID else view.hanging_asks)
             if self.grid.refill_ns:
@@ -263,13 +257,13 @@ cdef class GridStrategy(Strategy):
         cdef int at = BID if side == BUY else ASK
         cdef int across = ASK if at == BID else BID
         cdef bint hung = level >= LANE_HANGING
-        cdef int i
         cdef uint32_t bit
         cdef int64_t whole_lots
         if not self.holds:
             return 0
-        level = level - LANE_HANGING if hung else nth_c(self.quoted[at], level)
-        if level < 0:
+        if hung:
+            level -= LANE_HANGING
+        if not 0 <= level < LEVELS_MAX:
             return 0
         # A level is filled when its order is, or when fills of orders topped up come to as much.
         whole_lots = self.grid.shape.level_lots[level] if self.grid.shape.sized else self.grid.shape.order_lots
@@ -281,13 +275,12 @@ cdef class GridStrategy(Strategy):
         if self.grid.refill_ns:
             self.until_ns[at][level] = now_ns + self.grid.refill_ns
         if self.grid.ping_pong:
-            self.waiting[at] |= bit
+            if not self.sides_off & (OFF_BIDS if across == BID else OFF_ASKS):
+                self.waiting[at] |= bit
             self.waiting[across] &= ~bit
         if hung or not self.hanging or not self.quoted[across] & bit:
             return 0
-        other[0] = 0
-        for i in range(level):
-            other[0] += self.quoted[across] >> i & 1
+        other[0] = level
         return LANE_HANGING + level
 
     @property
@@ -337,21 +330,40 @@ cdef class GridStrategy(Strategy):
             [self.filled_lots[side][level] for side in range(2) for level in range(LEVELS_MAX)],
         )
 
+    @waits.setter
+    def waits(self, value):
+        waiting, until_ns, filled_lots = value
+        if len(waiting) != 2 or len(until_ns) != 2 * LEVELS_MAX or len(filled_lots) != 2 * LEVELS_MAX:
+            raise ValueError(f"not what fills have left: {value!r}")
+        cdef uint32_t levels[2]
+        cdef int side, at
+        for side in range(2):
+            levels[side] = waiting[side]
+        for one in (*until_ns, *filled_lots):
+            if not isinstance(one, int) or not 0 <= one <= INT64_MAX:
+                raise ValueError(f"not a moment or a quantity: {one!r}")
+        for at in range(2 * LEVELS_MAX):
+            self.until_ns[at // LEVELS_MAX][at % LEVELS_MAX] = until_ns[at]
+            self.filled_lots[at // LEVELS_MAX][at % LEVELS_MAX] = filled_lots[at]
+        for side in range(2):
+            # What has been switched off since keeps nothing back.
+            self.waiting[side] = levels[side] if self.grid.ping_pong else 0
+
     @property
     def wake_ns(self):
         """When the next ladder may differ though the market stands still; None: it does not."""
         return None if self.wake_ns == INT64_MAX else self.wake_ns
 
     def filled(self, int side, int level, int64_t qty_lots, *, bint done, int64_t now_ns):
-        """Take a fill as the pipeline tells it; returns (lane, place of the other side's order), or None.
+        """Take a fill as the pipeline tells it; returns (lane, level of the other side's order), or None.
 
         Args:
-            level: place of the order in the last ladder, or the lane that it hangs in.
+            level: level of the shape that the order was made for, or the lane that it hangs in.
             done: whether the order is filled.
         """
-        cdef int place = -1
-        cdef int lane = self.filled_c(side, level, qty_lots, done, now_ns, &place)
-        return (lane, place) if lane else None
+        cdef int other = -1
+        cdef int lane = self.filled_c(side, level, qty_lots, done, now_ns, &other)
+        return (lane, other) if lane else None
 
     def quote(self, view):
         """Make the ladder of one view, as the pipeline does; the one-sided state moves with it.

@@ -11,7 +11,7 @@ from openmm.journal import ActionRecord, LadderParts, LadderRecord, MarketViewRe
 
 VIEW = MarketViewRecord(*range(1, 31))
 LADDER = LadderRecord(
-    VIEW, 5, 2, ((100, 1), (99, 2)), ((103, 4),), LadderParts(-1, -2, -3, *range(4, 21)), 0, 1
+    VIEW, 5, 2, ((100, 1), (99, 2)), ((103, 4),), LadderParts(-1, -2, -3, *range(4, 23)), 0, 1
 )
 ACTION = ActionRecord(3, 4, 1 << 63, 667_880, 1_000, 1, 2)
 
@@ -43,6 +43,10 @@ def test_binary_layouts_are_those_of_the_compiler() -> None:
         if name in ("held", "quoted"):
             offset = at[f"ladder.{name}"] + 4 * ("bids", "asks").index(side)
             assert int32_at(packed, offset) == value, field
+            continue
+        if name.endswith("_bound"):
+            offset = at["ladder.bound_ticks"] + 8 * ("bid", "ask").index(name.partition("_")[0])
+            assert int64_at(packed, offset) == value, field
             continue
         assert int64_at(packed, at[f"ladder.{field}"]) == value, field
     assert int32_at(packed, at["one_sided_after"]) == 1

@@ -45,6 +45,8 @@ PARTS = (
     "held_asks",
     "quoted_bids",
     "quoted_asks",
+    "bid_bound_ticks",
+    "ask_bound_ticks",
 )
 
 
@@ -323,6 +325,8 @@ def ladder(
         "held_asks": held[1],
         "quoted_bids": quoted[0],
         "quoted_asks": quoted[1],
+        "bid_bound_ticks": max(1, min(floor(Fraction(r - fee, PPM)), params["ceiling_ticks"])),
+        "ask_bound_ticks": max(ceil(Fraction(r + fee, PPM)), params["floor_ticks"]),
         "sides_off": off,
         "anchor": after,
     }

@@ -93,7 +93,7 @@ class Tape:
         view = MarketViewRecord(*[0] * 30)._replace(
             best_bid_ticks=bid, best_ask_ticks=ask, reference_uticks=reference_uticks
         )
-        record = LadderRecord(view, 0, 0, (), (), LadderParts(*[0] * 20), 0, 0)
+        record = LadderRecord(view, 0, 0, (), (), LadderParts(*[0] * 22), 0, 0)
         self.add(Record.REC_LADDER, at_ms, journal.ladder_record(record))
 
     def intent(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -162,8 +163,7 @@ def test_level_that_was_filled_waits_and_the_others_stay_where_they_are() -> Non
     assert ladder["bids"] == [before["bids"][0], before["bids"][2]]
     assert ladder["asks"] == before["asks"]
     assert (ladder["quoted_bids"], strategy.wake_ns) == (0b101, 5 * SECOND)
-    # The second in the ladder is the third level now.
-    strategy.filled(Side.BUY, 1, 10_000_000, done=True, now_ns=2 * SECOND)
+    strategy.filled(Side.BUY, 2, 10_000_000, done=True, now_ns=2 * SECOND)
     _, ladder = strategy.quote(VIEW | {"now_ns": 5 * SECOND})
     assert (ladder["bids"], strategy.wake_ns) == (before["bids"][:2], 7 * SECOND)
     assert strategy.quote(VIEW | {"now_ns": 7 * SECOND})[1]["bids"] == before["bids"]
@@ -206,16 +206,52 @@ def test_nothing_waits_for_the_fills_of_a_side_that_is_off() -> None:
     assert strategy.quote(VIEW)[1]["quoted_asks"] == 0b110
     for off in ({"allow_bid": 0}, {"share_ppm": 700_000}, {"x_ppm": PPM}):
         assert strategy.quote(VIEW | off)[1]["quoted_asks"] == 0b111
+        # What is sold while nothing may be bought waits for nothing, then or when bids are back.
+        strategy.filled(Side.SELL, 1, 10_000_000, done=True, now_ns=0)
+        assert strategy.quote(VIEW | off)[1]["quoted_asks"] == 0b111
+        ladder = strategy.quote(VIEW)[1]
+        assert (ladder["quoted_bids"], ladder["quoted_asks"]) == (0b111, 0b111)
+        strategy.filled(Side.SELL, 0, 10_000_000, done=True, now_ns=0)
         assert strategy.quote(VIEW)[1]["quoted_asks"] == 0b110
+
+
+def test_what_waits_is_taken_over_by_a_fresh_strategy() -> None:
+    told = replace(PARAMETERS, ping_pong=1, refill_ns=5 * SECOND)
+    before, after = GridStrategy(PAIR, told), GridStrategy(PAIR, told)
+    before.quote(VIEW)
+    before.filled(Side.BUY, 0, 10_000_000, done=True, now_ns=0)
+    before.filled(Side.SELL, 1, 4_000_000, done=False, now_ns=0)
+    after.waits = json.loads(json.dumps(before.waits))
+    assert after.waits == before.waits
+    _, ladder = after.quote(VIEW)
+    assert (ladder["quoted_bids"], after.wake_ns) == (0b110, 5 * SECOND)
+    after.filled(Side.SELL, 1, 6_000_000, done=False, now_ns=0)
+    assert after.quote(VIEW)[1]["quoted_asks"] == 0b101
+    # What is switched off by now keeps nothing back.
+    plain = GridStrategy(PAIR, PARAMETERS)
+    plain.waits = before.waits
+    assert plain.quote(VIEW)[1]["quoted_bids"] == 0b111
+
+
+@pytest.mark.parametrize(
+    ("part", "value"), [(0, [1]), (0, [-1, 0]), (1, [0] * 63), (1, [-1] * 64), (2, ["1"] * 64)]
+)
+def test_what_is_no_account_of_waits_is_refused(part: int, value: list[Any]) -> None:
+    strategy = GridStrategy(PAIR, PARAMETERS)
+    told = [list(one) for one in strategy.waits]
+    told[part] = value
+    with pytest.raises((ValueError, OverflowError)):
+        strategy.waits = told
+    assert strategy.waits == GridStrategy(PAIR, PARAMETERS).waits
 
 
 def test_other_sides_order_hangs_and_its_level_is_not_quoted_beside_it() -> None:
     strategy = GridStrategy(PAIR, replace(PARAMETERS, hanging=1))
     strategy.quote(VIEW | {"hanging_asks": 0b001})
-    # Of the asks level 0 hangs already: level 2 is the second of the ladder.
+    # Of the asks level 0 hangs already.
     assert strategy.filled(Side.BUY, 0, 10_000_000, done=True, now_ns=0) is None
     lane = Lane.LANE_HANGING + 2
-    assert strategy.filled(Side.BUY, 2, 10_000_000, done=True, now_ns=0) == (lane, 1)
+    assert strategy.filled(Side.BUY, 2, 10_000_000, done=True, now_ns=0) == (lane, 2)
     _, ladder = strategy.quote(VIEW | {"hanging_asks": 0b101, "base_lots": 25_000_000})
     assert (ladder["quoted_bids"], ladder["quoted_asks"]) == (0b111, 0b010)
     assert [lots for _, lots in ladder["asks"]] == [10_000_000]
@@ -241,7 +277,7 @@ def test_levels_wait_as_a_plain_account_of_the_fills_says(
     account = Waits(PARAMETERS.num_orders, ping_pong, refill_ns, hanging)
     now_ns = 0
     quoted = account.quoted(now_ns)
-    for side, place, hung, wait_ns in told:
+    for side, level, hung, wait_ns in told:
         view = VIEW | {"now_ns": now_ns}
         view |= {"hanging_bids": account.mask(Side.BUY), "hanging_asks": account.mask(Side.SELL)}
         _, ladder = strategy.quote(view)
@@ -256,13 +292,14 @@ def test_levels_wait_as_a_plain_account_of_the_fills_says(
         )
         if hung and account.hangs[side]:
             level = min(account.hangs[side])
-            place = Lane.LANE_HANGING + level
-        elif place < len(quoted[side]):
-            level = quoted[side][place]
+            lane = Lane.LANE_HANGING
+        elif level < account.count:
+            # Also of a level that the last ladder left out: its order may race its cancel.
+            lane, hung = 0, False
         else:
             continue
-        made = strategy.filled(side, place, 10_000_000, done=True, now_ns=now_ns)
-        assert made == account.fill(side, level, place >= Lane.LANE_HANGING, now_ns, quoted)
+        made = strategy.filled(side, lane + level, 10_000_000, done=True, now_ns=now_ns)
+        assert made == account.fill(side, level, lane > 0, now_ns, quoted)
         now_ns += wait_ns
 
 
@@ -302,5 +339,5 @@ class Waits:
             self.hangs[side].remove(level)
         elif self.hanging and level in quoted[other]:
             self.hangs[other].add(level)
-            return Lane.LANE_HANGING + level, quoted[other].index(level)
+            return Lane.LANE_HANGING + level, level
         return None
