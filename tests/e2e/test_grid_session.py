@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from openmm._fast.tape import Record
 from openmm._fast.units import Side
 from openmm.engine.commands import Set, Tighten
 from openmm.engine.replay import replay
+from openmm.engine.rundir import RunDir
 from openmm.journal import JournalRecord
 from openmm.sim.options import SimOptions
+from openmm.strategy.grid import GridStrategy
 from openmm.testing.virtual import VirtualBot
 from tests.e2e import virtual
 from tests.e2e.test_replay import assert_identical
@@ -142,3 +145,45 @@ def test_orders_hung_were_let_be_and_ended(bot: VirtualBot) -> None:
     assert ended
     assert {one.kind for one in ended} == {1}  # cancels and nothing else
     assert any(one.view.hanging_bids or one.view.hanging_asks for one in ladders(bot.records))
+
+
+def waits_of(bot: VirtualBot) -> tuple[list[int], list[int], list[int]]:
+    strategy = bot.tables.pipeline.strategy
+    assert isinstance(strategy, GridStrategy)
+    return strategy.waits
+
+
+def test_what_waits_outlives_a_restart_and_replays(tmp_path: Path) -> None:
+    options = SimOptions(
+        seed=3, maker_fee_ppm=0, taker_fee_ppm=1000, latency_ns=2_000_000,
+        jitter_ns=500_000, balances={"BTC": Decimal(1), "USD": Decimal(60_000)},
+    )  # fmt: skip
+    told = virtual.config(
+        {"ping_pong": True, "refill_delay": "1h", "num_orders": 8, "level_step": "2bps"}
+    )
+    before = VirtualBot(told, options, tmp_path / "before")
+    before.start()
+    assert not any(any(one) for one in waits_of(before))
+    before.run(6)
+    before.stop()
+    waiting, until_ns, lots = waits_of(before)
+    assert any(waiting)
+    # The folder's own tape is not read again: what it remembers is all that is needed.
+    after = VirtualBot(told, options, tmp_path / "after")
+    kept = [RunDir(tmp_path / name, "virtual").signals for name in ("before", "after")]
+    kept[1].parent.mkdir(parents=True)
+    kept[1].write_bytes(kept[0].read_bytes())
+    after.loop.run_until_complete(asyncio.sleep(60))
+    after.start()
+    assert waits_of(after) == (waiting, until_ns, lots)
+    after.run(12)
+    filled = [
+        sum(1 << level for level in range(32) if until_ns[32 * side + level] > after.now_ns)
+        for side in (0, 1)
+    ]
+    assert any(filled)
+    after.stop()
+    quoted = [(one.parts.quoted_bids, one.parts.quoted_asks) for one in ladders(after.records)]
+    assert any(any(one) for one in quoted)
+    assert not any(bids & filled[0] or asks & filled[1] for bids, asks in quoted)
+    assert_identical(replay(after.records), after.records)

@@ -187,3 +187,17 @@ def test_damaged_fit_is_left_aside_and_the_signals_taken() -> None:
     assert "state" in taken["kraken"]
     assert "fit" not in taken["kraken"]
     assert fit_of(after).decay_uticks == 0
+
+
+def test_what_fills_have_left_of_a_ladder_does_not_age_and_needs_no_warm_signals() -> None:
+    feed = fresh()
+    waits = ([1, 0], [0] * 64, [0] * 64)
+    told = orjson.loads(orjson.dumps(states(CONFIG, BTC, [feed], waits)))
+    later_ns = NOW + 7 * 86_400 * SECOND
+    taken = go_on(CONFIG, BTC, [fresh()], told, later_ns)
+    assert taken["kraken"]["waits"] == [list(one) for one in waits]
+    assert "state" not in taken["kraken"]
+    # The signals' settings say nothing of it, another pair does.
+    assert "waits" in go_on(parsed(flow="7s"), BTC, [fresh()], told, NOW)["kraken"]
+    other = [replace(BTC[0], name="ETH/USD")]
+    assert go_on(CONFIG, other, [fresh()], told, NOW) == {}

@@ -292,7 +292,7 @@ def test_levels_wait_as_a_plain_account_of_the_fills_says(
         )
         if hung and account.hangs[side]:
             level = min(account.hangs[side])
-            lane = Lane.LANE_HANGING
+            lane = int(Lane.LANE_HANGING)
         elif level < account.count:
             # Also of a level that the last ladder left out: its order may race its cancel.
             lane, hung = 0, False
