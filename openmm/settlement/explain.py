@@ -29,7 +29,7 @@ WHY = {
     ActionWhy.WHY_MOVED: "its price moved by more than the tolerance",
     ActionWhy.WHY_RESIZED: "its quantity changed by more than the tolerance",
     ActionWhy.WHY_MISSING: "no order stood at its level",
-    ActionWhy.WHY_CROSSING: "it would have met the market or our other side, or stood within the fee floor or out of the band",
+    ActionWhy.WHY_CROSSING: "it met the market or our other side, the fee floor or the band",
     ActionWhy.WHY_STALE: "it rested unchanged for too long",
     ActionWhy.WHY_RISK: "the risk layer wants it gone",
     ActionWhy.WHY_HAND: "an operator asked for it, beside the ladder",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 from pathlib import Path
 
@@ -173,7 +172,6 @@ def test_what_waits_outlives_a_restart_and_replays(tmp_path: Path) -> None:
     kept = [RunDir(tmp_path / name, "virtual").signals for name in ("before", "after")]
     kept[1].parent.mkdir(parents=True)
     kept[1].write_bytes(kept[0].read_bytes())
-    after.loop.run_until_complete(asyncio.sleep(60))
     after.start()
     assert waits_of(after) == (waiting, until_ns, lots)
     after.run(12)
