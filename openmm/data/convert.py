@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, final
 
-from openmm.data import raw
+from openmm.data import raw, session, tardis
 from openmm.data.events import Events, Market, finer, utc
 from openmm.data.integrity import Found, Limits, examine
 from openmm.data.raw import Converted, Progress
@@ -45,7 +45,8 @@ def convert_files(
     Files of one market that come out in different steps are written again in the finest of them.
 
     Args:
-        texts: `FILE` or `VENUE:FILE`.
+        texts: `FILE` or `VENUE:FILE` of a recording; a session's folder, or that of its journal;
+            Tardis' CSV files, all those of one market together.
         pair, quotes, lot_size: as in `raw.convert`.
         replace: files of the same name.
 
@@ -54,17 +55,25 @@ def convert_files(
         DataError, ProtocolError: it is damaged.
     """
     out.mkdir(parents=True, exist_ok=True)
-    written = [
-        write_one(one, out, replace=replace, limits=limits)
-        for text in texts
-        for one in _read(text, pair, quotes, lot_size, on_progress)
+    rows = [Path(text) for text in texts if Path(text).is_file() and tardis.kind_of(Path(text))]
+    others = [text for text in texts if Path(text) not in rows]
+    if rows and pair:
+        raise ConfigError("--pair", pair, "no pair with files that hold one market each")
+    made: list[Iterable[Converted]] = [
+        _read(text, pair, quotes, lot_size, on_progress) for text in others
     ]
+    if rows:
+        made.append(tardis.convert(rows, lot_size=lot_size, on_progress=on_progress))
+    written = [write_one(one, out, replace=replace, limits=limits) for some in made for one in some]
     return _alike(written, limits)
 
 
 def _read(
     text: str, pair: str, quotes: bool, lot_size: Decimal | None, on_progress: Progress | None
 ) -> Iterator[Converted]:
+    for folder in (Path(text), Path(text) / "journal"):
+        if session.is_journal(folder):
+            return session.convert(folder, pair=pair, lot_size=lot_size, on_progress=on_progress)
     venue, path = split(text, by_folder=True)
     return raw.convert(
         venue, path, pair=pair, quotes=quotes, lot_size=lot_size, on_progress=on_progress

@@ -34,7 +34,9 @@ NOTES_BAD: Final = (
     "gaps", "checksums_failed", "crossed", "off_tick", "bounds", "capacity", "parse_errors",
     "overflows",
 )  # fmt: skip
-NOTES_DOUBTFUL: Final = ("trade_gaps", "trades_repeated", "trades_rounded", "quotes_rounded")
+NOTES_DOUBTFUL: Final = (
+    "trade_gaps", "trades_repeated", "trades_rounded", "quotes_rounded", "trades_side_unknown",
+)  # fmt: skip
 WHOLE_SHARE_MIN: Final = 0.95
 
 

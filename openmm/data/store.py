@@ -11,7 +11,7 @@ import contextlib
 import mmap
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
@@ -179,33 +179,36 @@ def write(
     )  # fmt: skip
     text = msgspec.json.encode(header)
     begin, places, size = _places(len(MAGIC) + 8 + len(text), n)
-    try:
-        with _beside(path) as name:
-            with open(name, "wb") as file:
-                file.write(MAGIC + len(text).to_bytes(8, "little") + text)
-                file.write(bytes(begin - file.tell()))
-                for column in COLUMNS:
-                    file.write(bytes(places[column] - file.tell()))
-                    data = np.ascontiguousarray(getattr(events, column), dtype=TYPES[column])
-                    file.write(data.data.cast("B") if n else b"")
-                file.write(bytes(size - file.tell()))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-            _sync_folder(path.parent)
-    except OSError as error:
-        raise DataError(path, "file", error.strerror, "a place that can be written to") from error
+    with replacing(path) as name, open(name, "wb") as file:
+        file.write(MAGIC + len(text).to_bytes(8, "little") + text)
+        file.write(bytes(begin - file.tell()))
+        for column in COLUMNS:
+            file.write(bytes(places[column] - file.tell()))
+            data = np.ascontiguousarray(getattr(events, column), dtype=TYPES[column])
+            file.write(data.data.cast("B") if n else b"")
+        file.write(bytes(size - file.tell()))
     return header
 
 
 @contextlib.contextmanager
-def _beside(path: Path) -> Any:
-    """Name a file beside another one; it is gone afterwards unless it was renamed."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
+def replacing(path: Path) -> Iterator[str]:
+    """Name a file beside `path` to write to; without an error it takes its place, in one step.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    name = ""
     try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
         os.chmod(name, 0o644)
         yield name
+        with open(name, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(name, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise DataError(path, "file", error.strerror, "a place that can be written to") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
