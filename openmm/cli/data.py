@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 CONVERT_EXAMPLE = "Example: openmm data convert binance:*.gz --out market"
 LIST_EXAMPLE = "Example: openmm data list market"
 CHECK_EXAMPLE = "Example: openmm data check market/*.omd --json"
+IMPORT_EXAMPLE = (
+    "Example: openmm data import btcusdt.npz --venue binance --pair BTC/USDT --tick 0.1 --lot 0.001"
+)
+EXPORT_EXAMPLE = "Example: openmm data export market/*.omd --format npz --out arrays"
 
 app = typer.Typer(
-    help="Market data for backtests: convert, check and list it.", epilog=CONVERT_EXAMPLE,
+    help="Market data for backtests: convert, check, list and exchange it.", epilog=CONVERT_EXAMPLE,
     rich_markup_mode=None,
 )  # fmt: skip
 Replace = Annotated[bool, typer.Option("--replace", help="Write over files of the same name.")]
@@ -35,7 +39,7 @@ Jump = Annotated[str, typer.Option("--jump", help="Tell jumps of a clock.")]
 
 @app.callback()
 def group() -> None:
-    """Market data for backtests: convert, check and list it."""
+    """Market data for backtests: convert, check, list and exchange it."""
     import importlib
 
     from openmm.errors import CommandError
@@ -105,6 +109,71 @@ def _told(made: Sequence[Written], json_: bool) -> int:
         ),
     )  # fmt: skip
     return EXIT_FAILED if any(one.found.verdict == "broken" for one in made) else EXIT_DONE
+
+
+@app.command("import", epilog=IMPORT_EXAMPLE)
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="Parquet, or arrays of hftbacktest (.npz).")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path("market"),
+    venue: Annotated[str, typer.Option("--venue", help="Whose market it is.")] = "",
+    market: Annotated[
+        str, typer.Option("--market", help="Which of the venue's: spot, usdm, coinm of Binance.")
+    ] = "",
+    pair: Annotated[str, typer.Option("--pair", help="What is traded, such as BTC/USDT.")] = "",
+    tick: Annotated[str, typer.Option("--tick", help="Price of a tick.")] = "",
+    lot: Annotated[str, typer.Option("--lot", help="Quantity of a lot.")] = "",
+    replace: Replace = False,
+    json_: Json = False,
+) -> int:
+    """Read events in another format. Parquet that export wrote tells its market itself.
+
+    Exit code 1 when what was read is broken; the files are written all the same.
+    """
+    from openmm.data.events import Market
+    from openmm.data.exchange import import_files
+    from openmm.errors import ConfigError
+
+    told = None
+    if venue or pair or tick or lot:
+        for option, value in (("--venue", venue), ("--pair", pair), ("--tick", tick)):
+            if not value:
+                raise ConfigError(option, value, "told with --venue, --pair, --tick and --lot")
+        told = Market(venue, pair, decimal("--tick", tick), decimal("--lot", lot), 0, market)
+    with _progress() as on_progress:
+        made = import_files(files, out, told, replace=replace, on_progress=on_progress)
+    return _told(made, json_)
+
+
+@app.command("export", epilog=EXPORT_EXAMPLE)
+def export(
+    files: Annotated[list[Path], typer.Argument(help="Files of market data, .omd.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="parquet, or npz: the arrays that hftbacktest reads.")
+    ] = "parquet",
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path("export"),
+    replace: Replace = False,
+    json_: Json = False,
+) -> int:
+    """Write events in another format; both read back as they were.
+
+    Arrays for hftbacktest: where the recorder's clock ran behind the venue's, the venue's times
+    are moved back until no delay is below zero; the output says how far.
+    """
+    from openmm.data.exchange import export_files
+
+    with _progress() as on_progress:
+        made = export_files(files, out, format_, replace=replace, on_progress=on_progress)
+    listed = [{"file": path, "events": n, "moved_ns": moved} for path, n, moved in made]
+    emit(
+        {"files": listed}, json_,
+        lambda: table(
+            [
+                ("file", "events", "venue times moved"),
+                *((str(path), f"{n:,}", f"{moved / 1e6:,.3f} ms") for path, n, moved in made),
+            ]
+        ),
+    )  # fmt: skip
+    return EXIT_DONE
 
 
 @app.command("list", epilog=LIST_EXAMPLE)

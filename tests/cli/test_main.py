@@ -30,6 +30,8 @@ COMMANDS = [
     "compare",
     "data check",
     "data convert",
+    "data export",
+    "data import",
     "data list",
     "demo",
     "doctor",

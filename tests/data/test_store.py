@@ -23,7 +23,7 @@ def alike(one: Events, other: Events) -> bool:
     )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(any_events())
 def test_what_is_written_is_read(tmp_path: Path, events: Events) -> None:
     path = tmp_path / "a.omd"
