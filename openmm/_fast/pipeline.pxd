@@ -133,6 +133,8 @@ cdef class Pipeline:
     cdef Decoded on_frame_c(
         self, Feed feed, const char* data, Py_ssize_t n_bytes, int64_t recv_ns, int64_t stamp, bint last
     ) noexcept
+    # The rest of it: what a message did to its feed's book is known.
+    cdef void take_news_c(self, Feed feed, Decoded decoded, int64_t recv_ns, int64_t stamp, bint last) noexcept
     # The read ended with a frame that is not for the decoder: decide on what came before it.
     cdef void end_read_c(self, Feed feed, int64_t recv_ns, int64_t stamp) noexcept
     cdef Decision decide_c(self, Feed feed, int64_t now_ns, int64_t stamp) noexcept

@@ -247,6 +247,12 @@ cdef class Pipeline:
         # its last news; for how long it may be without is the slow path's to watch.
         self.reference.sources[feed.index].recv_ns = recv_ns - feed.lag_ns
         decoded = feed.decoder.decode_c(data, n_bytes, recv_ns)
+        self.take_news_c(feed, decoded, recv_ns, stamp, last)
+        return decoded
+
+    cdef void take_news_c(
+        self, Feed feed, Decoded decoded, int64_t recv_ns, int64_t stamp, bint last
+    ) noexcept:
         if feed.book.state != feed.known_state:
             self.tell_book_c(feed, recv_ns)
         if decoded == DECODED_BOOK or decoded == DECODED_BROKEN:
@@ -272,7 +278,6 @@ cdef class Pipeline:
             if self.waiting is not None and self.waiting.dirty:
                 self.refresh_c(self.waiting, recv_ns)
             self.waiting = feed
-        return decoded
 
     cdef void end_read_c(self, Feed feed, int64_t recv_ns, int64_t stamp) noexcept:
         if self.dirty:

@@ -33,6 +33,11 @@ cdef struct Watch:
     int32_t slot
     int32_t side                # BookSide
 
+# Of `lots` that left a level of `shown_lots`, `traded_lots` of them by trades: how many stood in front of us.
+cdef int64_t leaves_ahead_c(
+    int64_t ahead_lots, int64_t shown_lots, int64_t traded_lots, int64_t lots, QueueModel model, int32_t power
+) noexcept nogil
+
 cdef class Queue:
     cdef readonly bint on
     cdef int64_t value_ticks    # worth of the first place, as a distance

@@ -47,6 +47,25 @@ cdef double weight_c(int64_t lots, QueueModel model, int32_t power) noexcept nog
     return product
 
 
+cdef int64_t leaves_ahead_c(
+    int64_t ahead_lots, int64_t shown_lots, int64_t traded_lots, int64_t lots, QueueModel model, int32_t power
+) noexcept nogil:
+    cdef int64_t cancelled = lots - traded_lots
+    cdef int64_t behind, front
+    cdef double ahead_weight, behind_weight
+    if model == QUEUE_CAUTIOUS or cancelled <= 0 or ahead_lots <= 0:
+        return 0
+    # As the level stood when it was cancelled: the traded quantity was in front of both.
+    behind = shown_lots - traded_lots - ahead_lots
+    if behind <= 0:
+        behind = 0
+    ahead_weight = weight_c(ahead_lots, model, power)
+    behind_weight = weight_c(behind, model, power)
+    front = <int64_t>(<double>cancelled * (ahead_weight / (ahead_weight + behind_weight)))
+    # No more than there was on either side.
+    return min(max(front, cancelled - behind), ahead_lots)
+
+
 class PlaceView(NamedTuple):
     """A copy of one order's place, in lots of others; since when it holds it."""
 
@@ -276,22 +295,9 @@ cdef class Queue:
 
     cdef void leave_c(self, Place* place, int64_t lots) noexcept nogil:
         """Take from both sides of us what left the level and no trade took."""
-        cdef int64_t cancelled = lots - place.traded_lots
-        cdef int64_t behind, front
-        cdef double ahead_weight, behind_weight
-        if self.model == QUEUE_CAUTIOUS or cancelled <= 0 or place.ahead_lots <= 0:
-            return
-        # As the level stood when it was cancelled: the traded quantity was in front of both.
-        behind = place.shown_lots - place.traded_lots - place.ahead_lots
-        if behind <= 0:
-            behind = 0
-        ahead_weight = weight_c(place.ahead_lots, self.model, self.power)
-        behind_weight = weight_c(behind, self.model, self.power)
-        front = <int64_t>(<double>cancelled * (ahead_weight / (ahead_weight + behind_weight)))
-        # No more than there was on either side.
-        front = max(front, cancelled - behind)
-        front = min(front, place.ahead_lots)
-        place.ahead_lots -= front
+        place.ahead_lots -= leaves_ahead_c(
+            place.ahead_lots, place.shown_lots, place.traded_lots, lots, self.model, self.power
+        )
 
     # ---------------------------------------------------------------- Python face
 

@@ -1,0 +1,154 @@
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple, final
+
+import numpy as np
+import numpy.typing as npt
+
+from openmm._fast.book import Book
+from openmm._fast.pipeline import Feed, Pipeline
+from openmm._fast.ports import Encoder, Transport
+
+Column = npt.NDArray[np.int64]
+
+class EventKind(IntEnum):
+    EVENT_UNDECIDED = 0
+    EVENT_LEVEL = 1
+    EVENT_TRADE = 2
+    EVENT_CLEAR = 3
+    EVENT_BROKEN = 4
+    EVENT_QUOTE = 5
+
+class EventFlag(IntEnum):
+    EVENT_SIDE = 16
+    EVENT_LAST = 32
+    EVENT_READ = 64
+    EVENT_FILTERED = 128
+
+class Told(IntEnum):
+    TOLD_UNDECIDED = 0
+    TOLD_PLACE = 1
+    TOLD_AMEND = 2
+    TOLD_CANCEL = 3
+    TOLD_ACKED = 4
+    TOLD_REFUSED = 5
+    TOLD_AMENDED = 6
+    TOLD_AMEND_REFUSED = 7
+    TOLD_CANCELLED = 8
+    TOLD_UNKNOWN = 9
+    TOLD_FILL = 10
+
+class Arrived(NamedTuple):
+    due_ns: int
+    told: Told
+    seq: int
+    price_ticks: int
+    qty_lots: int
+    ahead_lots: int
+
+class BacktestFill(NamedTuple):
+    told_ns: int
+    seq: int
+    side: int
+    price_ticks: int
+    qty_lots: int
+    maker: int
+    reference_uticks: int
+    ahead_lots: int
+    joined_ns: int
+    level: int
+
+@final
+class Link:
+    def __new__(cls, delays_ns: Sequence[int], seed: int = 0) -> Link: ...
+    @property
+    def waiting_count(self) -> int: ...
+    @property
+    def lost_count(self) -> int: ...
+    def take(self, now_ns: int) -> list[Arrived]: ...
+
+@final
+class Outlet(Encoder):
+    def __new__(cls, requests: Link) -> Outlet: ...
+    @property
+    def batch_count(self) -> int: ...
+
+@final
+class OutletTransport(Transport):
+    def __new__(cls) -> OutletTransport: ...
+
+@final
+class QueueVenue:
+    def __new__(cls, book: Book, answers: Link, model: int = ..., power: int = 3) -> QueueVenue: ...
+    def level(self, side: int, price_ticks: int, qty_lots: int) -> None: ...
+    def settle(self, now_ns: int) -> None: ...
+    def trade(self, taker_side: int, price_ticks: int, qty_lots: int, now_ns: int) -> None: ...
+    def request(
+        self,
+        told: int,
+        seq: int,
+        now_ns: int,
+        *,
+        side: int = ...,
+        price_ticks: int = 0,
+        qty_lots: int = 0,
+        post_only: bool = True,
+    ) -> None: ...
+    def ahead(self, seq: int) -> int | None: ...
+    @property
+    def book(self) -> Book: ...
+    @property
+    def fill_count(self) -> int: ...
+    @property
+    def resting_count(self) -> int: ...
+
+@final
+class Backtest:
+    def __new__(
+        cls,
+        pipeline: Pipeline,
+        feeds: list[Feed],
+        venue: QueueVenue,
+        outlet: Outlet,
+        *,
+        every_ns: int = 0,
+        mark_every_ns: int = 1_000_000_000,
+        maker_fee_ppm: int = 0,
+        taker_fee_ppm: int = 0,
+        drawdown_ppm: int = -1,
+    ) -> Backtest: ...
+    def add(
+        self,
+        recv_ns: Column,
+        venue_ns: Column,
+        price_ticks: Column,
+        qty_lots: Column,
+        flags: npt.NDArray[np.uint16],
+    ) -> None: ...
+    def run(self, until_ns: int = ..., events_max: int = ...) -> bool: ...
+    def finish(self) -> int: ...
+    def fill_rows(self) -> list[BacktestFill]: ...
+    def fills_bytes(self) -> bytes: ...
+    def marks_bytes(self) -> bytes: ...
+    @property
+    def pipeline(self) -> Pipeline: ...
+    @property
+    def venue(self) -> QueueVenue: ...
+    @property
+    def outlet(self) -> Outlet: ...
+    @property
+    def answers(self) -> Link: ...
+    @property
+    def now_ns(self) -> int: ...
+    @property
+    def halted(self) -> bool: ...
+    @property
+    def event_count(self) -> int: ...
+    @property
+    def message_count(self) -> int: ...
+    @property
+    def refused_count(self) -> int: ...
+    @property
+    def fill_count(self) -> int: ...
+    @property
+    def crossed_count(self) -> int: ...
