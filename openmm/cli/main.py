@@ -26,6 +26,7 @@ from openmm.cli import (
     explain,
     export,
     fills,
+    fit,
     flatten,
     halt,
     incidents,
@@ -99,6 +100,7 @@ app.command("export", epilog=export.EXAMPLE)(export.export)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.command("replay", epilog=replay.EXAMPLE)(replay.replay)
 app.command("compare", epilog=compare.EXAMPLE)(compare.compare)
+app.command("fit", epilog=fit.EXAMPLE)(fit.fit)
 app.command("shadow", epilog=shadow.EXAMPLE)(shadow.shadow)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.command("record", epilog=record.EXAMPLE)(record.record)

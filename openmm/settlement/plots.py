@@ -212,6 +212,57 @@ def spans(title: str, rows: Sequence[tuple[str, Sequence[int]]]) -> str:
     return "".join(out) + _legend(names, "logarithmic")
 
 
+def decline(
+    title: str,
+    x_unit: str,
+    y_unit: str,
+    points: Sequence[tuple[float, float, float, float, str]],
+    line: Sequence[Point],
+    names: Sequence[tuple[str, str]],
+) -> str:
+    """Draw points with their errors, and a line through them, values on a logarithmic scale.
+
+    Args:
+        points: (x, value, value less and plus its error, class of the mark); values above 0.
+        line: of the fitted curve; empty: none.
+        names: (name, class) of the legend.
+    """
+    if not points:
+        return empty(title)
+    values = [value for _, _, low, high, _ in points for value in (low, high)]
+    bottom = math.floor(math.log10(min(values)))
+    top = max(math.ceil(math.log10(max(values))), bottom + 1)
+    y_of = Scale(bottom, top, HEIGHT - BOTTOM, TOP)
+    step = _nice(max(x for x, *_ in points) / 8)
+    x_of = Scale(0.0, step * math.ceil(max(x for x, *_ in points) / step), LEFT, WIDTH - RIGHT)
+    out = [_open(title, HEIGHT)]
+    for power in range(bottom, top + 1):
+        y = y_of(power)
+        out.append(
+            f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
+            f'<text class="tick end" x="{LEFT - 8}" y="{y + 4:.1f}">{10.0**power:g}</text>'
+        )
+    for number in range(round(x_of.high / step) + 1):
+        x = x_of(number * step)
+        out.append(
+            f'<path class="grid" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
+            f'<text class="tick {"mid" if x < WIDTH - 40 else "end"}" x="{x:.1f}" '
+            f'y="{HEIGHT - 10}">{number * step:g}</text>'
+        )
+    drawn = [(x, math.log10(y)) for x, y in line if 10.0**bottom <= y <= 10.0**top]
+    if drawn:
+        out.append(f'<path class="line target" d="{_path(drawn, x_of, y_of, False)}"/>')
+    for at, value, low, high, css in points:
+        x, y = x_of(at), y_of(math.log10(value))
+        y0, y1 = y_of(math.log10(low)), y_of(math.log10(high))
+        out.append(
+            f'<path class="axis" d="M{x:.1f} {y0:.1f}V{y1:.1f}"/>'
+            f'<circle class="{css}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
+        )
+    out.append("</svg>")
+    return "".join(out) + _legend(names, f"{y_unit}, over {x_unit}")
+
+
 def empty(title: str) -> str:
     """Say that there is nothing to draw."""
     return f'<p class="nothing" role="note">{escape(title)}: nothing on record</p>'

@@ -87,6 +87,32 @@ def states(
     return out
 
 
+def seeded(
+    config: BotConfig,
+    instrument: Instrument,
+    fit: Mapping[str, Any],
+    before: Mapping[str, Any],
+    now_ns: int,
+) -> dict[str, Any]:
+    """Return a memory whose fit of the traded book is one of a recording, as if of a moment ago.
+
+    What else is in there stays; a fit there is replaced.
+
+    Args:
+        instrument: the traded pair, in the units of the fit.
+        fit: the state of an `Intensity` with the configuration's settings.
+        before: what the memory held.
+    """
+    venue = config.quoted
+    units = _units(config, venue, instrument)
+    found = before.get(venue.label)
+    known = dict(found) if isinstance(found, dict) else {}
+    if {key: known.get(key) for key in units} != units:
+        known = units
+    told = {**fit, "counted_ns": now_ns, "fitted_ns": now_ns}
+    return {**before, venue.label: {**known, "fit": told}}
+
+
 def go_on(
     config: BotConfig,
     instruments: Sequence[Instrument],

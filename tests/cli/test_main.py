@@ -38,6 +38,7 @@ COMMANDS = [
     "explain",
     "export",
     "fills",
+    "fit",
     "flatten",
     "halt",
     "incidents",
