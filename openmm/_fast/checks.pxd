@@ -41,7 +41,8 @@ cpdef enum Reason:          # the order of the values is the order of the checks
     TABLE_FULL = 26
     UNKNOWN_ORDER = 27      # amend or cancel of an order the table does not hold
     ORDER_UNCERTAIN = 28    # amend of an order in UNKNOWN or PENDING_*
-    REASON_COUNT = 29
+    HEDGE_ROOM = 29         # more of a side than a hedge elsewhere leaves room for
+    REASON_COUNT = 30
 
 cdef struct Limits:         # from config; tightened live, never loosened past the file
     int64_t order_lots_max
@@ -142,6 +143,8 @@ cdef class Checks:
     cdef uint64_t seal
     cdef Limits hard                    # of the file
     cdef bint tightened                 # since the session began
+    cdef bint hedged                    # what fills is hedged elsewhere: within this, in all
+    cdef int64_t hedge_lots[3]          # by Side
     # Orders approved earlier in the same batch are already in `table` (PENDING_NEW): they count.
     cdef Reason approve_c(self, const Action* action, const RiskInputs* inputs, OrderTable table, Approved* out) noexcept nogil
     # What holds for every order alike, once a decision: while it refuses, nothing may rest.

@@ -526,6 +526,13 @@ cdef Reason judged(
             note(trace, BALANCE, limit, value)
         if value > limit and (order == NULL or extra_lots > 0):
             return self.refuse_c(BALANCE, limit, value)
+    # HEDGE_ROOM
+    if self.hedged:
+        value = <i128>table.open_lots[side] + <i128>extra_lots
+        if Tracer is Trace:
+            note(trace, HEDGE_ROOM, self.hedge_lots[side], value)
+        if value > self.hedge_lots[side] and (order == NULL or extra_lots > 0):
+            return self.refuse_c(HEDGE_ROOM, self.hedge_lots[side], value)
     # RATE_BUDGET
     cost_milli = self.budget.cost_c(kind, now_ns - order.amended_ns if order != NULL else 0)
     if Tracer is Trace:
@@ -673,6 +680,9 @@ cdef class Checks:
         """
         cdef i128 most
         cdef i128 slack = 0
+        if self.hedged and table.open_lots[side] > self.hedge_lots[side]:
+            lots[0] = self.hedge_lots[side]
+            return True
         if self.limits.inventory_lots_max < 0 or inputs.q_lots == MISSING:
             return False
         most = <i128>self.limits.inventory_lots_max
@@ -819,6 +829,28 @@ cdef class Checks:
         self.spec.notional_ticklots_min = i128_from_py(fields["notional_ticklots_min"])
         self.spec.price_decimals = fields["price_decimals"]
         self.spec.qty_decimals = fields["qty_decimals"]
+
+    def hedge(self, int64_t bid_lots, int64_t ask_lots):
+        """Bound what bids and asks may hold in all from now on: what a hedge elsewhere has room for.
+
+        Raises:
+            ValueError: a negative bound.
+        """
+        if bid_lots < 0 or ask_lots < 0:
+            raise ValueError(f"a bound must not be negative: {bid_lots}, {ask_lots}")
+        self.hedged = True
+        self.hedge_lots[<int>BUY] = bid_lots
+        self.hedge_lots[<int>SELL] = ask_lots
+
+    def hedge_filled(self, int side, int64_t qty_lots):
+        """Take a fill out of its side's bound, before anything is placed in its stead."""
+        if self.hedged:
+            self.hedge_lots[side] = max(<int64_t>0, self.hedge_lots[side] - qty_lots)
+
+    @property
+    def hedge_room(self):
+        """Bounds of bids and asks in lots; None: nothing is hedged."""
+        return (self.hedge_lots[<int>BUY], self.hedge_lots[<int>SELL]) if self.hedged else None
 
     def refusals(self):
         """Return how often each reason refused, those that did."""

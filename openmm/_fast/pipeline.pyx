@@ -857,6 +857,9 @@ cdef class Pipeline:
             else:
                 free_lots = 0
         view.quote_lots_max = saturate(free_lots)
+        if self.checks.hedged:
+            view.base_lots = min(view.base_lots, self.checks.hedge_lots[<int>SELL])
+            view.quote_lots_max = min(view.quote_lots_max, self.checks.hedge_lots[<int>BUY])
         view.allow_bid = self.allow_bid
         view.allow_ask = self.allow_ask
         view.warm = self.feed.signals.warm

@@ -47,6 +47,7 @@ def run(
     config = load(file)
     duration_s = None if for_ is None else span_s("--for", for_)
     keys = _keys(config)
+    hedge_keys = _hedge_keys(config)
     if keys is not None:
         from openmm.cli.confirm import confirm
 
@@ -58,7 +59,12 @@ def run(
     assert config.bot.run_dir is not None
     run_dir = RunDir(config.bot.run_dir, config.bot.name).make()
     run_dir.file.write_text(f"{file.absolute()}\n", encoding="utf-8")
-    secrets = (keys.key, keys.secret, keys.passphrase) if keys is not None else ()
+    secrets = tuple(
+        text
+        for one in (keys, hedge_keys)
+        if one is not None
+        for text in (one.key, one.secret, one.passphrase)
+    )
     handler = start_log(run_dir.log, config.engine.log_level, secrets)
     if not json_:
         typer.echo(f"{config.bot.name}: {config.bot.mode} on {config.quoted.label}; {run_dir.path}")
@@ -66,6 +72,7 @@ def run(
         code = run_bot(
             config,
             keys=keys,
+            hedge_keys=hedge_keys,
             duration_s=duration_s,
             on_snapshot=None if json_ else Lines(),
             canary=canary,
@@ -90,6 +97,15 @@ def _keys(config: BotConfig) -> Keys | None:
     from openmm.config.secrets import load_keys
 
     return load_keys(config.quoted.label)
+
+
+def _hedge_keys(config: BotConfig) -> Keys | None:
+    """Return the keys of the venue of [hedge]; a paper bot gets none."""
+    if config.bot.mode == "paper" or config.hedge is None:
+        return None
+    from openmm.config.secrets import load_keys
+
+    return load_keys(config.hedge.label)
 
 
 class Lines:

@@ -8,14 +8,17 @@ from itertools import pairwise
 from typing import NoReturn
 
 from openmm.config.schema import (
+    ENDPOINT_KEYS,
     PAPER_VENUES,
     SECOND,
     VENUES_MAX,
     WATCHED,
+    WITHOUT_DEADLINES_S,
     Bot,
     BotConfig,
     Glft,
     Grid,
+    Hedge,
     Ladder,
     Model,
     Risk,
@@ -24,7 +27,7 @@ from openmm.config.schema import (
     Venue,
     key_of,
 )
-from openmm.config.values import PPM, format_duration, format_ppm
+from openmm.config.values import PPM, format_duration, format_ppm, is_loopback
 from openmm.errors import ConfigError, ConfigErrors
 from openmm.instrument import LOTS_MAX, TICKS_MAX, Instrument
 
@@ -350,6 +353,51 @@ def switch_errors(venue: Venue, path: str, timeout_ns: int) -> list[ConfigError]
             allowed.append(f'from "{low}" to "{high}": what {venue.name} takes')
     told = format_duration(timeout_ns)
     return [ConfigError("risk.dead_man_timeout", told, each) for each in allowed]
+
+
+def hedge_errors(
+    hedge: Hedge, bot: Bot | None, venues: Sequence[Venue], strategy: Strategy | None
+) -> list[ConfigError]:
+    """Check a hedge's keys against each other, the traded venue, the mode and the strategy."""
+    found: list[ConfigError] = []
+
+    def wrong(key: str, value: object, allowed: str) -> None:
+        found.append(ConfigError(f"hedge.{key}", value, allowed))
+
+    quoted = next((venue for venue in venues if venue.quote is not None), None)
+    if quoted is not None:
+        base, _, money = quoted.pair.partition("/")
+        hedge_base, _, hedge_money = hedge.pair.partition("/")
+        if hedge.venue == quoted.name and hedge.endpoints.rest == quoted.endpoints.rest:
+            wrong("venue", hedge.venue, "another venue than the one that is quoted on")
+        if hedge.label == quoted.label:
+            wrong("label", hedge.label, "a label of its own: keys are found by it")
+        if base != hedge_base:
+            wrong("pair", hedge.pair, f"a pair of {base}")
+        elif money != hedge_money and hedge.price_rate is None:
+            wrong("pair", hedge.pair, f"a pair in {money}, or price_rate: what one {money} is "
+                  f"worth in {hedge_money}")  # fmt: skip
+    if hedge.venue in WATCHED:
+        wrong("venue", hedge.venue, f"a venue that is traded on: {hedge.venue} is only watched")
+    if strategy is not None and not isinstance(strategy, Ladder):
+        wrong("venue", hedge.venue, "a built-in strategy with [hedge]: it has to keep what the "
+              "hedge costs from the reference")  # fmt: skip
+    least_s = WITHOUT_DEADLINES_S
+    if hedge.venue != "kraken" and hedge.deadline_ns < least_s * SECOND:
+        wrong("deadline", format_duration(hedge.deadline_ns),
+              f'at least "{least_s}s": {hedge.venue} keeps no deadlines')  # fmt: skip
+    if hedge.exposure_max_ns <= hedge.delay_ns:
+        wrong("exposure_max", format_duration(hedge.exposure_max_ns), "longer than hedge.delay")
+    if hedge.order_max is not None and hedge.order_max > hedge.unhedged_max:
+        wrong("order_max", f"{hedge.order_max:f}", "at most hedge.unhedged_max")
+    if bot is not None and bot.mode == "live":
+        needed = ENDPOINT_KEYS.get(hedge.venue, ("ws", "rest"))
+        for key in needed:
+            url = getattr(hedge.endpoints, key)
+            if url is None or not is_loopback(url):
+                wrong(f"endpoints.{key}", url, "an address of this machine: hedges go to "
+                      "simulated venues only in this version")  # fmt: skip
+    return found
 
 
 def capital_errors(bot: Bot, risk: Risk) -> list[ConfigError]:

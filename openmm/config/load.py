@@ -25,6 +25,7 @@ from openmm.config.schema import (
     Engine,
     Glft,
     Grid,
+    Hedge,
     Journal,
     NoOptions,
     Paper,
@@ -42,7 +43,18 @@ from openmm.errors import ConfigError, ConfigErrors
 FILE_BYTES_MAX = 1 << 20
 NO_PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
 _SECRET = re.compile(r"key|secret|password|passphrase|token|credential", re.IGNORECASE)
-_TABLES = ("bot", "venue", "strategy", "signal", "risk", "settlement", "journal", "engine", "paper")
+_TABLES = (
+    "bot",
+    "venue",
+    "strategy",
+    "signal",
+    "risk",
+    "settlement",
+    "journal",
+    "engine",
+    "paper",
+    "hedge",
+)
 _REQUIRED = ("bot", "venue", "strategy", "risk")
 _STRATEGIES: dict[str, type[AnyStrategy]] = {
     "grid": Grid,
@@ -119,6 +131,7 @@ def parse(
     journal = _table("journal", Journal, data, errors)
     engine = _table("engine", Engine, data, errors)
     paper = _table("paper", Paper, data, errors)
+    hedge = _section(Hedge, data["hedge"], "hedge", errors) if "hedge" in data else None
     strategy = parse_strategy(data["strategy"], errors) if "strategy" in data else None
     found = _venues(data["venue"], errors) if "venue" in data else []
     venues = [venue for venue in found if venue is not None]
@@ -132,6 +145,11 @@ def parse(
         errors += check.capital_errors(bot, risk)
     if venues and len(venues) == len(found):
         errors += check.venue_errors(venues, strategy, risk, bot)
+    if hedge is not None:
+        options = _options_of(hedge.venue)
+        if options is not None:
+            _section(options, hedge.options, "hedge.options", errors)
+        errors += check.hedge_errors(hedge, bot, venues, strategy)
     if errors:
         raise ConfigErrors(source, errors)
     assert bot is not None
@@ -148,6 +166,7 @@ def parse(
         journal=journal,
         engine=engine,
         paper=paper,
+        hedge=hedge,
     )
 
 
@@ -285,6 +304,7 @@ PATTERNS = {
     "name": "1 to 32 of a-z, 0-9 and -, not starting with -",
     "label": "1 to 16 of a-z, 0-9 and -, starting with a letter",
     "quote": _PAIR,
+    "pair": _PAIR,
     "reference": _PAIR,
     "rate": _PAIR,
     "convert": "the label of a venue with rate: 1 to 16 of a-z, 0-9 and -, starting with a letter",

@@ -78,6 +78,8 @@ SWITCH_S: dict[str, tuple[int, int] | None] = {
     "gateio": (5, 86_399), "bitget": (5, 60), "mexc": None,
 }  # fmt: skip
 SWITCH_ANY_S = (2, 86_399)
+# The least deadline of a hedge where the venue keeps none: engine.hedging.DEADLINE_NS_MIN.
+WITHOUT_DEADLINES_S = 15
 # Venues whose keys have a passphrase beside the secret.
 WITH_PASSPHRASE = ("bitget",)
 LEVELS_MAX = 32  # of a side: openmm._fast.quotes
@@ -742,6 +744,39 @@ class Paper(Section):
     latency_ns: Annotated[int, _span(0, 10 * SECOND)] = 5 * MS
 
 
+class Hedge(Section):
+    """Where, when and within which bounds fills are hedged: docs/hedging.md."""
+
+    venue: Annotated[str, AfterValidator(_known)]
+    pair: Pair
+    label: Annotated[str, StringConstraints(pattern=_LABEL)] = Field(
+        default_factory=lambda data: str(data.get("venue", "hedge"))
+    )
+    endpoints: Endpoints = Endpoints.model_construct()
+    options: dict[str, Any] = {}
+    unhedged_max: Positive  # in base
+    slippage_ppm: Annotated[int, _ratio(1, 500_000)]
+    taker_fee_ppm: Annotated[int, _ratio(-10_000, 100_000)] | None = None  # None: the venue's
+    price_rate: Positive | None = None  # of the traded pair's currency in the hedge's
+    urgent_ppm: Annotated[int, _ratio(1, 1_000_000)] = 500_000  # of unhedged_max
+    order_max: Positive | None = None  # in base; None: no bound but the exposure
+    when: Literal["always", "profitable"] = "always"
+    delay_ns: Annotated[int, _span(0, HOUR)] = 0
+    edge_min_ppm: Width = 0
+    latency_allowance_ppm: Width = 0
+    slippage_allowance_ppm: Width = 0
+    deadline_ns: Annotated[int, _span(SECOND, 60 * SECOND)] = Field(
+        default_factory=lambda data: (5 if data.get("venue") == "kraken" else 15) * SECOND
+    )
+    max_book_age_ns: Span = 5 * SECOND
+    resume_after_ns: Annotated[int, _span(0, HOUR)] = 5 * SECOND
+    exposure_max_ns: Span = 10 * SECOND
+    doubt_max_ns: Span = 5 * SECOND
+    attempts_max: Annotated[int, Field(ge=1, le=1000)] = 5
+    paper_base: NotNegative = Decimal(1)
+    paper_quote: NotNegative = Decimal(100_000)
+
+
 class BotConfig(Section):
     """A whole file, validated. Made by `load` and `parse` only."""
 
@@ -754,6 +789,7 @@ class BotConfig(Section):
     journal: Journal = Journal.model_construct()
     engine: Engine = Engine.model_construct()
     paper: Paper = Paper.model_construct()
+    hedge: Hedge | None = None
 
     @property
     def quoted(self) -> Venue:

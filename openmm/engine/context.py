@@ -22,6 +22,7 @@ from openmm.venues.connector import Connector
 # Tape sources beside the feeds' own (0 ...): the private stream and REST.
 SOURCE_PRIVATE = 100
 SOURCE_REST = 101
+SOURCE_HEDGE = 102  # a hedge's executions: evidence, no input
 
 
 Handler: TypeAlias = Callable[[bytes, int], None]

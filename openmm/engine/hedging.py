@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from openmm._fast.orders import OrderState, OrderTable
 from openmm._fast.units import Side
+from openmm.engine.hedge_venue import Account, HedgeDesk
 from openmm.errors import ConfigError, JournalError, RiskError, VenueError, VenueRejected
 from openmm.events import BalanceUpdated, OrderFilled, OrderStatus, OrderUpdated, Source
 from openmm.execution.hedge import HedgeMachine, HedgeTerms, HedgeUnits
@@ -55,8 +56,7 @@ from openmm.execution.hedge.messages import (
 )
 from openmm.strategy.quotes import Quotes
 from openmm.venues.base import PlaceOrder
-from openmm.venues.desk import Desk
-from openmm.venues.stream import AccountStream, BookUpdated, StreamLost
+from openmm.venues.stream import BookUpdated, StreamLost
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,8 @@ class Hedging:
         file: the log; it is made where there is none, and read where there is.
         on_incident: told what people have to know.
         on_gate: called, from the loop, when quoting stops or resumes, for one side or both.
+        on_told: called after each event; it must not call back.
+        on_hedged: called with each execution of a hedge, once, ahead of `on_told`.
 
     `on_fill` takes the quoting venue's executions (`Engine(on_fill=...)`).
 
@@ -110,13 +112,15 @@ class Hedging:
 
     def __init__(
         self,
-        desk: Desk,
+        desk: HedgeDesk,
         units: HedgeUnits,
         terms: HedgeTerms,
         file: Path,
         *,
         on_incident: Callable[[Incident], None] | None = None,
         on_gate: Callable[[], None] | None = None,
+        on_told: Callable[[], None] | None = None,
+        on_hedged: Callable[[OrderFilled], None] | None = None,
     ) -> None:
         keeps = desk.name in KEEP_DEADLINES
         if not keeps and terms.deadline_ns < DEADLINE_NS_MIN:
@@ -133,6 +137,8 @@ class Hedging:
         self._desk = desk
         self._pair = units.hedge
         self._on_incident = on_incident
+        self._on_told = on_told
+        self._on_hedged = on_hedged
         self._prefix = ""
         self._opened_ns = 0
         self._unwritten: deque[bytes] = deque()  # lines that the disk did not take yet
@@ -142,7 +148,7 @@ class Hedging:
         self._placed_ns: dict[int, int] = {}
         self._told = asyncio.Event()
         self._told_up = False
-        self._account: AccountStream | None = None
+        self._account: Account | None = None
         self._account_lost = True
         self._tasks: set[asyncio.Task[None]] = set()
         self._encode = msgspec.json.Encoder().encode
@@ -193,6 +199,11 @@ class Hedging:
             log.error("%d lines of the hedge log were not written", len(self._unwritten))
         self._file.close()
         return self.machine.closed
+
+    def drop(self) -> None:
+        """Let the log go where it was never begun, or has been closed."""
+        if not self._file.closed:
+            self._file.close()
 
     async def _until(self, good: Callable[[], bool], seconds: float) -> None:
         """Wait until something holds, a part has failed, or so long."""
@@ -288,6 +299,8 @@ class Hedging:
         for action in actions:
             gate = gate or isinstance(action, StopQuoting | ResumeQuoting)
             self._act(action)
+        if self._on_told is not None:
+            self._on_told()
         if gate and self.on_gate is not None:
             # Not from here: this may be called from within what the gate would call.
             asyncio.get_running_loop().call_soon(self.on_gate)
@@ -401,9 +414,9 @@ class Hedging:
                 elif isinstance(event, OrderUpdated):
                     self._on_hedge_order(event)
                 elif isinstance(event, BalanceUpdated):
-                    self._on_balance(event)
+                    self.on_balance(event)
 
-    def _on_balance(self, event: BalanceUpdated) -> None:
+    def on_balance(self, event: BalanceUpdated) -> None:
         """Take what the account holds: quotes go no further than it can hedge."""
         if event.asset not in (self._pair.base, self._pair.quote):
             return
@@ -436,6 +449,8 @@ class Hedging:
                 fee_atoms += self.units.atoms(one.amount)
             elif one.asset == self._pair.quote:
                 fee += one.amount
+        if self._on_hedged is not None and not self.machine.has_booked(event.exec_id):
+            self._on_hedged(event)
         self.tell(
             HedgeFilled(
                 self._now(), seq, event.exec_id, Side(event.side), event.qty_lots,

@@ -29,9 +29,11 @@ from openmm._fast.tape import Record, Tape
 from openmm.config import BotConfig, check_with_instrument
 from openmm.config.redact import public
 from openmm.engine import snapshot, spin, wiring
+from openmm.engine.admission import is_real
 from openmm.engine.carried import EXEC_IDS_KEPT, Left, write_left
 from openmm.engine.commands import Request as Asked
-from openmm.engine.context import Context, Handler
+from openmm.engine.commands import Resume
+from openmm.engine.context import SOURCE_HEDGE, Context, Handler
 from openmm.engine.door import CommandServer
 from openmm.engine.gate import LiveGate
 from openmm.engine.host import Host
@@ -59,6 +61,7 @@ from openmm.errors import (
     ConfigError,
     JournalError,
     OpenMMError,
+    RiskError,
     VenueError,
 )
 from openmm.events import BalanceUpdated, OrderFilled
@@ -76,7 +79,9 @@ from openmm.venues import registry
 from openmm.venues.connector import Connector, Keys
 
 if TYPE_CHECKING:
+    from openmm.engine.hedger import Hedger, Told
     from openmm.engine.orders import OrderRequests
+    from openmm.execution.hedge.messages import Incident
     from openmm.sim.paper import PaperVenue
 
 log = logging.getLogger(__name__)
@@ -106,6 +111,7 @@ class Engine:
             the start with those of earlier sessions that may not have been told, before any order.
             The bot halts where it raises.
         keys: credentials of the traded venue; live mode only.
+        hedge_keys: of the venue of [hedge]; live mode only.
         host: clock and connections; the machine's unless told otherwise.
         canary: trade at canary size, whatever was confirmed; live mode only.
 
@@ -120,6 +126,7 @@ class Engine:
         on_snapshot: Callable[[TelemetrySnapshot], None] | None = None,
         on_fill: Callable[[OrderFilled], None] | None = None,
         keys: Keys | None = None,
+        hedge_keys: Keys | None = None,
         host: Host | None = None,
         canary: bool = False,
     ) -> None:
@@ -130,6 +137,8 @@ class Engine:
         self._on_snapshot = on_snapshot
         self._on_fill = on_fill
         self._keys = keys
+        self._hedge_keys = hedge_keys
+        self._hedger: Hedger | None = None
         self._host = host or Host()
         self._clock = self._host.clock
         self._gate = LiveGate(config, keys, self._clock, canary=canary)
@@ -310,6 +319,8 @@ class Engine:
             context, files, stop=self.request_stop, stopping=self._stopping.is_set,
             reconcile=lambda: self._spawn(self._reconcile(), "reconciliation", vital=False),
         )  # fmt: skip
+        if self._hedger is not None:
+            await self._hedger.open()
         # All that can fail comes before the first order.
         self._door = CommandServer(files.run_dir.socket, self.on_command)
         await self._door.start()
@@ -382,6 +393,9 @@ class Engine:
             config = self._gate.sized(config, instrument, instrument.price(mid_ticks))
             self.config = files.config = config
         check_with_instrument(config, instrument, instrument.price(mid_ticks))
+        if config.hedge is not None:
+            self._hedger = self._make_hedger(config, files)
+            await within_limits(partial(self._hedger.connect, instrument))
         # The connector answers for the encoder made last: the one that trades.
         encoders = [
             trading.order_encoder(instrument, bot=config.bot.name, session_s=files.session_s)
@@ -394,7 +408,9 @@ class Engine:
         )  # fmt: skip
         step = wiring.make_step(
             config, tables, trading, watchdog=self._watchdog is not None,
-            on_booked=None if self._on_fill is None else self._tell_fill,
+            on_booked=(
+                None if self._on_fill is None and self._hedger is None else self._tell_fill
+            ),
         )  # fmt: skip
         rehearsal = None
         # A strategy of the user's own sees no tick twice.
@@ -683,6 +699,8 @@ class Engine:
 
     async def _reconcile(self) -> None:
         assert self._proof is not None
+        if self._hedger is not None:
+            await self._hedger.look()
         try:
             await self._proof.reconcile()
         except VenueError as error:
@@ -694,7 +712,71 @@ class Engine:
     async def on_command(self, asked: Asked) -> dict[str, Any]:
         """Carry out one command of the door; those that act are journalled before they do."""
         assert self._operator is not None, "the door opens once the engine has started"
-        return self._operator.carry_out(asked)
+        told = self._operator.carry_out(asked)
+        if self._hedger is not None and isinstance(asked.command, Resume):
+            # What waits for a person has been looked at.
+            self._hedger.release()
+        return told
+
+    # ------------------------------------------------------------------ hedge
+
+    def _make_hedger(self, config: BotConfig, files: SessionFiles) -> Hedger:
+        # Only a bot that hedges loads what hedging takes.
+        from openmm.engine.hedger import Hedger
+
+        live = config.bot.mode == "live"
+        assert config.hedge is not None
+        if live and self._hedge_keys is None:
+            raise ConfigError(f"hedge.{config.hedge.label}", "no key", "an API key: mode is live")
+        if live and is_real(config.hedge.endpoints.rest):
+            raise RiskError(
+                "hedges at a real venue are refused: this version places them on simulated ones",
+                venue=config.hedge.venue, code="not_loopback",
+            )  # fmt: skip
+        keys = self._hedge_keys if live else None
+        return Hedger(config, keys, self._clock, files.run_dir.path, self)
+
+    def hedge_told(self, told: Told) -> None:
+        """Quote within what the hedge has room for."""
+        if self._quoting:
+            self._handle(
+                self.step.hedge_told(
+                    told.bid_lots, told.ask_lots, told.edge_ppm, self._clock.now_ns()
+                )
+            )
+
+    def hedge_filled(self, event: OrderFilled) -> None:
+        """Put a hedge's execution on record."""
+        told = journal.json_record({"hedge": event})
+        self._running.append(Record.REC_REST, SOURCE_HEDGE, self._clock.now_ns(), told)
+
+    def hedge_incident(self, incident: Incident) -> None:
+        """Tell people what the hedge came to; an error inside it halts the bot."""
+        text = f"{incident.code}: {incident.text}"
+        if self._context is None:
+            log.error("%s", text)
+            return
+        self._alert(incident.severity, text)
+        if incident.code == "hedge_failed":
+            asyncio.get_running_loop().call_soon(self._kill, text)
+
+    def hedge_differs(self, text: str, asset: str, amount: Decimal, *, halt: bool) -> None:
+        """Tell people of money at the hedge venue that does not add up."""
+        self._alert("critical", text, asset, amount)
+        if halt:
+            self._handle(self.step.hedge_differs(text, self._clock.now_ns()))
+
+    async def _end_hedge(self, hedging: Hedger) -> None:
+        """Prove that no hedge is open once nothing can fill any more; tell what is unhedged."""
+        proven = await hedging.close()
+        rest = f"{hedging.unhedged:+f} {self.tables.instrument.base} unhedged"
+        if not proven:
+            self.exit_code = EXIT_FAILED
+            self._alert("critical", f"stop: hedges may still be open; {rest}")
+        elif not hedging.hedging.settled:
+            self._alert("warning", f"stop: no hedge is open; {rest}")
+        else:
+            log.info("no hedge is open; %s", rest)
 
     # ------------------------------------------------------------------ stop
 
@@ -708,6 +790,8 @@ class Engine:
         if self.config.dead_man_ns is not None and closed:
             # Left armed otherwise: the venue cancels what we could not.
             await traffic.disarm_dead_man()
+        if self._hedger is not None:
+            await self._end_hedge(self._hedger)
         if not await proof.settle():
             self.exit_code = EXIT_FAILED
         if self.tables.monitor.state is RiskState.HALTED and self.exit_code == EXIT_DONE:
@@ -728,6 +812,9 @@ class Engine:
         await asyncio.gather(*tasks, return_exceptions=True)
         for connector in self._connectors:
             await connector.rest().close()
+        if self._hedger is not None:
+            await self._hedger.close(0.0)
+            await self._hedger.disconnect()
         if self._watchdog is not None:
             # With orders that may be open, or none ever placed: the first is its business.
             if self._closed or not self._quoting:
@@ -765,6 +852,8 @@ class Engine:
                 "state": "ended", "ended_ns": now_ns, "exit_code": self.exit_code,
                 "reason": self.stop_reason, "open_orders": open_count,
             }  # fmt: skip
+            if self._hedger is not None and context is not None:
+                end["hedge"] = self._hedger.summary()
             if context is not None:
                 monitor = context.tables.monitor
                 if monitor.state is RiskState.PAUSED and self.exit_code == EXIT_DONE:
@@ -813,9 +902,11 @@ class Engine:
     def _tell_fill(self, event: OrderFilled) -> None:
         """The boundary of the program's own code: an error in it halts the bot, from outside the
         booking that it was called from, which comes to its end."""
-        assert self._on_fill is not None, "somebody is told"
         try:
-            self._on_fill(event)
+            if self._hedger is not None:
+                self._hedger.on_fill(event)
+            if self._on_fill is not None:
+                self._on_fill(event)
         except Exception as error:
             log.exception("on_fill failed")
             text = f"on_fill failed: {type(error).__name__}: {error}"

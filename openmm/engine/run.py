@@ -22,6 +22,7 @@ def run_bot(
     config: BotConfig,
     *,
     keys: Keys | None = None,
+    hedge_keys: Keys | None = None,
     duration_s: float | None = None,
     strategy: Quoter | None = None,
     on_snapshot: Callable[[TelemetrySnapshot], None] | None = None,
@@ -38,18 +39,22 @@ def run_bot(
     """
     busy = config.engine.busy_poll
     with prepared(config.engine), asyncio.Runner(loop_factory=lambda: make_loop(busy)) as runner:
-        return runner.run(_run(config, keys, duration_s, strategy, on_snapshot, canary))
+        return runner.run(_run(config, keys, hedge_keys, duration_s, strategy, on_snapshot, canary))
 
 
 async def _run(
     config: BotConfig,
     keys: Keys | None,
+    hedge_keys: Keys | None,
     duration_s: float | None,
     strategy: Quoter | None,
     on_snapshot: Callable[[TelemetrySnapshot], None] | None,
     canary: bool,
 ) -> int:
-    engine = Engine(config, strategy=strategy, on_snapshot=on_snapshot, keys=keys, canary=canary)
+    engine = Engine(
+        config, strategy=strategy, on_snapshot=on_snapshot, keys=keys, hedge_keys=hedge_keys,
+        canary=canary,
+    )  # fmt: skip
     loop = asyncio.get_running_loop()
     asked = 0
 

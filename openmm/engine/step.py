@@ -9,6 +9,7 @@ whether anything is, is decided here.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -217,6 +218,10 @@ class Step:
         # anew, and at the start of those that earlier sessions did not live to see. It must not
         # call back or raise: what it decides, it says through the strategy.
         self.on_booked = on_booked
+        # What hedging a fill costs, and the strategy's parameters without it.
+        self.hedge_edge_ppm = 0
+        strategy = pipeline.strategy
+        self._plain = strategy.params if isinstance(strategy, compiled.COMPILED) else None
 
     # ------------------------------------------------------------------ money
 
@@ -523,10 +528,19 @@ class Step:
         slipped = self.monitor.on_fill_price(
             event.side, event.price_ticks, limit_ticks, reference, now_ns
         )
+        # What it left to hedge leaves no room for another in its place, until the hedge says so.
+        self.pipeline.checks.hedge_filled(event.side, event.qty_lots + self._fee_lots(event))
         # All of it is booked by now, and nothing quoted anew yet.
         if self.on_booked is not None:
             self.on_booked(event)
         self._changed([*slipped, *braked], now_ns)
+
+    def _fee_lots(self, event: OrderFilled) -> int:
+        """Return a fill's fee in base in lots, rounded up."""
+        fee = sum(
+            (one.amount for one in event.fees if one.asset == self.instrument.base), Decimal()
+        )
+        return max(0, math.ceil(fee / self.instrument.lot_size))
 
     def _claim(self, now_ns: int) -> None:
         """Book the fills whose order has got its name since, and those that can be none of ours."""
@@ -920,7 +934,8 @@ class Step:
             assert monitor is not None, "limits of the checks and the monitor change together"
             self._limit(limits, monitor, now_ns)
         if parameters is not None:
-            compiled.change(strategy, parameters)
+            self._plain = parameters
+            compiled.change(strategy, compiled.beyond(parameters, self.hedge_edge_ppm))
         if plan is not None:
             pipeline.planner.set_params(
                 tolerance_ticks=plan["tolerance_ticks"],
@@ -973,6 +988,27 @@ class Step:
         self.flattener.begin()
         self._changed(changes, now_ns)
         self.pipeline.withdraw(now_ns)
+        return self._take()
+
+    @entry
+    def hedge_told(self, bid_lots: int, ask_lots: int, edge_ppm: int, now_ns: int) -> list[Request]:
+        """Quote within what the hedge has room for, and at what it costs, from now on.
+
+        Args:
+            bid_lots, ask_lots: what either side may hold in all; a fill takes its part off at once.
+            edge_ppm: what a quote keeps from the reference beyond the strategy's own floor.
+        """
+        self.pipeline.checks.hedge(bid_lots, ask_lots)
+        if edge_ppm != self.hedge_edge_ppm and self._plain is not None:
+            self.hedge_edge_ppm = edge_ppm
+            compiled.change(self.pipeline.strategy, compiled.beyond(self._plain, edge_ppm))
+        self._requote(now_ns)
+        return self._take()
+
+    @entry
+    def hedge_differs(self, detail: str, now_ns: int) -> list[Request]:
+        """The hedge venue holds another amount than the hedges account for: halt, latched."""
+        self._halt("reconciliation", detail, now_ns)
         return self._take()
 
     @entry

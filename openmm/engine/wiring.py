@@ -178,6 +178,9 @@ def make_tables(
         own_in_book=config.bot.mode == "live",
     )
     pipeline.set_leans(plan)
+    if config.hedge is not None:
+        # Nothing is quoted before the hedge says how much may be.
+        pipeline.checks.hedge(0, 0)
     monitor = RiskMonitor(risk_limits.monitor_limits(config, instrument))
     return Tables(instrument, pipeline, feeds, monitor)
 

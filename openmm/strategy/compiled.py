@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from msgspec.structs import replace
+
 from openmm._fast.ports import Strategy
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.instrument import Instrument
@@ -49,6 +51,15 @@ def parameters(strategy: Compiled, fields: Mapping[str, Any]) -> Parameters:
     if isinstance(strategy, AvellanedaStrategy):
         return AvellanedaParameters.of(dict(fields))
     return GridParameters(**fields)
+
+
+def beyond(made: Parameters, edge_ppm: int) -> Parameters:
+    """Return parameters that keep so much more from the reference: what hedging a fill costs.
+
+    A strategy that may not be as wide as its floor would not quote at all: its widest follows.
+    """
+    floor_ppm = min(PPM // 2, made.fee_floor_ppm + edge_ppm)
+    return replace(made, fee_floor_ppm=floor_ppm, half_max_ppm=max(made.half_max_ppm, floor_ppm))
 
 
 def change(strategy: Strategy, made: Any) -> None:

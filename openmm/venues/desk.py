@@ -184,19 +184,19 @@ class Desk:
         Raises:
             RiskError: a bot trades this account, or the address is not on this machine.
         """
-        self._claim()
+        self.claim()
         return await self._venue.place_order(order)
 
     async def place_orders(self, orders: Sequence[PlaceOrder]) -> list[RequestAccepted]:
         """Place orders of one instrument; raises as `place_order`, and a batch's first refusal."""
-        self._claim()
+        self.claim()
         return await self._venue.place_orders(orders)
 
     async def amend_order(
         self, instrument: Instrument, client_id: str, price_ticks: int, qty_lots: int
     ) -> RequestAccepted:
         """Change price and total quantity in place; raises as `place_order`."""
-        self._claim()
+        self.claim()
         return await self._venue.amend_order(instrument, client_id, price_ticks, qty_lots)
 
     async def cancel_order(self, *, client_id: str = "", venue_order_id: str = "") -> int:
@@ -262,19 +262,7 @@ class Desk:
         self._connectors.clear()
         await self._venue.close()
 
-    # --- inside
-
-    async def _connector(self, instrument: str) -> tuple[Connector, Instrument]:
-        connector = registry.connector(self.config, self._keys, clock=self._clock)
-        self._connectors.append(connector)
-        found = await connector.rest().instruments([instrument])
-        if instrument not in found:
-            raise VenueRejected(
-                f"no such pair: {instrument}", venue=self.name, code=Code.INSTRUMENT
-            )
-        return connector, found[instrument]
-
-    def _claim(self) -> None:
+    def claim(self) -> None:
         """Become the account's one trader, if nobody is.
 
         Raises:
@@ -296,3 +284,15 @@ class Desk:
                 f"{error}: its risk checks would not see this order; stop it first, or only cancel",
                 venue=self.name, code="account_in_use",
             ) from None  # fmt: skip
+
+    # --- inside
+
+    async def _connector(self, instrument: str) -> tuple[Connector, Instrument]:
+        connector = registry.connector(self.config, self._keys, clock=self._clock)
+        self._connectors.append(connector)
+        found = await connector.rest().instruments([instrument])
+        if instrument not in found:
+            raise VenueRejected(
+                f"no such pair: {instrument}", venue=self.name, code=Code.INSTRUMENT
+            )
+        return connector, found[instrument]

@@ -351,6 +351,37 @@ def test_amend_of_an_order_under_way_is_refused(event: OrderEvent) -> None:
     assert desk.reason(Wanted(AMEND, BUY, 990, 10, seq=seq)) is Reason.ORDER_UNCERTAIN
 
 
+def test_a_side_holds_no_more_than_the_hedge_leaves_room_for() -> None:
+    desk = Desk()
+    checks = Checks(desk.limits, desk.spec, desk.budget, seal=SEAL)
+
+    def reason(kind: int, side: int, price_ticks: int, qty_lots: int, seq: int = 0) -> Reason:
+        return checks.approve(
+            kind, desk.inputs, desk.table, side=side, price_ticks=price_ticks,
+            qty_lots=qty_lots, seq=seq,
+        )[0]  # fmt: skip
+
+    assert checks.hedge_room is None
+    checks.hedge_filled(BUY, 5)  # nothing is hedged: nothing follows
+    assert reason(PLACE, BUY, 990, 10) is Reason.APPROVED
+    checks.hedge(25, 9)
+    assert reason(PLACE, SELL, 1_010, 10) is Reason.HEDGE_ROOM
+    seq = desk.rest(BUY, 980, 10)
+    assert reason(PLACE, BUY, 990, 15) is Reason.APPROVED
+    assert reason(PLACE, BUY, 990, 16) is Reason.HEDGE_ROOM
+    assert (checks.last_limit, checks.last_value) == (25, 26)
+    assert reason(AMEND, BUY, 985, 26, seq) is Reason.HEDGE_ROOM
+    checks.hedge_filled(BUY, 20)
+    assert checks.hedge_room == (5, 9)
+    # What is there already may be moved and made smaller, and cancelled.
+    assert reason(AMEND, BUY, 985, 10, seq) is Reason.APPROVED
+    assert reason(PLACE, BUY, 990, 10) is Reason.HEDGE_ROOM
+    checks.hedge_filled(BUY, 20)
+    assert checks.hedge_room == (0, 9)
+    with pytest.raises(ValueError, match="must not be negative"):
+        checks.hedge(-1, 0)
+
+
 def test_action_of_no_kind_or_side_is_undecided() -> None:
     desk = Desk()
     for action in (Wanted(0, BUY, 990, 10), Wanted(4, BUY, 990, 10), Wanted(PLACE, 0, 990, 10)):

@@ -34,6 +34,7 @@ from openmm.config import (
     wanted_signals,
 )
 from openmm.config.load import PATTERNS
+from openmm.config.restore import restore
 from openmm.config.schema import (
     ENDPOINT_KEYS,
     VENUES,
@@ -41,6 +42,7 @@ from openmm.config.schema import (
     Endpoints,
     Engine,
     Grid,
+    Hedge,
     Journal,
     Paper,
     PythonStrategy,
@@ -114,6 +116,8 @@ MID = Decimal("66000")
 def with_key(path: str, value: object) -> dict[str, Any]:
     """Return the base file with one key set: `risk.max_orders`, `venue[1].depth`, or removed."""
     data = copy.deepcopy(BASE)
+    if path.startswith("hedge."):
+        data["hedge"] = dict(HEDGE)
     at: Any = data
     *tables, key = path.split(".")
     for table in tables:
@@ -290,6 +294,35 @@ KEYS: list[tuple[str, object, object]] = [
     ("paper.quote", 5_000, Decimal(5_000)),
     ("paper.latency", "20ms", 20_000_000),
 ]
+HEDGE_KEYS: list[tuple[str, object, object]] = [
+    ("hedge.venue", "bitget", "bitget"),
+    ("hedge.pair", "BTC/USD", "BTC/USD"),
+    ("hedge.label", "other", "other"),
+    ("hedge.options", {"account": "unified"}, {"account": "unified"}),
+    ("hedge.unhedged_max", "0.2", Decimal("0.2")),
+    ("hedge.slippage", "3bps", 300),
+    ("hedge.taker_fee", "0.1%", 1_000),
+    ("hedge.price_rate", "0.99", Decimal("0.99")),
+    ("hedge.urgent", "80%", 800_000),
+    ("hedge.order_max", "0.05", Decimal("0.05")),
+    ("hedge.when", "profitable", "profitable"),
+    ("hedge.delay", "2s", 2_000_000_000),
+    ("hedge.edge_min", "1bps", 100),
+    ("hedge.latency_allowance", "2bps", 200),
+    ("hedge.slippage_allowance", "3bps", 300),
+    ("hedge.deadline", "20s", 20_000_000_000),
+    ("hedge.max_book_age", "2s", 2_000_000_000),
+    ("hedge.resume_after", "1s", 1_000_000_000),
+    ("hedge.exposure_max", "20s", 20_000_000_000),
+    ("hedge.doubt_max", "7s", 7_000_000_000),
+    ("hedge.attempts_max", 3, 3),
+    ("hedge.paper_base", "3", Decimal(3)),
+    ("hedge.paper_quote", "500", Decimal(500)),
+]
+HEDGE: dict[str, Any] = {
+    "venue": "gateio", "pair": "BTC/USDT", "price_rate": "1", "unhedged_max": "0.1",
+    "slippage": "0.2%",
+}  # fmt: skip
 LOOPBACK = {"ws": "ws://127.0.0.1:1", "ws_auth": "ws://[::1]:1", "rest": "http://localhost:1"}
 
 
@@ -333,6 +366,17 @@ def test_key_changes_the_default(path: str, text: object, value: object) -> None
     assert parse(data) != parse(BASE)
 
 
+@pytest.mark.parametrize(("path", "text", "value"), HEDGE_KEYS)
+def test_key_of_a_hedge_sets_its_value(path: str, text: object, value: object) -> None:
+    data = with_key(path, text)
+    if path == "hedge.pair":
+        del data["hedge"]["price_rate"]
+    config = parse(data)
+    assert built(config, path) == value
+    assert config.hedge != parse(copy.deepcopy(BASE) | {"hedge": HEDGE}).hedge
+    assert restore(json.loads(json.dumps(config.plain(), default=str))) == config
+
+
 def test_every_key_of_the_schema_is_in_the_table() -> None:
     tables: dict[str, type[Section]] = {
         "bot": Bot,
@@ -343,14 +387,64 @@ def test_every_key_of_the_schema_is_in_the_table() -> None:
         "journal": Journal,
         "engine": Engine,
         "paper": Paper,
+        "hedge": Hedge,
     }
     wanted = {f"{name}.{key_of(f)}" for name, t in tables.items() for f in t.model_fields}
     # A watched venue has no rate, Kraken no options: they have a test.
     roles = {"endpoints", "rate", "convert", "options"}
+    wanted -= {"hedge.endpoints"}  # in a test of its own
     wanted |= {f"venue.{key_of(f)}" for f in Venue.model_fields if f not in roles}
     wanted |= {f"venue.endpoints.{f}" for f in Endpoints.model_fields}
-    seen = {path.replace("[0]", "").replace("[1]", "") for path, _, _ in KEYS}
+    seen = {path.replace("[0]", "").replace("[1]", "") for path, _, _ in KEYS + HEDGE_KEYS}
     assert wanted - seen == {"strategy.kind"}
+
+
+# what of [hedge] is changed, the key that is refused, a piece of what is allowed
+BAD_HEDGE: list[tuple[dict[str, Any], str, str]] = [
+    ({"venue": "kraken", "pair": "BTC/USD", "label": "b"}, "hedge.venue", "another venue than"),
+    ({"venue": "mtgox"}, "hedge.venue", "'binance' or 'coinbase'"),
+    ({"venue": "binance"}, "hedge.venue", "binance is only watched"),
+    ({"label": "kraken"}, "hedge.label", "a label of its own"),
+    ({"pair": "ETH/USDT"}, "hedge.pair", "a pair of BTC"),
+    ({"pair": "BTCUSDT"}, "hedge.pair", 'a pair such as "BTC/USD"'),
+    ({"price_rate": REMOVED}, "hedge.pair", "a pair in USD, or price_rate"),
+    ({"deadline": "5s"}, "hedge.deadline", "gateio keeps no deadlines"),
+    ({"delay": "10s"}, "hedge.exposure_max", "longer than hedge.delay"),
+    ({"order_max": "0.2"}, "hedge.order_max", "at most hedge.unhedged_max"),
+    ({"when": "never"}, "hedge.when", '"always" or "profitable"'),
+    ({"slippage": "60%"}, "hedge.slippage", "50%"),
+    ({"unhedged_max": "0"}, "hedge.unhedged_max", "more than zero"),
+    ({"options": {"account": "none"}}, "hedge.options.account", '"spot"'),
+    ({"slipage": "1%"}, "hedge.slipage", 'did you mean "slippage"'),
+    ({"secret": "abc"}, "hedge.secret", "no secret stands in this file"),
+]
+
+
+@pytest.mark.parametrize(("changes", "path", "allowed"), BAD_HEDGE)
+def test_hedge_that_cannot_be_is_refused(changes: dict[str, Any], path: str, allowed: str) -> None:
+    table = {key: value for key, value in (HEDGE | changes).items() if value is not REMOVED}
+    found = refusal(copy.deepcopy(BASE) | {"hedge": table})
+    assert [one.path for one in found] == [path]
+    assert allowed in found[0].allowed
+
+
+def test_hedge_needs_a_strategy_that_keeps_what_it_costs() -> None:
+    (found,) = refusal(copy.deepcopy(BASE) | {"hedge": HEDGE, "strategy": PYTHON})
+    assert "a built-in strategy" in found.allowed
+
+
+def test_live_hedge_goes_to_this_machine_only() -> None:
+    data = copy.deepcopy(BASE) | {"hedge": HEDGE}
+    data["bot"]["mode"] = "live"
+    data["venue"][0]["endpoints"] = LOOPBACK
+    assert [one.path for one in refusal(data)] == ["hedge.endpoints.ws", "hedge.endpoints.rest"]
+    data["hedge"] = HEDGE | {"endpoints": LOOPBACK | {"rest": "https://api.example.com"}}
+    (found,) = refusal(data)
+    assert (found.path, "simulated venues only" in found.allowed) == ("hedge.endpoints.rest", True)
+    data["hedge"] = HEDGE | {"endpoints": LOOPBACK}
+    hedge = parse(data).hedge
+    assert hedge is not None
+    assert hedge.endpoints.rest == LOOPBACK["rest"]
 
 
 def test_watched_pair_in_another_currency_names_its_rate() -> None:

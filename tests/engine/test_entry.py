@@ -53,7 +53,7 @@ CHANGES = {
     "signals": {"decay", "lose", "on_book", "on_trade", "set_own", "set_wanted", "restore"},
     "reference": {"set", "compute"},
     "inventory": {"set_balances", "forget_balances", "adjust", "fill", "fee", "mark"},
-    "checks": {"tighten", "set_spec", "approve"},
+    "checks": {"tighten", "set_spec", "approve", "hedge", "hedge_filled"},
     "budget": {"decay", "spend", "refund_batch", "set_threshold", "exhaust", "allows"},
     "table": {
         "place", "adopt", "amend_sent", "cancel_sent", "event", "amended", "fill", "release",

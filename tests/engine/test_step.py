@@ -39,6 +39,7 @@ from openmm.events import (
     Subscribed,
     SystemMode,
 )
+from openmm.strategy.grid import GridStrategy
 from tests.engine.world import SECOND, START, World, quoting, updated
 
 
@@ -98,6 +99,61 @@ def test_a_fill_is_told_when_all_of_it_is_booked(world: World) -> None:
     world.feed(world.fill(seq, "E1", lots=lots))
     assert seen == [(1, world.step.expected()["BTC"])]
     assert seen[0][1] > before
+
+
+def test_quotes_stay_within_the_room_that_a_hedge_leaves(world: World) -> None:
+    table, step = world.table, world.step
+    lots = world.order(world.seq()).qty_lots
+
+    def live() -> tuple[int, int]:
+        totals = table.totals()
+        return totals.buy_lots, totals.sell_lots
+
+    assert live()[0] > lots
+    step.hedge_told(lots, 0, 0, START + 1)
+    world.feed(*(updated(one.seq, OrderStatus.CANCELLED) for one in table.live()
+                 if one.state is OrderState.PENDING_CANCEL))  # fmt: skip
+    assert live() == (lots, 0)
+    # A fill leaves as much less: nothing is placed in its stead before the hedge says so.
+    world.feed(world.fill(world.seq(), "E1", lots=lots))
+    assert step.pipeline.checks.hedge_room == (0, 0)
+    assert live() == (0, 0)
+    step.hedge_told(2 * lots, lots, 0, START + 2)
+    assert live() == (2 * lots, lots)
+
+
+def test_a_fee_in_base_takes_room_too(world: World) -> None:
+    step = world.step
+    step.hedge_told(10**9, 10**9, 0, START + 1)
+    event = world.fill(world.seq(), "E1", lots=1_000, fees=(Fee("BTC", Decimal("0.000000015")),))
+    world.feed(event)
+    assert step.pipeline.checks.hedge_room == (10**9 - 1_002, 10**9)
+
+
+def test_quotes_keep_what_their_hedge_costs_beyond_their_own_floor(world: World) -> None:
+    step = world.step
+    strategy = step.pipeline.strategy
+    assert isinstance(strategy, GridStrategy)
+    plain = strategy.params
+    step.hedge_told(10**9, 10**9, 3_000, START + 1)
+    assert strategy.params.fee_floor_ppm == plain.fee_floor_ppm + 3_000
+    (bid, _), (ask, _) = (side[0] for side in step.pipeline.ladder_levels())
+    reference = step.pipeline.reference.price_uticks
+    assert reference is not None
+    for ticks in (bid, ask):
+        assert abs(ticks * 10**6 - reference) * 10**6 >= 3_000 * reference
+    # A change of parameters keeps it, and it goes when the hedge costs nothing.
+    fields = plain.fields() | {"num_orders": plain.num_orders}
+    step.tune(fields, None, None, None, None, START + 2)
+    assert strategy.params.fee_floor_ppm == plain.fee_floor_ppm + 3_000
+    step.hedge_told(10**9, 10**9, 0, START + 3)
+    assert strategy.params == plain
+
+
+def test_money_that_differs_at_the_hedge_venue_halts(world: World) -> None:
+    world.step.hedge_differs("it holds less", START)
+    assert world.step.monitor.state is RiskState.HALTED
+    assert world.step.monitor.halt_reason == "reconciliation"
 
 
 def test_fill_books_the_venues_cost_and_fee(world: World) -> None:

@@ -178,6 +178,10 @@ class HedgeMachine:
             return None
         return self.terms.edge_floor_ppm(half_ppm) - self.terms.taker_fee_ppm + self.taker_fee_ppm
 
+    def has_booked(self, exec_id: str) -> bool:
+        """Whether an execution of a hedge is part of the position."""
+        return "h:" + exec_id in self._fill_ids
+
     def adopt(self, action: PlaceHedge, now_ns: int) -> None:
         """Take over an order that a machine before this one may have placed: its end is unknown.
 
