@@ -36,7 +36,7 @@ from openmm._fast import latency
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.errors import TelemetryError
 
-VERSION = 7
+VERSION = 8
 MAGIC = b"OMMPAGE\0"
 MISSING = -(1 << 63)  # "no value", as in the kernels
 
@@ -182,6 +182,33 @@ class ModelPage(NamedTuple):
 
 
 NO_MODEL = ModelPage()
+# Why a hedge lets nothing be quoted, by its number less one on the page: `execution.hedge`'s words.
+HEDGE_STOPS = (
+    "unknown", "venue_down", "book", "recovering", "attempts", "refused", "old", "doubt",
+    "evidence", "killed", "limit",
+)  # fmt: skip
+
+
+class HedgePage(NamedTuple):
+    """How the hedge on another venue stands; all 0: the bot has none. Lots are the traded pair's."""
+
+    hedged: int = 0  # 1: it has one
+    stopped: int = 0  # place in HEDGE_STOPS plus 1; 0: quotes may stand
+    unhedged_lots: int = 0  # both venues together; positive is long
+    bid_lots: int = 0  # what either side may hold
+    ask_lots: int = 0
+    edge_ppm: int = 0  # what quotes keep for it
+    open_count: int = 0  # hedge orders live or unknown
+    fill_count: int = 0  # of the session
+    last_ns: int = 0  # its last execution; 0: none yet
+
+    @property
+    def state(self) -> str:
+        """What it does: "hedging", or why nothing may be quoted."""
+        return HEDGE_STOPS[self.stopped - 1] if self.stopped else "hedging"
+
+
+NO_HEDGE = HedgePage()
 
 
 class TelemetrySnapshot(Struct, frozen=True):
@@ -233,6 +260,7 @@ class TelemetrySnapshot(Struct, frozen=True):
     tape_lost: int = 0  # records that did not fit: any is one too many
     counters: Counters = NOTHING_DONE
     model: ModelPage = NO_MODEL
+    hedge: HedgePage = NO_HEDGE
     venues: tuple[VenuePage, ...] = ()
     own_bids: tuple[OwnLevel, ...] = ()
     own_asks: tuple[OwnLevel, ...] = ()
@@ -348,7 +376,7 @@ _HEAD = struct.Struct(
     + "".join(f"{size}s" for _, size in _TEXTS)
     + f"{len(_NUMBERS)}q"
     + "16s" * len(_WIDE)
-    + f"{len(Counters._fields) + len(ModelPage._fields)}q"
+    + f"{len(Counters._fields) + len(ModelPage._fields) + len(HedgePage._fields)}q"
     + f"{len(_TABLES) + 2}q"
 )
 _ROWS = tuple(struct.Struct(f"<{shape}") for _, _, shape, _, _ in _TABLES)
@@ -391,6 +419,7 @@ def _pack(snapshot: TelemetrySnapshot) -> bytes:
     head += [_wide(getattr(snapshot, name)) for name in _WIDE]
     head += snapshot.counters
     head += snapshot.model
+    head += snapshot.hedge
     tables: list[tuple[tuple[object, ...], ...]] = [getattr(snapshot, t[0]) for t in _TABLES]
     limits = snapshot.limits
     if limits and len(limits) != len(LIMITS):
@@ -425,6 +454,7 @@ def _unpack(body: bytes, closed: bool) -> TelemetrySnapshot:
         fields[name] = _narrow(next(head))
     fields["counters"] = Counters(*islice(head, len(Counters._fields)))
     fields["model"] = ModelPage(*islice(head, len(ModelPage._fields)))
+    fields["hedge"] = HedgePage(*islice(head, len(HedgePage._fields)))
     *counts, limit_count, refusal_count = head
     at = _HEAD.size
     for (name, most, _, kind, text_at), row, count in zip(_TABLES, _ROWS, counts, strict=True):

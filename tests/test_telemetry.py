@@ -18,11 +18,14 @@ from msgspec.structs import replace
 
 from openmm import telemetry
 from openmm.errors import TelemetryError
+from openmm.execution.hedge.messages import Reason
 from openmm.telemetry import (
+    HEDGE_STOPS,
     MISSING,
     BookLevel,
     Counters,
     FillPage,
+    HedgePage,
     LimitPage,
     ModelPage,
     OwnLevel,
@@ -68,6 +71,7 @@ def full() -> TelemetrySnapshot:
         realised_ticklots=-(1 << 90),
         counters=Counters(*range(1, 10)),
         model=ModelPage(*range(11, 19)),
+        hedge=HedgePage(*range(21, 30)),
         venues=tuple(
             VenuePage(
                 f"kraken-{i}".encode(),
@@ -104,6 +108,12 @@ def full() -> TelemetrySnapshot:
         stages=tuple(StagePage(9, 1, 2, 3, 4) for _ in range(telemetry.STAGES_MAX)),
         refusals=tuple(range(telemetry.REASONS_MAX)),
     )
+
+
+def test_what_stops_a_hedge_is_told_by_the_machines_own_words() -> None:
+    assert tuple(one.value for one in Reason) == HEDGE_STOPS
+    assert HedgePage(1).state == "hedging"
+    assert HedgePage(1, 2).state == "venue_down"
 
 
 def test_a_models_parameters_are_told_in_both_forms() -> None:

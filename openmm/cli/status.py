@@ -94,7 +94,7 @@ def _source(source: dict[str, Any]) -> str:
 
 def _text(state: BotState, now_ns: int) -> str:
     """Describe one bot in lines."""
-    from openmm.control.views import model_lines, page_view
+    from openmm.control.views import hedge_line, model_lines, page_view
 
     process = f"runs as process {state.pid}" if state.running else "does not run"
     head = f"{state.bot}: {process}; page {state.page_state}"
@@ -119,6 +119,11 @@ def _text(state: BotState, now_ns: int) -> str:
         f"{stock['quote_asset']}, base share {stock['share_ppm'] / 10_000:.2f}% "
         f"(target {stock['target_ppm'] / 10_000:.2f}%)",
         **({} if view["model"] is None else model_lines(view["model"], stock["quote_asset"])),
+        **(
+            {}
+            if view["hedge"] is None
+            else {"hedge": hedge_line(view["hedge"], stock["base_asset"], now_ns)}
+        ),
         "P&L": f"realised {pnl['realised']:.4f}, unrealised {pnl['unrealised']:.4f}, "
         f"fees {pnl['fees']:.4f}, drawdown {pnl['drawdown_ppm'] / 10_000:.3f}%",
         "fills": view["counters"]["filled"],

@@ -192,6 +192,7 @@ def page_view(page: TelemetrySnapshot, now_ns: int) -> dict[str, Any]:
             ],
         },
         "model": _model(page),
+        "hedge": _hedge(page),
         "venues": [
             {
                 "label": venue.label.decode("utf-8", "replace"),
@@ -257,6 +258,34 @@ def _model(page: TelemetrySnapshot) -> dict[str, Any] | None:
     """Return a model's parameters in both forms, and whether its fit is; None: no model."""
     found = page.model_numbers()
     return {**found, "fitted": bool(page.model.fitted)} if found else None
+
+
+def _hedge(page: TelemetrySnapshot) -> dict[str, Any] | None:
+    """Return how the hedge on another venue stands; None: the bot has none."""
+    one = page.hedge
+    if not one.hedged:
+        return None
+    return {
+        "state": one.state,
+        "unhedged": page.qty(one.unhedged_lots),
+        "room_bid": page.qty(one.bid_lots),
+        "room_ask": page.qty(one.ask_lots),
+        "edge_ppm": one.edge_ppm,
+        "open_orders": one.open_count,
+        "fills": one.fill_count,
+        "last_ns": one.last_ns or None,
+    }
+
+
+def hedge_line(hedge: Mapping[str, Any], base: str, now_ns: int) -> str:
+    """Say how a hedge stands, as `page_view` has it."""
+    last = hedge["last_ns"]
+    ago = "none yet" if last is None else f"last {max(0, now_ns - last) // 1_000_000_000} s ago"
+    return (
+        f"{hedge['state']}, {hedge['unhedged']:+f} {base} unhedged, room {hedge['room_bid']:f} / "
+        f"{hedge['room_ask']:f}, edge {hedge['edge_ppm'] / 100:g} bps, "
+        f"{hedge['open_orders']} orders open, {hedge['fills']} fills, {ago}"
+    )
 
 
 def model_lines(model: Mapping[str, Any], quote: str) -> dict[str, str]:

@@ -21,13 +21,14 @@ from openmm._fast.units import Side
 from openmm.clock import Clock
 from openmm.config import BotConfig, Hedge
 from openmm.config.values import PPM
-from openmm.engine.hedge_venue import HedgeDesk, PaperHedgeDesk
+from openmm.engine.pretend import HedgeDesk, PaperHedgeDesk
 from openmm.engine.hedging import Hedging
 from openmm.errors import ConfigError, VenueError
 from openmm.events import BalanceUpdated, OrderFilled
 from openmm.execution.hedge import HedgeTerms, HedgeUnits
 from openmm.execution.hedge.messages import Incident, Released
 from openmm.instrument import Instrument
+from openmm.telemetry import HEDGE_STOPS, HedgePage
 from openmm.venues.connector import Keys
 from openmm.venues.desk import Desk, connect
 
@@ -142,6 +143,11 @@ class Hedger:
         self._seen: dict[str, Decimal] = {}
 
     @property
+    def connected(self) -> bool:
+        """Whether it has been connected."""
+        return self._made is not None
+
+    @property
     def hedging(self) -> Hedging:
         """What carries hedges out; there once connected."""
         assert self._made is not None, "connect comes first"
@@ -193,12 +199,12 @@ class Hedger:
         await self.hedging.__aenter__()
         self._begun = True
 
-    async def close(self, seconds: float = STOP_S) -> bool:
+    async def close(self, seconds: float | None = None) -> bool:
         """Hedge what can be, cancel and prove the rest; returns whether no hedge order is open."""
         if self._made is None or not self._begun:
             return True
         self._begun = False
-        return await self._made.close(seconds)
+        return await self._made.close(STOP_S if seconds is None else seconds)
 
     async def disconnect(self) -> None:
         """Give back connections and the account."""
@@ -218,6 +224,16 @@ class Hedger:
         """Why nothing may be quoted; "" while something may."""
         stopped = self.hedging.machine.stopped
         return "" if stopped is None else stopped.value
+
+    def page(self) -> HedgePage:
+        """Return what the telemetry page shows."""
+        machine, lot = self.hedging.machine, self.hedging.units.quote_atoms(1)
+        stopped = machine.stopped
+        return HedgePage(
+            1, 0 if stopped is None else 1 + HEDGE_STOPS.index(stopped.value),
+            round(Fraction(machine.net_atoms, lot)), self.told.bid_lots, self.told.ask_lots,
+            self.told.edge_ppm, len(machine.orders.live), self.fill_count, self.last_ns or 0,
+        )  # fmt: skip
 
     def summary(self) -> dict[str, Any]:
         """Return what people are shown: of this session, and the position of all."""

@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from openmm._fast.orders import OrderState, OrderTable
 from openmm._fast.units import Side
-from openmm.engine.hedge_venue import Account, HedgeDesk
+from openmm.engine.pretend import Account, HedgeDesk
 from openmm.errors import ConfigError, JournalError, RiskError, VenueError, VenueRejected
 from openmm.events import BalanceUpdated, OrderFilled, OrderStatus, OrderUpdated, Source
 from openmm.execution.hedge import HedgeMachine, HedgeTerms, HedgeUnits

@@ -612,6 +612,8 @@ class Engine:
             self._running.instruments, self._running.trading.client_id, self._clock.now_ns(),
             self.stop_reason,
         )  # fmt: skip
+        if self._hedger is not None and self._hedger.connected:
+            taken = replace(taken, hedge=self._hedger.page())
         if self._on_snapshot is not None:
             self._on_snapshot(taken)
         return taken

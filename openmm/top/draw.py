@@ -171,6 +171,11 @@ def stock(view: Mapping[str, Any], limit: Use | None) -> Table:
     for name in ("realised", "unrealised", "fees"):
         table.add_row(f" {name}", signed(pnl[name]) if name != "fees" else f"{pnl[name]:,.2f}")
     table.add_row("equity", f"{pnl['equity']:,.2f}")
+    hedge = view["hedge"]
+    if hedge is not None:
+        table.add_row("hedge", hedge["state"])
+        table.add_row("unhedged", f"{hedge['unhedged']:+f} {base}")
+        table.add_row("hedge fills", str(hedge["fills"]))
     model = view["model"]
     if model is not None:
         table.add_row("skew at full", bps(model["skew_full"]))

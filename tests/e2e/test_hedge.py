@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
@@ -11,14 +16,21 @@ from typing import Any
 
 import pytest
 
-from openmm import BotConfig, Engine, Keys, parse
+from openmm import Engine, Instrument, Keys, parse
+from openmm._fast.checks import RiskState
 from openmm._fast.matching import Tif
 from openmm._fast.units import BookSide, Side
+from openmm.engine import hedger
 from openmm.engine.replay import replay
+from openmm.errors import ConfigError, RiskError
+from openmm.events import OrderFilled
 from openmm.journal import Journal
+from openmm.sim.dialects import GATEIO_PAIRS
 from openmm.sim.options import SimOptions
 from openmm.sim.server import SimServer
+from openmm.venues.claims import lock_account
 
+ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
 HERE = SimOptions(
     venue="gateio", seed=3, maker_fee_ppm=0, taker_fee_ppm=1000,
@@ -34,10 +46,10 @@ def ends(sim: SimServer) -> dict[str, str]:
     return {"ws": sim.ws_url, "ws_auth": sim.ws_auth_url, "rest": sim.rest_url}
 
 
-def config_of(
+def config_data(
     folder: Path, quoting: SimServer, hedge: SimServer, mode: str = "live", **changes: Any
-) -> BotConfig:
-    return parse(
+) -> dict[str, Any]:
+    return (
         {
             "bot": {"name": "cross", "mode": mode, "run_dir": str(folder)},
             "venue": [
@@ -65,6 +77,44 @@ def config_of(
     )  # fmt: skip
 
 
+def toml_of(data: dict[str, Any]) -> str:
+    """Write a bot's file; JSON's texts and lists are TOML's."""
+    lines = []
+    for name, table in data.items():
+        for one in table if isinstance(table, list) else [table]:
+            lines.append(f"[[{name}]]" if isinstance(table, list) else f"[{name}]")
+            for key, value in one.items():
+                if isinstance(value, dict):
+                    inner = ", ".join(f"{at} = {json.dumps(to)}" for at, to in value.items())
+                    lines.append(f"{key} = {{ {inner} }}")
+                else:
+                    lines.append(f"{key} = {json.dumps(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def bot_process(folder: Path, file: Path) -> subprocess.Popen[bytes]:
+    """Start `openmm run` with the keys of both venues."""
+    env = os.environ | {
+        "OPENMM_GATEIO_KEY": HERE.api_key, "OPENMM_GATEIO_SECRET": HERE.api_secret,
+        "OPENMM_KRAKEN_KEY": THERE.api_key, "OPENMM_KRAKEN_SECRET": THERE.api_secret,
+        "XDG_RUNTIME_DIR": str(folder),
+    }  # fmt: skip
+    with (folder / "output").open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "openmm.cli.main", "run", str(file), "--json"],
+            cwd=ROOT, env=env, stdout=output, stderr=output,
+        )  # fmt: skip
+
+
+def paper_fill(pair: Instrument) -> OrderFilled:
+    """Make a fill of 0.01 bought."""
+    lots = pair.exact_lots(Decimal("0.01"))
+    ticks = pair.exact_ticks(Decimal(60_000))
+    return OrderFilled(
+        "told", "v", "t-q", pair.name, int(Side.BUY), ticks, lots, Decimal(600), (), True, 1
+    )  # fmt: skip
+
+
 class Cross:
     """Two venues and a bot between them."""
 
@@ -73,7 +123,7 @@ class Cross:
         self.engine: Engine | None = None
 
     def make(self, mode: str = "live", **changes: Any) -> Engine:
-        config = config_of(self.folder, self.quoting, self.hedge, mode, **changes)
+        config = parse(config_data(self.folder, self.quoting, self.hedge, mode, **changes))
         live = mode == "live"
         self.engine = Engine(
             config, keys=Keys(HERE.api_key, HERE.api_secret) if live else None,
@@ -92,6 +142,12 @@ class Cross:
         return Decimal(self.hedge.core.balances(1)["BTC"][0]).scaleb(-10) - 1
 
     @property
+    def bought(self) -> Decimal:
+        """What the balances of base moved by at the quoting venue."""
+        atoms = self.quoting.core.balances(self.account)["BTC"][0]
+        return Decimal(atoms).scaleb(-GATEIO_PAIRS["BTC/USDT"][0].base_decimals) - 1
+
+    @property
     def held(self) -> Decimal:
         """What the bot's books say the balances of base moved by at the quoting venue."""
         assert self.engine is not None
@@ -100,7 +156,6 @@ class Cross:
         return self.engine.tables.instrument.qty(lots)
 
     async def quoting_both(self) -> None:
-        assert self.engine is not None
         core, account = self.quoting.core, self.account
         await self.until(
             lambda: {one.side for one in core.open_orders(account)} == {Side.BUY, Side.SELL},
@@ -147,11 +202,15 @@ class Cross:
                 while not check():  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
         except TimeoutError:
-            assert self.engine is not None
-            raise AssertionError(
-                f"not within {PATIENCE_S:g} s: {what}; {self.hedger.summary()}, "
-                f"{self.hedger.told}, {self.engine.tables.pipeline.last_decision.name}"
-            ) from None
+            state = (
+                "no engine"
+                if self.engine is None
+                else (
+                    f"{self.hedger.summary()}, {self.hedger.told}, "
+                    f"{self.engine.tables.pipeline.last_decision.name}"
+                )
+            )
+            raise AssertionError(f"not within {PATIENCE_S:g} s: {what}; {state}") from None
 
 
 @asynccontextmanager
@@ -180,3 +239,129 @@ async def test_a_bot_hedges_its_fills_and_its_session_replays(tmp_path: Path) ->
         assert outcome.difference is None, outcome.difference
         assert outcome.identical
         assert outcome.orders >= 3
+
+
+@pytest.mark.asyncio
+async def test_what_filled_while_the_bot_was_killed_is_hedged_at_its_next_start(
+    tmp_path: Path,
+) -> None:
+    async with venues(tmp_path) as cross:
+        file = tmp_path / "bot.toml"
+        file.write_text(toml_of(config_data(tmp_path, cross.quoting, cross.hedge)))
+        first = bot_process(tmp_path, file)
+        try:
+            await cross.quoting_both()
+            first.send_signal(signal.SIGKILL)
+            await asyncio.to_thread(first.wait)
+            cross.hit(Side.BUY)
+            bought = cross.bought
+            assert bought > 0
+            assert cross.moved == 0
+        finally:
+            first.kill()
+        # The next start books it from the venue's list, and hedges it before anything else.
+        cross.make()
+        assert cross.engine is not None
+        async with cross.engine as engine:
+            assert engine.step.counters.recovered_fills >= 1
+            await cross.until(lambda: cross.moved == -bought, "what filled meanwhile is hedged")
+            assert cross.hedger.unhedged == 0
+        assert engine.exit_code == 0
+        # Once: a third start is told of the same fills, and knows them.
+        cross.make()
+        async with cross.engine as engine:
+            await cross.until(lambda: cross.hedger.state == "", "the hedge venue is healthy")
+            assert cross.hedger.hedging.settled
+        assert engine.exit_code == 0
+        assert cross.moved == -bought
+
+
+@pytest.mark.asyncio
+async def test_on_paper_the_hedge_is_pretended_too(tmp_path: Path) -> None:
+    async with venues(tmp_path) as cross:
+        async with cross.make("paper") as engine:
+            table = engine.tables.pipeline.table
+            await cross.until(lambda: table.live_count >= 2, "quotes")
+            # No market maker but ours trades here: the fill is told as its venue would.
+            cross.hedger.on_fill(paper_fill(engine.tables.instrument))
+            await cross.until(lambda: cross.hedger.fill_count >= 1, "a pretended hedge")
+            await cross.until(lambda: cross.hedger.hedging.settled, "all of it hedged")
+            held = await cross.hedger._venue.get_balance()
+            assert held["BTC"].total == Decimal("0.99")
+            assert held["USD"].total > 100_000
+            page = engine.snapshot().hedge
+            assert (page.hedged, page.state, page.unhedged_lots) == (1, "hedging", 0)
+            assert page.fill_count == cross.hedger.fill_count
+        assert engine.exit_code == 0
+        assert cross.hedge.core.orders(1) == []
+        assert cross.moved == 0
+
+
+@pytest.mark.asyncio
+async def test_money_that_hedges_do_not_account_for_halts(tmp_path: Path) -> None:
+    async with venues(tmp_path) as cross:
+        async with cross.make() as engine:
+            await cross.quoting_both()
+            await cross.fill_and_hedge(Side.BUY)
+            one = cross.hedger
+            await cross.until(lambda: one._opening is not None, "a first look")
+            assert engine.tables.monitor.state is RiskState.RUNNING
+            opening = one._opening["BTC"]
+            one._opening["BTC"] = opening + Decimal("0.25")
+            await cross.until(lambda: engine.tables.monitor.state is RiskState.HALTED, "a halt")
+            assert engine.tables.monitor.halt_reason == "reconciliation"
+            assert one._opening["BTC"] == opening  # told once, and then the books'
+            await cross.until(lambda: not engine.tables.pipeline.table.live_count, "no quotes")
+        assert engine.exit_code == 3
+
+
+@pytest.mark.asyncio
+async def test_a_hedge_venue_that_falls_withdraws_the_quotes_and_the_stop_tells_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hedger, "STOP_S", 0.5)
+    async with venues(tmp_path) as cross:
+        async with cross.make() as engine:
+            await cross.quoting_both()
+            await cross.hedge.close()
+            await cross.until(lambda: engine.tables.pipeline.checks.hedge_room == (0, 0), "no room")
+            await cross.until(lambda: not engine.tables.pipeline.table.live_count, "no quotes")
+            assert cross.hedger.state in ("venue_down", "book")
+            cross.hedger.on_fill(paper_fill(engine.tables.instrument))
+        session = json.loads((tmp_path / "cross" / "session.json").read_text())
+        assert Decimal(session["hedge"]["unhedged"]) == Decimal("0.01")
+        assert session["hedge"]["orders"] == 0
+        assert cross.moved == 0
+
+
+@pytest.mark.asyncio
+async def test_a_live_bot_without_the_hedge_venues_keys_does_not_start(tmp_path: Path) -> None:
+    async with venues(tmp_path) as cross:
+        engine = cross.make()
+        engine._hedge_keys = None
+        with pytest.raises(ConfigError) as caught:
+            await engine.start()
+        assert caught.value.path == "hedge.kraken"
+
+
+@pytest.mark.asyncio
+async def test_an_account_that_another_trades_stops_the_start(tmp_path: Path) -> None:
+    async with venues(tmp_path) as cross:
+        lock = lock_account("kraken", cross.hedge.rest_url, THERE.api_key)
+        with pytest.raises(RiskError) as caught:
+            await cross.make().start()
+        assert caught.value.code == "account_in_use"
+        lock.close()
+
+
+@pytest.mark.asyncio
+async def test_a_hedge_is_refused_where_every_address_counts_as_real(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with venues(tmp_path) as cross:
+        engine = cross.make()
+        engine._gate.admit()
+        monkeypatch.setenv("OPENMM_TREAT_AS_REAL", "1")
+        monkeypatch.setattr(type(engine._gate), "admit", lambda self: None)
+        with pytest.raises(RiskError, match="hedges at a real venue are refused"):
+            await engine.start()

@@ -233,6 +233,7 @@ def imports_foreign(path: Path, source: str) -> set[str]:
 # Imported where they are used: a live bot starts without them, and `bench_start` gates its start.
 LATE = frozenset(
     {
+        "openmm.engine.hedger",
         "openmm.engine.orders",
         "openmm.engine.paper",
         "openmm.packed",

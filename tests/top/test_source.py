@@ -26,6 +26,7 @@ def view(**more: Any) -> dict[str, Any]:
         },
         "rate": {"level": D(30), "threshold": D(120)},
         "model": None,
+        "hedge": None,
     } | more  # fmt: skip
 
 
