@@ -1,0 +1,131 @@
+"""Columns of events: spans, the book that a span meets, steps, and the order of receipt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openmm._fast.book import Book
+from openmm._fast.changes import follow
+from openmm.data.events import (
+    CLEAR,
+    MESSAGE_END,
+    READ_END,
+    Events,
+    Market,
+    coarsest,
+    finer,
+    merged_events,
+    plain,
+    sealed,
+    utc,
+)
+from tests.data.made import MARKET, START_NS, any_events, events_of, small
+from tests.data.test_store import alike
+
+
+def levels(book: Book) -> list[list[tuple[int, int]]]:
+    return [book.levels(0), book.levels(1)]
+
+
+def test_book_before_a_place_is_what_the_events_ahead_leave() -> None:
+    events = small()
+    assert levels(events.book_before(0)) == [[], []]
+    assert levels(events.book_before(5)) == [[(1000, 50), (999, 20)], [(1001, 30), (1003, 10)]]
+    assert levels(events.book_before(8)) == [[(999, 20)], [(1001, 20), (1003, 10)]]
+    assert levels(events.book_before(9)) == [[], []]  # broken
+    assert levels(events.book_before(12)) == [[(998, 7)], [(1002, 9)]]
+
+
+def test_opened_span_begins_with_the_book_that_it_meets() -> None:
+    events = small()
+    part = events.opened(START_NS + 30, START_NS + 40)
+    assert part.kinds.tolist() == [CLEAR, 1, 1, 1, 1, 1]
+    assert set((part.recv_ns - START_NS).tolist()) == {30}
+    assert levels(part.book_before(5)) == levels(events.book_before(7))
+    assert levels(part.book_before(6)) == levels(events.book_before(8))
+    assert bool(part.flags[4] & MESSAGE_END)
+
+
+def test_opened_span_has_no_book_where_there_is_none() -> None:
+    events = small()
+    whole = events.opened(START_NS, START_NS + 99)
+    assert alike(whole, events)  # it begins with a CLEAR of its own
+    broken = events.opened(START_NS + 50, START_NS + 99)
+    assert broken.kinds.tolist() == [CLEAR, 1, 1]
+    assert len(events.opened(START_NS + 61, START_NS + 99)) == 0
+    trades = events.cut(5, 6)
+    assert alike(trades.opened(START_NS, START_NS + 99), trades)
+
+
+@settings(max_examples=30)
+@given(any_events(20), st.integers(0, 19))
+def test_opened_span_makes_the_same_books_as_the_whole(events: Events, place: int) -> None:
+    """Whatever the split: the books behind it are the same."""
+    if place >= len(events):
+        return
+    start_ns = int(events.recv_ns[place])
+    start, end_ns = events.place(start_ns), int(events.recv_ns[-1]) + 1
+    part = events.opened(start_ns, end_ns)
+    ahead = len(part) - (len(events) - start)
+    kinds = events.kinds
+    for at in {start + 1, (start + len(events)) // 2, len(events)} - {start}:
+        resets = np.flatnonzero((kinds[:at] == 3) | (kinds[:at] == 4))
+        # Levels ahead of any whole book are nobody's to know.
+        if len(resets) and (kinds[resets[-1]] == 3 or resets[-1] >= start):
+            mine, theirs = part.book_before(ahead + at - start), events.book_before(at)
+            assert levels(mine) == levels(theirs)
+
+
+def test_sealed_times_never_fall_and_reads_end_where_time_moves() -> None:
+    events = events_of([(START_NS, 0, 10, 1, 2), (START_NS + 5, 0, 10, 1, 2)])
+    back = replace(events, recv_ns=np.array([START_NS + 9, START_NS + 5], np.int64))
+    made, moved = sealed(back)
+    assert (made.recv_ns - START_NS).tolist() == [9, 9]
+    assert [bool(flags & READ_END) for flags in made.flags] == [False, True]
+    assert moved == {"recv_moved": 1, "recv_moved_ns_max": 4}
+    assert sealed(events)[1] == {"recv_moved": 0, "recv_moved_ns_max": 0}
+
+
+def test_steps_are_the_coarsest_and_the_finest_asked_for() -> None:
+    events = replace(small(), qty_lots=small().qty_lots * 100)
+    made = coarsest(events)
+    assert made.market.lot_size == Decimal("0.01")
+    assert np.array_equal(made.qty_lots, small().qty_lots)
+    assert coarsest(small()) is not made
+    assert coarsest(small()).market.lot_size == MARKET.lot_size  # a quantity of 7 lots
+    fine = finer(made, Market("", "", Decimal("0.05"), Decimal("0.001")))
+    assert fine.market.tick_size == Decimal("0.05")
+    assert np.array_equal(fine.price_ticks, made.price_ticks * 2)
+    assert np.array_equal(fine.qty_lots, made.qty_lots * 10)
+    with pytest.raises(ValueError, match="no multiples"):
+        finer(made, Market("", "", Decimal("0.03"), Decimal("0.001")))
+    with pytest.raises(ValueError, match="no multiple of"):
+        coarsest(small(), Decimal("0.00015"))
+
+
+def test_streams_of_one_market_merge_by_receipt_and_then_as_given() -> None:
+    book = events_of([(START_NS, 0, 10, 1, 1), (START_NS + 5, 0, 11, 1, 1)])
+    trades = events_of([(START_NS, 0, 12, 1, 2), (START_NS + 3, 0, 13, 1, 2)])
+    made = merged_events(MARKET, [book, trades])
+    assert made.price_ticks.tolist() == [10, 12, 13, 11]
+
+
+def test_columns_that_no_book_takes_say_which_event() -> None:
+    events = replace(small(), qty_lots=np.full(12, 1 << 60, np.int64))
+    with pytest.raises(ValueError, match="event 1: no level"):
+        follow(Book(), events.price_ticks.data, events.qty_lots.data, events.flags.data)
+
+
+def test_numbers_and_moments_for_people() -> None:
+    assert format(plain(Decimal("1E-8")), "f") == "0.00000001"
+    assert str(plain(Decimal("100"))) == "100"
+    assert str(plain(Decimal("0.500"))) == "0.5"
+    assert utc(START_NS) == "2025-06-15T15:06:40.000Z"
+    assert Market("kraken", "BTC/USD", Decimal(1), Decimal(1)).label == "kraken BTC/USD"
+    assert Market("b", "A/B", Decimal(1), Decimal(1), 0, "spot").label == "b-spot A/B"

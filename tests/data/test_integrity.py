@@ -1,0 +1,164 @@
+"""The integrity report: each thing that may be wrong is seen, told, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from openmm.data.events import ASK, BROKEN, CLEAR, FILTERED, LEVEL, MESSAGE_END, TRADE, Events
+from openmm.data.integrity import Found, Limits, examine
+from tests.data.made import START_NS, Row, events_of
+
+S = 1_000_000_000
+END = MESSAGE_END
+
+
+def rows(*more: Row, last: int = 20) -> list[Row]:
+    """A whole book, what happens to it, and an event each second."""
+    at = START_NS
+    book: list[Row] = [
+        (at, at - 7, 0, 0, CLEAR),
+        (at, at - 7, 1000, 5, LEVEL),
+        (at, at - 7, 1002, 5, LEVEL | ASK | END),
+    ]
+    ticking: list[Row] = [
+        (at + S * second, at + S * second - 7, 900, 1 + second % 2, LEVEL | END)
+        for second in range(1, last)
+    ]
+    return sorted([*book, *more, *ticking], key=lambda row: row[0])
+
+
+def names(found: Found) -> set[str]:
+    return {name for _, name, _ in found.problems}
+
+
+def test_good_data_is_good() -> None:
+    found = examine(events_of(rows()))
+    assert (found.verdict, list(found.problems)) == ("good", [])
+    assert found.figures["whole_share"] == 1.0
+    assert found.figures["messages"] == 20
+    assert found.figures["lag_ns_median"] == 7
+    assert found.to_json()["verdict"] == "good"
+
+
+def test_gap_is_broken_and_the_book_not_whole_until_the_next() -> None:
+    at = START_NS
+    found = examine(
+        events_of(
+            rows(
+                (at + 5 * S + 1, 0, 0, 0, BROKEN | END),
+                (at + 10 * S + 1, 0, 0, 0, CLEAR),
+                (at + 10 * S + 1, 0, 1000, 5, LEVEL),
+                (at + 10 * S + 1, 0, 1002, 5, LEVEL | ASK | END),
+            )
+        )
+    )
+    assert found.verdict == "broken"
+    assert (found.figures["gaps"], found.figures["snapshots"]) == (1, 2)
+    assert found.figures["whole_share"] == pytest.approx(14 / 19)
+    assert names(found) == {"gaps", "whole_share"}
+
+
+def test_crossed_book_is_seen_at_the_end_of_a_message_alone() -> None:
+    at = START_NS + S // 2
+    within: list[Row] = [(at, 0, 1003, 5, LEVEL), (at, 0, 1003, 0, LEVEL | END)]
+    assert examine(events_of(rows(*within))).figures["crossed"] == 0
+    found = examine(events_of(rows((at, 0, 1003, 5, LEVEL | END))))
+    assert (found.verdict, found.figures["crossed"]) == ("broken", 20)
+
+
+def test_silence_beyond_the_limit_is_told_with_its_length() -> None:
+    at = START_NS
+    events = events_of(rows((at + 50 * S, at + 50 * S - 7, 900, 9, LEVEL | END)))
+    found = examine(events)
+    assert (found.figures["silences"], found.figures["silence_ns_max"]) == (1, 31 * S)
+    assert (found.verdict, names(found)) == ("doubtful", {"silences"})
+    assert examine(events, limits=Limits(silence_ns=32 * S)).verdict == "good"
+
+
+def shifted(events: Events, start: int, stop: int, by_ns: int) -> Events:
+    venue = events.venue_ns.copy()
+    venue[start:stop] += by_ns
+    return replace(events, venue_ns=venue)
+
+
+def test_jump_of_a_clock_is_told_in_its_direction() -> None:
+    events = events_of(rows())
+    ahead = examine(shifted(events, 10, 99, 5 * S))
+    assert (ahead.figures["clock_jumps_up"], ahead.figures["clock_jumps_down"]) == (0, 1)
+    assert (ahead.figures["clock_jump_ns_max"], ahead.figures["venue_time_falls"]) == (5 * S, 0)
+    behind = examine(shifted(events, 10, 12, -5 * S))
+    assert (behind.figures["clock_jumps_up"], behind.figures["clock_jumps_down"]) == (1, 1)
+    assert (behind.figures["venue_time_falls"], behind.figures["venue_time_fall_ns_max"]) == (
+        1, 4 * S,
+    )  # fmt: skip
+    assert names(behind) == {"clock_jumps", "venue_time_falls"}
+    assert examine(shifted(events, 10, 12, -5 * S), limits=Limits(jump_ns=6 * S)).verdict == "good"
+
+
+def test_trades_are_held_against_the_book_before_them() -> None:
+    at = START_NS + S // 2
+    found = examine(
+        events_of(
+            rows(
+                (at, 0, 1002, 1, TRADE | END),
+                (at + 1, 0, 1003, 1, TRADE | END),
+                (at + 2, 0, 989, 1, TRADE | ASK | END),
+                (at + 3, 0, 500, 1, TRADE | ASK | FILTERED | END),
+            )
+        )
+    )
+    figures = found.figures
+    assert (figures["trades"], figures["trades_filtered"]) == (3, 1)
+    assert (figures["trades_outside"], figures["trades_far"]) == (2, 1)
+    assert figures["trade_outside_ticks_max"] == 11
+    assert (found.verdict, names(found)) == ("doubtful", {"trades_far"})
+
+
+def test_message_told_twice_is_seen() -> None:
+    at = START_NS + S // 2
+    twice: list[Row] = [
+        (at + turn, at, price, 3, LEVEL | end)
+        for turn in (0, 1)
+        for price, end in ((995, 0), (994, END))
+    ]
+    found = examine(events_of(rows(*twice)))
+    assert (found.figures["repeated_messages"], names(found)) == (1, {"repeated_messages"})
+    other = [*twice[:3], (at + 1, at, 994, 4, LEVEL | END)]
+    assert examine(events_of(rows(*other))).figures["repeated_messages"] == 0
+
+
+@pytest.mark.parametrize(
+    ("notes", "verdict"),
+    [
+        ({"off_tick": 2}, "broken"),
+        ({"checksums_failed": 1}, "broken"),
+        ({"parse_errors": 1}, "broken"),
+        ({"recv_moved": 3, "recv_moved_ns_max": 5}, "doubtful"),
+        ({"trade_gaps": 1}, "doubtful"),
+        ({"trades_rounded": 1}, "doubtful"),
+        ({"trades_of_before": 50, "levels_rounded": 3}, "good"),
+    ],
+)
+def test_what_the_conversion_met_counts(notes: Mapping[str, int], verdict: str) -> None:
+    found = examine(events_of(rows()), notes)
+    assert found.verdict == verdict
+    assert found.figures["notes"] == notes
+    assert found.figures["off_tick"] == notes.get("off_tick", 0)
+
+
+def test_few_events_or_none_are_no_fault_of_the_report() -> None:
+    assert examine(events_of([])).figures["whole_share"] == 0.0
+    one = examine(events_of(rows(last=0)[:1]))
+    assert (one.figures["events"], one.figures["whole_share"]) == (1, 1.0)
+    trades = examine(events_of([(START_NS, 0, 10, 1, TRADE | END)]))
+    assert (trades.verdict, trades.figures["trades_outside"]) == ("good", 0)
+
+
+def test_events_that_no_book_takes_are_refused() -> None:
+    events = events_of(rows())
+    with pytest.raises(ValueError, match="no level of a book"):
+        examine(replace(events, qty_lots=np.full(len(events), 1 << 60, np.int64)))
