@@ -158,8 +158,10 @@ def _book(events: Events, bids: Int64s, asks: Int64s, whole: NDArray[np.bool_]) 
     span = int(times[-1] - times[0]) if len(times) else 0
     held = int(np.diff(times)[whole[:-1]].sum()) if len(times) else 0
     levels = events.kinds == LEVEL
+    # What nothing follows on is the end of the recording: the connection was closed.
+    gaps = np.count_nonzero(events.kinds[:-1] == BROKEN)
     return {
-        "gaps": int(np.count_nonzero(events.kinds == BROKEN)),
+        "gaps": int(gaps),
         "snapshots": int(np.count_nonzero(events.kinds == CLEAR)),
         "crossed": int(np.count_nonzero(ends & whole & both & (bids >= asks))),
         "one_sided": int(np.count_nonzero(ends & whole & ~both & levels)),

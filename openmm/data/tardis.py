@@ -172,6 +172,7 @@ def _decimals(column: Any) -> int:
     for text in texts.filter(powers).to_pylist():
         exponent: Any = Decimal(text).normalize().as_tuple().exponent
         most = max(most, -exponent)
+    # An empty text has none of either.
     plainly = texts.filter(compute.invert(powers))
     if len(plainly):
         behind = compute.replace_substring_regex(plainly, r"^[^.]*\.?", "")
@@ -184,16 +185,20 @@ def _ints(one: _File, name: str) -> Int64s:
     return np.asarray(one.table.column(name).to_numpy(), np.int64)
 
 
-def _steps(one: _File, name: str, step: Decimal) -> tuple[Int64s, NDArray[np.bool_]]:
-    """Return a column in steps, and where it holds nothing."""
+def _steps(
+    one: _File, name: str, step: Decimal, *, whole: bool = True
+) -> tuple[Int64s, NDArray[np.bool_]]:
+    """Return a column in steps, and where it holds nothing; `whole`: it may not."""
+    texts = one.table.column(name)
+    texts = compute.if_else(compute.equal(texts, ""), pyarrow.scalar(None, texts.type), texts)
     try:
-        values = compute.cast(one.table.column(name), pyarrow.float64())
+        values = compute.cast(texts, pyarrow.float64())
     except pyarrow.ArrowException as error:
         raise DataError(one.path, f"column {name}", str(error), "a number in each row") from error
     numbers = np.asarray(compute.fill_null(values, float("nan")).to_numpy())
     empty = np.isnan(numbers)
     steps = np.where(empty, 0.0, numbers) / float(step)
-    bad = (steps < 0) | (steps > WHOLE_MAX)
+    bad = (steps < 0) | (steps > WHOLE_MAX) | (empty if whole else False)
     if bad.any():
         at = int(np.argmax(bad))
         raise DataError(one.path, f"{name}, row {at + 2}", float(numbers[at]), "0 or more")
@@ -253,8 +258,8 @@ def _tops(one: _File, market: Market, notes: dict[str, int]) -> Events:
     for side, word in enumerate(("bids", "asks")):
         level = 0
         while f"{word}[{level}].price" in names:
-            price, empty = _steps(one, f"{word}[{level}].price", market.tick_size)
-            qty, _ = _steps(one, f"{word}[{level}].amount", market.lot_size)
+            price, empty = _steps(one, f"{word}[{level}].price", market.tick_size, whole=False)
+            qty, _ = _steps(one, f"{word}[{level}].amount", market.lot_size, whole=False)
             prices.append(np.where(empty, 0, price))
             qtys.append(qty)
             sides.append(side)

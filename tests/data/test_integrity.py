@@ -62,6 +62,12 @@ def test_gap_is_broken_and_the_book_not_whole_until_the_next() -> None:
     assert names(found) == {"gaps", "whole_share"}
 
 
+def test_end_of_a_recording_is_no_gap() -> None:
+    end = (START_NS + 30 * S, 0, 0, 0, BROKEN | END)
+    found = examine(events_of(rows(end, last=30)))
+    assert (found.verdict, found.figures["gaps"]) == ("good", 0)
+
+
 def test_crossed_book_is_seen_at_the_end_of_a_message_alone() -> None:
     at = START_NS + S // 2
     within: list[Row] = [(at, 0, 1003, 5, LEVEL), (at, 0, 1003, 0, LEVEL | END)]

@@ -1,0 +1,130 @@
+"""`openmm data`: from a recording to a checked folder, and what each exit code says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openmm.cli.main import main
+from openmm.data.events import Events
+from openmm.data.store import write
+from tests.data.made import events_of, small
+
+Capture = pytest.CaptureFixture[str]
+FILES = ("v2_btcusd_d10_20260801.cbcap.gz", "v2_btcusd_d25_20260802.cbcap.gz")
+
+
+def told(capsys: Capture) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_recordings_are_converted_listed_and_checked(
+    shared: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "market"
+    files = [str(shared / "data" / "kraken" / name) for name in FILES]
+    assert main(["data", "convert", *files, "--out", str(out), "--json"]) == 0
+    made = told(capsys)["files"]
+    assert [one["verdict"] for one in made] == ["good", "good"]
+    assert [one["market"] for one in made] == ["kraken BTC/USD"] * 2
+    assert main(["data", "list", str(out), "--json"]) == 0
+    listed = told(capsys)
+    assert [one["verdict"] for one in listed["files"]] == ["good", "good"]
+    assert len(listed["series"]) == 2  # a day lies between them
+    assert sum(one["events"] for one in listed["series"]) == sum(one["events"] for one in made)
+    paths = sorted(str(path) for path in out.iterdir())
+    assert main(["data", "check", *paths, "--json"]) == 0
+    checked = told(capsys)
+    assert [one["crossed"] for one in checked["files"]] == [0, 0]
+    assert main(["data", "list", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "kraken BTC/USD" in text
+    assert "2026-08-01 02:53:53" in text
+    assert main(["data", "check", *paths]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line.split() for line in lines if line.startswith("gaps")) == ["gaps", "0", "0"]
+    assert lines[-1].split() == ["verdict", "good", "good"]
+
+
+def test_check_fails_on_what_is_broken_and_tells_every_file(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """A gap, a file that was changed, and one that is none; the good one is told as well."""
+    good, gap, changed, other = (tmp_path / f"{name}.omd" for name in ("a", "b", "c", "d"))
+    events = small()
+    write(good, whole(events))
+    write(gap, events)
+    write(changed, whole(events))
+    data = bytearray(changed.read_bytes())
+    place = 4096 + 64
+    data[place] ^= 1  # a venue time, which no rule binds
+    changed.write_bytes(bytes(data))
+    other.write_bytes(b"something else")
+    assert main(["data", "check", str(good)]) == 0
+    capsys.readouterr()
+    files = [str(one) for one in (good, gap, changed, other)]
+    assert main(["data", "check", *files, "--json"]) == 1
+    found = told(capsys)
+    assert [one["verdict"] for one in found["files"]] == ["good", "broken"]
+    assert len(found["refused"]) == 2
+    assert "columns: bytes of digest" in found["refused"][0]
+    assert "byte 0: the magic" in found["refused"][1]
+    assert main(["data", "check", *files]) == 1
+    text = capsys.readouterr().out
+    assert "b.omd: continuity lost 1 times" in text
+    assert str(other) in text
+
+
+def whole(events: Events) -> Events:
+    rows = zip(
+        events.recv_ns[:8].tolist(), events.venue_ns[:8].tolist(),
+        events.price_ticks[:8].tolist(), events.qty_lots[:8].tolist(),
+        (events.flags[:8] & 0xBF).tolist(), strict=True,
+    )  # fmt: skip
+    return events_of(list(rows), events.market)
+
+
+def test_limits_of_the_check_are_options(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "a.omd"
+    rows = [(10**18 + at, 10**18, 5, 1, 2 | 32) for at in (0, 3 * 10**9)]
+    write(path, events_of(rows))
+    for options, names in (
+        ([], {"clock_jumps"}),
+        (["--silence", "2s"], {"clock_jumps", "silences"}),
+        (["--jump", "4s"], set()),
+    ):
+        assert main(["data", "check", str(path), *options, "--json"]) == 0
+        (one,) = told(capsys)["files"]
+        assert {problem["name"] for problem in one["problems"]} == names
+    assert main(["data", "check", str(path), "--silence", "2"]) == 2
+
+
+def test_events_go_out_and_come_back(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "a.omd"
+    write(path, whole(small()))
+    arrays = tmp_path / "arrays"
+    assert main(["data", "export", str(path), "--format", "npz", "--out", str(arrays)]) == 0
+    assert "0.000 ms" in capsys.readouterr().out
+    file, back = str(arrays / "a.npz"), str(tmp_path / "back")
+    assert main(["data", "import", file, "--out", back, "--venue", "kraken"]) == 2
+    assert "--pair" in capsys.readouterr().err
+    market = ["--venue", "kraken", "--pair", "BTC/USD", "--tick", "0.1", "--lot", "0.0001"]
+    assert main(["data", "import", file, "--out", back, *market, "--json"]) == 0
+    (one,) = told(capsys)["files"]
+    assert (one["events"], one["market"], one["verdict"]) == (8, "kraken BTC/USD", "good")
+    assert main(["data", "export", str(path), "--out", str(tmp_path / "rows"), "--json"]) == 0
+    (one,) = told(capsys)["files"]
+    assert Path(one["file"]).name == "a.parquet"
+
+
+def test_folder_that_is_not_there_or_holds_nothing(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["data", "list", str(tmp_path / "none")]) == 2
+    capsys.readouterr()
+    assert main(["data", "list", str(tmp_path)]) == 0
+    assert "no .omd file there" in capsys.readouterr().out
+    (tmp_path / "a.omd").write_bytes(b"x")
+    assert main(["data", "list", str(tmp_path)]) == 1
+    assert "the magic" in capsys.readouterr().out

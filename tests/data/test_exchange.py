@@ -1,0 +1,52 @@
+"""Files of others in and out: which format, whose market, and nothing lost on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from openmm.data.convert import write_one
+from openmm.data.events import CLEAR, sealed
+from openmm.data.exchange import export_files, import_files
+from openmm.data.raw import Converted
+from openmm.data.store import Source, load
+from openmm.errors import ConfigError
+from tests.data.made import MARKET, small
+from tests.data.test_store import alike
+
+SOURCES = (Source("x", "00", 1),)
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    return write_one(Converted(small(), SOURCES, {"rounded": 1}), tmp_path).path
+
+
+def test_parquet_there_and_back_is_the_same_file(stored: Path, tmp_path: Path) -> None:
+    ((path, events, moved_ns),) = export_files([stored], tmp_path / "out", "parquet")
+    assert (path.name, events, moved_ns) == (f"{stored.stem}.parquet", 12, 0)
+    (one,) = import_files([path], tmp_path / "in", None)
+    assert one.path.read_bytes() == stored.read_bytes()
+
+
+def test_arrays_there_and_back_are_the_same_events(stored: Path, tmp_path: Path) -> None:
+    ((path, _, _),) = export_files([stored], tmp_path / "out", "npz")
+    (one,) = import_files([path], tmp_path / "in", MARKET)
+    found = load(one.path)
+    assert alike(found.events, sealed(small())[0])
+    assert found.header.sources[0].name == path.name
+    assert found.events.kinds[0] == CLEAR
+
+
+def test_what_cannot_be_exchanged_is_refused(stored: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--format: parquet or npz"):
+        export_files([stored], tmp_path / "out", "csv")
+    ((path, _, _),) = export_files([stored], tmp_path / "out", "npz")
+    with pytest.raises(ConfigError, match="not there yet, or --replace"):
+        export_files([stored], tmp_path / "out", "npz")
+    assert export_files([stored], tmp_path / "out", "npz", replace=True)
+    with pytest.raises(ConfigError, match="arrays do not tell them"):
+        import_files([path], tmp_path / "in", None)
+    with pytest.raises(ConfigError, match=r"one that ends in \.parquet or \.npz"):
+        import_files([stored], tmp_path / "in", MARKET)

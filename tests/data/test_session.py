@@ -1,0 +1,101 @@
+"""A bot's journal as market data: its frames make the books that the bot saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from openmm import journal
+from openmm._fast.tape import Record
+from openmm.data import session
+from openmm.data.convert import convert_files
+from openmm.data.events import BROKEN, CLEAR, TRADE
+from openmm.data.raw import Converted
+from openmm.data.store import load
+from openmm.errors import ConfigError, JournalError
+from openmm.journal import JournalRecord
+from openmm.writer.segments import SegmentWriter
+from tests.backtest.paper import paper_bot, play
+
+SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> list[JournalRecord]:
+    made = paper_bot(tmp_path_factory.mktemp("bot"))
+    play(made, SECONDS)
+    return made.records
+
+
+def written(folder: Path, records: list[JournalRecord]) -> Path:
+    folder.mkdir(parents=True)
+    writer = SegmentWriter(
+        folder, session_id="virtual", build="0", created_ns=1, segment_bytes=1 << 20
+    )
+    for at in range(0, len(records), 500):
+        writer.append([tuple(one) for one in records[at : at + 500]], 1)  # type: ignore[misc]
+    writer.close()
+    return folder
+
+
+def converted(folder: Path) -> Converted:
+    (one,) = session.convert(folder)
+    return one
+
+
+def test_books_are_those_that_the_bot_quoted_from(
+    tmp_path: Path, records: list[JournalRecord]
+) -> None:
+    one = converted(written(tmp_path / "journal", records))
+    events = one.events
+    assert events.market.label == "kraken BTC/USD"
+    assert np.count_nonzero(events.kinds == CLEAR) == 1
+    assert np.count_nonzero(events.kinds == TRADE) > 0
+    ladders = [
+        (record.ts_ns, journal.read_ladder(record.payload).view)
+        for record in records
+        if record.kind == Record.REC_LADDER
+    ]
+    assert len(ladders) > 10
+    for ts_ns, view in ladders[:: max(1, len(ladders) // 30)]:
+        book = events.book_before(events.place(ts_ns + 1))
+        assert (book.best_bid_ticks, book.best_ask_ticks) == (
+            view.best_bid_ticks, view.best_ask_ticks,
+        )  # fmt: skip
+
+
+def test_lost_connection_is_a_broken_book(tmp_path: Path, records: list[JournalRecord]) -> None:
+    frames = [at for at, one in enumerate(records) if one.kind == Record.REC_FRAME]
+    at = frames[len(frames) // 2]
+    lost = JournalRecord(0, Record.REC_CONNECTION, records[at].source, records[at].ts_ns, b"0")
+    cut = [*records[:at], lost, *records[at:]]
+    numbered = [one._replace(record_index=place) for place, one in enumerate(cut)]
+    events = converted(written(tmp_path / "journal", numbered)).events
+    # The other one is the end of the session.
+    assert np.count_nonzero(events.kinds == BROKEN) == 2
+    assert events.kinds[-1] == BROKEN
+    place = int(np.argmax(events.kinds == BROKEN))
+    assert events.recv_ns[place] == records[at].ts_ns
+
+
+def test_session_folder_is_converted_by_its_journal(
+    tmp_path: Path, records: list[JournalRecord]
+) -> None:
+    folder = written(tmp_path / "run" / "journal", records).parent
+    (one,) = convert_files([str(folder)], tmp_path / "market")
+    store = load(one.path)
+    assert store.header.pair == "BTC/USD"
+    assert [source.name for source in store.header.sources] == ["000000.omj"]
+    assert one.found.verdict == "good"  # what closed at the end is no gap
+
+
+def test_what_is_no_whole_journal_is_refused(tmp_path: Path, records: list[JournalRecord]) -> None:
+    folder = written(tmp_path / "journal", records)
+    with pytest.raises(ConfigError, match="pair: one of BTC/USD"):
+        list(session.convert(folder, pair="ETH/USD"))
+    late = [one._replace(record_index=at) for at, one in enumerate(records[50:])]
+    with pytest.raises(JournalError, match="first segment is not there"):
+        list(session.convert(written(tmp_path / "late", late)))
+    assert not session.is_journal(tmp_path / "none")

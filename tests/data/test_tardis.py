@@ -1,0 +1,167 @@
+"""Tardis' CSV files: their columns and rules, from the description of their format."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from openmm.data import tardis
+from openmm.data.events import ASK, CLEAR, LEVEL, MESSAGE_END, READ_END, TRADE
+from openmm.errors import ConfigError, DataError
+
+US = 1_750_000_000_000_000
+BOOK = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount"
+TRADES = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount"
+END, KEPT = MESSAGE_END, 0xFFFF & ~READ_END
+
+
+def book(rows: Sequence[tuple[int, str, str, str, str]], market: str = "binance,BTCUSDT") -> bytes:
+    lines = [
+        f"{market},{US + at},{US + at + 9},{snapshot},{side},{price},{amount}"
+        for at, snapshot, side, price, amount in rows
+    ]
+    return "\n".join([BOOK, *lines, ""]).encode()
+
+
+ROWS = [
+    (0, "false", "bid", "99.5", "1"),  # ahead of the first snapshot: nobody's
+    (1, "true", "bid", "100.5", "0.25"),
+    (1, "true", "ask", "101", "1e-3"),
+    (1, "true", "bid", "100", "0.5"),
+    (4, "false", "bid", "100.5", "0"),
+    (4, "false", "ask", "100.5", "2.00"),
+    (6, "false", "ask", "101", "0"),
+    (8, "true", "bid", "90", "1"),
+    (8, "true", "ask", "91", "1"),
+]
+
+
+def test_increments_begin_with_a_clear_and_end_at_their_message(tmp_path: Path) -> None:
+    path = tmp_path / "binance_incremental_book_L2_BTCUSDT.csv.gz"
+    path.write_bytes(gzip.compress(book(ROWS)))
+    assert tardis.kind_of(path) == "book"
+    (one,) = tardis.convert([path])
+    events, market = one.events, one.events.market
+    assert (market.label, market.tick_size, market.lot_size) == (
+        "binance-spot BTC/USDT", Decimal("0.1"), Decimal("0.001"),
+    )  # fmt: skip
+    assert one.notes == {"updates_ahead_of_snapshot": 1}
+    assert (events.flags & KEPT).tolist() == [
+        CLEAR, LEVEL, LEVEL | ASK, LEVEL | END,
+        LEVEL, LEVEL | ASK | END, LEVEL | ASK | END,
+        CLEAR, LEVEL, LEVEL | ASK | END,
+    ]  # fmt: skip
+    assert events.price_ticks.tolist() == [0, 1005, 1010, 1000, 1005, 1005, 1010, 0, 900, 910]
+    assert events.qty_lots.tolist() == [0, 250, 1, 500, 0, 2000, 0, 0, 1000, 1000]
+    assert (events.venue_ns // 1000 - US).tolist() == [1, 1, 1, 1, 4, 4, 6, 8, 8, 8]
+    assert (events.recv_ns // 1000 - US).tolist() == [10, 10, 10, 10, 13, 13, 15, 17, 17, 17]
+    last = events.book_before(7)
+    assert (last.levels(0), last.levels(1)) == ([(1000, 500)], [(1005, 2000)])
+    assert (one.sources[0].name, one.sources[0].bytes) == (path.name, path.stat().st_size)
+
+
+def test_trades_of_the_same_market_join_its_book_by_arrival(tmp_path: Path) -> None:
+    books, trades = tmp_path / "book.csv", tmp_path / "trades.csv"
+    books.write_bytes(book(ROWS))
+    lines = [
+        TRADES,
+        f"binance,BTCUSDT,{US + 3},{US + 12},77,sell,100.5,0.1",
+        f"binance,BTCUSDT,{US + 3},{US + 12},78,sell,100.55,0.1",
+        f"binance,BTCUSDT,{US + 7},{US + 16},,unknown,100.5,0.0005",
+    ]
+    trades.write_text("\n".join([*lines, ""]))
+    (one,) = tardis.convert([trades, books])
+    events = one.events
+    assert (events.market.tick_size, events.market.lot_size) == (Decimal("0.01"), Decimal("0.0001"))
+    at = events.kinds == TRADE
+    assert (events.flags[at] & KEPT).tolist() == [TRADE | ASK, TRADE | ASK | END, TRADE | END]
+    assert events.price_ticks[at].tolist() == [10050, 10055, 10050]
+    assert events.qty_lots[at].tolist() == [1000, 1000, 5]
+    assert (events.recv_ns // 1000 - US).tolist() == [
+        10, 10, 10, 10, 12, 12, 13, 13, 15, 16, 17, 17, 17,
+    ]  # fmt: skip
+    assert one.notes["trades_side_unknown"] == 1
+    assert len(one.sources) == 2
+
+
+def test_whole_best_levels_are_told_as_what_is_different(tmp_path: Path) -> None:
+    path = tmp_path / "binance-futures_book_snapshot_2.csv"
+    head = ",".join(
+        f"{side}[{level}].{what}"
+        for level in (0, 1)
+        for side in ("asks", "bids")
+        for what in ("price", "amount")
+    )
+    market = "binance-futures,BTCUSDT"
+    path.write_text(
+        f"exchange,symbol,timestamp,local_timestamp,{head}\n"
+        f"{market},{US},{US + 1},101,1,100,2,102,1,99,2\n"
+        f"{market},{US + 3},{US + 4},101,1,100,3,102,1,99,2\n"
+        f"{market},{US + 6},{US + 7},103,1,100,3,,,99,2\n"
+    )
+    (one,) = tardis.convert([path])
+    events = one.events
+    assert events.market.label == "binance-usdm BTC/USDT"
+    assert (events.flags & KEPT).tolist() == [
+        CLEAR, LEVEL, LEVEL, LEVEL | ASK, LEVEL | ASK | END, LEVEL | END,
+        LEVEL | ASK, LEVEL | ASK, LEVEL | ASK | END,
+    ]  # fmt: skip
+    assert events.price_ticks.tolist() == [0, 100, 99, 101, 102, 100, 101, 102, 103]
+    assert events.qty_lots.tolist() == [0, 2, 2, 1, 1, 3, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("market", "label"),
+    [
+        ("coinbase,ETH-USD", "coinbase ETH/USD"),
+        ("gate-io,ETH_USDT", "gateio ETH/USDT"),
+        ("binance-delivery,BTCUSD_PERP", "binance-coinm BTC/USD"),
+        ("deribit,BTC-PERPETUAL", "deribit BTC/PERPETUAL"),
+    ],
+)
+def test_market_has_our_name(tmp_path: Path, market: str, label: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(book(ROWS, market))
+    (one,) = tardis.convert([path])
+    assert one.events.market.label == label
+
+
+def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+
+    def refused(data: bytes, told: str) -> None:
+        path.write_bytes(data)
+        with pytest.raises(DataError) as caught:
+            tardis.convert([path])
+        assert told in str(caught.value)
+        assert str(path) in str(caught.value)
+
+    refused(b"a,b\n1,2\n", "header: a CSV file of incremental_book_L2, trades or book_snapshot")
+    refused(f"{BOOK}\n".encode(), "rows: a row at least")
+    refused(book(ROWS).replace(b",bid,100,", b",both,100,"), "side, row 5: bid or ask; got 'both'")
+    refused(book(ROWS).replace(b",100,", b",x,"), "column price: a number in each row")
+    refused(book(ROWS).replace(b",100,", b",-1,"), "price, row 5: 0 or more; got -1.0")
+    refused(book(ROWS).replace(b",100,", b",,"), "price, row 5: 0 or more; got nan")
+    refused(book(ROWS) + b"binance,BTCUSDT,1\n", "rows: whole rows of its columns")
+    two = book(ROWS) + book(ROWS, "binance,ETHUSDT").partition(b"\n")[2]
+    refused(two, "column symbol: one market in a file; got ['BTCUSDT', 'ETHUSDT']")
+
+
+def test_increments_and_best_levels_of_one_market_are_two_books(tmp_path: Path) -> None:
+    books, tops = tmp_path / "a.csv", tmp_path / "b.csv"
+    books.write_bytes(book(ROWS))
+    tops.write_text(
+        "exchange,symbol,timestamp,local_timestamp,asks[0].price,asks[0].amount,bids[0].price,"
+        f"bids[0].amount\nbinance,BTCUSDT,{US},{US},2,1,1,1\n"
+    )
+    with pytest.raises(ConfigError, match="either incremental_book_L2 or book_snapshot"):
+        tardis.convert([books, tops])
+
+
+def test_only_its_own_files_are_taken_for_one(tmp_path: Path, shared: Path) -> None:
+    assert tardis.kind_of(shared / "data/coinbase/btcusd_20180417_full.csv.gz") == ""
+    assert tardis.kind_of(shared / "data/binance/spot_btcusdt_20230405.gz") == ""
