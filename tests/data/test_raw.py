@@ -24,10 +24,11 @@ from openmm.data.events import (
     Events,
 )
 from openmm.errors import ConfigError, ProtocolError
-from openmm.venues.capture import read_head
+from openmm.venues.capture import CaptureWriter, read_frames, read_head
 from openmm.venues.kraken.verify_v1 import LogCheck
 from openmm.venues.readers import READERS
 from openmm.venues.recordings import Record, RecordedPair, Recording, read_log
+from tests.data.test_store import alike
 
 LOOKS = 40  # whole books compared, of each market
 Sample = Callable[[Path, Path], tuple[str, Path]]
@@ -230,6 +231,24 @@ def test_lots_are_the_coarsest_that_hold_the_data_or_those_asked_for(shared: Pat
     assert np.array_equal(fine.events.qty_lots, one.events.qty_lots * 10)
     with pytest.raises(ConfigError, match=r"quantities are finer than lots of 0\.1"):
         list(raw.convert("bitget", path, pair="DASH/USDT", lot_size=Decimal("0.1")))
+
+
+def test_own_capture_gives_what_it_was_taken_from(shared: Path, tmp_path: Path) -> None:
+    """As `openmm record` writes them, cut off in the middle too."""
+    source = shared / "data/kraken/v2_btcusd_d10_20260801.cbcap.gz"
+    path = tmp_path / "a.cbcap.zst"
+    head = read_head(source)
+    with CaptureWriter(path, head.venue, head.instrument, head.start_ns) as writer:
+        for frame in read_frames(source):
+            writer.write(frame.data, frame.recv_ns)
+            writer.flush()
+    (wanted,), (found,) = raw.convert("kraken", source), raw.convert("kraken", path)
+    assert alike(found.events, wanted.events)
+    path.write_bytes(path.read_bytes()[:-200])
+    (cut,) = raw.convert("kraken", path)
+    n = len(cut.events)
+    assert 0 < n < len(wanted.events)
+    assert np.array_equal(cut.events.price_ticks, wanted.events.price_ticks[:n])
 
 
 def test_what_cannot_be_converted_is_refused(shared: Path, tmp_path: Path) -> None:
