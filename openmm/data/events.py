@@ -171,11 +171,19 @@ def joined(market: Market, parts: Sequence[Events]) -> Events:
     )
 
 
-def merged_events(market: Market, parts: Sequence[Events]) -> Events:
-    """Put several streams of one market in the order of receipt; ties in the order given."""
-    whole = joined(market, parts)
+def merged_events(market: Market, parts: Sequence[Events]) -> tuple[Events, dict[str, int]]:
+    """Put several streams of one market in the order of receipt; ties in the order given.
+
+    The order within a stream is kept: times that fall are moved up first, counted as by `sealed`.
+    """
+    made = [sealed(one) for one in parts]
+    whole = joined(market, [events for events, _ in made])
     order = np.argsort(whole.recv_ns, kind="stable")
-    return Events(market, *(getattr(whole, name)[order] for name in COLUMNS))
+    counts = {
+        "recv_moved": sum(moved["recv_moved"] for _, moved in made),
+        "recv_moved_ns_max": max((moved["recv_moved_ns_max"] for _, moved in made), default=0),
+    }
+    return Events(market, *(getattr(whole, name)[order] for name in COLUMNS)), counts
 
 
 def sealed(events: Events) -> tuple[Events, dict[str, int]]:

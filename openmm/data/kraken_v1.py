@@ -74,11 +74,12 @@ def convert(
         told = check.pairs[name]
         market = _market(ours, told)
         events = from_rows(market, logs[name].take())
-        notes = {}
+        notes: dict[str, int] = {}
         if trades is not None:
             log = ChangeLog(told.book)
             notes["trades_rounded"] = _trades(log, read_log(trades), name, told)
-            events = merged_events(market, [events, from_rows(market, log.take())])
+            events, moved = merged_events(market, [events, from_rows(market, log.take())])
+            notes.update(moved)
         notes["checksums_failed"] = check.found.checksums_failed
         notes["parse_errors"] = check.found.errors
         yield events, {key: count for key, count in notes.items() if count}

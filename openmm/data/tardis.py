@@ -109,7 +109,8 @@ def convert(
         notes: dict[str, int] = defaultdict(int)
         files.sort(key=lambda one: (_ints(one, "local_timestamp")[:1].tolist(), one.path))
         parts = [_READERS[one.kind](one, market, notes) for one in files]
-        events = merged_events(market, parts)
+        events, moved = merged_events(market, parts)
+        notes.update(moved)
         sources = [source_of(one.path) for one in files]
         kept = {name: count for name, count in notes.items() if count}
         found.append(finished(events, sources, kept, lot_size))

@@ -112,8 +112,13 @@ def test_steps_are_the_coarsest_and_the_finest_asked_for() -> None:
 def test_streams_of_one_market_merge_by_receipt_and_then_as_given() -> None:
     book = events_of([(START_NS, 0, 10, 1, 1), (START_NS + 5, 0, 11, 1, 1)])
     trades = events_of([(START_NS, 0, 12, 1, 2), (START_NS + 3, 0, 13, 1, 2)])
-    made = merged_events(MARKET, [book, trades])
+    made, moved = merged_events(MARKET, [book, trades])
     assert made.price_ticks.tolist() == [10, 12, 13, 11]
+    assert moved["recv_moved"] == 0
+    late = replace(book, recv_ns=np.array([START_NS + 4, START_NS + 1], np.int64))
+    made, moved = merged_events(MARKET, [late, trades])
+    assert made.price_ticks.tolist() == [12, 13, 10, 11]  # a stream keeps its own order
+    assert moved == {"recv_moved": 1, "recv_moved_ns_max": 3}
 
 
 def test_columns_that_no_book_takes_say_which_event() -> None:
