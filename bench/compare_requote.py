@@ -1,10 +1,13 @@
-"""Compare how quotes follow a recorded market: our planner, with and without queue places, against
-cancelling and replacing everything.
+"""Compare how quotes follow a recorded market: the planner as a bot's file has it that does not say
+more, and with places in queues worth nothing, against cancelling and replacing everything.
 
 `python -m bench.compare_requote [--json] [--frames N]` prints a table over the recordings of
-Binance spot, Coinbase and Kraken. Each policy is the whole pipeline, from the recorded frames to
-encoded orders, ten levels a side, on the same events; the venue takes every request at once. A
-*move* is a change of the reference, which is the book's mid, by a tick or more since the last one.
+Binance spot, Coinbase and Kraken: order actions and messages a move, how far orders stand off, how
+long those that were filled had their place, and profit. Each policy is the whole pipeline, from the
+recorded frames to encoded orders, ten levels a side, on the same events; the venue takes every
+request at once. A *move* is a change of the reference, which is the book's mid, by a tick or more
+since the last one. Quotes are looked at again with every message (`requote_threshold` 0): nothing
+is spared by not looking.
 
 Fill model, the same for every policy, as a recording cannot answer: ours are not in the book. An
 order that comes to a price stands behind everything shown there; trades at the price take what is
@@ -45,6 +48,9 @@ from openmm._fast.reference import Reference
 from openmm._fast.signals import Signals
 from openmm._fast.tape import Tape
 from openmm._fast.units import UTICKS_PER_TICK, Side
+from openmm.config.params import QUEUE_MODELS
+from openmm.config.schema import Grid
+from openmm.config.values import Distance, format_ppm
 from openmm.instrument import Instrument
 from openmm.strategy.grid import GridStrategy
 from openmm.strategy.parameters import GridParameters
@@ -66,10 +72,18 @@ ANSWERS: Final = {
     OrderState.PENDING_AMEND: OrderEvent.EV_AMENDED,
     OrderState.PENDING_CANCEL: OrderEvent.EV_CANCELLED,
 }
-# Cancel and replace all; our planner at the default tolerance; at half a level; at the default with
-# the first place worth half a level.
-Policy = Literal["replace", "plan", "wide", "queue"]
-POLICIES: Final[tuple[Policy, ...]] = ("replace", "plan", "wide", "queue")
+# Cancel and replace all; the defaults of a file; these with places worth nothing; those with a
+# tolerance of half a level.
+Policy = Literal["replace", "default", "no places", "wide"]
+POLICIES: Final[tuple[Policy, ...]] = ("replace", "default", "no places", "wide")
+# What the printed table has of a row.
+COLUMNS: Final = {
+    "policy": "policy", "moves": "moves", "actions_per_move": "actions",
+    "messages_per_move": "messages", "actions_per_one_tick_move": "of one tick: actions",
+    "messages_per_one_tick_move": "messages", "actions_per_move_with_refills": "with refills",
+    "off_max_of_half_level": "furthest off, of half a level", "fills": "fills",
+    "queue_age_s_median": "median age at fill, s", "profit": "profit", "inventory": "inventory",
+}  # fmt: skip
 # A trade of the market: taker side, price_ticks, qty_lots.
 Trade = tuple[int, int, int]
 
@@ -316,16 +330,11 @@ class Run:
         self.book = Book(outside_levels=1 << 16)
         self.feed = Feed(market.decoder(pair, self.book), self.book, Signals(), 0, quoted=True)
         lots = pair.exact_lots(Decimal(market.order_qty))
-        half_level = price_ticks * market.level_ppm // PPM // 2
         self.places = Queue(1, QueueModel.QUEUE_POWER, 1)  # the fill model's
         self.table = OrderTable()
         self.pipeline = _pipeline(
             market, self.feed, self.table, lots, price_ticks,
-            Planner(
-                # As a file that does not say: a twentieth of the spread.
-                half_level if policy == "wide" else half_level // 5, 100_000, True, 0,
-                Queue(half_level if policy == "queue" else 0, QueueModel.QUEUE_POWER, 3),
-            ),
+            planner_of(section(market), policy, price_ticks),
         )  # fmt: skip
         self.outcome = Outcome(market.label, policy)
         self._mid_uticks: int | None = None
@@ -464,17 +473,41 @@ def off_share(ladder: Sequence[Sequence[tuple[int, int]]], table: OrderTable) ->
     return worst
 
 
+def section(market: Market) -> Grid:
+    """Return the `[strategy]` of a bot on a market that tells what it must and its level step."""
+    return Grid.model_validate(
+        {
+            "kind": "grid", "spread": format_ppm(2 * market.level_ppm),
+            "level_step": format_ppm(market.level_ppm), "order_amount": market.order_qty,
+            "num_orders": LEVELS, "rebalance_threshold": "40%",
+        }
+    )  # fmt: skip
+
+
+def planner_of(told: Grid, policy: Policy, price_ticks: int) -> Planner:
+    """Return the planner of a policy; whoever replaces everything never asks it what may stay."""
+    tolerance = told.tolerance
+    if policy == "wide":
+        tolerance = Distance(ppm=told.level_step_ppm // 2)
+    value_ticks = told.queue_value.to_ticks(price_ticks) if policy == "default" else 0
+    return Planner(
+        tolerance.to_ticks(price_ticks), told.qty_tolerance_ppm, True, 0,
+        Queue(value_ticks, QUEUE_MODELS[told.queue_model], told.queue_power),
+    )  # fmt: skip
+
+
 def _pipeline(
     market: Market, feed: Feed, table: OrderTable, lots: int, price_ticks: int, planner: Planner
 ) -> Pipeline:
-    pair, spread_ppm = market.instrument, 2 * market.level_ppm
-    # What follows from the spread is as in a file that does not say.
+    pair, told = market.instrument, section(market)
     grid = GridParameters(
-        spread_ppm=spread_ppm, order_lots=lots, num_orders=LEVELS, level_step_ppm=market.level_ppm,
-        rebalance_threshold_ppm=400_000, rebalance_exit_ppm=200_000,
-        skew_full_ppm=spread_ppm * 2 // 5, flow_full_ppm=spread_ppm // 20, vol_ppm=PPM,
-        rest_ns=5_000_000_000, depth_ppm=spread_ppm // 20, inventory_widen_ppm=spread_ppm // 10,
-        fee_floor_ppm=0, half_min_ppm=0, half_max_ppm=5 * spread_ppm // 2, size_skew_ppm=500_000,
+        spread_ppm=told.spread_ppm, order_lots=lots, num_orders=LEVELS,
+        level_step_ppm=told.level_step_ppm, rebalance_threshold_ppm=told.rebalance_threshold_ppm,
+        rebalance_exit_ppm=told.rebalance_exit_ppm, skew_full_ppm=told.skew_full_ppm,
+        flow_full_ppm=told.flow_full_ppm, vol_ppm=told.vol_ppm, rest_ns=told.quote_rest_ns,
+        depth_ppm=told.depth_factor_ppm, inventory_widen_ppm=told.inventory_widen_ppm,
+        fee_floor_ppm=0, half_min_ppm=0, half_max_ppm=told.spread_max_ppm // 2,
+        size_skew_ppm=told.size_skew_ppm,
     )  # fmt: skip
     reference = Reference()
     reference.add_source(age_ns_max=3_600_000_000_000, spread_ppm_max=10_000)
@@ -557,14 +590,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     if chosen.json:
         print(json.dumps(rows, indent=2))
         return 0
-    heads = [key for key in rows[0] if key != "market"]
     for market in MARKETS:
-        print(f"\n{market.label}")
-        print("  ".join(heads))
-        for row in rows:
-            if row["market"] == market.label:
-                print("  ".join(str(row[key]).rjust(len(key)) for key in heads))
+        print(f"\n{market.label}\n")
+        print("\n".join(lines([row for row in rows if row["market"] == market.label])))
     return 0
+
+
+def lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the table of a market, line by line."""
+    found = [list(COLUMNS.values()), ["---"] * len(COLUMNS)]
+    for row in rows:
+        told = [row[key] for key in COLUMNS]
+        found.append(
+            [
+                "" if one is None else " to ".join(one) if isinstance(one, list) else str(one)
+                for one in told
+            ]
+        )
+    return [f"| {' | '.join(line)} |" for line in found]
 
 
 if __name__ == "__main__":

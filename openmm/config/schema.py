@@ -388,9 +388,6 @@ class Strategy(Section):
     inventory_scale: Positive | None = None  # None: risk.max_inventory
     qty_tolerance_ppm: Share = 100_000
     order_age_max_ns: Annotated[int, _span(0, 30 * DAY)] = HOUR  # 0: no limit
-    queue_value: Reach = Distance(
-        ticks=0
-    )  # of the first place in a queue; 0: places count for nothing
     queue_model: Literal["cautious", "power", "log"] = "cautious"
     queue_power: Annotated[int, Field(ge=1, le=8)] = 3  # of the model "power"
 
@@ -560,6 +557,8 @@ class Grid(Ladder):
     hanging_distance_max_ppm: Width = 0  # 0: no limit
     requote_threshold: Reach = Field(default_factory=_distance_of("spread_ppm", 1, 40))
     tolerance: Reach = Field(default_factory=_distance_of("spread_ppm", 1, 20))
+    # What the first place in a queue is worth; 0: places count for nothing.
+    queue_value: Reach = Field(default_factory=_distance_of("level_step_ppm", 1, 2))
 
     @property
     def vol_ppm(self) -> int:
@@ -583,6 +582,7 @@ class Model(Ladder):
     spread_max_ppm: Annotated[int, _ratio(1, 1_000_000)] = 50_000
     requote_threshold: Reach = Distance(ppm=20)
     tolerance: Reach = Distance(ppm=50)
+    queue_value: Reach = Field(default_factory=_distance_of("level_step_ppm", 1, 2))
 
 
 class Glft(Model):
@@ -609,6 +609,7 @@ class PythonStrategy(Strategy):
     params: dict[str, str | int | bool] = {}
     requote_threshold: Reach = Distance(ticks=1)
     tolerance: Reach = Distance(ticks=1)
+    queue_value: Reach = Distance(ticks=0)
 
 
 def _installed(name: str) -> str:
@@ -630,6 +631,7 @@ class PluginStrategy(Strategy):
     params: dict[str, str | int | bool] = {}
     requote_threshold: Reach = Distance(ticks=1)
     tolerance: Reach = Distance(ticks=1)
+    queue_value: Reach = Distance(ticks=0)
 
 
 # Every kind of [strategy].

@@ -45,7 +45,7 @@ def test_replacing_everything_takes_forty_actions_a_move(name: str) -> None:
 def test_ladder_of_twenty_follows_within_half_a_level_by_under_ten_actions_a_move(
     name: str,
 ) -> None:
-    ours, all_anew = outcome(name, "queue"), outcome(name, "replace")
+    ours, all_anew = outcome(name, "default"), outcome(name, "replace")
     # The same moves of the same market.
     assert [one[0] for one in ours.by_move] == [one[0] for one in all_anew.by_move]
     _, one_tick, one_tick_messages = ours.per_move(ticks_max=1)
@@ -62,7 +62,7 @@ def test_ladder_of_twenty_follows_within_half_a_level_by_under_ten_actions_a_mov
 
 
 def test_recordings_hold_one_tick_moves_enough() -> None:
-    counts = [outcome(name, "queue").per_move(ticks_max=1) for name in NAMES]
+    counts = [outcome(name, "default").per_move(ticks_max=1) for name in NAMES]
     moves = sum(count for count, _, _ in counts)
     assert moves >= 60
     assert sum(count * actions for count, actions, _ in counts) / moves < 4
@@ -76,14 +76,14 @@ def test_tolerance_of_half_a_level_lets_no_order_stand_further_off(name: str) ->
 
 @pytest.mark.parametrize("name", NAMES)
 def test_queue_places_spare_actions_and_keep_places_longer(name: str) -> None:
-    ours, without = outcome(name, "queue"), outcome(name, "plan")
+    ours, without = outcome(name, "default"), outcome(name, "no places")
     assert ours.held > 0
     assert without.held == 0
     assert ours.all_in() < 0.6 * without.all_in()
 
 
 def test_orders_that_keep_their_place_have_it_for_longer_when_filled() -> None:
-    kept, anew = outcome(NAMES[0], "queue"), outcome(NAMES[0], "replace")
+    kept, anew = outcome(NAMES[0], "default"), outcome(NAMES[0], "replace")
     ages = [sum(fill.age_ns for fill in one.fills) / len(one.fills) for one in (kept, anew)]
     assert ages[0] > 3 * ages[1]
     # Our own estimate knows most of them to be at the front when they are filled.

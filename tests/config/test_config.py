@@ -528,6 +528,7 @@ def test_defaults_follow_the_spread() -> None:
     assert (grid.level_step_ppm, grid.skew_full_ppm, grid.spread_max_ppm) == (3_000, 2_400, 30_000)
     assert grid.tolerance == Distance(ppm=300)
     assert grid.requote_threshold == Distance(ppm=150)
+    assert grid.queue_value == Distance(ppm=1_500)  # half a level
 
 
 # path, bad value, a piece of what is allowed
@@ -1165,7 +1166,7 @@ def test_prices_turn_distances_into_ticks() -> None:
         "requote_uticks": 99 * 1_000_000,
         "qty_tolerance_ppm": 100_000,
         "order_age_ns_max": 3_600_000_000_000,
-        "queue_value_ticks": 0,
+        "queue_value_ticks": 1_500 * price_ticks // 1_000_000,
         "queue_model": 1,
         "queue_power": 3,
         "wanted": 0,

@@ -94,7 +94,8 @@ def test_every_key_of_the_models_has_a_test() -> None:
     own -= {key_of(name) for name in Ladder.model_fields} | {"kind"}
     tested = {key for told, _, _ in KEYS for key in told}
     tested |= {"xi", "fit_arrival", "horizon", "horizon_mode", "skew_factor"}
-    assert own - tested == {"requote_threshold", "tolerance"}  # of the planner, as the grid's
+    # Those of the planner, as the grid's.
+    assert own - tested == {"requote_threshold", "tolerance", "queue_value"}
 
 
 def test_fields_are_the_kernels() -> None:

@@ -345,7 +345,8 @@ class Checker:
             self._say(f"records {self._index + 1} to {record.record_index - 1} are missing")
         self._index = record.record_index
         kind = record.kind
-        if self._untold and kind != Record.REC_TRANSITION:
+        # Between a fill and its transition stands at most the queue place it was filled at.
+        if self._untold and kind not in (Record.REC_TRANSITION, Record.REC_PLACE):
             self._say(f"fill without its transition: {self._untold}")
             self._untold.clear()
         if kind == Record.REC_FRAME:

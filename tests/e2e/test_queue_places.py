@@ -94,7 +94,8 @@ def test_worth_and_model_change_while_the_bot_runs(tmp_path: Path) -> None:
     bot.start()
     bot.run(5)
     queue = bot.tables.pipeline.planner.queue
-    assert queue.params["value_ticks"] == 0
+    # Half a level unless told.
+    assert queue.params == {"value_ticks": 30, "model": QueueModel.QUEUE_CAUTIOUS, "power": 3}
     changes = {
         "strategy.queue_value": "4 ticks", "strategy.queue_model": "power",
         "strategy.queue_power": "2",

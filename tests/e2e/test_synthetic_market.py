@@ -88,8 +88,11 @@ def test_shading_pulls_inventory_back_to_target() -> None:
     with_it = {seed: away(shaded(seed)) for seed in SEEDS}
     without = {seed: away(unshaded(seed)) for seed in SEEDS}
     for seed in SEEDS:
-        assert mean(without[seed]) > 2 * mean(with_it[seed]), seed
-        assert max(without[seed]) > 2 * max(with_it[seed]), seed
+        # Within an order and a half of the target, whatever the market does.
+        assert mean(with_it[seed]) < 1_500_000, seed
+        # Without it chance alone may keep one of them near.
+        assert mean(without[seed]) > 1.5 * mean(with_it[seed]), seed
+        assert max(without[seed]) > 1.2 * max(with_it[seed]), seed
     far = sum(mean(without[seed]) for seed in SEEDS)
     assert far > 4 * sum(mean(with_it[seed]) for seed in SEEDS)
 
