@@ -42,7 +42,7 @@ from openmm.engine.step import (
     RiskMoved,
 )
 from openmm.engine.traffic import without_secrets
-from openmm.errors import OpenMMError
+from openmm.errors import ConfigError, OpenMMError
 from openmm.events import Event, RequestRefused
 from openmm.instrument import Instrument
 from openmm.journal import EndRecord, SessionRecord
@@ -91,6 +91,9 @@ class Rerun:
         readers: read what the decoders leave over, where a stream has such messages.
         signals: what the estimators knew when the session began, by venue.
         outside_levels: of a book: a recording cannot be asked for a new one when they are used up.
+
+    Raises:
+        ConfigError: the file has [hedge].
     """
 
     def __init__(
@@ -99,6 +102,11 @@ class Rerun:
         readers: Sequence[PublicReader | None] = (), signals: Mapping[str, Any] | None = None,
         outside_levels: int = wiring.BOOK_OUTSIDE_LEVELS,
     ) -> None:  # fmt: skip
+        if config.hedge is not None:
+            # Without the hedge's word of how much may be, the bot would quote nothing at all.
+            raise ConfigError(
+                "hedge", config.hedge.venue, "left out: recordings have no second venue to hedge on"
+            )
         bot = config.bot.model_copy(update={"mode": "paper"})
         config = self.config = config.model_copy(update={"bot": bot})
         self.clock = EventClock()

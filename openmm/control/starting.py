@@ -20,7 +20,7 @@ from openmm.config.schema import Endpoints
 from openmm.config.secrets import env_names, passphrase_name
 from openmm.control.home import Home
 from openmm.control.market import Place, simulated
-from openmm.control.supervise import RUN, keys_of, log_path, trim_log
+from openmm.control.supervise import RUN, keys_for, log_path, trim_log
 from openmm.control.views import enum_name, look
 from openmm.engine import admission
 from openmm.engine.process import outlives
@@ -142,17 +142,16 @@ def _check(home: Home, bot: str, config: BotConfig, run_dir: RunDir) -> None:
 def _spawn(
     run_dir: RunDir, file: Path, config: BotConfig, command: Sequence[str]
 ) -> subprocess.Popen[bytes]:
-    """Start the process: no key in its arguments, only its own venue's in its environment."""
+    """Start the process: no key in its arguments, only its own venues' in its environment."""
     run_dir.make()
     log = log_path(run_dir.path)
     trim_log(log)
-    label = config.quoted.label
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "ab") as output:
         return subprocess.Popen(
             [*command, str(file)],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-            env=environment_of_child() | keys_of(label) | simulated_keys(config),
+            env=environment_of_child() | keys_for(config) | simulated_keys(config),
         )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, final
 
+from openmm.config import BotConfig
 from openmm.config.load import default_run_dir
 from openmm.config.passphrase import FD_VARIABLE
 from openmm.config.secrets import env_names, passphrase_name
@@ -275,7 +276,7 @@ class Fleet:
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 # Ctrl+C at our terminal is for us; and it outlives us.
                 start_new_session=True, pass_fds=descriptors,
-                env=environment_of_child() | keys_of(member.config.quoted.label) | environment,
+                env=environment_of_child() | keys_for(member.config) | environment,
             )  # fmt: skip
         bot.pid, bot.started_ns = bot.process.pid, now_ns
         bot.stage, bot.reason = Stage.RUNNING, ""
@@ -318,6 +319,12 @@ class Fleet:
 
     def _tell(self, bot: Supervised, what: str, **more: Any) -> None:
         self._event(bot.member.name, what, {"stage": bot.stage.value, **more})
+
+
+def keys_for(config: BotConfig) -> dict[str, str]:
+    """Return the environment's keys that a bot trades with: its venue's, and its hedge's."""
+    hedge = {} if config.hedge is None else keys_of(config.hedge.label)
+    return keys_of(config.quoted.label) | hedge
 
 
 def keys_of(label: str) -> dict[str, str]:

@@ -21,8 +21,8 @@ from openmm._fast.units import Side
 from openmm.clock import Clock
 from openmm.config import BotConfig, Hedge
 from openmm.config.values import PPM
-from openmm.engine.pretend import HedgeDesk, PaperHedgeDesk
 from openmm.engine.hedging import Hedging
+from openmm.engine.pretend import HedgeDesk, PaperHedgeDesk
 from openmm.errors import ConfigError, VenueError
 from openmm.events import BalanceUpdated, OrderFilled
 from openmm.execution.hedge import HedgeTerms, HedgeUnits
@@ -133,6 +133,7 @@ class Hedger:
         self._venue: HedgeDesk = self._desk
         self._made: Hedging | None = None
         self._begun = False
+        self._telling = False
         self._due = False
         self.told = Told()
         self.fill_count = 0
@@ -141,6 +142,9 @@ class Hedger:
         self._flow: dict[str, Decimal] = {}
         self._opening: dict[str, Decimal] | None = None
         self._seen: dict[str, Decimal] = {}
+        self._bought = self._sold = Decimal(0)
+        self._fees: dict[str, Decimal] = {}
+        self._realised_before = 0  # by the log's sessions before, in tickatoms
 
     @property
     def connected(self) -> bool:
@@ -197,13 +201,19 @@ class Hedger:
             VenueError: the venue does not tell that price.
         """
         await self.hedging.__aenter__()
+        self._realised_before = self.hedging.machine.cost.realised_tickatoms
         self._begun = True
+
+    def begin(self) -> None:
+        """Tell the quotes from now on: the engine can hear it."""
+        self._telling = True
+        self._tell()
 
     async def close(self, seconds: float | None = None) -> bool:
         """Hedge what can be, cancel and prove the rest; returns whether no hedge order is open."""
         if self._made is None or not self._begun:
             return True
-        self._begun = False
+        self._begun = self._telling = False
         return await self._made.close(STOP_S if seconds is None else seconds)
 
     async def disconnect(self) -> None:
@@ -224,6 +234,21 @@ class Hedger:
         """Why nothing may be quoted; "" while something may."""
         stopped = self.hedging.machine.stopped
         return "" if stopped is None else stopped.value
+
+    def told_at_end(self) -> str:
+        """Say what the session's hedges came to, for its report.
+
+        What is realised is of both venues together, by average cost and net of all their fees.
+        """
+        units, cost = self.hedging.units, self.hedging.machine.cost
+        pair = units.hedge
+        realised = units.money(cost.realised_tickatoms - self._realised_before)
+        fees = ", ".join(f"{paid:f} {asset}" for asset, paid in sorted(self._fees.items()))
+        return (
+            f"hedge on {self._hedge.label}: {self.fill_count} fills, bought {self._bought:f} and "
+            f"sold {self._sold:f} {pair.base}, fees {fees or 'none'}; realised {realised:+f} "
+            f"{pair.quote} on both venues, net of fees; {self.unhedged:+f} {pair.base} unhedged"
+        )
 
     def page(self) -> HedgePage:
         """Return what the telemetry page shows."""
@@ -258,14 +283,14 @@ class Hedger:
 
     def _on_told(self) -> None:
         """Tell the quotes, in the loop's next turn: this may be called from within the step."""
-        if not self._due and self._begun:
+        if not self._due and self._telling:
             self._due = True
             asyncio.get_running_loop().call_soon(self._tell)
 
     def _tell(self) -> None:
         self._due = False
         told = self._wanted()
-        if told != self.told and self._begun:
+        if told != self.told and self._telling:
             self.told = told
             self._listener.hedge_told(told)
 
@@ -291,6 +316,12 @@ class Hedger:
         self.last_ns = event.ts_ns
         pair = self.hedging.units.hedge
         sign = 1 if event.side == Side.BUY else -1
+        if event.side == Side.BUY:
+            self._bought += pair.qty(event.qty_lots)
+        else:
+            self._sold += pair.qty(event.qty_lots)
+        for fee in event.fees:
+            self._fees[fee.asset] = self._fees.get(fee.asset, Decimal(0)) + fee.amount
         self._flow[pair.base] += sign * pair.qty(event.qty_lots)
         self._flow[pair.quote] -= sign * event.cost
         for fee in event.fees:

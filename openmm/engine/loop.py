@@ -334,6 +334,8 @@ class Engine:
         self._quoting = True
         if not self._stopping.is_set():
             self._handle(context.step.start(clock.now_ns()))
+        if self._hedger is not None:
+            self._hedger.begin()
         self._spawn(self._tick(), "timer")
         self._spawn(self._refresh_token(), "token")
         if paper is None:
@@ -728,6 +730,12 @@ class Engine:
 
         live = config.bot.mode == "live"
         assert config.hedge is not None
+        if self._custom is not None:
+            raise ConfigError(
+                "hedge", config.hedge.venue,
+                "left out with a strategy of the program's own, which does not keep what it costs: "
+                "engine.hedging is for those",
+            )  # fmt: skip
         if live and self._hedge_keys is None:
             raise ConfigError(f"hedge.{config.hedge.label}", "no key", "an API key: mode is live")
         if live and is_real(config.hedge.endpoints.rest):
@@ -740,12 +748,9 @@ class Engine:
 
     def hedge_told(self, told: Told) -> None:
         """Quote within what the hedge has room for."""
-        if self._quoting:
-            self._handle(
-                self.step.hedge_told(
-                    told.bid_lots, told.ask_lots, told.edge_ppm, self._clock.now_ns()
-                )
-            )
+        self._handle(
+            self.step.hedge_told(told.bid_lots, told.ask_lots, told.edge_ppm, self._clock.now_ns())
+        )
 
     def hedge_filled(self, event: OrderFilled) -> None:
         """Put a hedge's execution on record."""
@@ -758,9 +763,12 @@ class Engine:
         if self._context is None:
             log.error("%s", text)
             return
-        self._alert(incident.severity, text)
+        # In the loop's next turn: this may be called from within the booking of a fill, and no
+        # record may come between those that follow from it.
+        soon = asyncio.get_running_loop().call_soon
+        soon(self._alert, incident.severity, text)
         if incident.code == "hedge_failed":
-            asyncio.get_running_loop().call_soon(self._kill, text)
+            soon(self._kill, text)
 
     def hedge_differs(self, text: str, asset: str, amount: Decimal, *, halt: bool) -> None:
         """Tell people of money at the hedge venue that does not add up."""
@@ -771,6 +779,10 @@ class Engine:
     async def _end_hedge(self, hedging: Hedger) -> None:
         """Prove that no hedge is open once nothing can fill any more; tell what is unhedged."""
         proven = await hedging.close()
+        now_ns = self._clock.now_ns()
+        # On record, for the report: whose other figures are the quoting venue's alone.
+        told = journal.incident_record(hedging.told_at_end(), "info", kind="hedge")
+        self._running.append(Record.REC_INCIDENT, 0, now_ns, told)
         rest = f"{hedging.unhedged:+f} {self.tables.instrument.base} unhedged"
         if not proven:
             self.exit_code = EXIT_FAILED

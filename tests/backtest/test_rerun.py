@@ -11,8 +11,9 @@ from openmm._fast.tape import Record, Tape, TapeReader
 from openmm.backtest.rerun import TICK_NS, Rerun, finished
 from openmm.backtest.runs import placed_in
 from openmm.backtest.streams import Stream, synthetic
+from openmm.config import Hedge
 from openmm.engine.replay import replay
-from openmm.errors import OpenMMError
+from openmm.errors import ConfigError, OpenMMError
 from openmm.journal import JournalRecord
 from tests.backtest.made import bot
 
@@ -48,6 +49,19 @@ def play(rerun: Rerun, stream: Stream) -> int:
             rerun.quote(record.recv_ns)
             due_ns = record.recv_ns + TICK_NS
     return stream.records[-1].recv_ns
+
+
+def test_a_bot_that_hedges_is_refused(thin: Stream) -> None:
+    one = thin.instrument("kraken")
+    hedge = Hedge.model_validate(
+        {"venue": "gateio", "pair": "BTC/USD", "unhedged_max": "1", "slippage": "1%"}
+    )
+    config = bot().model_copy(update={"hedge": hedge})
+    with pytest.raises(ConfigError, match="recordings have no second venue"):
+        Rerun(
+            config, [one], [thin], Tape(None, size_bytes=1 << 20, follow=False),
+            session_id="x", started_ns=1, mid_ticks=1,
+        )  # fmt: skip
 
 
 def test_its_records_replay_byte_for_byte(tmp_path: Path, thin: Stream) -> None:

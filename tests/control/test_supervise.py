@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from openmm.control.supervise import (
     Stage,
     Supervised,
     backoff_ns,
+    keys_for,
     log_path,
     supervising,
     trim_log,
@@ -312,3 +314,15 @@ def test_signals_are_told_by_name() -> None:
 
     assert told(-signal.SIGKILL) == "SIGKILL"
     assert told(1) == "exit code 1"
+
+
+def test_a_bot_that_hedges_gets_the_keys_of_both_venues(monkeypatch: pytest.MonkeyPatch) -> None:
+    for label in ("KRAKEN", "GATEIO", "OTHER"):
+        monkeypatch.setenv(f"OPENMM_{label}_KEY", label.lower())
+    config: Any = SimpleNamespace(
+        quoted=SimpleNamespace(label="kraken"), hedge=SimpleNamespace(label="gateio")
+    )
+    both = {"OPENMM_KRAKEN_KEY": "kraken", "OPENMM_GATEIO_KEY": "gateio"}
+    assert keys_for(config) == both
+    config.hedge = None
+    assert keys_for(config) == {"OPENMM_KRAKEN_KEY": "kraken"}

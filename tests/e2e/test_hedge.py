@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from openmm import Engine, Instrument, Keys, parse
+from openmm import Engine, Instrument, Keys, Quotes, View, parse
 from openmm._fast.checks import RiskState
 from openmm._fast.matching import Tif
 from openmm._fast.units import BookSide, Side
@@ -25,7 +26,8 @@ from openmm.engine.replay import replay
 from openmm.errors import ConfigError, RiskError
 from openmm.events import OrderFilled
 from openmm.journal import Journal
-from openmm.sim.dialects import GATEIO_PAIRS
+from openmm.settlement.report import load_report
+from openmm.sim.dialects import GATEIO_PAIRS, KRAKEN_PAIRS
 from openmm.sim.options import SimOptions
 from openmm.sim.server import SimServer
 from openmm.venues.claims import lock_account
@@ -239,6 +241,16 @@ async def test_a_bot_hedges_its_fills_and_its_session_replays(tmp_path: Path) ->
         assert outcome.difference is None, outcome.difference
         assert outcome.identical
         assert outcome.orders >= 3
+        session = json.loads((tmp_path / "cross" / "session.json").read_text())
+        report = load_report(session["store"], session["session"])
+        (told,) = [one.text for one in report.incidents if one.kind == "hedge"]
+        assert told.startswith(f"hedge on kraken: {cross.hedger.fill_count} fills, bought 0.0")
+        atoms = sum(fill.fee_atoms for fill in cross.hedge.core.fills(1))
+        found = re.search(r"fees (\S+) USD; realised (\S+) USD on both venues, net of fees", told)
+        assert found is not None, told
+        pair = KRAKEN_PAIRS["BTC/USD"][0]
+        assert Decimal(found[1]) == Decimal(atoms).scaleb(-pair.quote_decimals) > 0
+        assert Decimal(found[2]) != 0
 
 
 @pytest.mark.asyncio
@@ -342,6 +354,34 @@ async def test_a_live_bot_without_the_hedge_venues_keys_does_not_start(tmp_path:
         with pytest.raises(ConfigError) as caught:
             await engine.start()
         assert caught.value.path == "hedge.kraken"
+
+
+@pytest.mark.asyncio
+async def test_a_strategy_of_the_programs_own_is_refused(tmp_path: Path) -> None:
+    async with venues(tmp_path) as cross:
+        engine = cross.make()
+        engine._custom = Still()
+        with pytest.raises(ConfigError, match="a strategy of the program's own"):
+            await engine.start()
+
+
+class Still:
+    """A strategy that wants nothing."""
+
+    def quote(self, view: View) -> Quotes:
+        return Quotes([], [])
+
+
+@pytest.mark.asyncio
+async def test_an_error_inside_the_hedge_halts_and_stops_the_bot(tmp_path: Path) -> None:
+    async with venues(tmp_path) as cross:
+        async with cross.make() as engine:
+            await cross.quoting_both()
+            cross.hedger.hedging._fail("a part", ZeroDivisionError("a bug"))
+            await engine.wait(PATIENCE_S)
+            assert engine.tables.monitor.state is RiskState.HALTED
+            assert "hedge_failed: a part: ZeroDivisionError" in engine.stop_reason
+        assert engine.exit_code == 1
 
 
 @pytest.mark.asyncio
