@@ -12,20 +12,6 @@ cdef enum:
     MESSAGES_MAX = 8192         # on their way in one direction; a power of two
     TAKEN_MAX = 128             # levels of which something was taken since they were last told
 
-cpdef enum EventKind:           # lower four bits of an event's flags
-    EVENT_UNDECIDED = 0
-    EVENT_LEVEL = 1             # absolute quantity at a price; 0 removes the level
-    EVENT_TRADE = 2
-    EVENT_CLEAR = 3             # both sides are empty, a whole book follows
-    EVENT_BROKEN = 4            # continuity is lost until the next clear
-    EVENT_QUOTE = 5             # best price of a side; tells nothing of the book
-
-cpdef enum EventFlag:
-    EVENT_SIDE = 16             # level: ask; trade: the taker sells
-    EVENT_LAST = 32             # of its message
-    EVENT_READ = 64             # last of what one read brought
-    EVENT_FILTERED = 128        # a trade that tells nothing of the market
-
 cpdef enum Told:                # what travels between engine and venue
     TOLD_UNDECIDED = 0
     TOLD_PLACE = 1              # to the venue
@@ -156,6 +142,8 @@ cdef class Backtest:
     cdef int64_t taker_fee_ppm
     cdef int64_t every_ns                   # 0: decide with every read
     cdef int64_t cadence_ns                 # next decision
+    cdef int64_t timer_ns                   # of the slow path; 0: none
+    cdef int64_t tick_ns                    # its next
     cdef int64_t mark_every_ns
     cdef int64_t mark_ns                    # next mark
     cdef int64_t drawdown_ppm

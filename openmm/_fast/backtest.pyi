@@ -11,20 +11,6 @@ from openmm._fast.ports import Encoder, Transport
 
 Column = npt.NDArray[np.int64]
 
-class EventKind(IntEnum):
-    EVENT_UNDECIDED = 0
-    EVENT_LEVEL = 1
-    EVENT_TRADE = 2
-    EVENT_CLEAR = 3
-    EVENT_BROKEN = 4
-    EVENT_QUOTE = 5
-
-class EventFlag(IntEnum):
-    EVENT_SIDE = 16
-    EVENT_LAST = 32
-    EVENT_READ = 64
-    EVENT_FILTERED = 128
-
 class Told(IntEnum):
     TOLD_UNDECIDED = 0
     TOLD_PLACE = 1
@@ -112,6 +98,7 @@ class Backtest:
         outlet: Outlet,
         *,
         every_ns: int = 0,
+        timer_ns: int = 0,
         mark_every_ns: int = 1_000_000_000,
         maker_fee_ppm: int = 0,
         taker_fee_ppm: int = 0,

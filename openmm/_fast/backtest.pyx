@@ -18,6 +18,10 @@ from libc.string cimport memset
 from openmm._fast.book cimport (
     APPLY_OK, BOOK_VERIFIED, BREAK_GAP, NO_ASK_TICKS, NO_BID_TICKS, Book,
 )
+from openmm._fast.changes cimport (
+    EVENT_ASK, EVENT_BROKEN, EVENT_CLEAR, EVENT_FILTERED, EVENT_KIND_BITS, EVENT_LEVEL, EVENT_MESSAGE_END,
+    EVENT_READ_END, EVENT_TRADE,
+)
 from openmm._fast.checks cimport Approved
 from openmm._fast.orders cimport (
     EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_REJECTED, ORDERS_MAX,
@@ -32,7 +36,6 @@ from openmm._fast.queue cimport QUEUE_CAUTIOUS, QUEUE_LOG, QUEUE_POWER, QueueMod
 from openmm._fast.units cimport ASK, BID, BUY, PPM, SELL, floor_div_wide, i128, saturate
 
 cdef enum:
-    KIND_MASK = 15
     POWER_MAX = 8
     GROW = 4096
 
@@ -610,6 +613,7 @@ cdef class Backtest:
         venue: where the orders go.
         outlet: takes them there.
         every_ns: decide at this cadence; 0: with every read.
+        timer_ns: look at everything afresh this often, as the slow path's timer does; 0: never.
         mark_every_ns: how often equity is marked and the drawdown looked at.
         maker_fee_ppm, taker_fee_ppm: of the notional, in quote; negative is a rebate.
         drawdown_ppm: of the opening equity; beyond it the run halts. Negative: no limit.
@@ -617,21 +621,22 @@ cdef class Backtest:
 
     def __cinit__(
         self, Pipeline pipeline not None, list feeds not None, QueueVenue venue not None, Outlet outlet not None,
-        *, int64_t every_ns=0, int64_t mark_every_ns=1_000_000_000, int64_t maker_fee_ppm=0,
+        *, int64_t every_ns=0, int64_t timer_ns=0, int64_t mark_every_ns=1_000_000_000, int64_t maker_fee_ppm=0,
         int64_t taker_fee_ppm=0, int64_t drawdown_ppm=-1,
     ):
         if not 1 <= len(feeds) <= SOURCES or not all(isinstance(one, Feed) for one in feeds):
             raise ValueError(f"1 to {SOURCES} feeds, not {len(feeds)}")
         if pipeline.feed not in feeds or pipeline.feed.book is not venue.book:
             raise ValueError("the venue's book must be the quoted feed's")
-        if every_ns < 0 or mark_every_ns <= 0:
-            raise ValueError(f"not a cadence: {every_ns}, {mark_every_ns}")
+        if every_ns < 0 or timer_ns < 0 or mark_every_ns <= 0:
+            raise ValueError(f"not a cadence: {every_ns}, {timer_ns}, {mark_every_ns}")
         self.pipeline = pipeline
         self.feeds = feeds
         self.venue = venue
         self.outlet = outlet
         self.answers = venue.answers
         self.every_ns = every_ns
+        self.timer_ns = timer_ns
         self.mark_every_ns = mark_every_ns
         self.maker_fee_ppm = maker_fee_ppm
         self.taker_fee_ppm = taker_fee_ppm
@@ -718,6 +723,7 @@ cdef class Backtest:
             if not self.begun:
                 self.begun = True
                 self.cadence_ns = first_ns + self.every_ns if self.every_ns else INT64_MAX
+                self.tick_ns = first_ns + self.timer_ns if self.timer_ns else INT64_MAX
                 self.mark_ns = first_ns + self.mark_every_ns
                 self.next_due_c()
             self.read_c(&self.sources[first], <Feed>self.feeds[first])
@@ -748,8 +754,8 @@ cdef class Backtest:
         while more and i < source.stop:
             flags = source.flags[i]
             price = source.price_ticks[i]
-            if flags & KIND_MASK == EVENT_LEVEL:
-                side = (flags & EVENT_SIDE) != 0
+            if flags & EVENT_KIND_BITS == EVENT_LEVEL:
+                side = (flags & EVENT_ASK) != 0
                 # A broken book takes nothing: it says so by its state.
                 book.apply_c(side, price, source.qty_lots[i])
                 decoded = DECODED_BOOK
@@ -758,11 +764,11 @@ cdef class Backtest:
                         venue.touched = True
                     if venue.taken_count:
                         venue.told_c(side, price)
-            elif flags & KIND_MASK == EVENT_TRADE:
+            elif flags & EVENT_KIND_BITS == EVENT_TRADE:
                 if not flags & EVENT_FILTERED:
                     if decoded == DECODED_IGNORED:
                         decoded = DECODED_TRADE
-                    side = <int>SELL if flags & EVENT_SIDE else <int>BUY
+                    side = <int>SELL if flags & EVENT_ASK else <int>BUY
                     if quoted:
                         venue.trade_c(side, price, source.qty_lots[i], recv_ns)
                     trade.ts_ns = source.venue_ns[i]
@@ -773,15 +779,15 @@ cdef class Backtest:
                     trade.taker_side = <uint8_t>side
                     trade.snapshot = 0
                     feed.on_trade_c(&trade)
-            elif flags & KIND_MASK == EVENT_CLEAR:
+            elif flags & EVENT_KIND_BITS == EVENT_CLEAR:
                 book.catch_up_c()
                 venue.touched = venue.touched or quoted
                 decoded = DECODED_BOOK
-            elif flags & KIND_MASK == EVENT_BROKEN:
+            elif flags & EVENT_KIND_BITS == EVENT_BROKEN:
                 book.break_c(BREAK_GAP)
                 decoded = DECODED_BROKEN
-            more = not flags & EVENT_READ
-            if flags & EVENT_LAST:
+            more = not flags & EVENT_READ_END
+            if flags & EVENT_MESSAGE_END:
                 self.message_count += 1
                 if decoded == DECODED_BOOK:
                     if book.recentre_due:
@@ -800,7 +806,7 @@ cdef class Backtest:
         return 0
 
     cdef void next_due_c(self) noexcept:
-        cdef int64_t due = min(self.cadence_ns, self.mark_ns)
+        cdef int64_t due = min(self.cadence_ns, min(self.mark_ns, self.tick_ns))
         cdef Link requests = self.outlet.requests
         if requests.head != requests.tail:
             due = min(due, requests.ring[requests.head & (MESSAGES_MAX - 1)].due_ns)
@@ -836,9 +842,11 @@ cdef class Backtest:
             if at_ns >= self.mark_ns:
                 self.mark_c(at_ns)
                 self.mark_ns += self.mark_every_ns
+            if at_ns >= self.tick_ns:
+                self.tick_ns += self.timer_ns
+                self.minute_c(at_ns)
                 self.pipeline.forced = True
-                if self.every_ns == 0:
-                    self.pipeline.decide_c(None, at_ns, 0)
+                self.pipeline.decide_c(None, at_ns, 0)
             if at_ns >= self.cadence_ns:
                 self.cadence_ns += self.every_ns
                 self.pipeline.decide_c(None, at_ns, 0)
@@ -943,6 +951,7 @@ cdef class Backtest:
             self.halted = True
             pipeline.inputs.drawdown_breached = 1
             pipeline.quoting = False
+            pipeline.forced = True
         if self.marks_kept == self.marks_max:
             grown = <int64_t*>realloc(
                 self.marks, <size_t>((self.marks_max + GROW) * MARK_FIELDS) * sizeof(int64_t)

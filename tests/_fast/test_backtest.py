@@ -13,8 +13,6 @@ from openmm._fast.backtest import (
     Arrived,
     Backtest,
     BacktestFill,
-    EventFlag,
-    EventKind,
     Link,
     Outlet,
     OutletTransport,
@@ -22,6 +20,7 @@ from openmm._fast.backtest import (
     Told,
 )
 from openmm._fast.book import Book
+from openmm._fast.changes import EventFlag, EventKind
 from openmm._fast.matching import ReplayMatching
 from openmm._fast.queue import QueueModel
 from openmm._fast.units import BookSide, Side
@@ -267,9 +266,9 @@ class Columns:
     def message(self, recv_ns: int, *events: tuple[int, int, int, int]) -> None:
         """Add one message: (kind, side flag, price, quantity) each."""
         for at, (kind, side, price, qty) in enumerate(events):
-            flags = kind | (EventFlag.EVENT_SIDE if side else 0)
+            flags = kind | (EventFlag.EVENT_ASK if side else 0)
             if at == len(events) - 1:
-                flags |= EventFlag.EVENT_LAST | EventFlag.EVENT_READ
+                flags |= EventFlag.EVENT_MESSAGE_END | EventFlag.EVENT_READ_END
             self.rows.append((recv_ns, price, qty, flags))
 
     def add_to(self, backtest: Backtest) -> None:
