@@ -130,7 +130,7 @@ def import_(
     Exit code 1 when what was read is broken; the files are written all the same.
     """
     from openmm.data.events import Market
-    from openmm.data.exchange import import_files
+    from openmm.data.formats import import_files
     from openmm.errors import ConfigError
 
     told = None
@@ -159,7 +159,7 @@ def export(
     Arrays for hftbacktest: where the recorder's clock ran behind the venue's, the venue's times
     are moved back until no delay is below zero; the output says how far.
     """
-    from openmm.data.exchange import export_files
+    from openmm.data.formats import export_files
 
     with _progress() as on_progress:
         made = export_files(files, out, format_, replace=replace, on_progress=on_progress)

@@ -61,7 +61,7 @@ class _File:
 
     path: Path
     kind: str  # book, trades or tops
-    exchange: str
+    theirs: str  # their name of the venue
     symbol: str
     table: Any
 
@@ -98,14 +98,14 @@ def convert(
         if on_progress is not None:
             on_progress(path.name, at, len(paths))
         one = _read(path)
-        grouped[one.exchange, one.symbol].append(one)
+        grouped[one.theirs, one.symbol].append(one)
     found = []
-    for (exchange, symbol), files in grouped.items():
+    for (theirs, symbol), files in grouped.items():
         kinds = {one.kind for one in files}
         if {"book", "tops"} <= kinds:
             allowed = "either incremental_book_L2 or book_snapshot files of a market"
-            raise ConfigError("files", f"both of {exchange} {symbol}", allowed)
-        market = _market(exchange, symbol, files)
+            raise ConfigError("files", f"both of {theirs} {symbol}", allowed)
+        market = _market(theirs, symbol, files)
         notes: dict[str, int] = defaultdict(int)
         files.sort(key=lambda one: (_ints(one, "local_timestamp")[:1].tolist(), one.path))
         parts = [_READERS[one.kind](one, market, notes) for one in files]
@@ -147,9 +147,9 @@ def _read(path: Path) -> _File:
     return _File(path, kind, told[0], told[1], table)
 
 
-def _market(exchange: str, symbol: str, files: Sequence[_File]) -> Market:
+def _market(theirs: str, symbol: str, files: Sequence[_File]) -> Market:
     """Describe a market in the finest steps that its files write."""
-    venue, market = VENUES.get(exchange, (exchange, ""))
+    venue, market = VENUES.get(theirs, (theirs, ""))
     pair = symbol.replace("-", "/").replace("_", "/")
     if market == "coinm":
         pair = name_of(symbol.removesuffix("_PERP"))

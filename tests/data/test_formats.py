@@ -8,7 +8,7 @@ import pytest
 
 from openmm.data.convert import write_one
 from openmm.data.events import CLEAR, sealed
-from openmm.data.exchange import export_files, import_files
+from openmm.data.formats import export_files, import_files
 from openmm.data.raw import Converted
 from openmm.data.store import Source, load
 from openmm.errors import ConfigError
