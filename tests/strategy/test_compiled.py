@@ -69,7 +69,7 @@ def quoted(kind: str, view: dict[str, int], fields: dict[str, Any]) -> Ladder:
     return compiled.ladder(kind, view, fields, PAIR)[0]
 
 
-# Inventory, or the price view of each signal; where both quotes go, and the bid's size over the ask's.
+# Inventory or a signal's price view; where both quotes go, and the bid's size over the ask's.
 TABLE = [
     ({"x_ppm": 500_000}, -1, -1),
     ({"x_ppm": 0}, 0, 0),
