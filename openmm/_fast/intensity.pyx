@@ -245,6 +245,13 @@ cdef class Intensity:
             "decay_uticks": self.decay_uticks, "arrival_uhz": self.arrival_uhz,
         }
 
+    @property
+    def interval(self):
+        """The running interval: (whether one runs, mid at its start, mid told last, reaches, both sides)."""
+        return (
+            bool(self.running), self.from_uticks, self.mid_uticks, self.reach_uticks[0], self.reach_uticks[1]
+        )
+
     def restore(self, state):
         """Go on from an earlier state; the time between only takes from its weight.
 

@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -314,6 +314,18 @@ PATTERNS = {
 }
 
 
+_MADE = "a model makes its spread; half_factor scales it, spread_min and spread_max bound it"
+_FALLS = "a model's spread falls as slowly as its volatility and its fit ([signal] vol_slow, fit)"
+_SHIFTS = "a model answers a fill by its shift for the inventory, on both sides at once"
+# Keys that only a grid has, and why: a hint of the nearest name would mislead.
+GRID_ALONE: Final = {
+    "spread": _MADE, "vol_factor": _MADE, "quote_rest": _MADE, "depth_factor": _MADE,
+    "inventory_widen": _MADE, "schedule": "it is a grid's alone; `openmm set` changes half_factor",
+    "narrow_rate": _FALLS, "refill_delay": _SHIFTS, "ping_pong": _SHIFTS, "hanging": _SHIFTS,
+    "hanging_age_max": _SHIFTS, "hanging_distance_max": _SHIFTS,
+}  # fmt: skip
+
+
 def _unknown(path: str, key: str, value: object, known: list[str]) -> ConfigError:
     """Refuse a key with the nearest known one; a secret's value is never repeated."""
     if _SECRET.search(key):
@@ -322,6 +334,8 @@ def _unknown(path: str, key: str, value: object, known: list[str]) -> ConfigErro
             "OPENMM_<LABEL>_SECRET or from the keyring"
         )
         return ConfigError(path, "<redacted>", allowed)
+    if path == f"strategy.{key}" and key in GRID_ALONE and key not in known:
+        return ConfigError(path, _shown(key, value), f"no key of this kind: {GRID_ALONE[key]}")
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     every = "known are " + ", ".join(sorted(known)) if known else "none are known here"
     text = f'did you mean "{near[0]}"?' if near else every

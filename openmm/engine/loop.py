@@ -70,6 +70,7 @@ from openmm.risk.alert import AlertMessage, post_alert
 from openmm.risk.monitor import RiskChanged
 from openmm.settlement.reconcile import HURRY_NS
 from openmm.signal import memory
+from openmm.strategy import compiled
 from openmm.strategy.fenced import FencedStrategy
 from openmm.strategy.grid import GridStrategy
 from openmm.strategy.python import PythonStrategy
@@ -634,6 +635,7 @@ class Engine:
             memory.states(
                 self.config, context.instruments, context.tables.feeds,
                 strategy.waits if isinstance(strategy, GridStrategy) else None,
+                strategy.one_sided if isinstance(strategy, compiled.COMPILED) else 0,
             )
         )  # fmt: skip
 

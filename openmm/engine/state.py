@@ -11,9 +11,12 @@ from hashlib import blake2b
 from typing import Final
 
 from openmm._fast.pipeline import Feed, Pipeline
+from openmm._fast.ports import Strategy
 from openmm._fast.units import BookSide
 from openmm.engine.money import Money
 from openmm.risk.monitor import RiskMonitor
+from openmm.strategy.avellaneda import AvellanedaStrategy
+from openmm.strategy.glft import GlftStrategy
 from openmm.strategy.grid import GridStrategy
 
 LEVELS: Final = 25
@@ -41,7 +44,10 @@ def digests(
             for feed in feeds
         ],
         "signals": [sorted(feed.signals.state().items()) for feed in feeds]
-        + [sorted(feed.intensity.state().items()) for feed in feeds if feed.intensity is not None],
+        + [
+            (sorted(feed.intensity.state().items()), feed.intensity.interval)
+            for feed in feeds if feed.intensity is not None
+        ],
         "reference": (
             reference.price_uticks, reference.fair_uticks, reference.confidence_ppm,
             [(reference.source(at), reference.basis(at)) for at in range(reference.source_count)],
@@ -67,10 +73,7 @@ def digests(
             pipeline.allow_ask, sorted(pipeline.checks.refusals().items()),
             sorted(pipeline.checks.current_limits().items()),
         ),
-        "strategy": (
-            (sorted(pipeline.strategy.state.items()), pipeline.strategy.waits)
-            if isinstance(pipeline.strategy, GridStrategy) else ()
-        ),
+        "strategy": _strategy(pipeline.strategy),
         "budget": (
             budget.level_milli, budget.threshold_milli, budget.reserve_milli,
             budget.decay_milli_per_s,
@@ -84,6 +87,15 @@ def digests(
         ),
     }  # fmt: skip
     return {name: _digest(value) for name, value in parts.items()}
+
+
+def _strategy(strategy: Strategy) -> object:
+    """Return what the next ladder of a strategy of ours depends on beside its view."""
+    if isinstance(strategy, GridStrategy):
+        return sorted(strategy.state.items()), strategy.waits
+    if isinstance(strategy, GlftStrategy | AvellanedaStrategy):
+        return strategy.one_sided, sorted(strategy.solved.items())
+    return ()
 
 
 def _digest(value: object) -> str:

@@ -186,12 +186,19 @@ def make_tables(
 
 
 def restore_waits(config: BotConfig, tables: Tables, known: dict[str, dict[str, Any]]) -> None:
-    """Let the levels of a fresh grid wait as those of an earlier session did; no other does.
+    """Let a fresh strategy of ours go on: its side quoted alone, and levels of a grid that wait.
 
     Args:
         known: as `signal.memory.go_on` tells it; what cannot be taken is taken out.
     """
     strategy = tables.pipeline.strategy
+    side = known.get(config.quoted.label, {}).get("one_sided")
+    if side is not None and isinstance(strategy, compiled.COMPILED):
+        try:
+            strategy.one_sided = side
+        except (ValueError, TypeError) as error:
+            log.warning("%s: both sides are quoted: %s", config.quoted.label, error)
+            del known[config.quoted.label]["one_sided"]
     waits = known.get(config.quoted.label, {}).get("waits")
     if waits is None or not isinstance(strategy, GridStrategy):
         return

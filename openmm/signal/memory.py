@@ -65,6 +65,7 @@ def states(
     instruments: Sequence[Instrument],
     feeds: Sequence[Feed],
     waits: Sequence[Sequence[int]] | None = None,
+    one_sided: int = 0,
 ) -> States:
     """Return what the signals of each feed know, and its fit, under its venue's label.
 
@@ -72,6 +73,7 @@ def states(
 
     Args:
         waits: what fills have left of the quoted venue's ladder (`GridStrategy.waits`).
+        one_sided: side quoted alone there, to bring inventory back; 0: both.
     """
     out: States = {}
     for venue, instrument, feed in zip(config.venue, instruments, feeds, strict=True):
@@ -82,6 +84,8 @@ def states(
                 told["fit"] = feed.intensity.state()
         if waits is not None and venue is config.quoted:
             told["waits"] = waits
+        if one_sided and venue is config.quoted:
+            told["one_sided"] = one_sided
         if told:
             out[venue.label] = _units(config, venue, instrument) | told
     return out
@@ -124,7 +128,7 @@ def go_on(
 
     Left aside is what is older than the half-life of the slow variance, of a fit than its own, from
     the future, of other settings or units, or damaged. What fills have left of a ladder does not
-    age: the position that they made is still there.
+    age, nor which side was quoted alone: the position that they made is still there.
     """
     taken: States = {}
     for venue, instrument, feed in zip(config.venue, instruments, feeds, strict=True):
@@ -133,8 +137,10 @@ def go_on(
             continue
         units = _units(config, venue, instrument)
         other = {key for key, value in units.items() if found.get(key) != value}
-        if other <= {"settings"} and "waits" in found and venue is config.quoted:
-            taken[venue.label] = units | {"waits": found["waits"]}
+        if other <= {"settings"} and venue is config.quoted:
+            lasting = {key: found[key] for key in ("waits", "one_sided") if key in found}
+            if lasting:
+                taken[venue.label] = units | lasting
         if other:
             continue
         state, fit = found.get("state"), found.get("fit")

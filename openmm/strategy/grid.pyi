@@ -9,8 +9,7 @@ from openmm.strategy.parameters import GridParameters
 class GridStrategy(Strategy):
     params: GridParameters
     def __new__(cls, instrument: Instrument, params: GridParameters) -> GridStrategy: ...
-    @property
-    def one_sided(self) -> int: ...
+    one_sided: int
     @property
     def state(self) -> dict[str, Any]: ...
     @property

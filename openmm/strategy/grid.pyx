@@ -309,8 +309,14 @@ cdef class GridStrategy(Strategy):
 
     @property
     def one_sided(self):
-        """Side quoted alone to bring inventory back: 1 asks, -1 bids, 0 both."""
+        """Side quoted alone to bring inventory back: 1 asks, -1 bids, 0 both; set after a restart."""
         return self.state.one_sided
+
+    @one_sided.setter
+    def one_sided(self, value):
+        if value not in (-1, 0, 1):
+            raise ValueError(f"one_sided must be -1, 0 or 1: {value!r}")
+        self.state.one_sided = value
 
     @property
     def state(self):

@@ -175,3 +175,32 @@ def test_preview_of_a_model_needs_an_intensity() -> None:
     assert ladder.preview(cold, INSTRUMENT, mid) is None
     assert ladder.model(cold, INSTRUMENT, mid) == {}
     assert ladder.model(parse(file(GLFT)), None, mid) == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("schedule", "21:00-23:30 3bps", "a grid's alone"),
+        ("narrow_rate", "1bps", "vol_slow"),
+        ("refill_delay", "2s", "shift for the inventory"),
+        ("ping_pong", True, "shift for the inventory"),
+        ("hanging", True, "shift for the inventory"),
+        ("hanging_age_max", "1h", "shift for the inventory"),
+        ("hanging_distance_max", "1%", "shift for the inventory"),
+        ("spread", "2bps", "half_factor"),
+        ("vol_factor", "1", "half_factor"),
+        ("quote_rest", "5s", "half_factor"),
+        ("depth_factor", "1bps", "half_factor"),
+        ("inventory_widen", "1bps", "half_factor"),
+    ],
+)
+@pytest.mark.parametrize("kind", [GLFT, PAPER], ids=["glft", "avellaneda"])
+def test_what_only_a_grid_has_is_refused_with_the_reason(
+    kind: dict[str, Any], key: str, value: Any, told: str
+) -> None:
+    with pytest.raises(ConfigErrors) as refused:
+        parse(file(kind | {key: value}))
+    (error,) = refused.value.errors
+    assert error.path == f"strategy.{key}"
+    assert told in str(error)
+    assert "did you mean" not in str(error)

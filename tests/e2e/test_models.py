@@ -19,6 +19,7 @@ from openmm.control.views import model_lines, page_view
 from openmm.engine.commands import Set
 from openmm.engine.replay import replay
 from openmm.engine.snapshot import take
+from openmm.engine.state import digests
 from openmm.engine.why import seen
 from openmm.errors import ConfigError
 from openmm.journal import LadderRecord
@@ -162,3 +163,30 @@ def test_surfaces_show_a_models_parameters_in_both_forms(
 def first_seq(bot: VirtualBot) -> int:
     [first, *_] = [one for one in bot.records if one.kind == Record.REC_INTENT]
     return journal.read_intent(first.payload).action.seq
+
+
+@pytest.mark.parametrize("strategy", [GLFT, PAPER], ids=["glft", "avellaneda"])
+def test_hashes_of_the_state_cover_the_side_and_the_fit(
+    strategy: dict[str, Any], tmp_path: Path
+) -> None:
+    bot = VirtualBot(configured(strategy), SimOptions(seed=3, maker_fee_ppm=0), tmp_path)
+    bot.start()
+    bot.run(5)
+    tables, step = bot.tables, bot.step
+
+    def told() -> dict[str, str]:
+        return digests(tables.pipeline, tables.feeds, tables.monitor, step.money, {})
+
+    quoted, fit = tables.pipeline.strategy, tables.pipeline.feed.intensity
+    assert isinstance(quoted, compiled.COMPILED)
+    assert fit is not None
+    before = told()
+    assert before == told()
+    quoted.one_sided = 1
+    assert {key for key, value in told().items() if value != before[key]} == {"strategy"}
+    quoted.one_sided = 0
+    assert told() == before
+    # A trade within the running interval is in no count yet, and a later one rests on it.
+    fit.on_trade(bot.now_ns, 1, 700_000)
+    assert {key for key, value in told().items() if value != before[key]} == {"signals"}
+    assert bot.stop() == 0

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from openmm import Keys
 from openmm._fast.ports import NullTransport
 from openmm._fast.reference import SourceVerdict
 from openmm._fast.tape import Tape
-from openmm.config import parse
-from openmm.engine.wiring import Tables, make_tables
+from openmm.config import BotConfig, parse
+from openmm.engine.wiring import Tables, make_tables, restore_waits
 from openmm.instrument import Instrument
+from openmm.strategy.compiled import COMPILED
 from openmm.venues import registry
+from tests.strategy.test_glft import LIVE
 
 NOW = 1_700_000_000 * 10**9
 BTC_USD = Instrument(
@@ -30,11 +35,25 @@ USDT_USD = replace(
 )
 
 
-def tables(
-    quoted: Instrument = BTC_USD, watched: Instrument = BTC_USDT, weight: str = "1"
-) -> Tables:
-    """Wire a bot that quotes in one currency and watches a book in another."""
-    config = parse(
+GRID = {
+    "kind": "grid", "spread": "20bps", "order_amount": "0.01", "num_orders": 2,
+    "rebalance_threshold": "20%",
+}  # fmt: skip
+PLAIN = {key: GRID[key] for key in ("order_amount", "num_orders", "rebalance_threshold")}
+TOLD = {"skew_full": "6bps", "fit_decay": "1bps"}
+MODELS = [
+    PLAIN | TOLD | {"kind": "glft", "fit_arrival": "1"}, PLAIN | TOLD | {"kind": "avellaneda"},
+]  # fmt: skip
+
+
+def configured(
+    quoted: Instrument = BTC_USD,
+    watched: Instrument = BTC_USDT,
+    weight: str = "1",
+    strategy: Mapping[str, Any] = GRID,
+) -> BotConfig:
+    """A bot that quotes in one currency and watches a book in another."""
+    return parse(
         {
             "bot": {"name": "wired", "mode": "paper"},
             "venue": [
@@ -45,10 +64,7 @@ def tables(
                 },
                 {"name": "kraken", "label": "tether", "rate": "USDT/USD"},
             ],
-            "strategy": {
-                "kind": "grid", "spread": "20bps", "order_amount": "0.01", "num_orders": 2,
-                "rebalance_threshold": "20%",
-            },
+            "strategy": dict(strategy),
             "risk": {
                 "max_order_size": "0.02", "max_open_notional": "20000", "max_inventory": "0.5",
                 "max_drawdown": "5%",
@@ -56,6 +72,16 @@ def tables(
             "signal": {"readmit_updates": 1},
         }
     )  # fmt: skip
+
+
+def tables(
+    quoted: Instrument = BTC_USD,
+    watched: Instrument = BTC_USDT,
+    weight: str = "1",
+    strategy: Mapping[str, Any] = GRID,
+) -> Tables:
+    """Wire that bot."""
+    config = configured(quoted, watched, weight, strategy)
     connectors = [registry.connector(venue, Keys("key", "c2VjcmV0")) for venue in config.venue]
     return make_tables(
         config, [quoted, watched, USDT_USD], connectors, connectors[0], mid_ticks=600_000,
@@ -110,3 +136,31 @@ def test_converted_book_without_a_weight_is_only_looked_at() -> None:
     reference.set(2, 99_900 * uticks, uticks, 10**12, NOW, True)
     assert reference.compute(NOW) == 600_000 * uticks
     assert reference.source(1)[1] == 0
+
+
+@pytest.mark.parametrize("strategy", [GRID, *MODELS], ids=lambda told: told["kind"])
+def test_side_quoted_alone_outlives_a_restart(strategy: dict[str, Any]) -> None:
+    made = tables(strategy=strategy)
+    config = configured(strategy=strategy)
+    quoted = made.pipeline.strategy
+    assert isinstance(quoted, COMPILED)
+    restore_waits(config, made, {"kraken": {"one_sided": 1}})
+    assert quoted.one_sided == 1
+    # Between exit and threshold it stays alone, as it would have without the restart.
+    view = LIVE | {
+        "decay_uticks": 10**7, "arrival_uhz": 10**6, "share_ppm": 650_000,
+        "base_lots": 10**10, "quote_lots_max": 10**10,
+    }  # fmt: skip
+    _, ladder = quoted.quote(view)
+    assert (ladder["bids"], bool(ladder["asks"])) == ([], True)
+    other = tables(strategy=strategy).pipeline.strategy
+    assert isinstance(other, COMPILED)
+    assert other.quote(view)[1]["bids"]
+    for bad in (2, "1", None, [1]):
+        known: dict[str, dict[str, Any]] = {"kraken": {"one_sided": bad}}
+        fresh = tables(strategy=strategy)
+        restore_waits(config, fresh, known)
+        left = fresh.pipeline.strategy
+        assert isinstance(left, COMPILED)
+        assert left.one_sided == 0
+        assert bad is None or known == {"kraken": {}}

@@ -201,3 +201,11 @@ def test_what_fills_have_left_of_a_ladder_does_not_age_and_needs_no_warm_signals
     assert "waits" in go_on(parsed(flow="7s"), BTC, [fresh()], told, NOW)["kraken"]
     other = [replace(BTC[0], name="ETH/USD")]
     assert go_on(CONFIG, other, [fresh()], told, NOW) == {}
+
+
+def test_side_that_is_quoted_alone_does_not_age_either() -> None:
+    feed = fresh()
+    told = orjson.loads(orjson.dumps(states(CONFIG, BTC, [feed], one_sided=-1)))
+    later_ns = NOW + 7 * 86_400 * SECOND
+    assert go_on(CONFIG, BTC, [fresh()], told, later_ns)["kraken"]["one_sided"] == -1
+    assert states(CONFIG, BTC, [feed], one_sided=0) == {}
