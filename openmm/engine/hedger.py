@@ -135,6 +135,7 @@ class Hedger:
         self._begun = False
         self._telling = False
         self._due = False
+        self._taken_off = False  # the checks took a fill off what was told
         self.told = Told()
         self.fill_count = 0
         self.last_ns: int | None = None
@@ -274,6 +275,7 @@ class Hedger:
 
     def on_fill(self, event: OrderFilled) -> None:
         """Take an execution of the quoting venue."""
+        self._taken_off = True
         self.hedging.on_fill(event)
 
     def release(self) -> None:
@@ -290,8 +292,10 @@ class Hedger:
     def _tell(self) -> None:
         self._due = False
         told = self._wanted()
-        if told != self.told and self._telling:
-            self.told = told
+        # The checks have less than was told once something filled: fills below a step would add up,
+        # hedged or not, until nothing is left to quote.
+        if (told != self.told or self._taken_off) and self._telling:
+            self.told, self._taken_off = told, False
             self._listener.hedge_told(told)
 
     def _wanted(self) -> Told:

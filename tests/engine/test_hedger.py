@@ -171,6 +171,24 @@ def hedge_fill(qty: str, side: Side = Side.SELL) -> OrderFilled:
     )  # fmt: skip
 
 
+def test_room_is_told_anew_after_each_fill_that_the_checks_took_off(
+    one: tuple[Hedger, Heard],
+) -> None:
+    hedger, heard = one
+    fill = OrderFilled(
+        "q1", "v", "t", QUOTING.name, int(Side.BUY), 600_000, 1, Decimal("0.0006"), (), True, 5
+    )
+    hedger.on_fill(fill)
+    hedger._tell()
+    assert len(heard.told) == 2
+    # Known already: as much room as before, of which the checks took a lot off again.
+    hedger.on_fill(fill)
+    hedger._tell()
+    assert heard.told[2] == heard.told[1]
+    hedger._tell()
+    assert len(heard.told) == 3
+
+
 def test_executions_are_counted_in_and_told_at_the_end(one: tuple[Hedger, Heard]) -> None:
     hedger, heard = one
     hedger._on_hedged(hedge_fill("0.01"))
