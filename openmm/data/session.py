@@ -15,6 +15,8 @@ from openmm._fast.book import Book, BookBreak
 from openmm._fast.changes import ChangeLog
 from openmm._fast.ports import Decoder
 from openmm._fast.tape import Record
+from openmm.config import Venue
+from openmm.config.load import read_options
 from openmm.config.restore import restore
 from openmm.data.events import Events, Market, from_rows, plain
 from openmm.data.raw import COUNTED, OUTSIDE_LEVELS, Converted, Progress, finished, source_of
@@ -73,14 +75,21 @@ def convert(
     for venue, (log, decoder, _, instrument) in zip(config.venue, feeds, strict=True):
         if pair and instrument.name != pair:
             continue
-        market = Market(
-            venue.name, instrument.name, plain(instrument.tick_size), plain(instrument.lot_size),
-            venue.depth, str(getattr(venue, "market", "") or ""),
-        )  # fmt: skip
+        market = market_of(venue, instrument)
         events: Events = from_rows(market, log.take())
         notes = {key: decoder.counters[key] for key in COUNTED if decoder.counters[key]}
         if len(events):
             yield finished(events, sources, notes, lot_size or market.lot_size)
+
+
+def market_of(venue: Venue, instrument: Instrument) -> Market:
+    """Describe a venue of a bot's file in the steps that its decoder counts in."""
+    market = str(read_options(venue).get("market", ""))
+    # COIN-M's quantities are contracts, whatever the lots of a pair are.
+    lot_size = Decimal(1) if market == "coinm" else plain(instrument.lot_size)
+    return Market(
+        venue.name, instrument.name, plain(instrument.tick_size), lot_size, venue.depth, market
+    )
 
 
 def _beginning(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,14 @@ import pytest
 
 from openmm import journal
 from openmm._fast.tape import Record
+from openmm.config import Venue
 from openmm.data import session
 from openmm.data.convert import convert_files
 from openmm.data.events import BROKEN, CLEAR, TRADE
 from openmm.data.raw import Converted
 from openmm.data.store import load
 from openmm.errors import ConfigError, JournalError
+from openmm.instrument import Instrument
 from openmm.journal import JournalRecord
 from openmm.writer.segments import SegmentWriter
 from tests.backtest.paper import paper_bot, play
@@ -98,3 +101,24 @@ def test_what_is_no_whole_journal_is_refused(tmp_path: Path, records: list[Journ
     with pytest.raises(JournalError, match="first segment is not there"):
         list(session.convert(written(tmp_path / "late", late)))
     assert not session.is_journal(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("market", "label", "lot_size"),
+    [
+        ("spot", "binance-spot BTC/USDT", Decimal("0.0001")),
+        ("coinm", "binance-coinm BTC/USDT", Decimal(1)),  # contracts
+    ],
+)
+def test_markets_of_a_watched_venue_are_told_apart(
+    market: str, label: str, lot_size: Decimal
+) -> None:
+    step = Decimal("0.0001")
+    pair = Instrument(
+        venue="binance", name="BTC/USDT", base="BTC", quote="USDT", price_decimals=4,
+        qty_decimals=4, tick_size=step, lot_size=step, qty_min=step, cost_min=step,
+        base_decimals=8, quote_decimals=8,
+    )  # fmt: skip
+    venue = Venue(name="binance", reference="BTC/USDT", options={"market": market})
+    found = session.market_of(venue, pair)
+    assert (found.label, found.lot_size, found.tick_size) == (label, lot_size, step)
