@@ -37,6 +37,7 @@ def winding_down(*, closed: bool) -> tuple[int, list[bool]]:
     parts: Any = SimpleNamespace(
         config=SimpleNamespace(dead_man_ns=60_000_000_000),
         exit_code=EXIT_DONE,
+        _hedger=None,
         _proof=SimpleNamespace(close_all=lambda: answer(closed), settle=lambda: answer(True)),
         _traffic=SimpleNamespace(disarm_dead_man=disarm),
         tables=SimpleNamespace(monitor=SimpleNamespace(state=RiskState.RUNNING)),
@@ -102,7 +103,7 @@ def test_an_error_of_who_is_told_of_fills_halts_and_lets_the_booking_finish() ->
         raise OSError(28, "No space left on device")
 
     async def booking() -> None:
-        parts: Any = SimpleNamespace(_on_fill=broken, _kill=order.append)
+        parts: Any = SimpleNamespace(_on_fill=broken, _hedger=None, _kill=order.append)
         Engine._tell_fill(parts, SimpleNamespace())  # type: ignore[arg-type]
         order.append("booked")
         await asyncio.sleep(0)
