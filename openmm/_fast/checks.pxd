@@ -83,7 +83,7 @@ cdef struct Approved:
     Action action
     uint64_t seal                   # non-zero, per session; encoders refuse 0
     int64_t rate_cost_milli
-    uint8_t post_only
+    uint8_t post_only          # 0: it may take, and what does not trade at once is dropped (IOC)
 
 cdef enum:
     BRACKETS_MAX = 8

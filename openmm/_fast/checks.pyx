@@ -22,7 +22,9 @@ from openmm._fast.book cimport BOOK_VERIFIED
 from openmm._fast.orders cimport (
     OPEN, ORDERS_MAX, PARTIALLY_FILLED, UNKNOWN, Order, OrderTable, best_own_ticks, has_price,
 )
-from openmm._fast.planner cimport ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, Action
+from openmm._fast.planner cimport (
+    ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_REBALANCE, Action,
+)
 from openmm._fast.units cimport (
     BUY, MISSING, PPM, SELL, UTICKS, InstrumentSpec, floor_div_wide, i128, i128_from_py,
     i128_to_py, ticklots,
@@ -295,6 +297,7 @@ cdef Reason judged(
     cdef int side = action.side
     cdef int other
     cdef int kind = action.kind
+    cdef bint taking = kind == ACTION_PLACE and action.why == WHY_REBALANCE
     cdef int64_t price = action.price_ticks
     cdef int64_t now_ns = inputs.now_ns
     cdef int64_t resting_lots = action.qty_lots     # what would rest of this order
@@ -446,18 +449,18 @@ cdef Reason judged(
                 value * <i128>PPM + <i128>(inputs.reference_uticks - 1), <i128>inputs.reference_uticks
             ),
         )
-    # POST_ONLY_CROSS
+    # POST_ONLY_CROSS. What is to take needs a best price of the other side too.
     if side == BUY:
         opposite = inputs.best_ask_ticks
         if Tracer is Trace:
             note(trace, POST_ONLY_CROSS, opposite, price)
-        if opposite <= 0 or opposite == EMPTY_ASK or price >= opposite:
+        if opposite <= 0 or opposite == EMPTY_ASK or (price >= opposite and not taking):
             return self.refuse_c(POST_ONLY_CROSS, opposite, price)
     else:
         opposite = inputs.best_bid_ticks
         if Tracer is Trace:
             note(trace, POST_ONLY_CROSS, opposite, price)
-        if opposite <= 0 or price <= opposite:
+        if opposite <= 0 or (price <= opposite and not taking):
             return self.refuse_c(POST_ONLY_CROSS, opposite, price)
     # SELF_TRADE
     own = best_own_ticks(table, other)
@@ -618,7 +621,7 @@ cdef class Checks:
             self.count_c(reason)
             return reason
         out.action = action[0]
-        out.post_only = 1
+        out.post_only = not (action.kind == ACTION_PLACE and action.why == WHY_REBALANCE)
         out.seal = self.seal
         self.approved_count += 1
         return APPROVED

@@ -30,8 +30,8 @@ from openmm._fast.orders cimport (
 )
 from openmm._fast.orderflow cimport NEVER_NS
 from openmm._fast.planner cimport (
-    ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_CROSSING, WHY_HAND, WHY_MOVED, WHY_RISK, WHY_STALE,
-    WHY_UNWANTED, Action, ActionWhy, Planner, cancel_due, half_spread, shape_level_c,
+    ACTION_AMEND, ACTION_CANCEL, ACTION_PLACE, WHY_CROSSING, WHY_HAND, WHY_MOVED, WHY_REBALANCE, WHY_RISK,
+    WHY_STALE, WHY_UNWANTED, Action, ActionWhy, Planner, cancel_due, half_spread, shape_level_c,
 )
 from openmm._fast.ports cimport (
     DECODED_BOOK, DECODED_BROKEN, DECODED_TRADE, Decoded, Decoder, Encoder, Strategy, Trade,
@@ -609,7 +609,9 @@ cdef class Pipeline:
         for i in range(self.planner.count):
             action = self.planner.actions[i]
             approved = &self.approved[self.approved_count]
-            if action.kind != ACTION_CANCEL and self.shut_c(action.side, action.price_ticks, now_ns):
+            if action.kind != ACTION_CANCEL and action.why != WHY_REBALANCE and (
+                self.shut_c(action.side, action.price_ticks, now_ns)
+            ):
                 # Looked at again with every frame: what lets it go is time and news, not a move.
                 self.shut_count += 1
                 self.forced = True
@@ -1045,8 +1047,12 @@ cdef class Pipeline:
         self.withdraw_c(now_ns, WHY_RISK)
         return self.sent_count - before
 
-    def place_by_hand(self, int side, int lane, int64_t price_ticks, int64_t qty_lots, int64_t now_ns):
-        """Place one post-only order beside the ladder, through every check.
+    def place_by_hand(self, int side, int lane, int64_t price_ticks, int64_t qty_lots, int64_t now_ns,
+                      bint taking=False):
+        """Place one order beside the ladder, through every check.
+
+        Args:
+            taking: it may take, and what does not trade at once is dropped; otherwise it is post-only.
 
         Returns:
             Its sequence, 0 when it was not placed; then `last_decision` is DECISION_REFUSED, with
@@ -1063,7 +1069,7 @@ cdef class Pipeline:
             self.checks.count_c(self.checks.refuse_c(STATE, 1, 0))
             self.last_decision = DECISION_REFUSED
             return 0
-        if self.shut_c(side, price_ticks, now_ns):
+        if not taking and self.shut_c(side, price_ticks, now_ns):
             self.shut_count += 1
             self.checks.count_c(
                 self.checks.refuse_c(POST_ONLY_CROSS, self.shut_ticks[0 if side == BUY else 1], price_ticks)
@@ -1071,7 +1077,9 @@ cdef class Pipeline:
             self.last_decision = DECISION_REFUSED
             return 0
         self.refused_reason[0 if side == BUY else 1][LEVELS_MAX] = 0
-        self.planner.push_c(ACTION_PLACE, WHY_HAND, 0, side, lane, price_ticks, qty_lots)
+        self.planner.push_c(
+            ACTION_PLACE, WHY_REBALANCE if taking else WHY_HAND, 0, side, lane, price_ticks, qty_lots
+        )
         self.last_decision = self.send_c(now_ns, self.stamps[0])
         return self.approved[0].action.seq if self.last_decision == DECISION_SENT else 0
 

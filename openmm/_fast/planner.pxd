@@ -26,6 +26,7 @@ cpdef enum ActionWhy:
     WHY_STALE = 6           # older than the order age limit
     WHY_RISK = 7            # cancel by a risk decision
     WHY_HAND = 8            # by an operator, or to flatten: no ladder wants or minds it
+    WHY_REBALANCE = 9       # takes, at once or not at all, to bring inventory back
 
 cdef struct Action:
     int32_t kind

@@ -21,6 +21,7 @@ class ActionWhy(IntEnum):
     WHY_STALE = 6
     WHY_RISK = 7
     WHY_HAND = 8
+    WHY_REBALANCE = 9
 
 class ActionView(NamedTuple):
     kind: ActionKind

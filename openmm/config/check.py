@@ -183,6 +183,14 @@ def ladder_errors(strategy: Ladder) -> list[ConfigError]:
         wrong("level_amounts", told, f"one value a level: num_orders is {strategy.num_orders}")
     elif amounts and amounts[0] != strategy.order_amount:
         wrong("level_amounts", told, f"the first as strategy.order_amount, {strategy.order_amount}")
+    if strategy.rebalance == "take" and (
+        strategy.rebalance_exit_ppm >= strategy.rebalance_threshold_ppm
+    ):
+        wrong(
+            "rebalance_exit", format_ppm(strategy.rebalance_exit_ppm),
+            'with rebalance = "take" below strategy.rebalance_threshold, '
+            + format_ppm(strategy.rebalance_threshold_ppm),
+        )  # fmt: skip
     floor, ceiling = strategy.price_floor, strategy.price_ceiling
     if floor is not None and ceiling is not None and floor >= ceiling:
         wrong("price_floor", str(floor), f"below strategy.price_ceiling, {ceiling}")
@@ -210,6 +218,18 @@ def limit_errors(strategy: Strategy, risk: Risk) -> list[ConfigError]:
         )
     if not isinstance(strategy, Ladder) or ladder_errors(strategy):
         return found
+    if strategy.rebalance == "take":
+        for key, bound_ppm in (
+            ("max_slippage", risk.max_slippage_ppm), ("price_collar", risk.price_collar_ppm),
+        ):  # fmt: skip
+            if strategy.rebalance_slippage_ppm > bound_ppm:
+                found.append(
+                    ConfigError(
+                        "strategy.rebalance_slippage",
+                        format_ppm(strategy.rebalance_slippage_ppm),
+                        f"at most risk.{key}, {format_ppm(bound_ppm)}",
+                    )
+                )
     amounts = strategy.amounts
     largest = max(amounts) * (PPM + strategy.size_skew_ppm) / PPM
     if largest > risk.max_order_size:

@@ -13,7 +13,7 @@ from openmm._fast.leans import LEAN_FIELDS
 from openmm._fast.queue import QueueModel
 from openmm._fast.signals import Fair, Want
 from openmm._fast.units import UTICKS_PER_TICK
-from openmm.config.check import maker_fee_ppm
+from openmm.config.check import maker_fee_ppm, taker_fee_ppm
 from openmm.config.schema import (
     Avellaneda,
     BotConfig,
@@ -235,6 +235,22 @@ def planner_params(config: BotConfig, price_ticks: int) -> dict[str, int]:
         "queue_power": strategy.queue_power,
         "wanted": wanted_signals(config),
         **(lean_params(strategy) if isinstance(strategy, Ladder) else NO_LEANS),
+    }
+
+
+def rebalance_params(config: BotConfig, instrument: Instrument) -> dict[str, int]:
+    """Return the terms of `engine.rebalance`: when inventory is brought back by taking."""
+    strategy, fee_ppm = config.strategy, taker_fee_ppm(config, instrument)
+    if not isinstance(strategy, Ladder) or fee_ppm is None:
+        return {}
+    return {
+        "rebalance_take": int(strategy.rebalance == "take"),
+        "rebalance_threshold_ppm": strategy.rebalance_threshold_ppm,
+        "rebalance_exit_ppm": strategy.rebalance_exit_ppm,
+        "rebalance_slippage_ppm": strategy.rebalance_slippage_ppm,
+        "rebalance_cost_ppm_max": strategy.rebalance_cost_max_ppm,
+        "rebalance_wait_ns": strategy.rebalance_wait_ns,
+        "taker_fee_ppm": fee_ppm,
     }
 
 

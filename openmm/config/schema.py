@@ -490,6 +490,10 @@ class Ladder(Strategy):
     num_orders: Annotated[int, Field(ge=1, le=LEVELS_MAX)]
     rebalance_threshold_ppm: Annotated[int, _ratio(1, 1_000_000)]
     rebalance_exit_ppm: Share = Field(default_factory=_of("rebalance_threshold_ppm", 1, 2))
+    rebalance: Literal["passive", "take"] = "passive"
+    rebalance_slippage_ppm: Width = 1_000  # from the reference
+    rebalance_cost_max_ppm: Width = 5_000  # slippage and taker fee together
+    rebalance_wait_ns: Span = 2 * SECOND
     spacing: Literal["linear", "geometric", "custom"] = "linear"
     level_ratio: Annotated[Decimal, _decimal(zero=False)] = Decimal(1)
     level_offsets_ppm: Annotated[tuple[int, ...], _listed(_width)] = ()

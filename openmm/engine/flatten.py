@@ -14,7 +14,7 @@ from openmm._fast.checks import RiskState
 from openmm._fast.orders import Lane, OrderState
 from openmm._fast.pipeline import Pipeline
 from openmm._fast.units import Side
-from openmm.engine.hand import FLATTEN, ByHand, Placed
+from openmm.engine.hand import FLATTEN, ByHand, Placed, least_lots, most_lots
 from openmm.instrument import Instrument
 from openmm.risk.monitor import RiskMonitor
 
@@ -51,13 +51,8 @@ class Flattener:
         q_lots, price_ticks = self._pipeline.inventory.q_lots, self._touch_ticks()
         if q_lots is None:
             return None
-        limits = self._pipeline.checks.current_limits()
-        least_lots = max(limits["order_lots_min"] or 1, self._instrument.qty_lots_min)
         lots = abs(q_lots)
-        too_small = lots < least_lots
-        if price_ticks is not None:
-            too_small = too_small or lots * price_ticks < self._instrument.notional_ticklots_min
-        return 0 if too_small else lots
+        return 0 if lots < least_lots(self._pipeline, self._instrument, price_ticks) else lots
 
     def on_timer(self, now_ns: int) -> bool:
         """Place, move or cancel what is needed; returns whether the position is at its target."""
@@ -102,16 +97,7 @@ class Flattener:
         return False
 
     def _place(self, side: Side, price_ticks: int, left_lots: int, now_ns: int) -> None:
-        limits = self._pipeline.checks.current_limits()
-        lots = left_lots
-        for most in (
-            limits["order_lots_max"],
-            *(
-                None if value is None else value // price_ticks
-                for value in (limits["order_ticklots_max"], limits["open_ticklots_max"])
-            ),
-        ):
-            lots = lots if most is None else min(lots, most)
+        lots = most_lots(self._pipeline, price_ticks, left_lots)
         if lots <= 0:
             return
         placed = self._by_hand.place(side, price_ticks, lots, FLATTEN, now_ns, Lane.LANE_FLATTEN)

@@ -15,10 +15,12 @@ from msgspec import Struct
 from openmm._fast.checks import Reason
 from openmm._fast.orders import Lane, OrderState, OrderView
 from openmm._fast.pipeline import Decision, Pipeline
+from openmm.instrument import Instrument
 
 KEPT_MAX: Final = 4096  # names of who placed what, beyond those of live orders
 LADDER: Final = "ladder"
 FLATTEN: Final = "flatten"
+REBALANCE: Final = "rebalance"
 
 
 class Placed(Struct, frozen=True):
@@ -36,6 +38,28 @@ class Placed(Struct, frozen=True):
     value: int | None = None
 
 
+def least_lots(pipeline: Pipeline, instrument: Instrument, price_ticks: int | None) -> int:
+    """Return the least lots of an order by limits and venue, by value too where a price is told."""
+    least = max(pipeline.checks.current_limits()["order_lots_min"] or 1, instrument.qty_lots_min)
+    if not price_ticks:
+        return least
+    return max(least, -(-instrument.notional_ticklots_min // price_ticks))
+
+
+def most_lots(pipeline: Pipeline, price_ticks: int, lots: int) -> int:
+    """Cut a quantity to the limits of one order's size and value."""
+    limits = pipeline.checks.current_limits()
+    for most in (
+        limits["order_lots_max"],
+        *(
+            None if value is None else value // price_ticks
+            for value in (limits["order_ticklots_max"], limits["open_ticklots_max"])
+        ),
+    ):
+        lots = lots if most is None else min(lots, most)
+    return lots
+
+
 @final
 class ByHand:
     """Place and cancel by hand; know who placed what."""
@@ -46,11 +70,11 @@ class ByHand:
 
     def place(
         self, side: int, price_ticks: int, qty_lots: int, who: str, now_ns: int,
-        lane: Lane = Lane.LANE_HAND,
+        lane: Lane = Lane.LANE_HAND, *, taking: bool = False,
     ) -> Placed:  # fmt: skip
         """Place one order, if every check lets it; its intent is on the tape before its bytes."""
         pipeline = self._pipeline
-        seq = pipeline.place_by_hand(side, lane, price_ticks, qty_lots, now_ns)
+        seq = pipeline.place_by_hand(side, lane, price_ticks, qty_lots, now_ns, taking)
         if seq:
             self._forget()
             self._who[seq] = who
@@ -65,11 +89,11 @@ class ByHand:
         return self._pipeline.cancel_by_hand(seqs, now_ns)
 
     def who(self, order: OrderView) -> str:
-        """Tell who placed an order: `ladder`, `flatten`, or `hand:` and the client."""
+        """Tell who placed an order: `ladder`, `flatten`, `rebalance`, or `hand:` and the client."""
         if order.level < Lane.LANE_FLATTEN:
             return LADDER
         if order.level == Lane.LANE_FLATTEN:
-            return FLATTEN
+            return self._who.get(order.seq, FLATTEN)
         return f"hand:{self._who.get(order.seq, '')}"
 
     def live(self, lane: Lane) -> list[OrderView]:

@@ -241,6 +241,7 @@ class Operator:
             "risk_reason": monitor.reason,
             "risk_moves": monitor.move_count,
             "flattening": self._flattening(),
+            "rebalancing": self._rebalancing(),
             "limits": risk_limits.shown(tuning.in_force),
             "changed": tuning.changed(),
             "version": tuning.version,
@@ -268,6 +269,16 @@ class Operator:
         if flattener.refused.reason is not Reason.REASON_UNDECIDED:
             told["refused"] = flattener.refused.reason.name.lower()
         return told
+
+    def _rebalancing(self) -> dict[str, str] | None:
+        """Tell how far inventory is brought back by taking, or what keeps it; None: it need not."""
+        ctx = self._ctx
+        rebalancer, one = ctx.step.rebalancer, ctx.tables.instrument
+        if not rebalancer.active and not rebalancer.why:
+            return None
+        left = rebalancer.left_lots
+        told = {"left": "" if left is None else f"{one.qty(left):f}", "asset": one.base}
+        return told | ({"why": rebalancer.why} if rebalancer.why else {})
 
     def _orders(self, now_ns: int) -> dict[str, Any]:
         ctx = self._ctx

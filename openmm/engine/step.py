@@ -31,6 +31,7 @@ from openmm.engine.flatten import Flattener
 from openmm.engine.guard import Guard
 from openmm.engine.hand import ByHand, Placed
 from openmm.engine.money import Money
+from openmm.engine.rebalance import Rebalancer, RebalanceTerms
 from openmm.engine.reconciler import Reconciler
 from openmm.errors import CommandError
 from openmm.events import (
@@ -147,7 +148,8 @@ class StepConfig(Struct, frozen=True):
 
     `dead_man_ns`: the timeout of a dead-man's switch without which nothing is quoted; None where
     the account has none. `alert_above_ppm`, `halt_above_ppm`: of equity, for a difference between
-    books and venue. `dedicated`: nobody else uses the account.
+    books and venue. `dedicated`: nobody else uses the account. `rebalance`: whether and how
+    inventory is brought back by taking.
     """
 
     ack_timeout_ns: int = 5 * SECOND_NS
@@ -161,6 +163,7 @@ class StepConfig(Struct, frozen=True):
     alert_above_ppm: int = 0
     halt_above_ppm: int = 1_000
     dedicated: bool = False
+    rebalance: RebalanceTerms = RebalanceTerms()
 
 
 @final
@@ -199,6 +202,9 @@ class Step:
         self.failures = StrategyFailures()
         self.by_hand = ByHand(pipeline)
         self.flattener = Flattener(pipeline, self.by_hand, monitor, instrument)
+        self.rebalancer = Rebalancer(
+            pipeline, self.by_hand, monitor, instrument, config.rebalance
+        )  # fmt: skip
         self._adjustments: dict[str, str] = {}
         self._resync: dict[int, _Resync] = {}
         self._catching_up: dict[int, int] = {}
@@ -708,12 +714,24 @@ class Step:
         self._mark(now_ns)
         self.pipeline.set_inputs(fills_last_minute=self.monitor.fills_last_minute(now_ns))
         self._sample(now_ns)
+        self._rebalance(now_ns)
         self._requote(now_ns)
         if self.monitor.flattening and self.flattener.on_timer(now_ns):
             self._changed(self.monitor.flattened("the position is at its target"), now_ns)
         if now_ns - self._stated_ns >= self.config.state_every_ns:
             self._tell_state(now_ns)
         return self._take()
+
+    def _rebalance(self, now_ns: int) -> None:
+        """Bring inventory back by taking, if it is to be; the ladder steps aside meanwhile."""
+        rebalancer, before = self.rebalancer, self.rebalancer.active
+        if rebalancer.look(now_ns) and rebalancer.active:
+            self.pipeline.withdraw(now_ns)
+        rebalancer.on_timer(now_ns)
+        if rebalancer.active != before:
+            self._allow(self.pipeline.inventory.q_lots or 0)
+        if why := rebalancer.take_news():
+            self._incident(f"inventory is not brought back by taking: {why}")
 
     def _look_at_guard(self, now_ns: int) -> None:
         """Withdraw the quotes when nothing would end them any more, quote again when it does."""
@@ -947,6 +965,8 @@ class Step:
                 model=plan["queue_model"],
                 power=plan["queue_power"],
             )
+            if "rebalance_take" in plan:
+                self.rebalancer.terms = RebalanceTerms.of(plan)
             pipeline.set_requote_uticks(plan["requote_uticks"])
             pipeline.set_leans(plan)
             if plan["wanted"] != pipeline.feed.signals.wanted:
@@ -1171,8 +1191,9 @@ class Step:
                 self._allow(q_lots)
 
     def _allow(self, q_lots: int) -> None:
-        """Let the strategy quote the sides that the risk state leaves; none while flattening."""
-        reducing, free = self.monitor.state is RiskState.REDUCING, not self.monitor.flattening
+        """Let the strategy quote the sides that the risk state leaves; none while taking."""
+        reducing = self.monitor.state is RiskState.REDUCING
+        free = not self.monitor.flattening and not self.rebalancer.active
         self.pipeline.allow_bid = free and (not reducing or q_lots < 0)
         self.pipeline.allow_ask = free and (not reducing or q_lots > 0)
 

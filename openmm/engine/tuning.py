@@ -360,7 +360,7 @@ class Tuning:
         if after.strategy != before.strategy:
             uticks = self._tables.pipeline.reference.price_uticks
             ticks = self._mid_ticks if uticks is None else uticks // UTICKS_PER_TICK
-            plan = conf.planner_params(after, ticks)
+            plan = {**conf.planner_params(after, ticks), **conf.rebalance_params(after, one)}
         if self._inventory(after) != self._inventory(before):
             inventory = self._inventory(after)
         if after.risk != before.risk:

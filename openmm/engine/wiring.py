@@ -28,6 +28,7 @@ from openmm._fast.signals import Signals
 from openmm._fast.tape import Tape
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.config import BotConfig, Grid, Ladder, PluginStrategy
+from openmm.engine.rebalance import RebalanceTerms
 from openmm.engine.step import Step, StepConfig
 from openmm.events import OrderFilled
 from openmm.instrument import Instrument
@@ -230,6 +231,7 @@ def make_step(
         watchdog: whether a watchdog process has to run.
         on_booked: told of each own fill, see `Step`.
     """
+    rebalance = conf.rebalance_params(config, tables.instrument)
     return Step(
         tables.pipeline, tables.feeds, tables.instrument, tables.monitor, trading,
         StepConfig(
@@ -244,6 +246,7 @@ def make_step(
             rates=frozenset(
                 index for index, venue in enumerate(config.venue) if venue.rate is not None
             ),
+            rebalance=RebalanceTerms.of(rebalance) if rebalance else RebalanceTerms(),
         ),
         on_booked,
     )  # fmt: skip

@@ -33,8 +33,9 @@ WHY = {
     ActionWhy.WHY_STALE: "it rested unchanged for too long",
     ActionWhy.WHY_RISK: "the risk layer wants it gone",
     ActionWhy.WHY_HAND: "an operator asked for it, beside the ladder",
+    ActionWhy.WHY_REBALANCE: "inventory is brought back by taking",
 }
-WITHOUT_LADDER = (ActionWhy.WHY_RISK, ActionWhy.WHY_HAND)
+WITHOUT_LADDER = (ActionWhy.WHY_RISK, ActionWhy.WHY_HAND, ActionWhy.WHY_REBALANCE)
 PPM = 1_000_000
 SEQ_DIGITS_MAX = 9
 REST_OF_IDS = "give its number, its client id, or the venue's id of an order that traded"

@@ -95,7 +95,7 @@ cdef class BitgetEncoder(Encoder):
                     &self.order_side[<int>side],
                     f'"symbol":"{venue_symbol}","orderType":"limit","side":"{name}","qty":"',
                 )
-            for flag, force in ((0, "gtc"), (1, "post_only")):
+            for flag, force in ((0, "ioc"), (1, "post_only")):
                 set_piece(
                     &self.order_close[<int>flag], f'","timeInForce":"{force}"{stp},"clientOid":"'
                 )
@@ -111,7 +111,7 @@ cdef class BitgetEncoder(Encoder):
                 set_piece(
                     &self.order_side[<int>side], f'"orderType":"limit","side":"{name}","size":"'
                 )
-            for flag, force in ((0, "gtc"), (1, "post_only")):
+            for flag, force in ((0, "ioc"), (1, "post_only")):
                 set_piece(&self.order_close[<int>flag], f'","force":"{force}"{stp},"clientOid":"')
         set_piece(&self.symbol, f'","autoCancel":"no","symbol":"{venue_symbol}"')
 

@@ -104,7 +104,8 @@ cdef class GateioEncoder(Encoder):
         rest = (f',"stp_act":"{stp_act}"' if stp_act else "") + (
             f',"action_mode":"{action_mode}"' if action_mode else ""
         )
-        set_piece(&self.order_close[0], f'"{rest}}}')
+        # What is not post-only is to take now or not at all.
+        set_piece(&self.order_close[0], f'","time_in_force":"ioc"{rest}}}')
         set_piece(&self.order_close[1], f'","time_in_force":"poc"{rest}}}')
         where = "" if account == "spot" else f',"account":"{account}"'
         set_piece(&self.symbol, f'","currency_pair":"{venue_symbol}"{where}')

@@ -116,9 +116,11 @@ cdef class KrakenEncoder(Encoder):
                 f'"order_type":"limit","side":"{name}","limit_price":',
             )
         for flag, name in ((0, "false"), (1, "true")):
+            # What is not post-only is to take now or not at all.
+            tif = "gtc" if flag else "ioc"
             set_piece(
                 &self.mid[<int>flag],
-                f',"time_in_force":"gtc","post_only":{name},"stp_type":"{stp_type}"'
+                f',"time_in_force":"{tif}","post_only":{name},"stp_type":"{stp_type}"'
                 f',"cl_ord_id":"m{bot}{session}',
             )
             set_piece(

@@ -88,7 +88,7 @@ cdef class MexcEncoder(Encoder):
             raise ValueError(f"stp_mode must be one of {STP_MODES}: {stp_mode!r}")
         self.sign = sign
         for index, (side, kind) in enumerate(
-            (side, kind) for side in ("BUY", "SELL") for kind in ("LIMIT", "LIMIT_MAKER")
+            (side, kind) for side in ("BUY", "SELL") for kind in ("IMMEDIATE_OR_CANCEL", "LIMIT_MAKER")
         ):
             set_piece(
                 &self.place[<int>index],

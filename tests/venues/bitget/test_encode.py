@@ -44,12 +44,14 @@ def test_classic_place_is_the_documented_message(shared: Path) -> None:
     assert (row["id"], row["params"].pop("clientOid")) == ("1", encoder.client_id(5))
     wanted["params"].pop("clientOid")
     # Numbers as the pair's precision writes them.
-    assert row["params"] == wanted["params"] | {"size": "1.000000", "price": "252.00"}
+    assert row["params"] == wanted["params"] | {
+        "size": "1.000000", "price": "252.00", "force": "ioc",
+    }  # fmt: skip
     assert hole == -1
     assert raw == (
         b'{"op":"trade","args":[{"id":"1","instType":"SPOT","instId":"BTCUSDT",'
         b'"channel":"place-order","params":{"orderType":"limit","side":"buy","size":"1.000000",'
-        b'"price":"252.00","force":"gtc","clientOid":"%b"}}]}' % encoder.client_id(5).encode()
+        b'"price":"252.00","force":"ioc","clientOid":"%b"}}]}' % encoder.client_id(5).encode()
     )
 
 
@@ -84,7 +86,7 @@ def test_unified_place_has_the_documented_members() -> None:
     assert message["args"] == [
         {
             "symbol": "BTCUSDT", "orderType": "limit", "side": "sell", "qty": "0.100000",
-            "price": "100.00", "timeInForce": "gtc", "stpMode": "cancel_maker",
+            "price": "100.00", "timeInForce": "ioc", "stpMode": "cancel_maker",
             "clientOid": encoder.client_id(9),
         }
     ]  # fmt: skip

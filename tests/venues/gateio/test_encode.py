@@ -50,9 +50,12 @@ def test_a_documented_placement_is_written_byte_for_byte(shared: Path) -> None:
     wanted = documented(shared, "order_place_request")
     encoder = make(deadline_ms=0)
     [(raw, _)] = encoder.encode([(PLACE, 5, Side.BUY, 1, 1, False)], NOW_NS)
-    # Only our own request id and text stand in place of theirs.
+    # Only our own request id and text stand in place of theirs; what is not post-only is to take
+    # at once, where theirs may rest.
     ours = raw.replace(encoder.client_id(5).encode(), b"t-my-custom-id")
     ours = ours.replace(b'"req_id":"1"', b'"req_id":"request-2"')
+    assert ours.count(b',"time_in_force":"ioc"') == 1
+    ours = ours.replace(b',"time_in_force":"ioc"', b"")
     assert ours == json.dumps(wanted, separators=(",", ":")).encode()
 
 
@@ -64,6 +67,7 @@ def test_a_documented_batch_is_written_field_for_field(shared: Path) -> None:
     for seq, order in enumerate(ours["payload"]["req_param"], start=1):
         assert order["text"] == encoder.client_id(seq)
         order["text"] = f"t-my-custom-id-{seq}"
+        assert order.pop("time_in_force") == "ioc"
     assert ours == wanted
 
 

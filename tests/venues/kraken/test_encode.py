@@ -56,7 +56,7 @@ def order(seq: int, side: str, price: str, qty: str, post_only: bool = True) -> 
         "side": side,
         "limit_price": Decimal(price),
         "order_qty": Decimal(qty),
-        "time_in_force": "gtc",
+        "time_in_force": "gtc" if post_only else "ioc",
         "post_only": post_only,
         "stp_type": "cancel_newest",
         "cl_ord_id": f"mabc{SESSION}{base32(seq)}",
