@@ -16,7 +16,7 @@ from typing import Final, final
 from msgspec import Struct
 
 from openmm._fast.book import BookState
-from openmm._fast.checks import RiskState
+from openmm._fast.checks import Reason, RiskState
 from openmm._fast.orders import Lane, OrderState
 from openmm._fast.pipeline import Pipeline
 from openmm._fast.units import UTICKS_PER_TICK, Side
@@ -143,7 +143,7 @@ class Rebalancer:
             self._give_up("cost", why, now_ns)
         else:
             self.active = self._begun = True
-            self.why = ""
+            self.why = self.why if before else ""
         return self.active != before
 
     def take_news(self) -> str:
@@ -178,9 +178,15 @@ class Rebalancer:
             Side.SELL if q_lots > 0 else Side.BUY, limit_ticks, lots, REBALANCE, now_ns,
             Lane.LANE_FLATTEN, taking=True,
         )  # fmt: skip
-        if placed.seq == 0:
-            name = placed.reason.name.lower()
-            why = f"refused by {name}: {placed.value}, limit {placed.limit}"
+        if placed.seq:
+            self.why = ""
+            return
+        name = placed.reason.name.lower()
+        why = f"refused by {name}: {placed.value}, limit {placed.limit}"
+        if placed.reason is Reason.RATE_BUDGET:
+            # It fills up again while nothing is quoted, and would not beside a ladder.
+            self._kept_by, self.why = name, why
+        else:
             self._give_up(name, why, now_ns)
 
     def _give_up(self, kept_by: str, why: str, now_ns: int) -> None:

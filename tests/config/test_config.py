@@ -29,8 +29,10 @@ from openmm.config import (
     parse,
     planner_params,
     read_options,
+    rebalance_params,
     signal_params,
     source_params,
+    taker_fee_ppm,
     wanted_signals,
 )
 from openmm.config.load import PATTERNS
@@ -56,6 +58,7 @@ from openmm.config.schema import (
 )
 from openmm.config.values import Distance
 from openmm.engine.admission import goes_live
+from openmm.engine.rebalance import RebalanceTerms
 from openmm.errors import ConfigError, ConfigErrors
 from openmm.instrument import Instrument
 from openmm.risk.limits import drawdown_ticklots, limits, rate_reserve_milli
@@ -170,6 +173,10 @@ KEYS: list[tuple[str, object, object]] = [
     ("strategy.num_orders", 7, 7),
     ("strategy.rebalance_threshold", "12.5%", 125_000),
     ("strategy.rebalance_exit", "3%", 30_000),
+    ("strategy.rebalance", "take", "take"),
+    ("strategy.rebalance_slippage", "5bps", 500),
+    ("strategy.rebalance_cost_max", "15bps", 1_500),
+    ("strategy.rebalance_wait", "3s", 3_000_000_000),
     ("strategy.target_base", "40%", 400_000),
     ("strategy.inventory_scale", "0.25", Decimal("0.25")),
     ("strategy.level_step", "0.1%", 1_000),
@@ -639,6 +646,16 @@ IMPOSSIBLE: list[tuple[dict[str, object], str, str]] = [
     ({"strategy.spread_min": "0.7%"}, "strategy.spread_min", "at most strategy.spread, 0.6%"),
     ({"strategy.spread_max": "0.5%"}, "strategy.spread_max", "at least strategy.spread, 0.6%"),
     ({"strategy.rebalance_exit": "11%"}, "strategy.rebalance_exit", "rebalance_threshold, 10%"),
+    (
+        {"strategy.rebalance": "take", "strategy.rebalance_exit": "10%"},
+        "strategy.rebalance_exit",
+        "below strategy.rebalance_threshold, 10%",
+    ),
+    (
+        {"strategy.rebalance": "take", "strategy.rebalance_slippage": "2%"},
+        "strategy.rebalance_slippage",
+        "at most risk.max_slippage, 1%",
+    ),
     ({"signal.vol_slow": "10s"}, "signal.vol_slow", "longer than signal.vol_fast"),
     ({"venue[1].label": "kraken"}, "venue[1].label", "a label of its own"),
     ({"venue[1].quote": "BTC/USD"}, "venue[1].quote", "one of quote"),
@@ -1155,6 +1172,27 @@ def test_smallest_order_is_the_venues_when_the_file_tells_less() -> None:
 def test_order_notional_defaults_to_open_notional() -> None:
     built_limits = limits(parse(BASE), BTC)
     assert built_limits["order_ticklots_max"] == built_limits["open_ticklots_max"]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "field", "value"),
+    [
+        ("rebalance", "take", "rebalance_take", 1),
+        ("rebalance_threshold", "20%", "rebalance_threshold_ppm", 200_000),
+        ("rebalance_exit", "2%", "rebalance_exit_ppm", 20_000),
+        ("rebalance_slippage", "5bps", "rebalance_slippage_ppm", 500),
+        ("rebalance_cost_max", "15bps", "rebalance_cost_ppm_max", 1_500),
+        ("rebalance_wait", "3s", "rebalance_wait_ns", 3_000_000_000),
+    ],
+)
+def test_terms_of_taking_inventory_back_follow_from_the_file(
+    key: str, text: str, field: str, value: int
+) -> None:
+    before = rebalance_params(parse(BASE), BTC)
+    after = rebalance_params(parse(with_key(f"strategy.{key}", text)), BTC)
+    assert before[field] != after[field] == value
+    assert RebalanceTerms.of(after) != RebalanceTerms.of(before)
+    assert before["taker_fee_ppm"] == taker_fee_ppm(parse(BASE), BTC)
 
 
 def test_prices_turn_distances_into_ticks() -> None:

@@ -513,7 +513,8 @@ class Checker:
                 action.side, action.price_ticks, action.qty_lots, lane=action.level >= LANE_FIRST
             )
             self._expect(
-                order.lane == (action.why == ActionWhy.WHY_HAND), f"{action} in a lane not its own"
+                order.lane == (action.why in (ActionWhy.WHY_HAND, ActionWhy.WHY_REBALANCE)),
+                f"{action} in a lane not its own",
             )
         elif order is None or not order.live:
             self._say(f"amend of an order that is not there: {action}")
@@ -538,7 +539,7 @@ class Checker:
         opposite = None
         if self._wire is not None:
             opposite = self._wire.best(self.set.instrument.tick_size)[1 if sign > 0 else 0]
-        if opposite is not None:
+        if opposite is not None and action.why != ActionWhy.WHY_REBALANCE:
             self._expect(sign * price < sign * opposite, f"{action} crosses the book at {opposite}")
         for other in self._live(SELL if action.side == BUY else BUY):
             for theirs in other.prices:
