@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openmm._fast import backtest
 from openmm._fast.book import Book, BookBreak
 from openmm._fast.changes import ChangeLog, EventFlag, EventKind, follow
 from openmm.venues.kraken.wire import KrakenDecoder
@@ -208,16 +207,6 @@ def test_event_is_kept_as_it_is_told() -> None:
     for flags in (0, -1, 65536):
         with pytest.raises(ValueError, match="flags"):
             log.append(1, 2, 3, 4, flags)
-
-
-def test_backtest_reads_the_same_numbers() -> None:
-    kinds, flags = backtest.EventKind, backtest.EventFlag
-    assert {one.name: one.value for one in kinds if one} == {
-        one.name: one.value for one in EventKind if one
-    }
-    assert [int(one) for one in flags] == [
-        int(one) for one in EventFlag if one is not EventFlag.EVENT_KIND_BITS
-    ]
 
 
 def test_columns_that_do_not_fit_are_refused() -> None:

@@ -70,7 +70,8 @@ def test_books_are_those_that_the_bot_quoted_from(
 
 
 def test_lost_connection_is_a_broken_book(tmp_path: Path, records: list[JournalRecord]) -> None:
-    frames = [at for at, one in enumerate(records) if one.kind == Record.REC_FRAME]
+    market = [one.kind == Record.REC_FRAME and one.source == 0 for one in records]
+    frames = [at for at, is_frame in enumerate(market) if is_frame]
     at = frames[len(frames) // 2]
     lost = JournalRecord(0, Record.REC_CONNECTION, records[at].source, records[at].ts_ns, b"0")
     cut = [*records[:at], lost, *records[at:]]
