@@ -28,7 +28,7 @@ from openmm.instrument import Instrument
 from openmm.journal import ActionRecord, BalanceRecord, FillRecord
 from openmm.settlement import store as tables
 from openmm.settlement.causes import LEVEL_UNKNOWN, FillMark
-from openmm.settlement.histogram import bucket_ns
+from openmm.settlement.histogram import QUEUE_AGE, QUEUE_AHEAD, bucket_ns
 from openmm.settlement.ledger import (
     ADJUSTMENT_KIND,
     BUY,
@@ -68,6 +68,7 @@ STAGE_NAMES = {
     if stage is not Stage.STAGE_COUNT
 }
 ACK = STAGE_NAMES[Stage.STAGE_ACK.value]
+PPM = 1_000_000
 
 SAME_TIME_NS = 1_000_000_000
 KEYS_MAX = 500  # looked up in one question to the store
@@ -493,6 +494,14 @@ class Booker:
             resolution=record.resolution, number=record.number, since_ns=record.since_ns,
         )  # fmt: skip
 
+    def _on_place(self, _index: int, _source: int, ts_ns: int, payload: bytes) -> None:
+        place = journal.read_place(payload)
+        if place.wanted_ticks:
+            return  # it stays for its place: no fill
+        queue_lots = place.ahead_lots + place.behind_lots
+        self._tally(QUEUE_AGE, max(0, ts_ns - place.since_ns))
+        self._tally(QUEUE_AHEAD, place.ahead_lots * PPM // queue_lots if queue_lots else 0)
+
     def _on_refusal(self, index: int, _source: int, ts_ns: int, payload: bytes) -> None:
         record = journal.read_refusal(payload)
         known = record.reason in Reason._value2member_map_
@@ -584,6 +593,7 @@ class Booker:
         Record.REC_INTENT: _on_intent,
         Record.REC_TRANSITION: _on_transition,
         Record.REC_FILL: _on_fill,
+        Record.REC_PLACE: _on_place,
         Record.REC_REFUSAL: _on_refusal,
         Record.REC_RISK: _on_risk,
         Record.REC_BOOK: _on_book,
@@ -682,9 +692,11 @@ class Booker:
         )
 
     def _count(self, stage: str, span_ns: int) -> None:
-        if span_ns <= 0:
-            return
-        bucket = bucket_ns(span_ns)
+        if span_ns > 0:
+            self._tally(stage, span_ns)
+
+    def _tally(self, stage: str, value: int) -> None:
+        bucket = bucket_ns(value)
         row = self._latency.get((stage, bucket))
         if row is None:
             row = self._latency[stage, bucket] = {
@@ -695,7 +707,7 @@ class Booker:
                 "max_ns": 0,
             }
         row["count"] += 1
-        row["max_ns"] = max(row["max_ns"], span_ns)
+        row["max_ns"] = max(row["max_ns"], value)
 
     def _new_order(self, action: ActionRecord, ts_ns: int) -> Row:
         return {

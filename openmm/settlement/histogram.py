@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+# Stored beside the stages: since when a filled order had its place, and what of its queue was in
+# front of it then, in ppm.
+QUEUE_AGE, QUEUE_AHEAD = "queue_age", "queue_ahead_ppm"
+
 _BITS = 8  # significant bits of a bucket's lower end: an error below 1/128
 
 

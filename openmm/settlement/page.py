@@ -234,6 +234,11 @@ def _quoting(plain: Mapping[str, Any], series: Series) -> str:
         ("fill rate by quantity", _share(rate["by_quantity"])),
         ("fill rate by order", _share(rate["by_order"])),
     ]
+    queue = plain["queue"]
+    if queue["fills"]:
+        told = f"{_share(queue['at_front'])} at the front, median {_share(queue['ahead'])} in front"
+        ages = f"median {_told(queue['age_s'])} s, p90 {_told(queue['age_p90_s'])} s"
+        rows += [("queue place at fill", told), ("queue age at fill", ages)]
     rows += [(f"refused: {name}", f"{count:,}") for name, count in plain["refusals"].items()]
     return section(
         "Quoting",

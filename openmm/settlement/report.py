@@ -22,7 +22,7 @@ from openmm._fast.orders import OrderState
 from openmm.errors import LedgerError
 from openmm.instrument import Instrument
 from openmm.settlement import store as tables
-from openmm.settlement.histogram import quantile_ns
+from openmm.settlement.histogram import QUEUE_AGE, QUEUE_AHEAD, quantile_ns
 from openmm.settlement.ledger import BUY, FEE
 from openmm.settlement.results import (
     ByCausePart,
@@ -35,6 +35,7 @@ from openmm.settlement.results import (
 from openmm.settlement.store import Store
 
 REPORT_FORMAT = 1
+PPM = 1_000_000
 STAGE_ORDER = (
     "tick_to_order", "read", "decode", "book", "signal", "quote", "plan", "check", "journal",
     "encode", "write", "answer_to_order", "ack",
@@ -106,6 +107,24 @@ class FillRatePart:
     filled_base: Decimal
     orders_acknowledged: int
     orders_filled: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePart:
+    """Places of orders when they were filled, as they were estimated.
+
+    Attributes:
+        fills: of which the place is known.
+        age_s, age_p90_s: how long an order had its place, median and the ninth tenth.
+        at_front: share of them with nothing of others in front.
+        ahead: median share of its queue that was in front.
+    """
+
+    fills: int
+    age_s: Decimal | None
+    age_p90_s: Decimal | None
+    at_front: Decimal | None
+    ahead: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +230,7 @@ class Report:
     fees: dict[str, Decimal]
     spread_captured: SpreadPart
     fill_rate: FillRatePart
+    queue: QueuePart
     inventory: dict[str, AssetPart]
     time_at_touch: dict[str, TouchPart]
     uptime: UptimePart
@@ -323,6 +343,7 @@ def _load(connection: Connection, session_id: str | None, bot: str | None) -> Re
         fees={asset: s.amount(asset, atoms) for asset, atoms in sorted(fees.items())},
         spread_captured=_spread(s),
         fill_rate=_fill_rate(s, orders),
+        queue=_queue(s),
         inventory=_inventory(s),
         time_at_touch=touch,
         uptime=_uptime(s, observed_ns),
@@ -574,6 +595,23 @@ def _books(s: _Session) -> dict[str, BookPart]:
     }
 
 
+def _queue(s: _Session) -> QueuePart:
+    ages, ahead = (
+        {item.bucket_ns: item.count for item in s.select(tables.latency) if item.stage == name}
+        for name in (QUEUE_AGE, QUEUE_AHEAD)
+    )
+    fills = sum(ages.values())
+    if not fills:
+        return QueuePart(0, None, None, None, None)
+    return QueuePart(
+        fills,
+        _seconds(quantile_ns(ages, 500_000) or 0),
+        _seconds(quantile_ns(ages, 900_000) or 0),
+        _decimal(Fraction(ahead.get(0, 0), fills), 4),
+        _decimal(Fraction(quantile_ns(ahead, 500_000) or 0, PPM), 4),
+    )
+
+
 def _latency(s: _Session) -> dict[str, LatencyPart]:
     counts: dict[str, dict[int, int]] = {}
     largest: dict[str, int] = {}
@@ -784,6 +822,16 @@ def _render_trading(report: Report) -> Table:
         )
     table.add_row("fill rate by quantity", percent(rate.by_quantity))
     table.add_row("fill rate by order", percent(rate.by_order))
+    queue = report.queue
+    if queue.fills:
+        table.add_row(
+            "queue place at fill",
+            f"{percent(queue.at_front)} at the front, median {percent(queue.ahead)} in front, "
+            f"{queue.fills} fills",
+        )
+        table.add_row(
+            "queue age at fill", f"median {text(queue.age_s)} s, p90 {text(queue.age_p90_s)} s"
+        )
     for side, touch in report.time_at_touch.items():
         table.add_row(
             f"{side} at touch", f"{percent(touch.at_touch)} (quoted {percent(touch.quoted)})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ from openmm._fast.tape import Record
 from openmm.engine.commands import Set
 from openmm.engine.replay import replay
 from openmm.journal import JournalRecord, PlaceRecord
+from openmm.settlement.booking import Booker
 from openmm.settlement.explain import explain
+from openmm.settlement.report import load_report
+from openmm.settlement.store import Store
 from openmm.testing.virtual import VirtualBot
 from tests.e2e import virtual
 
@@ -104,3 +108,29 @@ def test_worth_and_model_change_while_the_bot_runs(tmp_path: Path) -> None:
     bot.run(1)
     assert queue.params == {"value_ticks": 4, "model": QueueModel.QUEUE_POWER, "power": 2}
     assert bot.stop() == 0
+
+
+def test_report_tells_the_places_of_what_was_filled(
+    held: list[JournalRecord], tmp_path: Path
+) -> None:
+    told = [one for one in places(held) if not one.wanted_ticks]
+    url = f"sqlite:///{tmp_path / 'books.db'}"
+    session_id = journal.read_session(held[0].payload).session_id
+    store = Store(url)
+    booker = Booker(store, session_id)
+    booker.apply((one.record_index, one.kind, one.source, one.ts_ns, one.payload) for one in held)
+    booker.commit()
+    store.close()
+    queue = load_report(url, session_id).queue
+    assert queue.fills == len(told) > 3
+    front = sum(one.ahead_lots == 0 for one in told)
+    assert queue.at_front == round(Decimal(front) / len(told), 4)
+    ages = sorted(
+        at.ts_ns - one.since_ns
+        for at in held
+        if at.kind == Record.REC_PLACE and not (one := journal.read_place(at.payload)).wanted_ticks
+    )
+    assert queue.age_s is not None
+    assert float(queue.age_s) == pytest.approx(
+        ages[(len(ages) - 1) // 2] / 1e9, rel=0.01, abs=0.001
+    )

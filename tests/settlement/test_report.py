@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from rich.console import Console
 
+from openmm._fast.tape import Record
 from openmm.errors import LedgerError
 from openmm.settlement.booking import Booker
 from openmm.settlement.histogram import bucket_ns, quantile_ns
@@ -151,8 +153,8 @@ def test_json_is_plain_and_exact(report: Report) -> None:
     assert plain["latency_ns"]["tick_to_order"]["max"] == 50_000
     assert list(plain) == [
         "session", "volume", "pnl", "by_cause", "reporting", "costs", "movements", "fees",
-        "spread_captured", "fill_rate", "inventory", "time_at_touch", "uptime", "observed_s",
-        "orders", "refusals", "books", "latency_ns", "incidents", "risk_events", "format",
+        "spread_captured", "fill_rate", "queue", "inventory", "time_at_touch", "uptime",
+        "observed_s", "orders", "refusals", "books", "latency_ns", "incidents", "risk_events", "format",
     ]  # fmt: skip
 
 
@@ -241,3 +243,26 @@ def test_brackets_in_a_venues_words_are_shown_as_they_are(database: Database) ->
     out = io.StringIO()
     load_report(url).render(Console(file=out, width=200))
     assert "see [/x] [red]" in out.getvalue()
+
+
+def test_queue_places_at_fill_are_told(database: Database) -> None:
+    url, tape = database("store"), Tape()
+    tape.session("s-3")
+    second = 1_000_000_000
+    for at_ms, ahead, behind, age_s, wanted in (
+        (10_000, 0, 10, 1, 0), (10_000, 0, 0, 2, 0), (10_000, 30, 10, 8, 0), (10_000, 9, 1, 4, 777),
+    ):  # fmt: skip
+        since_ns = T0 + at_ms * 1_000_000 - age_s * second
+        payload = struct.pack("<Q6q", 513, 780, wanted, ahead, behind, 5, since_ns)
+        tape.add(Record.REC_PLACE, at_ms, payload)
+    book(url, tape.records, "s-3")
+    queue = load_report(url).queue
+    # One that only stayed for its place was not filled.
+    assert (queue.fills, queue.at_front, queue.ahead) == (3, D("0.6667"), D(0))
+    assert queue.age_s is not None
+    assert queue.age_p90_s is not None
+    assert D("1.98") < queue.age_s <= 2
+    assert D("7.93") < queue.age_p90_s <= 8
+    out = io.StringIO()
+    load_report(url).render(Console(file=out, width=120))
+    assert "66.67% at the front" in out.getvalue()
