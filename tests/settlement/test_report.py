@@ -154,7 +154,8 @@ def test_json_is_plain_and_exact(report: Report) -> None:
     assert list(plain) == [
         "session", "volume", "pnl", "by_cause", "reporting", "costs", "movements", "fees",
         "spread_captured", "fill_rate", "queue", "inventory", "time_at_touch", "uptime",
-        "observed_s", "orders", "refusals", "books", "latency_ns", "incidents", "risk_events", "format",
+        "observed_s", "orders", "refusals", "books", "latency_ns", "incidents", "risk_events",
+        "format",
     ]  # fmt: skip
 
 
