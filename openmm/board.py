@@ -36,6 +36,7 @@ from openmm._fast.board import (
 )
 from openmm._fast.board import Holdings as Holdings
 from openmm._fast.ports import NOTHING_ASK, NOTHING_BID
+from openmm._fast.units import Side
 from openmm.config.values import is_loopback
 from openmm.errors import BoardError
 
@@ -156,9 +157,9 @@ def _row(raw: RawRow) -> Row:
     try:
         tick_size = Decimal(raw.tick_size)
     except ArithmeticError:
-        raise BoardError(f"row {raw.index} is damaged: its tick is {raw.tick_size!r}") from None
+        raise BoardError(f"row {raw.place} is damaged: its tick is {raw.tick_size!r}") from None
     return Row(
-        raw.index, raw.bot, raw.venue, raw.instrument, tick_size, raw.group, raw.purpose,
+        raw.place, raw.bot, raw.venue, raw.instrument, tick_size, raw.group, raw.purpose,
         raw.market, raw.account, Owner(raw.pid, raw.pid_start, raw.boot),
         None if raw.bid_ticks == NOTHING_BID else raw.bid_ticks,
         None if raw.ask_ticks == NOTHING_ASK else raw.ask_ticks, raw.holdings,
@@ -300,10 +301,26 @@ class Board:
                 return row.index
         raise BoardError(f"the board is full, {ROWS} rows: {self.path}")
 
-    def free(self, index: int) -> None:
-        """Take a row off, by its owner: nothing of it is open."""
+    def give_up(self, index: int, *, free: bool) -> None:
+        """Take a row off, by its owner; one that is not `free` stays in force without an owner."""
         with self._locked():
-            self.page.free(index)
+            if free:
+                self.page.free(index)
+            else:
+                self.page.take_over(index, 0, 0, 0)
+
+    def proven(self, market: Market, *, bot: str, account: str) -> bool:
+        """Take off the row of a bot that is gone: the venue says that nothing of it is open.
+
+        Returns whether there was one.
+        """
+        with self._locked():
+            for row in self._rows():
+                mine = row.bot == bot and row.account == _hash(account)
+                if mine and row.market == market.key and not row.alive:
+                    self.page.free(row.index)
+                    return True
+        return False
 
     def forget(self, bot: str) -> list[Row]:
         """Take off the rows that a bot left behind; return them.
@@ -358,7 +375,78 @@ class Seat:
             return []
         return [row for row in rows if row.market == mine.market and row.index != mine.index]
 
-    def free(self) -> None:
-        """Leave the board: nothing of ours is open, that is proven."""
+    def leave(self, *, proven: bool) -> None:
+        """Give the row up; it is taken off if nothing of ours is open, else it stays in force.
+
+        Args:
+            proven: that nothing is open. A row that shows no price needs no proof.
+        """
         if not self.row.fault:
-            self.board.free(self.row.index)
+            empty = self.row.shown == (NOTHING_BID, NOTHING_ASK)
+            self.board.give_up(self.row.index, free=proven or empty)
+        self.row.detach()
+
+
+@final
+class Guard:
+    """Keep orders that leave one by one clear of other bots' and of each other.
+
+    The hedge's, or a program's of its own. Each order is entered before its bytes leave, and left
+    once it is proven gone; between them it counts, whatever is known of it.
+    """
+
+    def __init__(self, seat: Seat) -> None:
+        self.seat = seat
+        self._orders: dict[int, tuple[Side, int]] = {}
+
+    def enter(self, key: int, side: Side, price_ticks: int) -> int:
+        """Show an order that is about to leave; return the price it would meet, 0 when it may go.
+
+        One that would meet another's is not shown any more on return, and must not be sent. Where
+        the board cannot be read, every order would: -1.
+
+        Args:
+            key: names the order to `leave`. An amend is entered under a key of its own: the old
+                price counts until the venue has confirmed the new one.
+            price_ticks: worst price it may trade at.
+        """
+        before = self._orders.get(key)
+        own = [ticks for one, ticks in self._orders.values() if one is not side]
+        self._orders[key] = (side, price_ticks)
+        self._show()
+        row = self.seat.row
+        row.look()
+        if side is Side.BUY:
+            other = min([row.ask_ticks, *own])
+            met = price_ticks >= other
+        else:
+            other = max([row.bid_ticks, *own])
+            met = price_ticks <= other
+        if not met:
+            return 0
+        if before is None:
+            self.leave(key)
+        else:
+            self._orders[key] = before
+            self._show()
+        return -1 if row.fault else other
+
+    def keep(self, key: int, side: Side, price_ticks: int) -> None:
+        """Show an order of an earlier run that may be open: it counts, and is not asked about."""
+        self._orders[key] = (side, price_ticks)
+        self._show()
+
+    def leave(self, key: int) -> None:
+        """Show an order no more: it is proven gone, or its bytes never left."""
+        if self._orders.pop(key, None) is not None:
+            self._show()
+
+    def settle(self) -> None:
+        """Every order of earlier runs is known, by `keep`, or proven gone."""
+        self.seat.row.settle()
+        self._show()
+
+    def _show(self) -> None:
+        bids = [ticks for side, ticks in self._orders.values() if side is Side.BUY]
+        asks = [ticks for side, ticks in self._orders.values() if side is not Side.BUY]
+        self.seat.row.publish(max(bids, default=NOTHING_BID), min(asks, default=NOTHING_ASK))

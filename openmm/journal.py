@@ -469,6 +469,18 @@ class BookRecord(NamedTuple):
     break_count: int
 
 
+class NeighboursRecord(NamedTuple):
+    """REC_NEIGHBOURS: what our other bots on the market show from a look on.
+
+    `bid_ticks` is 0, `ask_ticks` the largest of its type where none shows one.
+    """
+
+    look: int
+    bid_ticks: int
+    ask_ticks: int
+    others: int
+
+
 class PlaceRecord(NamedTuple):
     """REC_PLACE: a queue place. `wanted_ticks`: what it stays away from; 0: it was filled."""
 
@@ -500,6 +512,7 @@ _TRANSITION = struct.Struct("<Qiiiiqq")
 _STAMPS = struct.Struct(f"<{STAGES}q")
 _BOOK = struct.Struct("<iiqqQ")
 _PLACE = struct.Struct("<Q6q")
+_NEIGHBOURS = struct.Struct("<Q3q")
 _SAMPLE = struct.Struct("<qqqq")
 BINARY_BYTES = {
     "Ladder": _LADDER.size,
@@ -509,6 +522,7 @@ BINARY_BYTES = {
     "Stamps": _STAMPS.size,
     "Book": _BOOK.size,
     "Place": _PLACE.size,
+    "Neighbours": _NEIGHBOURS.size,
     "Sample": _SAMPLE.size,
 }
 
@@ -647,6 +661,16 @@ def read_place(payload: bytes) -> PlaceRecord:
 def place_record(record: PlaceRecord) -> bytes:
     """Encode REC_PLACE."""
     return _PLACE.pack(*record)
+
+
+def read_neighbours(payload: bytes) -> NeighboursRecord:
+    """Parse REC_NEIGHBOURS."""
+    return NeighboursRecord._make(_unpack(_NEIGHBOURS, payload, "neighbours"))
+
+
+def neighbours_record(record: NeighboursRecord) -> bytes:
+    """Encode REC_NEIGHBOURS."""
+    return _NEIGHBOURS.pack(*record)
 
 
 def read_sample(payload: bytes) -> SampleRecord:
@@ -987,6 +1011,7 @@ READERS = {
     Record.REC_END: read_end,
     Record.REC_SAMPLE: read_sample,
     Record.REC_PLACE: read_place,
+    Record.REC_NEIGHBOURS: read_neighbours,
 }
 
 

@@ -21,7 +21,8 @@ from openmm._fast.board import (
     OwnRow,
 )
 from openmm._fast.ports import NOTHING_ASK, NOTHING_BID, Neighbours
-from openmm.board import Board, Holdings, Market, Owner, Seat
+from openmm._fast.units import Side
+from openmm.board import Board, Guard, Holdings, Market, Owner, Seat
 from openmm.errors import BoardError
 
 MARKET = Market("kraken", "BTC/USD")
@@ -103,7 +104,7 @@ class TestRows:
         other.row.publish(990, 1010)
         assert mine.look()
         assert mine.bid_ticks == 990
-        other.free()
+        other.leave(proven=True)
         assert mine.look()
         assert mine.bid_ticks == NOTHING_BID
         assert mine.count == 0
@@ -335,3 +336,71 @@ class TestBroken:
         path = tmp_path / "board"
         path.write_bytes(bytes(PAGE_BYTES))
         assert Board(path).rows() == []
+
+
+class TestGuard:
+    """Orders that leave one by one: the hedge's."""
+
+    def test_order_that_would_meet_a_bots_is_told_and_not_shown(self, board: Board) -> None:
+        bot, hedge = seat(board, "bot").row, seat(board, "hedge")
+        guard = Guard(hedge)
+        bot.publish(990, 1010)
+        assert guard.enter(1, Side.BUY, 1009) == 0
+        assert guard.enter(2, Side.BUY, 1010) == 1010
+        assert hedge.row.shown == (1009, NOTHING_ASK)
+        assert guard.enter(1, Side.BUY, 1011) == 1010
+        assert hedge.row.shown == (1009, NOTHING_ASK)  # as it was
+        guard.leave(1)
+        guard.leave(1)
+        assert guard.enter(3, Side.SELL, 990) == 990
+        assert guard.enter(3, Side.SELL, 991) == 0
+        bot.look()
+        assert (bot.bid_ticks, bot.ask_ticks) == (NOTHING_BID, 991)
+
+    def test_orders_of_its_own_do_not_meet_either(self, board: Board) -> None:
+        guard = Guard(seat(board, "hedge"))
+        assert guard.enter(1, Side.SELL, 1000) == 0
+        assert guard.enter(2, Side.BUY, 1000) == 1000
+        assert guard.enter(2, Side.BUY, 999) == 0
+        assert guard.enter(3, Side.SELL, 999) == 999
+
+    def test_what_an_earlier_run_left_counts_until_it_is_settled(self, board: Board) -> None:
+        dead(board, "hedge", 995, 1005)
+        bot = seat(board, "bot").row
+        guard = Guard(seat(board, "hedge"))
+        guard.keep(1, Side.BUY, 990)
+        bot.look()
+        assert (bot.bid_ticks, bot.ask_ticks) == (995, 1005)
+        guard.settle()
+        bot.look()
+        assert (bot.bid_ticks, bot.ask_ticks) == (990, NOTHING_ASK)
+
+    def test_board_that_cannot_be_read_lets_nothing_out(self, board: Board) -> None:
+        guard = Guard(seat(board, "hedge"))
+        board.page.poke(0, b"nonsense")
+        assert guard.enter(1, Side.BUY, 5) == -1
+        assert guard.enter(1, Side.SELL, 5) == -1
+
+    def test_row_left_with_orders_open_stays_until_they_are_proven_gone(self, board: Board) -> None:
+        mine, other = seat(board, "a"), seat(board, "b").row
+        mine.row.publish(990, NOTHING_ASK)
+        mine.leave(proven=False)
+        other.look()
+        assert other.bid_ticks == 990
+        again = Board(board.path)
+        assert not again.proven(MARKET, bot="b", account="key of b")  # it runs
+        assert not again.proven(MARKET, bot="a", account="another")
+        assert again.proven(MARKET, bot="a", account="key of a")
+        assert not again.proven(MARKET, bot="a", account="key of a")
+        other.look()
+        assert other.bid_ticks == NOTHING_BID
+
+    def test_who_has_left_writes_no_more(self, board: Board) -> None:
+        mine = seat(board, "a")
+        mine.leave(proven=True)
+        again = Board(board.path)
+        later = seat(again, "later")
+        assert later.row.index == mine.row.index
+        mine.row.publish(1, 2)
+        assert later.row.shown == (NOTHING_BID, NOTHING_ASK)
+        assert again.rows()[0].empty

@@ -258,6 +258,8 @@ def test_binary_payloads_round_trip() -> None:
     assert journal.read_book(journal.book_record(book)) == book
     place = journal.PlaceRecord(9, 55, 0, 4, 5, 6, 7)
     assert journal.read_place(journal.place_record(place)) == place
+    seen = journal.NeighboursRecord(7, 0, (1 << 63) - 1, 2)
+    assert journal.read_neighbours(journal.neighbours_record(seen)) == seen
     assert journal.read_sample(journal.sample_record(1, 2, 3, 4)) == (1, 2, 3, 4)
 
 

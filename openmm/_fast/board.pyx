@@ -77,7 +77,7 @@ class Holdings(NamedTuple):
 class RawRow(NamedTuple):
     """A copy of one row as it stands. `holdings` is None: never told, or its writer ended within."""
 
-    index: int
+    place: int
     state: int
     market: int
     account: int
@@ -335,6 +335,10 @@ cdef class OwnRow(Neighbours):
         """Forget what a former owner showed: its orders are known, or proven gone."""
         self.kept_bid_ticks = NO_BID
         self.kept_ask_ticks = NO_ASK
+
+    def detach(self):
+        """Show nothing and see nothing from now on: the row is no longer ours to write."""
+        self.break_c(FAULT_ROW_LOST)
 
     @property
     def kept(self):

@@ -28,21 +28,22 @@ cpdef enum Reason:          # the order of the values is the order of the checks
     PRICE_COLLAR = 13
     POST_ONLY_CROSS = 14
     SELF_TRADE = 15
-    DUPLICATE = 16          # same side and price already live, or predecessor unknown
-    ORDER_COUNT = 17
-    OPEN_NOTIONAL = 18
-    INVENTORY_LONG = 19
-    INVENTORY_SHORT = 20
-    BALANCE = 21            # per side, less reserve
-    RATE_BUDGET = 22
-    FILL_BRAKE = 23         # fills per minute
-    DRAWDOWN = 24
-    TAPE_FULL = 25
-    TABLE_FULL = 26
-    UNKNOWN_ORDER = 27      # amend or cancel of an order the table does not hold
-    ORDER_UNCERTAIN = 28    # amend of an order in UNKNOWN or PENDING_*
-    HEDGE_ROOM = 29         # more of a side than a hedge elsewhere leaves room for
-    REASON_COUNT = 30
+    NEIGHBOUR = 16          # would meet another bot of this host
+    DUPLICATE = 17          # same side and price already live, or predecessor unknown
+    ORDER_COUNT = 18
+    OPEN_NOTIONAL = 19
+    INVENTORY_LONG = 20
+    INVENTORY_SHORT = 21
+    BALANCE = 22            # per side, less reserve
+    RATE_BUDGET = 23
+    FILL_BRAKE = 24         # fills per minute
+    DRAWDOWN = 25
+    TAPE_FULL = 26
+    TABLE_FULL = 27
+    UNKNOWN_ORDER = 28      # amend or cancel of an order the table does not hold
+    ORDER_UNCERTAIN = 29    # amend of an order in UNKNOWN or PENDING_*
+    HEDGE_ROOM = 30         # more of a side than a hedge elsewhere leaves room for
+    REASON_COUNT = 31
 
 cdef struct Limits:         # from config; tightened live, never loosened past the file
     int64_t order_lots_max
@@ -70,6 +71,8 @@ cdef struct RiskInputs:     # filled by the pipeline before a decision; MISSING 
     int64_t reference_uticks
     int64_t best_bid_ticks
     int64_t best_ask_ticks
+    int64_t other_bid_ticks         # highest bid of other bots on the market; ports.NO_BID
+    int64_t other_ask_ticks         # their lowest ask; ports.NO_ASK
     int64_t q_lots                  # inventory off target
     int64_t base_lots               # held
     i128 quote_ticklots             # held

@@ -468,6 +468,19 @@ cdef Reason judged(
         note(trace, SELF_TRADE, own, price)
     if own != 0 and (price >= own if side == BUY else price <= own):
         return self.refuse_c(SELF_TRADE, own, price)
+    # NEIGHBOUR
+    if side == BUY:
+        opposite = inputs.other_ask_ticks
+        if Tracer is Trace:
+            note(trace, NEIGHBOUR, <i128>(MISSING if opposite == EMPTY_ASK else opposite), price)
+        if opposite <= 0 or price >= opposite:
+            return self.refuse_c(NEIGHBOUR, opposite, price)
+    else:
+        opposite = inputs.other_bid_ticks
+        if Tracer is Trace:
+            note(trace, NEIGHBOUR, <i128>(MISSING if opposite == 0 else opposite), price)
+        if opposite < 0 or price <= opposite:
+            return self.refuse_c(NEIGHBOUR, opposite, price)
     # DUPLICATE
     if has_price(table, side, price, action.seq if kind == ACTION_AMEND else 0):
         return self.refuse_c(DUPLICATE, 0, price)
@@ -902,7 +915,8 @@ LIMIT_NAMES = (
 LOWER_LIMITS = frozenset({"order_lots_min", "base_reserve_lots", "quote_reserve_ticklots", "fee_ppm"})
 INPUT_NAMES = (
     "now_ns", "risk_state", "book_state", "stream_live", "instrument_online", "book_recv_ns",
-    "clock_offset_ns", "reference_uticks", "best_bid_ticks", "best_ask_ticks", "q_lots", "base_lots",
+    "clock_offset_ns", "reference_uticks", "best_bid_ticks", "best_ask_ticks", "other_bid_ticks",
+    "other_ask_ticks", "q_lots", "base_lots",
     "quote_ticklots", "quote_known", "fills_last_minute", "drawdown_breached", "tape_full",
 )
 
@@ -994,6 +1008,8 @@ cdef int store_inputs(RiskInputs* out, inputs) except -1:
     out.reference_uticks = seen.get("reference_uticks", MISSING)
     out.best_bid_ticks = seen.get("best_bid_ticks", MISSING)
     out.best_ask_ticks = seen.get("best_ask_ticks", MISSING)
+    out.other_bid_ticks = seen.get("other_bid_ticks", MISSING)
+    out.other_ask_ticks = seen.get("other_ask_ticks", MISSING)
     out.q_lots = seen.get("q_lots", MISSING)
     out.base_lots = seen.get("base_lots", MISSING)
     out.quote_ticklots = i128_from_py(seen.get("quote_ticklots", MISSING))

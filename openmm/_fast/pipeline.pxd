@@ -9,7 +9,7 @@ from openmm._fast.leans cimport LeanParams
 from openmm._fast.orders cimport Order, OrderTable
 from openmm._fast.planner cimport ACTIONS_MAX, ActionWhy, Planner
 from openmm._fast.ports cimport (
-    Decoded, Decoder, Encoder, OutBatch, Sink, Strategy, Trade, Transport,
+    Decoded, Decoder, Encoder, Neighbours, OutBatch, Sink, Strategy, Trade, Transport,
 )
 from openmm._fast.queue cimport Queue
 from openmm._fast.quotes cimport LEVELS_MAX, Ladder, MarketView
@@ -99,6 +99,7 @@ cdef class Pipeline:
     cdef readonly Transport transport
     cdef readonly Tape tape
     cdef readonly StageLatency latency
+    cdef readonly Neighbours neighbours # our other bots on the market; off: nobody is asked
     cdef InstrumentSpec spec
     cdef MarketView view
     cdef Ladder ladder
@@ -119,6 +120,7 @@ cdef class Pipeline:
     cdef readonly uint64_t requote_count
     cdef readonly uint64_t sent_count        # order actions handed to the transport
     cdef readonly uint64_t spared_count      # moves not worth their message
+    cdef readonly uint64_t met_count         # actions taken back before they left: another bot came first
     cdef readonly uint64_t shut_count        # orders held back where the venue refused one as taking
     cdef readonly uint64_t placed_count
     cdef readonly uint64_t amended_count
@@ -159,6 +161,10 @@ cdef class Pipeline:
     cdef void plan_hanging_c(self, int64_t now_ns) noexcept nogil
     cdef int32_t jump_ppm_c(self, int64_t now_ns) noexcept nogil
     cdef void fill_inputs_c(self, int64_t now_ns) noexcept nogil
+    cdef bint look_around_c(self, int64_t now_ns) noexcept nogil
+    cdef void show_c(self) noexcept nogil
+    cdef int clear_c(self, int64_t now_ns) noexcept nogil
+    cdef void take_back_c(self, int index, int64_t now_ns) noexcept nogil
     cdef int approve_c(self, int64_t now_ns) noexcept nogil
     cdef bint append_c(self, int kind, int source, int64_t ts_ns, const void* data, Py_ssize_t n_bytes) noexcept nogil
     cdef void undo_c(self, int64_t now_ns) noexcept nogil

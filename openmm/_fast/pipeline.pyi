@@ -9,7 +9,7 @@ from openmm._fast.inventory import Inventory
 from openmm._fast.latency import StageLatency
 from openmm._fast.orders import OrderTable
 from openmm._fast.planner import Planner
-from openmm._fast.ports import Decoded, Decoder, Encoder, Sink, Strategy, Transport
+from openmm._fast.ports import Decoded, Decoder, Encoder, Neighbours, Sink, Strategy, Transport
 from openmm._fast.reference import Reference
 from openmm._fast.signals import Signals
 from openmm._fast.tape import Tape
@@ -66,11 +66,13 @@ class Pipeline:
     transport: Transport
     tape: Tape
     latency: StageLatency
+    neighbours: Neighbours
     decision_count: int
     skipped_count: int
     requote_count: int
     sent_count: int
     spared_count: int
+    met_count: int
     shut_count: int
     placed_count: int
     amended_count: int
@@ -96,6 +98,7 @@ class Pipeline:
         requote_uticks: int = 0,
         own_in_book: bool = True,
         lag_counts: bool = False,
+        neighbours: Neighbours | None = None,
     ) -> Pipeline: ...
     def on_frame(self, feed: Feed, data: bytes, recv_ns: int, last: bool = True) -> Decoded: ...
     def end_read(self, feed: Feed, now_ns: int) -> None: ...

@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset
 
 from openmm._fast.book cimport BOOK_VERIFIED, Book
 from openmm._fast.checks cimport (
-    APPROVED, POST_ONLY_CROSS, STATE, Approved, Checks, Limits, Reason, RiskInputs,
+    APPROVED, NEIGHBOUR, POST_ONLY_CROSS, STATE, Approved, Checks, Limits, Reason, RiskInputs,
 )
 from openmm._fast.intensity cimport Intensity
 from openmm._fast.inventory cimport Inventory
@@ -26,7 +26,7 @@ from openmm._fast.latency cimport (
 from openmm._fast.leans cimport lean_c, lean_from_py
 from openmm._fast.orders cimport (
     EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_REJECTED, LANE_FLATTEN, LANE_HANGING,
-    OPEN, PARTIALLY_FILLED, PENDING_CANCEL, TR_OK, UNKNOWN, Order, OrderTable,
+    OPEN, PARTIALLY_FILLED, PENDING_CANCEL, TR_OK, UNKNOWN, Order, OrderTable, best_own_ticks,
 )
 from openmm._fast.orderflow cimport NEVER_NS
 from openmm._fast.planner cimport (
@@ -34,7 +34,8 @@ from openmm._fast.planner cimport (
     WHY_STALE, WHY_UNWANTED, Action, ActionWhy, Planner, cancel_due, half_spread, shape_level_c,
 )
 from openmm._fast.ports cimport (
-    DECODED_BOOK, DECODED_BROKEN, DECODED_TRADE, Decoded, Decoder, Encoder, Strategy, Trade,
+    DECODED_BOOK, DECODED_BROKEN, DECODED_TRADE, NO_ASK, Decoded, Decoder, Encoder, Neighbours,
+    Strategy, Trade,
     Transport, out_alloc, out_free, out_reset,
 )
 from openmm._fast.queue cimport Place
@@ -42,12 +43,12 @@ from openmm._fast.quotes cimport (
     CLAMP_POST_ONLY_ASK, CLAMP_POST_ONLY_BID, OFF_ASKS, OFF_BIDS, MarketView, part_c,
 )
 from openmm._fast.records cimport (
-    BookRecord, IntentRecord, LadderRecord, PlaceRecord, RefusalRecord, StampsRecord,
+    BookRecord, IntentRecord, LadderRecord, NeighboursRecord, PlaceRecord, RefusalRecord, StampsRecord,
 )
 from openmm._fast.reference cimport SOURCES_MAX, Reference
 from openmm._fast.signals cimport Signals
 from openmm._fast.tape cimport (
-    REC_BATCH_END, REC_BOOK, REC_FRAME, REC_INTENT, REC_LADDER, REC_ORDER_BYTES, REC_PLACE, REC_REFUSAL,
+    REC_BATCH_END, REC_BOOK, REC_FRAME, REC_INTENT, REC_LADDER, REC_NEIGHBOURS, REC_ORDER_BYTES, REC_PLACE, REC_REFUSAL,
     REC_STAMPS, REC_TIMER, REC_WRITE_RESULT, Tape,
 )
 from openmm._fast.units cimport (
@@ -176,6 +177,7 @@ cdef class Pipeline:
         own_in_book: whether the venue's book shows our orders; paper mode's does not.
         lag_counts: whether the venue's stamps are of now, so that late news counts as old; those of a
             recording or of a generated workload are not.
+        neighbours: other bots of ours on the quoted market; None: nobody is asked.
     """
 
     def __cinit__(
@@ -194,6 +196,7 @@ cdef class Pipeline:
         int64_t requote_uticks=0,
         bint own_in_book=True,
         bint lag_counts=False,
+        Neighbours neighbours=None,
     ):
         if not feed.quoted:
             raise ValueError("the pipeline's own feed must be the quoted one")
@@ -229,6 +232,9 @@ cdef class Pipeline:
         self.inputs.reference_uticks = MISSING
         self.inputs.drawdown_breached = -1
         self.inputs.fills_last_minute = -1
+        self.neighbours = Neighbours() if neighbours is None else neighbours
+        self.inputs.other_bid_ticks = self.neighbours.bid_ticks
+        self.inputs.other_ask_ticks = self.neighbours.ask_ticks
 
     def __dealloc__(self):
         out_free(&self.batch)
@@ -380,6 +386,8 @@ cdef class Pipeline:
         if feed is None and self.own_version != self.table.version:
             # What the book shows of ours changed, not the book.
             self.refresh_c(self.feed, now_ns)
+        if self.neighbours.on:
+            self.look_around_c(now_ns)
         self.reference.compute_c(now_ns)
         if self.leaning:
             self.lean_uticks = self.lean_now_c(now_ns)
@@ -687,10 +695,99 @@ cdef class Pipeline:
                     continue
             self.checks.budget.spend_c(approved.rate_cost_milli)
             self.approved_count += 1
+        if self.neighbours.on:
+            places -= self.clear_c(now_ns)
         # Orders placed together leave as one batch, which the venue counts at less than its parts.
         if places > 1:
             self.checks.budget.refund_batch_c(places)
         return self.approved_count
+
+    cdef bint look_around_c(self, int64_t now_ns) noexcept nogil:
+        """See what our other bots on the market show, tell whether it changed.
+
+        What changed is an input: it is on the tape before it decides anything.
+        """
+        cdef NeighboursRecord seen
+        self.show_c()
+        if not self.neighbours.look_c():
+            return False
+        seen.look = self.neighbours.look_count
+        seen.bid_ticks = self.neighbours.bid_ticks
+        seen.ask_ticks = self.neighbours.ask_ticks
+        seen.count = self.neighbours.count
+        self.append_c(REC_NEIGHBOURS, self.feed.index, now_ns, &seen, sizeof(NeighboursRecord))
+        self.inputs.other_bid_ticks = seen.bid_ticks
+        self.inputs.other_ask_ticks = seen.ask_ticks
+        self.planner.keep_clear_c(seen.bid_ticks, seen.ask_ticks)
+        self.forced = True
+        return True
+
+    cdef void show_c(self) noexcept nogil:
+        """Show our other bots the best prices that rest, are about to, or are in doubt."""
+        cdef int64_t ask = best_own_ticks(self.table, SELL)
+        self.neighbours.publish_c(best_own_ticks(self.table, BUY), ask if ask else NO_ASK)
+
+    cdef int clear_c(self, int64_t now_ns) noexcept nogil:
+        """Show what is about to leave, look again, and take back what would meet another bot's order.
+
+        Each shows before it looks: of two bots that race, one at least comes here. Returns how many of
+        those taken back were new orders.
+        """
+        cdef int i
+        cdef int kept = 0
+        cdef int places = 0
+        cdef const Action* action
+        cdef int64_t other
+        cdef RefusalRecord refusal
+        for i in range(self.approved_count):
+            if self.approved[i].action.kind != ACTION_CANCEL:
+                break
+        else:
+            return 0
+        if not self.look_around_c(now_ns):
+            return 0  # the checks have seen it as it is
+        for i in range(self.approved_count):
+            action = &self.approved[i].action
+            other = self.inputs.other_ask_ticks if action.side == BUY else self.inputs.other_bid_ticks
+            if action.kind == ACTION_CANCEL or (
+                action.price_ticks < other if action.side == BUY else action.price_ticks > other
+            ):
+                if kept != i:
+                    self.approved[kept] = self.approved[i]
+                    self.state_before[kept] = self.state_before[i]
+                    self.flight_before[kept] = self.flight_before[i]
+                    self.acted_before_ns[kept] = self.acted_before_ns[i]
+                kept += 1
+                continue
+            self.checks.count_c(self.checks.refuse_c(NEIGHBOUR, other, action.price_ticks))
+            memset(&refusal, 0, sizeof(RefusalRecord))
+            refusal.action = action[0]
+            refusal.reason = NEIGHBOUR
+            refusal.limit = other
+            refusal.value = action.price_ticks
+            self.append_c(REC_REFUSAL, self.feed.index, now_ns, &refusal, sizeof(RefusalRecord))
+            self.met_count += 1
+            places += action.kind == ACTION_PLACE
+            self.take_back_c(i, now_ns)
+        if kept != self.approved_count:
+            self.approved_count = kept
+            self.forced = True
+            self.show_c()
+        return places
+
+    cdef void take_back_c(self, int index, int64_t now_ns) noexcept nogil:
+        """Undo one approved action whose bytes never left: proof enough that the venue has none of it."""
+        cdef const Action* action = &self.approved[index].action
+        if action.kind == ACTION_PLACE:
+            self.table.event_c(action.seq, EV_REJECTED, now_ns)
+            self.table.release_c(action.seq)
+        elif action.kind == ACTION_AMEND:
+            self.table.event_c(action.seq, EV_AMEND_REJECTED, now_ns)
+        else:
+            self.table.cancel_unsent_c(
+                action.seq, self.state_before[index], self.flight_before[index],
+                self.acted_before_ns[index],
+            )
 
     cdef Decision send_c(self, int64_t now_ns, int64_t stamp) noexcept:
         """Check, journal, encode and write the planner's actions."""
@@ -782,20 +879,10 @@ cdef class Pipeline:
         return DECISION_SENT
 
     cdef void undo_c(self, int64_t now_ns) noexcept nogil:
-        """Take back a batch whose bytes never left: proof enough that the venue has none of it."""
+        """Take back a batch whose bytes never left."""
         cdef int i
-        cdef Action* action
         for i in range(self.approved_count):
-            action = &self.approved[i].action
-            if action.kind == ACTION_PLACE:
-                self.table.event_c(action.seq, EV_REJECTED, now_ns)
-                self.table.release_c(action.seq)
-            elif action.kind == ACTION_AMEND:
-                self.table.event_c(action.seq, EV_AMEND_REJECTED, now_ns)
-            else:
-                self.table.cancel_unsent_c(
-                    action.seq, self.state_before[i], self.flight_before[i], self.acted_before_ns[i]
-                )
+            self.take_back_c(i, now_ns)
         self.approved_count = 0
         self.forced = True
 
@@ -990,6 +1077,8 @@ cdef class Pipeline:
         self.reference.compute_c(now_ns)
         self.inventory.mark_c(self.reference.price_uticks)
         self.fill_inputs_c(now_ns)
+        if self.neighbours.on:
+            self.look_around_c(now_ns)
 
     cdef void begin_by_hand_c(self, int64_t now_ns) noexcept nogil:
         """Look at everything as it stands, for orders that no ladder wants."""

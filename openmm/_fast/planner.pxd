@@ -64,7 +64,7 @@ cdef struct Half:
     int64_t cross_key               # of the other side's wanted best, or the last beyond this side's bound
     uint32_t quoted                 # levels of the shape that are wanted, as the ladder tells them
     uint32_t quoted_before          # of the plan before
-    int64_t block_key               # of our own best order of the other side
+    int64_t block_key               # of the best order of ours, or of our other bots', on the other side
     int64_t key[LEVELS_MAX]
     int64_t lots[LEVELS_MAX]
     int32_t holder[LEVELS_MAX]      # seat that serves or holds a level, -1 when none
@@ -82,6 +82,7 @@ cdef class Planner:
     cdef int64_t qty_tolerance_ppm
     cdef bint amend_supported          # venue amends in place
     cdef int64_t order_age_ns_max      # 0 = no limit
+    cdef int64_t other_key[2]          # by BookSide: what our other bots show on the other side
     cdef readonly Queue queue          # what an order's place is worth
     cdef readonly uint64_t held_count  # orders left where they are for their place alone, summed over plans
     cdef int32_t held                  # of the last plan
@@ -96,6 +97,8 @@ cdef class Planner:
     ) noexcept nogil
     # After a plan: the price an order stays away from for its place alone; 0: it does not.
     cdef int64_t held_from_c(self, const Order* order, const Ladder* ladder) noexcept nogil
+    # Stay clear of what other bots of ours show from the next plan on: ports.NO_BID, NO_ASK for nothing.
+    cdef void keep_clear_c(self, int64_t other_bid_ticks, int64_t other_ask_ticks) noexcept nogil
     # (private)
     cdef Half half[2]               # by BookSide
     cdef void load_c(self, const Ladder* ladder, int book_side) noexcept nogil

@@ -11,13 +11,13 @@ they are in the way like any other.
 
 No action may meet one of our own orders, at its present or its pending price: such an amend or place
 waits until the other order is proven out of the way. So no reordering and no refusal at the venue
-makes us trade with ourselves. Specification: tests/oracles/planner.py.
+makes us trade with ourselves. What other bots of ours show (`keep_clear_c`) is in the way likewise. Specification: tests/oracles/planner.py.
 """
 
 from typing import NamedTuple
 
 from cython cimport final
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
 from openmm._fast.orders cimport (
@@ -186,8 +186,14 @@ cdef class Planner:
         self.amend_supported = amend_supported
         self.order_age_ns_max = order_age_ns_max
         self.queue = Queue() if queue is None else queue
+        self.other_key[<int>BID] = NO_KEY
+        self.other_key[<int>ASK] = NO_KEY
 
     # ---------------------------------------------------------------- C face
+
+    cdef void keep_clear_c(self, int64_t other_bid_ticks, int64_t other_ask_ticks) noexcept nogil:
+        self.other_key[<int>BID] = NO_KEY if other_ask_ticks == INT64_MAX else -other_ask_ticks
+        self.other_key[<int>ASK] = NO_KEY if other_bid_ticks == 0 else other_bid_ticks
 
     cdef int plan_c(self, const Ladder* ladder, OrderTable table, int64_t now_ns) noexcept nogil:
         cdef Half* bids = &self.half[<int>BID]
@@ -213,9 +219,9 @@ cdef class Planner:
         if self.unchanged_c(table, now_ns):
             return 0
         own = best_own_ticks(table, SELL)
-        bids.block_key = -own if own else NO_KEY
+        bids.block_key = max(-own if own else NO_KEY, self.other_key[<int>BID])
         own = best_own_ticks(table, BUY)
-        asks.block_key = own if own else NO_KEY
+        asks.block_key = max(own if own else NO_KEY, self.other_key[<int>ASK])
         self.seat_c(bids, table, now_ns)
         self.seat_c(asks, table, now_ns)
         # Moving up, asks go first, moving down, bids: the way is free before the other side follows.
@@ -601,6 +607,14 @@ cdef class Planner:
         self.tolerance_ticks = tolerance_ticks
         self.qty_tolerance_ppm = qty_tolerance_ppm
         self.order_age_ns_max = order_age_ns_max
+
+    def keep_clear(self, int64_t other_bid_ticks, int64_t other_ask_ticks):
+        """Plan nothing from now on that would meet these prices of other bots of ours.
+
+        Args:
+            other_bid_ticks, other_ask_ticks: `ports.NOTHING_BID`, `NOTHING_ASK` for none.
+        """
+        self.keep_clear_c(other_bid_ticks, other_ask_ticks)
 
     @property
     def amend_supported(self):

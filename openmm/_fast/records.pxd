@@ -60,6 +60,13 @@ cdef struct PlaceRecord:
     int64_t worth_ticks         # of the place, as a distance
     int64_t since_ns            # when it came to the place
 
+# REC_NEIGHBOURS: what our other bots on the market showed from this look on.
+cdef struct NeighboursRecord:
+    uint64_t look               # which look of the session, from 1
+    int64_t bid_ticks           # their highest bid; ports.NO_BID
+    int64_t ask_ticks           # their lowest ask; ports.NO_ASK
+    int64_t count               # of them
+
 # REC_SAMPLE: what the slow path saw at a timer, for time at touch and drawdown. MISSING: not known.
 cdef struct SampleRecord:
     int64_t best_bid_ticks      # quoted book

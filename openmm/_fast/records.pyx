@@ -22,6 +22,7 @@ def layouts():
     cdef BookRecord f
     cdef SampleRecord g
     cdef PlaceRecord h
+    cdef NeighboursRecord k
     return {
         "Ladder": (sizeof(LadderRecord), {
             "view.now_ns": distance(&a, &a.view.now_ns),
@@ -130,6 +131,12 @@ def layouts():
             "behind_lots": distance(&h, &h.behind_lots),
             "worth_ticks": distance(&h, &h.worth_ticks),
             "since_ns": distance(&h, &h.since_ns),
+        }),
+        "Neighbours": (sizeof(NeighboursRecord), {
+            "look": distance(&k, &k.look),
+            "bid_ticks": distance(&k, &k.bid_ticks),
+            "ask_ticks": distance(&k, &k.ask_ticks),
+            "count": distance(&k, &k.count),
         }),
         "Sample": (sizeof(SampleRecord), {
             "best_bid_ticks": distance(&g, &g.best_bid_ticks),

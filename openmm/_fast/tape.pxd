@@ -35,6 +35,7 @@ cpdef enum Record:
     REC_SAMPLE = 29        # best prices, reference and inventory at a timer
     REC_STATE = 30         # hashes over the tables, by part, JSON
     REC_PLACE = 31         # queue place of an order that stayed for it, or that a fill met
+    REC_NEIGHBOURS = 32    # an input: what our other bots on the market show, each time it changed
 
 # 32 bytes, little endian; payload follows, padded to 8.
 cdef struct RecordHeader:

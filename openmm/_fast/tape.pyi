@@ -34,6 +34,7 @@ class Record(IntEnum):
     REC_SAMPLE = 29
     REC_STATE = 30
     REC_PLACE = 31
+    REC_NEIGHBOURS = 32
 
 @final
 class Tape:

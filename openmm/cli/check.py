@@ -62,10 +62,21 @@ def check(
         "mid": price,
         "ladder": None if price is None else preview(config, instrument, price),
         "plugin": _plugin(config, instrument),
+        "neighbours": _others(config),
         "model": {} if price is None else model(config, instrument, price),
     }
     emit(payload, json_, lambda: _text(payload, config))
     return EXIT_DONE
+
+
+def _others(config: BotConfig) -> dict[str, Any]:
+    """Return the live bots of this host that are on the market, and what is done about it."""
+    from openmm.control.neighbours import on_market
+
+    if config.bot.mode != "live":
+        return {"on": False, "bots": [], "error": None}
+    bots, why = on_market(config)
+    return {"on": config.risk.neighbours == "refuse", "bots": bots, "error": why}
 
 
 def _plugin(config: BotConfig, instrument: Instrument | None) -> dict[str, Any] | None:
@@ -116,6 +127,13 @@ def _text(payload: dict[str, Any], config: BotConfig) -> str:
     if payload["model"]:
         # The paper's parameters and the plain ones, each from the other.
         parts.append(pairs({f"model.{k}": f"{v:f}" for k, v in payload["model"].items()}))
+    others = payload["neighbours"]
+    if others["bots"]:
+        names = ", ".join(one["bot"] for one in others["bots"])
+        what = "keeps clear of their prices" if others["on"] else "may trade with them: it is off"
+        parts.append(f"{names} of this host quote {config.quoted.pair} there: this bot {what}")
+    if others["error"]:
+        parts.append(f"other bots of this host cannot be seen: {others['error']}")
     ladder = payload["ladder"]
     if ladder is not None:
         base, _, quote = config.quoted.pair.partition("/")

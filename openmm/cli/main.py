@@ -33,6 +33,7 @@ from openmm.cli import (
     init,
     market,
     mcp,
+    neighbours,
     new,
     output,
     parameters,
@@ -86,6 +87,7 @@ app.command("adjust", epilog=adjust.EXAMPLE, context_settings={"ignore_unknown_o
 app.command("incidents", epilog=incidents.EXAMPLE)(incidents.incidents)
 app.command("tighten", epilog=tighten.EXAMPLE)(tighten.tighten)
 app.command("mcp", epilog=mcp.EXAMPLE)(mcp.mcp)
+app.command("neighbours", epilog=neighbours.EXAMPLE)(neighbours.neighbours)
 app.command("set", epilog=parameters.EXAMPLE)(parameters.set_)
 app.command("undo", epilog=undo.EXAMPLE)(undo.undo)
 app.command("place", epilog=place.EXAMPLE)(place.place)

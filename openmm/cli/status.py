@@ -47,6 +47,7 @@ def _payload(state: BotState, now_ns: int) -> dict[str, Any]:
     from openmm.control.views import page_view
 
     page = None if state.page is None else page_view(state.page, now_ns)
+    others, why = _beside(state)
     return {
         "bot": state.bot,
         "running": state.running,
@@ -55,7 +56,16 @@ def _payload(state: BotState, now_ns: int) -> dict[str, Any]:
         "page_error": state.page_error,
         "session": {k: v for k, v in state.session.items() if k != "config"},
         "state": page,
+        "neighbours": others,
+        "neighbours_error": why,
     }
+
+
+def _beside(state: BotState) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the other bots on this one's market; a paper bot has none."""
+    from openmm.control.neighbours import beside
+
+    return beside(state.bot) if state.page is not None and state.page.mode == "live" else ([], None)
 
 
 def _risk(state: BotState) -> str:
@@ -80,6 +90,10 @@ def _rows(states: list[BotState], now_ns: int) -> list[tuple[str, ...]]:
             )
         )
     return rows
+
+
+def _price(value: object) -> str:
+    return "-" if value is None else f"{value:f}"
 
 
 def _source(source: dict[str, Any]) -> str:
@@ -142,6 +156,14 @@ def _text(state: BotState, now_ns: int) -> str:
                 f"p50 {span['p50_ns'] / 1000:.1f} us, p99 {span['p99_ns'] / 1000:.1f} us, "
                 f"max {span['max_ns'] / 1000:.1f} us of {span['sample_count']}"
             )
+    others, why = _beside(state)
+    for one in others:
+        end = "" if one["alive"] else ", gone, in force"
+        lines[f"neighbour {one['bot']}"] = (
+            f"bid {_price(one['bid'])}, ask {_price(one['ask'])}, for {one['purpose']}{end}"
+        )
+    if why:
+        lines["neighbours"] = why
     if view["incident"]:
         lines["incident"] = view["incident"]
     return head + "\n" + pairs(lines)

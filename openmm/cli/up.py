@@ -45,6 +45,7 @@ def up(
     import time
 
     from openmm.control.fleet_file import read_fleet
+    from openmm.control.neighbours import shared, shared_text
     from openmm.control.supervise import Fleet, supervising
     from openmm.undumped import keep_to_itself
 
@@ -54,6 +55,9 @@ def up(
         show = Shown(json_)
         fleet = Fleet(fleet_file, show.event, passphrase=_passphrase(fleet_file))
         with signals() as (wake, asked), show.live(fleet):
+            told = [one.config for one in fleet_file.members if one.config is not None]
+            for one in shared(told):
+                show.event("fleet", "shared", {"market": shared_text(one)})
             fleet.begin(time.time_ns())
             served = 0
             while not fleet.over:

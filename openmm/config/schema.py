@@ -705,6 +705,8 @@ class Risk(Section):
         10 * SECOND
     )
     webhook: Annotated[str, _url("http", "https")] | None = None
+    # Orders of other bots of this host on the same market: never met, or ("off") not looked at.
+    neighbours: Literal["refuse", "off"] = "refuse"
 
 
 class Settlement(Section):

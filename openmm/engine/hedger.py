@@ -22,6 +22,7 @@ from openmm.clock import Clock
 from openmm.config import BotConfig, Hedge
 from openmm.config.values import PPM
 from openmm.engine.hedging import Hedging
+from openmm.engine.neighbours import hedge_guard
 from openmm.engine.pretend import HedgeDesk, PaperHedgeDesk
 from openmm.errors import ConfigError, VenueError
 from openmm.events import BalanceUpdated, OrderFilled
@@ -167,6 +168,7 @@ class Hedger:
             ConfigError: the terms do not hold at that venue, or its fee is not known.
             RiskError: the account is another's, or not at a simulated venue.
             VenueError: the venue does not answer.
+            BoardError: no row among the bots of this host can be had.
         """
         hedge = self._hedge
         pairs = await self._desk.get_instruments()
@@ -187,11 +189,14 @@ class Hedger:
             self._venue = PaperHedgeDesk(
                 self._desk, pair, fee_ppm, money, self._config.paper.latency_ns
             )
+        guard = None
+        if self._keys is not None and self._config.risk.neighbours != "off":
+            guard = hedge_guard(self._desk, pair, self._config.bot.name)
         self._flow = {pair.base: Decimal(0), pair.quote: Decimal(0)}
         self._made = Hedging(
             self._venue, units, hedge_terms(hedge, units, fee_ppm),
             self._folder / log_name(self._config), on_incident=self._listener.hedge_incident,
-            on_told=self._on_told, on_hedged=self._on_hedged,
+            on_told=self._on_told, on_hedged=self._on_hedged, guard=guard,
         )  # fmt: skip
 
     async def open(self) -> None:

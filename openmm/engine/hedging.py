@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from openmm._fast.orders import OrderState, OrderTable
 from openmm._fast.units import Side
+from openmm.board import Guard
 from openmm.engine.pretend import Account, HedgeDesk
 from openmm.errors import ConfigError, JournalError, RiskError, VenueError, VenueRejected
 from openmm.events import BalanceUpdated, OrderFilled, OrderStatus, OrderUpdated, Source
@@ -97,6 +98,8 @@ class Hedging:
         terms: of the hedge.
         file: the log; it is made where there is none, and read where there is.
         on_incident: told what people have to know.
+        guard: the hedge's row among this host's bots (`engine.neighbours.hedge_guard`): a hedge
+            that would meet an order of theirs is not sent; None: nobody is asked.
         on_gate: called, from the loop, when quoting stops or resumes, for one side or both.
         on_told: called after each event; it must not call back.
         on_hedged: called with each execution of a hedge, once, ahead of `on_told`.
@@ -121,6 +124,7 @@ class Hedging:
         on_gate: Callable[[], None] | None = None,
         on_told: Callable[[], None] | None = None,
         on_hedged: Callable[[OrderFilled], None] | None = None,
+        guard: Guard | None = None,
     ) -> None:
         keeps = desk.name in KEEP_DEADLINES
         if not keeps and terms.deadline_ns < DEADLINE_NS_MIN:
@@ -129,6 +133,7 @@ class Hedging:
                 f"at least {DEADLINE_NS_MIN}: {desk.name} keeps no deadlines",
             )  # fmt: skip
         self._call_ns = 0 if keeps else CALL_NS
+        self._guard = guard
         self.units = units
         self.machine = HedgeMachine(terms)
         self.on_gate = on_gate
@@ -198,6 +203,9 @@ class Hedging:
         if not self._flush():
             log.error("%d lines of the hedge log were not written", len(self._unwritten))
         self._file.close()
+        if self._guard is not None:
+            self._guard.seat.leave(proven=self.machine.closed)
+            self._guard.seat.board.close()
         return self.machine.closed
 
     def drop(self) -> None:
@@ -295,6 +303,8 @@ class Hedging:
             if seq not in machine.orders.live:
                 self._write(HedgeEnded(event.now_ns, seq, order.filled_lots))
                 self._placed_ns.pop(seq, None)
+                if self._guard is not None:
+                    self._guard.leave(seq)
         gate = False
         for action in actions:
             gate = gate or isinstance(action, StopQuoting | ResumeQuoting)
@@ -339,6 +349,12 @@ class Hedging:
             # It could arrive when the machine no longer reckons with it: it is not sent.
             self.tell(HedgeRefused(self._now(), action.seq, "deadline"))
             return
+        if self._guard is not None:
+            met = self._guard.enter(action.seq, action.side, action.price_ticks)
+            if met:
+                log.warning("hedge %d would meet another bot's order at %d", action.seq, met)
+                self.tell(HedgeRefused(self._now(), action.seq, "neighbour"))
+                return
         try:
             taken = await self._desk.place_order(order)
         except VenueRejected as error:
@@ -503,6 +519,11 @@ class Hedging:
             for seq in list(self._placed_ns):
                 if seq not in self.machine.orders.live:
                     del self._placed_ns[seq]
+        if self._guard is not None:
+            # What the row shows of the run before is what the log says may be open.
+            for seq, order in self.machine.orders.live.items():
+                self._guard.keep(seq, order.side, order.price_ticks)
+            self._guard.settle()
         file = path.open("r+b" if told else "wb", buffering=0)
         file.truncate(whole if told else 0)
         file.seek(0, os.SEEK_END)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct, field
@@ -98,6 +99,8 @@ class Host(Struct, frozen=True):
         round_trip: carries requests; None: HTTP.
         transport: makes what live orders leave through.
         orders: makes it where they leave over REST.
+        board: where bots see each other; None: beside the account locks, or nowhere where requests
+            are carried by somebody else.
         writer: whether a writer process follows the tape; without one its owner has to.
     """
 
@@ -106,4 +109,5 @@ class Host(Struct, frozen=True):
     round_trip: RoundTrip | None = None
     transport: Callable[[], Transport] = SocketTransport
     orders: Callable[[OrderHttp], OrderRequests] = _order_lines
+    board: Path | None = None
     writer: bool = True

@@ -26,6 +26,7 @@ from openmm._fast.checks import RiskState
 from openmm._fast.ports import MemoryTransport, Transport
 from openmm._fast.rehearsal import Rehearsal
 from openmm._fast.tape import Record, Tape
+from openmm.board import Seat
 from openmm.config import BotConfig, check_with_instrument
 from openmm.config.redact import public
 from openmm.engine import snapshot, spin, wiring
@@ -38,6 +39,7 @@ from openmm.engine.door import CommandServer
 from openmm.engine.gate import LiveGate
 from openmm.engine.host import Host
 from openmm.engine.listing import Listings
+from openmm.engine.neighbours import take_seat
 from openmm.engine.operator import Operator
 from openmm.engine.proof import Proof, within_limits
 from openmm.engine.session import SessionFiles
@@ -155,6 +157,8 @@ class Engine:
         self._door: CommandServer | None = None
         self._operator: Operator | None = None
         self._rehearsal: Rehearsal | None = None
+        self._seat: Seat | None = None  # among the bots of this host
+        self._board_lost = False
         self._previous_hook: Callable[[Any], object] | None = None
         self._restarting_writer = False
         self._renewing = False
@@ -285,6 +289,7 @@ class Engine:
                     "session_s": files.session_s, "watchdog": self._watchdog is not None,
                     # A strategy in Python: a replay gives its answers again and asks it nothing.
                     "recalled": isinstance(context.tables.pipeline.strategy, PythonStrategy),
+                    "neighbours": context.tables.pipeline.neighbours.on,
                     "symbols": wiring.symbols(config, context.instruments, self._connectors),
                 },
             ),
@@ -301,6 +306,9 @@ class Engine:
         traffic.open_market()
         await within_limits(proof.measure_clock)
         await proof.adopt()
+        if self._seat is not None:
+            # What the bot's last run showed is proven gone.
+            self._seat.row.settle()
         await proof.open_account()
         gate.check_capital(
             config, context.tables.instrument,
@@ -396,6 +404,9 @@ class Engine:
             config = self._gate.sized(config, instrument, instrument.price(mid_ticks))
             self.config = files.config = config
         check_with_instrument(config, instrument, instrument.price(mid_ticks))
+        if live:
+            # Before anything of its last run is asked about: what that showed stays in force.
+            self._seat = take_seat(config, self._host, instrument, self._keys)
         if config.hedge is not None:
             self._hedger = self._make_hedger(config, files)
             await within_limits(partial(self._hedger.connect, instrument))
@@ -407,7 +418,7 @@ class Engine:
         tables = wiring.make_tables(
             config, instruments, self._connectors, trading, mid_ticks=mid_ticks,
             tape=tape, encoder=encoders[1], transport=transport, custom=self._custom,
-            seal=files.started_ns,
+            seal=files.started_ns, neighbours=None if self._seat is None else self._seat.row,
         )  # fmt: skip
         step = wiring.make_step(
             config, tables, trading, watchdog=self._watchdog is not None,
@@ -566,6 +577,10 @@ class Engine:
                 self._restarting_watchdog = True
                 self._handle(step.watchdog_seen(False, now_ns))
                 self._spawn(self._restart_watchdog(self._watchdog), "watchdog")
+            if self._seat is not None and not self._board_lost and (why := self._seat.fault()):
+                # The hot path sees most of it by itself; people have to know, once.
+                self._board_lost = True
+                self._handle(step.trip(f"other bots cannot be seen: {why}", now_ns))
             self._look_at_strategy(now_ns)
             self._traffic.watch()
             self._traffic.schedule_drain()
@@ -837,6 +852,10 @@ class Engine:
                 await asyncio.to_thread(self._watchdog.dismiss)
             else:
                 self._watchdog.release()
+        if self._seat is not None:
+            # With orders that may be open it stays in force: a watchdog or the next start ends it.
+            self._seat.leave(proven=self._closed)
+            self._seat.board.close()
         now_ns = self._clock.now_ns()
         if self._door is not None:
             await self._door.close()

@@ -3,8 +3,9 @@
 The tables are built from what the journal begins with: configuration, instruments, seeds. Its
 inputs are then given to the two entries in their order: market frames and ends of reads to the
 pipeline, calls to the step (`engine/entry.py`). What the machine decided comes out of the journal
-too: what the transport said, what a strategy in Python answered. Everything the engine puts on its
-tape must be what the journal holds next. Stage stamps alone are this machine's and are left out.
+too: what the transport said, what neighbours showed, what a strategy in Python answered. Everything
+the engine puts on its tape must be what the journal holds next. Stage stamps alone are this
+machine's and are left out.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from msgspec import Struct
 
 from openmm import journal
 from openmm._fast.feed import EventClock
-from openmm._fast.recalled import RecalledTransport
+from openmm._fast.recalled import RecalledNeighbours, RecalledTransport
 from openmm._fast.tape import Record, Tape, TapeReader
 from openmm.config import BotConfig, Venue
 from openmm.config.restore import restore
@@ -138,6 +139,7 @@ class _Replay:
         self._tape = Tape(folder / "tape", size_bytes=TAPE_BYTES, session_id="replay")
         self._reader = TapeReader(folder / "tape")
         self._transport = RecalledTransport()
+        self._neighbours = RecalledNeighbours()
         self._quoter = RecalledQuoter()
         self._clock = EventClock()
         self._alerts: deque[str] = deque()  # raised here, and not seen in the journal yet
@@ -205,6 +207,7 @@ class _Replay:
                 config, instruments, connectors, trading, mid_ticks=int(seeds["mid_ticks"]),
                 tape=self._tape, encoder=encoder, transport=self._transport,
                 custom=self._quoter if seeds["recalled"] else None, seal=session.started_ns,
+                neighbours=self._neighbours if seeds.get("neighbours") else None,
             )  # fmt: skip
         except ConfigError as error:
             raise JournalError(f"the journal's strategy cannot be made again: {error}") from None
@@ -246,6 +249,13 @@ class _Replay:
             if one.kind == Record.REC_WRITE_RESULT
         ]
         self._transport.recall(results)
+        self._neighbours.recall(
+            [
+                tuple(journal.read_neighbours(one.payload))
+                for one in group.outputs
+                if one.kind == Record.REC_NEIGHBOURS
+            ]
+        )
         self._quoter.recall(one.payload for one in group.outputs if one.kind == Record.REC_STRATEGY)
         requests = self._enter(head)
         strategy = self._tables.pipeline.strategy

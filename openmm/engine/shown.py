@@ -14,7 +14,7 @@ from openmm.instrument import Instrument
 LOTS = frozenset({Reason.ORDER_SIZE_MIN, Reason.ORDER_SIZE_MAX, Reason.INVENTORY_LONG,
                   Reason.INVENTORY_SHORT})  # fmt: skip
 MONEY = frozenset({Reason.NOTIONAL_MIN, Reason.NOTIONAL_MAX, Reason.OPEN_NOTIONAL})
-PRICES = frozenset({Reason.POST_ONLY_CROSS, Reason.SELF_TRADE})
+PRICES = frozenset({Reason.POST_ONLY_CROSS, Reason.SELF_TRADE, Reason.NEIGHBOUR})
 SHARES = frozenset({Reason.PRICE_COLLAR})
 SPANS = frozenset({Reason.CLOCK_SKEW, Reason.MESSAGE_AGE})
 

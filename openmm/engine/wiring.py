@@ -20,7 +20,7 @@ from openmm._fast.latency import StageLatency
 from openmm._fast.orders import OrderTable
 from openmm._fast.pipeline import Feed, Pipeline
 from openmm._fast.planner import Planner
-from openmm._fast.ports import Encoder, Strategy, Transport
+from openmm._fast.ports import Encoder, Neighbours, Strategy, Transport
 from openmm._fast.queue import Queue
 from openmm._fast.reference import Reference
 from openmm._fast.rehearsal import Rehearsal
@@ -98,6 +98,7 @@ def make_tables(
     custom: Quoter | None = None,
     seal: int = 1,
     outside_levels: int = BOOK_OUTSIDE_LEVELS,
+    neighbours: Neighbours | None = None,
 ) -> Tables:
     """Build the tables of a bot.
 
@@ -107,6 +108,7 @@ def make_tables(
         trading: the connector of the traded account.
         mid_ticks: the quoted instrument's price now; distances given as a share become ticks at it.
         seal: marks the approvals of this session, not 0.
+        neighbours: other bots of ours on the market; None: nobody is asked.
     """
     quoted_index = config.venue.index(config.quoted)
     instrument = instruments[quoted_index]
@@ -177,6 +179,7 @@ def make_tables(
         lag_counts=True,
         # Paper orders rest in our own venue, not in the book that the real one sends.
         own_in_book=config.bot.mode == "live",
+        neighbours=neighbours,
     )
     pipeline.set_leans(plan)
     if config.hedge is not None:

@@ -17,7 +17,7 @@ from openmm._fast.latency import StageLatency
 from openmm._fast.orders import OrderTable
 from openmm._fast.pipeline import Feed, Frames, Pipeline
 from openmm._fast.planner import Planner
-from openmm._fast.ports import Encoder, NullTransport, Strategy, Transport
+from openmm._fast.ports import Encoder, Neighbours, NullTransport, Strategy, Transport
 from openmm._fast.queue import Queue
 from openmm._fast.reference import Reference
 from openmm._fast.signals import Signals
@@ -82,6 +82,7 @@ def make_bot(
     lag_counts: bool = False,
     own_in_book: bool = True,
     intensity: Intensity | None = None,
+    neighbours: Neighbours | None = None,
 ) -> CanonicalBot:
     """Build the canonical bot; every part can be replaced by one of the caller's.
 
@@ -92,6 +93,7 @@ def make_bot(
         inputs_known: whether the slow path has told the checks what they need.
         own_in_book: whether the venue's book shows our orders.
         intensity: the fit of the quoted book; None: nobody reads it.
+        neighbours: other bots of ours on the market; None: nobody is asked.
     """
     instrument = canonical_instrument()
     book = Book()
@@ -132,6 +134,7 @@ def make_bot(
         tape or Tape(None, size_bytes=1 << 22, follow=False),
         StageLatency(),
         requote_uticks=requote_uticks, lag_counts=lag_counts, own_in_book=own_in_book,
+        neighbours=neighbours,
     )  # fmt: skip
     if inputs_known:
         pipeline.set_inputs(

@@ -51,21 +51,29 @@ HTTP_TIMEOUT_NS = 10 * NS
 class _Connection:
     """One connection of the engine to the venue in this process."""
 
-    def __init__(self, venue: MemoryVenue, private: bool, query: str, listener: WSListener) -> None:
+    def __init__(
+        self, venue: MemoryVenue, private: bool, query: str, listener: WSListener,
+        orders: MemoryTransport,
+    ) -> None:  # fmt: skip
         assert isinstance(listener, MarketListener | PrivateListener), listener
         self.private = private
         self.pipe = venue.pipe(private, query)
         self._venue = venue
+        self._orders = orders
         self._listener = listener
         self._ended = venue.loop.create_future()
         self._heard_ns = venue.now_ns
         self._ending = False
         self._watch()
 
+    def is_of(self, orders: MemoryTransport) -> bool:
+        """Whether these orders leave by it."""
+        return self._orders is orders
+
     def open(self) -> None:
         """Tell the listener."""
         self._listener.on_ws_connected(None)
-        self._venue.orders.set_live(True) if self.private else None
+        self._orders.set_live(True) if self.private else None
 
     def send(self, msg_type: WSMsgType, message: bytes) -> None:
         """Send one message to the venue."""
@@ -79,7 +87,7 @@ class _Connection:
             return
         self._ending = True
         if self.private:
-            self._venue.orders.set_live(False)
+            self._orders.set_live(False)
         self._venue.loop.call_soon(self._end)
 
     async def wait_disconnected(self) -> None:
@@ -165,11 +173,19 @@ class MemoryVenue:
 
     # ---- what an engine asks of its host
 
-    async def dial(self, url: str, make: Callable[[], WSListener]) -> host.Connection:
-        """Connect; the address tells which side of the venue."""
+    async def dial(
+        self, url: str, make: Callable[[], WSListener], orders: MemoryTransport | None = None
+    ) -> _Connection:
+        """Connect; the address tells which side of the venue.
+
+        Args:
+            orders: lives and dies with a private connection; None: that of the venue's own engine.
+        """
         await asyncio.sleep(2 * self._options.latency_ns / NS)
         parts = urlsplit(url)
-        made = _Connection(self, parts.path == "/private", parts.query, make())
+        made = _Connection(
+            self, parts.path == "/private", parts.query, make(), orders or self.orders
+        )
         self.connections.append(made)
         made.open()
         self.wake()
@@ -177,7 +193,7 @@ class MemoryVenue:
 
     def _on_orders(self, messages: list[bytes]) -> None:
         for one in self.connections:
-            if one.private:
+            if one.private and one.is_of(self.orders):
                 for message in messages:
                     one.send(WSMsgType.TEXT, message)
 
@@ -237,6 +253,38 @@ class MemoryVenue:
         for one in list(self.connections):
             one.deliver(now_ns)
         self._schedule()
+
+
+@final
+class _Tenant:
+    """A venue in this process as a second engine has it: connections and orders of its own."""
+
+    def __init__(self, venue: MemoryVenue) -> None:
+        self.venue = venue
+        self.orders = MemoryTransport(self._on_orders)
+        self.orders.set_live(False)
+        self._mine: list[_Connection] = []
+
+    async def dial(self, url: str, make: Callable[[], WSListener]) -> host.Connection:
+        """Connect, for this engine."""
+        made = await self.venue.dial(url, make, self.orders)
+        self._mine.append(made)
+        return made
+
+    async def __call__(
+        self, verb: str, base: str, path: str, query: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        """Carry one request and its reply."""
+        return await self.venue(verb, base, path, query, body, headers)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _on_orders(self, messages: list[bytes]) -> None:
+        for one in self._mine:
+            if one.private:
+                for message in messages:
+                    one.send(WSMsgType.TEXT, message)
 
 
 @final
@@ -334,12 +382,16 @@ class VirtualBot:
         watched: of every other venue, by its label. Venues of one seed and start price share a
             fair value; their order flow is the same only where their steps are.
         on_record: takes every record of the tape, in order; without it they stand in `records`.
+        board: where it sees other bots; None: nowhere.
+        beside: another bot that is not stopped before this one: its venue, with an account of this
+            one's by `sim`'s key, its loop and its clock are this one's too.
     """
 
     def __init__(
         self, config: BotConfig, sim: SimOptions, folder: Path, *,
         watched: Mapping[str, SimOptions] | None = None,
-        on_record: Callable[[JournalRecord], None] | None = None,
+        on_record: Callable[[JournalRecord], None] | None = None, board: Path | None = None,
+        beside: VirtualBot | None = None,
     ) -> None:  # fmt: skip
         bot = config.bot.model_copy(update={"run_dir": folder})
         venues = tuple(
@@ -349,24 +401,38 @@ class VirtualBot:
             for number, one in enumerate(config.venue, 1)
         )
         self.config = config.model_copy(update={"bot": bot, "venue": venues})
-        self.clock = EventClock()
-        self.loop = VirtualLoop(self.clock, START_NS)
-        sims = {**(watched or {}), config.quoted.label: sim}
-        self.venues = {
-            one.label: MemoryVenue(sims[one.label], self.loop, self.clock) for one in config.venue
-        }
-        self.venue = self.venues[config.quoted.label]
-        self.core = self.venue.core
+        self._owns_loop = beside is None
+        around: _Venues | _Tenant
+        if beside is None:
+            self.clock = EventClock()
+            self.loop = VirtualLoop(self.clock, START_NS)
+            sims = {**(watched or {}), config.quoted.label: sim}
+            self.venues = {
+                one.label: MemoryVenue(sims[one.label], self.loop, self.clock)
+                for one in config.venue
+            }
+            self.venue = self.venues[config.quoted.label]
+            self.core, orders = self.venue.core, self.venue.orders
+            around = _Venues(list(self.venues.values()))
+        else:
+            self.clock, self.loop, self.core = beside.clock, beside.loop, beside.core
+            self.venue, self.venues = beside.venue, beside.venues
+            around = _Tenant(self.venue)
+            orders = around.orders
+            speaks = sim.dialect
+            self.core.open_account(
+                sim.api_key, speaks.secret(sim.api_secret), dict(sim.balances),
+                speaks.tiers[sim.tier], *sim.fees_ppm,
+            )  # fmt: skip
         account = self.core.account_of(sim.api_key)
         assert account is not None, "a venue opens the account of its options"
         self.account = account
-        around = _Venues(list(self.venues.values()))
         self.engine = Engine(
             self.config,
             keys=Keys(sim.api_key, sim.api_secret, sim.dialect.passphrase),
             host=host.Host(
                 clock=self.clock, dial=around.dial, round_trip=around,
-                transport=lambda: self.venue.orders, writer=False,
+                transport=lambda: orders, writer=False, board=board,
                 orders=lambda http: MemoryOrders(self.venue, http),
             ),
         )  # fmt: skip
@@ -432,7 +498,8 @@ class VirtualBot:
         follower.cancel()
         self._read()
         self.loop.run_until_complete(asyncio.gather(follower, return_exceptions=True))
-        self.loop.close()
+        if self._owns_loop:
+            self.loop.close()
 
     async def _sampled(self, seconds: float) -> None:
         end = self.loop.time() + seconds

@@ -100,16 +100,30 @@ def accounts_dir() -> Path:
     return Path(base) / f"openmm-accounts-{os.getuid()}"
 
 
+def own_folder(folder: Path) -> Path:
+    """Make the folder if it is not there, and see that nobody else can write to it.
+
+    Raises:
+        CommandError: it is not safely ours.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    info = folder.lstat()
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o022:
+        raise CommandError(f"the folder of account locks is not safely ours: {folder}")
+    return folder
+
+
+def account_name(venue: str, endpoint: str, key: str) -> str:
+    """Name an account by its key, which is not for writing down as it is."""
+    return f"{venue}\0{endpoint.rstrip('/')}\0{key}"
+
+
 def lock_account(venue: str, endpoint: str, key: str, folder: Path | None = None) -> Lock:
     """Keep a second trader off the same account by mistake. The key itself is not written down.
 
     Raises:
         CommandError: another one of this host trades the account, or the folder is not ours.
     """
-    folder = folder or accounts_dir()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    info = folder.lstat()
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o022:
-        raise CommandError(f"the folder of account locks is not safely ours: {folder}")
-    digest = hashlib.sha256(f"{venue}\0{endpoint.rstrip('/')}\0{key}".encode()).hexdigest()[:24]
+    folder = own_folder(folder or accounts_dir())
+    digest = hashlib.sha256(account_name(venue, endpoint, key).encode()).hexdigest()[:24]
     return Lock(folder / f"{venue}-{digest}.lock", f"the {venue} account of this key")

@@ -32,7 +32,7 @@ from openmm.venues.base import (
     SystemState,
     Venue,
 )
-from openmm.venues.claims import Lock, lock_account
+from openmm.venues.claims import Lock, account_name, lock_account
 from openmm.venues.connector import Capabilities, Connector, Fees, Keys
 from openmm.venues.faults import Code
 from openmm.venues.stream import AccountStream, MarketStream, Tap
@@ -261,6 +261,17 @@ class Desk:
             await connector.rest().close()
         self._connectors.clear()
         await self._venue.close()
+
+    @property
+    def account(self) -> str:
+        """What tells this account from others; holds the key.
+
+        Raises:
+            RiskError: there are no keys, so no account.
+        """
+        if self._keys is None:
+            raise RiskError("no keys: there is no account", venue=self.name, code="no_keys")
+        return account_name(self.name, self.config.endpoints.rest or "", self._keys.key)
 
     def claim(self) -> None:
         """Become the account's one trader, if nobody is.

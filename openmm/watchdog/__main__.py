@@ -20,10 +20,12 @@ import orjson
 
 from openmm.config.schema import Venue
 from openmm.config.secrets import Keys
+from openmm.engine.neighbours import market_of, open_board
 from openmm.engine.rundir import RunDir
 from openmm.errors import OpenMMError, VenueError
 from openmm.undumped import keep_to_itself
 from openmm.venues import registry
+from openmm.venues.claims import account_name
 from openmm.venues.connector import Connector
 from openmm.watchdog.watch import Watchdog, Watched
 
@@ -68,6 +70,8 @@ async def watch(asked: dict[str, Any], reader: asyncio.StreamReader) -> bool:
         )  # fmt: skip
         closed = await watchdog.run()
         listening.cancel()
+        if watchdog.proven:
+            _leave_board(venue, asked["bot"], asked["key"])
         return closed
     finally:
         await connector.rest().close()
@@ -76,6 +80,20 @@ async def watch(asked: dict[str, Any], reader: asyncio.StreamReader) -> bool:
 def is_of_bot(connector: Connector, client_id: str) -> bool:
     """Whether an id is the bot's, of whatever session: the watchdog has none of its own."""
     return connector.is_earlier(client_id) or connector.is_later(client_id)
+
+
+def _leave_board(venue: Venue, bot: str, key: str) -> None:
+    """Let other bots quote where the one that is gone did: nothing of it is open."""
+    account = account_name(venue.name, venue.endpoints.rest or "", key)
+    try:
+        board = open_board()
+        freed = board.proven(market_of(venue), bot=bot, account=account)
+        board.close()
+    except OpenMMError as error:
+        write_log("the bot's row stays on the board", error=str(error))
+        return
+    if freed:
+        write_log("off the board: other bots need not keep clear any more")
 
 
 async def _prepare(connector: Connector, venue: Venue, bot: str) -> None:

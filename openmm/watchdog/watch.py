@@ -116,6 +116,7 @@ class Watchdog:
         self._beat = Heartbeat(watched.run_dir.page)
         self._sleep = sleep
         self.cancelled: list[str] = []
+        self.proven = False  # by its own looks: nothing of the bot's is open
 
     async def run(self) -> bool:
         """Watch until there is nothing left to watch; returns whether nothing is left open."""
@@ -182,6 +183,7 @@ class Watchdog:
                             "nothing of ours is open", cancelled=len(self.cancelled),
                             left_alone=len(listed),
                         )  # fmt: skip
+                        self.proven = True
                         return True
                     await self._sleep(EMPTY_APART_S)
                     continue

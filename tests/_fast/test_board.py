@@ -76,16 +76,22 @@ def raced(board: Board, rounds: int, how: str) -> list[tuple[int, int]]:
 
 
 class TestRace:
-    ROUNDS = 3_000_000
+    ROUNDS = 1_000_000
+    TRIES = 30  # until the two really ran at once, on a machine that does something else
 
     def test_never_do_both_go_on(self, board: Board) -> None:
         """Bid and ask meet; each is withdrawn at once, and shown again: millions of races."""
-        said = raced(board, self.ROUNDS, "careful")
-        assert [met for _, met in said] == [0, 0]
-        assert all(went > 0 for went, _ in said)
-        # They did race: some saw the other and stayed away.
-        assert sum(went for went, _ in said) < 2 * self.ROUNDS
+        for _ in range(self.TRIES):
+            said = raced(board, self.ROUNDS, "careful")
+            assert [met for _, met in said] == [0, 0]
+            went = [went for went, _ in said]
+            if min(went) > 0 and sum(went) < 2 * self.ROUNDS - 1000:
+                return  # both were there at once: many saw the other, and stayed away
+        pytest.fail("the two never met")
 
     def test_race_can_be_lost(self, board: Board) -> None:
         """Who looks before it shows its own price meets the other: the test can see it."""
-        assert sum(met for _, met in raced(board, self.ROUNDS, "careless")) > 0
+        for _ in range(self.TRIES):
+            if sum(met for _, met in raced(board, self.ROUNDS, "careless")):
+                return
+        pytest.fail("nothing of it was seen")

@@ -67,6 +67,8 @@ INPUTS: dict[str, int | None] = {
     "reference_uticks": 1_000 * TICK,
     "best_bid_ticks": 999,
     "best_ask_ticks": 1_001,
+    "other_bid_ticks": 0,
+    "other_ask_ticks": (1 << 63) - 1,
     "q_lots": 0,
     "base_lots": 10_000,
     "quote_ticklots": 10_000_000,
@@ -216,6 +218,14 @@ BOUNDARIES = [
     ),
     B(R.POST_ONLY_CROSS, {"best_ask_ticks": 991}, {"best_ask_ticks": (1 << 63) - 1}),
     B(R.POST_ONLY_CROSS, {"best_bid_ticks": 1}, {"best_bid_ticks": 0}, OFFER),
+    B(R.NEIGHBOUR, {"other_ask_ticks": 991}, {"other_ask_ticks": 990}, limit=990, value=990),
+    B(
+        R.NEIGHBOUR, {"other_bid_ticks": 1_009}, {"other_bid_ticks": 1_010}, OFFER,
+        limit=1_010, value=1_010,
+    ),
+    # What a board that cannot be read shows.
+    B(R.NEIGHBOUR, {"other_ask_ticks": 991}, {"other_ask_ticks": 0}, limit=0, value=990),
+    B(R.NEIGHBOUR, {"other_bid_ticks": 0}, {"other_bid_ticks": (1 << 63) - 1}, OFFER),
     B(R.ORDER_COUNT, {"order_count_max": 1}, {"order_count_max": 0}, limit=0, value=1),
     B(
         R.OPEN_NOTIONAL, {"open_ticklots_max": 9_900}, {"open_ticklots_max": 9_899},
@@ -414,6 +424,8 @@ MISSING_INPUT = {
     "reference_uticks": Reason.REFERENCE_MISSING,
     "best_bid_ticks": Reason.POST_ONLY_CROSS,
     "best_ask_ticks": Reason.POST_ONLY_CROSS,
+    "other_bid_ticks": Reason.NEIGHBOUR,
+    "other_ask_ticks": Reason.NEIGHBOUR,
     "q_lots": Reason.INVENTORY_LONG,
     "base_lots": Reason.BALANCE,
     "quote_ticklots": Reason.BALANCE,
@@ -437,7 +449,7 @@ MISSING_LIMIT = {
     "fills_per_minute_max": Reason.FILL_BRAKE,
     "fee_ppm": Reason.BALANCE,
 }
-OF_SELLS = {"best_bid_ticks", "base_lots", "base_reserve_lots"}
+OF_SELLS = {"best_bid_ticks", "other_bid_ticks", "base_lots", "base_reserve_lots"}
 
 
 def test_every_input_and_limit_has_a_test_of_its_absence() -> None:
@@ -803,6 +815,8 @@ def desks(draw: st.DrawFn) -> tuple[Desk, Wanted]:
         "reference_uticks": draw(st.integers(95 * TICK, 105 * TICK)),
         "best_bid_ticks": draw(st.integers(90, 100)),
         "best_ask_ticks": draw(st.integers(100, 110)),
+        "other_bid_ticks": draw(st.sampled_from([0] * 5 + [90, 99, 100, 105])),
+        "other_ask_ticks": draw(st.sampled_from([(1 << 63) - 1] * 5 + [95, 100, 101, 110, 0])),
         "q_lots": draw(st.integers(-60, 60)),
         "base_lots": draw(st.integers(0, 300)),
         "quote_ticklots": draw(st.integers(0, 30_000)),

@@ -44,6 +44,7 @@ COMMANDS = [
     "incidents",
     "init",
     "mcp",
+    "neighbours",
     "new strategy",
     "ohlcv",
     "orderbook",

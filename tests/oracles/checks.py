@@ -73,6 +73,7 @@ def judge(
         (o.price_ticks, o.pending_price_ticks or o.price_ticks) for o in live if o.side != side
     ]
     sign = 1 if side == BUY else -1
+    neighbour = inputs.get("other_ask_ticks" if side == BUY else "other_bid_ticks")
     opposite = inputs.get("best_ask_ticks" if side == BUY else "best_bid_ticks")
 
     def limit(name: str) -> int | None:
@@ -175,6 +176,10 @@ def judge(
         (
             Reason.SELF_TRADE,
             lambda: all(sign * price < sign * p for pair in others for p in pair),
+        ),
+        (
+            Reason.NEIGHBOUR,
+            lambda: neighbour is not None and sign * price < sign * neighbour,
         ),
         (Reason.DUPLICATE, duplicate),
         (Reason.ORDER_COUNT, lambda: at_most((len(live) + 1) * is_place, "order_count_max")),
