@@ -190,7 +190,7 @@ HEDGE_STOPS = (
 
 
 class HedgePage(NamedTuple):
-    """How the hedge on another venue stands; all 0: the bot has none. Lots are the traded pair's."""
+    """How the hedge on another venue stands; all 0: there is none. Lots are the traded pair's."""
 
     hedged: int = 0  # 1: it has one
     stopped: int = 0  # place in HEDGE_STOPS plus 1; 0: quotes may stand

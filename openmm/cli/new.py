@@ -25,8 +25,8 @@ TAKEN: Final = frozenset({"openmm", "tests", "bench", "strategy"})
 # What the templates import and Python's own words: a class of that name would hide them.
 TAKEN_CLASSES: Final = frozenset(
     {
-        "False", "Gate", "Instrument", "Ladder", "Mapping", "MarketView", "None", "Path", "Quotes", "Strategy",
-        "True", "View", "WorkloadSpec",
+        "False", "Gate", "Instrument", "Ladder", "Mapping", "MarketView", "None", "Path", "Quotes",
+        "Strategy", "True", "View", "WorkloadSpec",
     }
 )  # fmt: skip
 # Template, and where what is made of it goes; $module is the package's folder.
