@@ -377,6 +377,8 @@ class MarketViewRecord(NamedTuple):
     arrival_uhz: int
     hanging_bids: int
     hanging_asks: int
+    own_x_ppm: int
+    own_q_lots: int
 
 
 class LadderParts(NamedTuple):
@@ -505,7 +507,7 @@ class SampleRecord(NamedTuple):
 LEVELS_MAX = 32
 STAGES = 13
 STAGES_ONCE = 10  # the fewest any journal has: each format of later added some at the end
-_LADDER = struct.Struct(f"<17q4i9q2iII{4 * LEVELS_MAX}q16q4I2q2i")
+_LADDER = struct.Struct(f"<17q4i11q2iII{4 * LEVELS_MAX}q16q4I2q2i")
 _INTENT = struct.Struct("<iiQqqiiq")
 _REFUSAL = struct.Struct("<iiQqqiiii16s16s")
 _TRANSITION = struct.Struct("<Qiiiiqq")
@@ -536,7 +538,7 @@ def _unpack(layout: struct.Struct, payload: bytes, name: str) -> tuple[Any, ...]
 def read_ladder(payload: bytes) -> LadderRecord:
     """Parse REC_LADDER."""
     values = _unpack(_LADDER, payload, "ladder")
-    view, rest = MarketViewRecord._make(values[:30]), values[30:]
+    view, rest = MarketViewRecord._make(values[:32]), values[32:]
     bid_count, ask_count, clamps = rest[0], rest[1], rest[2]
     flat = rest[4 : 4 + 4 * LEVELS_MAX]
     levels = list(zip(flat[0::2], flat[1::2], strict=True))

@@ -236,7 +236,7 @@ def test_any_bytes_are_an_error_or_a_prefix(
 
 # ---------------------------------------------------------------- payloads
 
-VIEW = MarketViewRecord(*range(1, 31))
+VIEW = MarketViewRecord(*range(1, 33))
 LADDER = LadderRecord(
     VIEW, 5, 2, ((100, 1), (99, 2)), ((103, 4),), LadderParts(-1, -2, -3, *range(4, 23)), 0, 1
 )
@@ -327,7 +327,7 @@ def test_other_json_payloads_round_trip() -> None:
         (Record.REC_FILL, b"{}", "malformed"),
         (Record.REC_END, b'{"reason":1}', "wrong fields"),
         (Record.REC_BALANCE, b'{"total":"x","fee":"0","change":null}', "malformed"),
-        (Record.REC_LADDER, b"short", "5 bytes instead of 1432"),
+        (Record.REC_LADDER, b"short", "5 bytes instead of 1448"),
         (Record.REC_STAMPS, b"", "0 bytes instead of 104"),
     ],
 )

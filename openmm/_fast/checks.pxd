@@ -43,7 +43,9 @@ cpdef enum Reason:          # the order of the values is the order of the checks
     UNKNOWN_ORDER = 28      # amend or cancel of an order the table does not hold
     ORDER_UNCERTAIN = 29    # amend of an order in UNKNOWN or PENDING_*
     HEDGE_ROOM = 30         # more of a side than a hedge elsewhere leaves room for
-    REASON_COUNT = 31
+    SHARE_LONG = 31         # base held and bought beyond our share of the group's limit, or of capital
+    SHARE_SHORT = 32
+    REASON_COUNT = 33
 
 cdef struct Limits:         # from config; tightened live, never loosened past the file
     int64_t order_lots_max
@@ -80,6 +82,9 @@ cdef struct RiskInputs:     # filled by the pipeline before a decision; MISSING 
     int32_t fills_last_minute
     int32_t drawdown_breached       # 1 = breached, 0 = not, anything else refuses
     int32_t tape_full
+    int32_t bounded                 # 0: base is bounded by the limits alone; 1: by the two below too
+    int64_t base_lots_most          # held and on its way in, MISSING refuses
+    int64_t base_lots_least         # held less what is on its way out
 
 # Made only by `Checks`; an Encoder takes nothing else.
 cdef struct Approved:

@@ -43,7 +43,9 @@ class Reason(IntEnum):
     UNKNOWN_ORDER = 28
     ORDER_UNCERTAIN = 29
     HEDGE_ROOM = 30
-    REASON_COUNT = 31
+    SHARE_LONG = 31
+    SHARE_SHORT = 32
+    REASON_COUNT = 33
 
 SPEC_NAMES: tuple[str, ...]
 LIMIT_NAMES: tuple[str, ...]

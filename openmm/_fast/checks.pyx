@@ -519,6 +519,17 @@ cdef Reason judged(
             value > limits.inventory_lots_max and (order == NULL or extra_lots > 0)
         ):
             return self.refuse_c(INVENTORY_SHORT, limits.inventory_lots_max, value)
+    # SHARE_LONG, SHARE_SHORT
+    if inputs.bounded != 0:
+        limit = inputs.base_lots_most if side == BUY else inputs.base_lots_least
+        value = <i128>table.open_lots[side] + <i128>extra_lots
+        value = <i128>inputs.base_lots + value if side == BUY else <i128>inputs.base_lots - value
+        if Tracer is Trace:
+            note(trace, SHARE_LONG if side == BUY else SHARE_SHORT, limit, value)
+        if inputs.bounded != 1 or limit == MISSING or inputs.base_lots == MISSING or (
+            (value > limit if side == BUY else value < limit) and (order == NULL or extra_lots > 0)
+        ):
+            return self.refuse_c(SHARE_LONG if side == BUY else SHARE_SHORT, limit, value)
     # BALANCE
     if side == BUY:
         if inputs.quote_known != 1 or limits.quote_reserve_ticklots < 0 or limits.fee_ppm < 0:
@@ -694,7 +705,7 @@ cdef class Checks:
         Beside the limit itself, what the position drifted by of its own accord (the target follows the
         price) is let be up to a sixty-fourth, unless the limit was tightened.
         """
-        cdef i128 most
+        cdef i128 most, share
         cdef i128 slack = 0
         if self.hedged and table.open_lots[side] > self.hedge_lots[side]:
             lots[0] = self.hedge_lots[side]
@@ -705,6 +716,14 @@ cdef class Checks:
         most = most - <i128>inputs.q_lots if side == BUY else most + <i128>inputs.q_lots
         if not self.tightened:
             slack = <i128>(self.limits.inventory_lots_max >> 6)
+        if inputs.bounded == 1 and inputs.base_lots != MISSING:
+            # A share that is not known holds nothing back here: nothing new passes the checks.
+            share = inputs.base_lots_most if side == BUY else inputs.base_lots_least
+            if share != MISSING:
+                share = share - <i128>inputs.base_lots if side == BUY else <i128>inputs.base_lots - share
+                if share < most:
+                    most = share
+                    slack = 0
         lots[0] = most if most > 0 else 0
         return <i128>table.open_lots[side] > most + slack
 
@@ -917,7 +936,8 @@ INPUT_NAMES = (
     "now_ns", "risk_state", "book_state", "stream_live", "instrument_online", "book_recv_ns",
     "clock_offset_ns", "reference_uticks", "best_bid_ticks", "best_ask_ticks", "other_bid_ticks",
     "other_ask_ticks", "q_lots", "base_lots",
-    "quote_ticklots", "quote_known", "fills_last_minute", "drawdown_breached", "tape_full",
+    "quote_ticklots", "quote_known", "fills_last_minute", "drawdown_breached", "tape_full", "bounded",
+    "base_lots_most", "base_lots_least",
 )
 
 
@@ -1017,4 +1037,7 @@ cdef int store_inputs(RiskInputs* out, inputs) except -1:
     out.fills_last_minute = seen.get("fills_last_minute", -1)
     out.drawdown_breached = seen.get("drawdown_breached", -1)
     out.tape_full = seen.get("tape_full", -1)
+    out.bounded = seen.get("bounded", -1)
+    out.base_lots_most = seen.get("base_lots_most", MISSING)
+    out.base_lots_least = seen.get("base_lots_least", MISSING)
     return 0

@@ -18,6 +18,10 @@ cdef enum:
     TOTAL_BITS_MAX = 106
     TOTAL_SHIFT = 24
 
+# Of a group: products with a target or a lot stay inside 127 bits.
+GROUP_ATOMS_MAX = 1267650600228229401496703205376   # 2**100
+LOT_ATOMS_MAX = 1099511627776                        # 2**40
+
 
 cdef inline i128 share_of(i128 whole, int64_t part_lots, int64_t all_lots) noexcept nogil:
     """floor(whole * part / all), without a product beyond 127 bits; 0 < part <= all."""
@@ -46,6 +50,7 @@ cdef class Inventory:
         self.target_ppm = target_ppm
         self.scale_lots = scale_lots
         self.base_lots = MISSING
+        self.quote_cap_ticklots = -1
         self.unmark_c()
 
     # ---------------------------------------------------------------- C face
@@ -129,10 +134,35 @@ cdef class Inventory:
             self.x_ppm = -PPM
         else:
             self.x_ppm = mul_div(self.q_lots, PPM, self.scale_lots)
+        if self.grouped:
+            self.mark_group_c(total)
+
+    cdef void mark_group_c(self, i128 total) noexcept nogil:
+        """Measure the group's base against its target; `total` is our own, in ticklots x UTICKS."""
+        cdef i128 value = self.others_value_atoms
+        cdef i128 q_atoms
+        if total > 0:
+            value += floor_div_wide(total, <i128>self.mark_uticks) * <i128>self.lot_atoms
+        q_atoms = (
+            <i128>self.base_lots * <i128>self.lot_atoms + self.others_base_atoms
+            - floor_div_wide(value * <i128>self.group_target_ppm, <i128>PPM)
+        )
+        self.group_q_lots = saturate(
+            floor_div_wide(q_atoms, <i128>self.lot_atoms) if q_atoms >= 0
+            else -floor_div_wide(-q_atoms, <i128>self.lot_atoms)
+        )
+        if q_atoms >= self.group_scale_atoms:
+            self.group_x_ppm = PPM
+        elif q_atoms <= -self.group_scale_atoms:
+            self.group_x_ppm = -PPM
+        else:
+            self.group_x_ppm = <int64_t>floor_div_wide(q_atoms * <i128>PPM, self.group_scale_atoms)
 
     cdef void unmark_c(self) noexcept nogil:
         self.q_lots = MISSING
         self.x_ppm = MISSING
+        self.group_q_lots = MISSING
+        self.group_x_ppm = MISSING
         self.share_ppm = MISSING
         self.equity_ticklots = <i128>MISSING
 
@@ -151,6 +181,53 @@ cdef class Inventory:
         self.target_ppm = target_ppm
         self.scale_lots = scale_lots
         self.stale = True
+
+    def set_group(self, *, int64_t target_ppm, int64_t lot_atoms, base_atoms, value_atoms, scale_atoms):
+        """Follow the inventory of a group of venues beside the own one from now on.
+
+        Args:
+            target_ppm: wanted share of base in the total value of the group.
+            lot_atoms: atoms of one lot of ours.
+            base_atoms: held by the others.
+            value_atoms: what the others have in all, quote counted as the base that it buys there.
+            scale_atoms: the group's distance from target at which the skew is full.
+
+        Raises:
+            ValueError: a number that is out of bounds; nothing is changed.
+        """
+        most, lot_most = GROUP_ATOMS_MAX, LOT_ATOMS_MAX
+        if not 0 <= target_ppm <= PPM:
+            raise ValueError(f"target_ppm must be in [0, {PPM}]: {target_ppm}")
+        if not 0 < lot_atoms <= lot_most:
+            raise ValueError(f"lot_atoms must be in [1, {lot_most}]: {lot_atoms}")
+        if not 0 <= base_atoms <= most or not 0 <= value_atoms <= most:
+            raise ValueError(f"amounts of others must be in [0, {most}]: {base_atoms}, {value_atoms}")
+        if not 0 < scale_atoms <= most:
+            raise ValueError(f"scale_atoms must be in [1, {most}]: {scale_atoms}")
+        self.group_target_ppm = target_ppm
+        self.lot_atoms = lot_atoms
+        self.others_base_atoms = i128_from_py(base_atoms)
+        self.others_value_atoms = i128_from_py(value_atoms)
+        self.group_scale_atoms = i128_from_py(scale_atoms)
+        self.grouped = True
+        self.stale = True
+
+    def leave_group(self):
+        """Follow the own inventory alone."""
+        self.grouped = False
+        self.group_q_lots = MISSING
+        self.group_x_ppm = MISSING
+        self.stale = True
+
+    def cap_quote(self, ticklots):
+        """Use no more of the quote balance than that; None: all of it.
+
+        Raises:
+            ValueError: a negative amount.
+        """
+        if ticklots is not None and ticklots < 0:
+            raise ValueError(f"what may be used must not be negative: {ticklots}")
+        self.quote_cap_ticklots = -1 if ticklots is None else i128_from_py(ticklots)
 
     def set_balances(self, int64_t base_lots, quote_ticklots):
         """Set the totals held, fills so far included.
@@ -255,6 +332,26 @@ cdef class Inventory:
     def x_ppm(self):
         """`q_lots` over the scale, in [-1e6, 1e6], None without a mark."""
         return none_if_missing(self.x_ppm)
+
+    @property
+    def grouped(self):
+        """Whether the inventory of a group is followed."""
+        return bool(self.grouped)
+
+    @property
+    def group_q_lots(self):
+        """The group's base less its target at the last mark, in own lots toward zero; None without one."""
+        return none_if_missing(self.group_q_lots)
+
+    @property
+    def group_x_ppm(self):
+        """That distance over the group's scale, in [-1e6, 1e6], None without a mark or a group."""
+        return none_if_missing(self.group_x_ppm)
+
+    @property
+    def usable_quote_ticklots(self):
+        """Quote that may be used: what is held, within its cap; None until known."""
+        return i128_to_py(self.usable_quote_c()) if self.quote_known else None
 
     @property
     def share_ppm(self):

@@ -157,6 +157,7 @@ cdef class Pipeline:
     cdef int64_t lean_now_c(self, int64_t now_ns) noexcept nogil
     cdef bint settled_c(self, int64_t now_ns) noexcept nogil
     cdef void fill_view_c(self, int64_t now_ns) noexcept nogil
+    cdef void bound_view_c(self) noexcept nogil
     cdef void look_at_hanging_c(self) noexcept nogil
     cdef void plan_hanging_c(self, int64_t now_ns) noexcept nogil
     cdef int32_t jump_ppm_c(self, int64_t now_ns) noexcept nogil

@@ -929,7 +929,14 @@ cdef class Pipeline:
         view.depth_mean_lots = self.feed.signals.depth_mean_lots
         view.spread_mean_uticks = self.feed.signals.spread_mean_uticks
         view.flow_ppm = self.feed.signals.flow_ppm
+        view.own_x_ppm = self.inventory.x_ppm
+        view.own_q_lots = self.inventory.q_lots
         view.x_ppm = self.inventory.x_ppm
+        view.q_lots = self.inventory.q_lots
+        if self.inventory.grouped:
+            # What is too much anywhere is shaded everywhere; what can be sold or bought stays ours.
+            view.x_ppm = self.inventory.group_x_ppm
+            view.q_lots = self.inventory.group_q_lots
         view.share_ppm = self.inventory.share_ppm
         view.target_ppm = self.inventory.target_ppm
         view.base_lots = 0
@@ -937,7 +944,7 @@ cdef class Pipeline:
             view.base_lots = self.inventory.base_lots - self.checks.limits.base_reserve_lots
         free_lots = 0
         if self.inventory.quote_known and self.reference.price_uticks > 0:
-            free_lots = self.inventory.quote_ticklots - self.checks.limits.quote_reserve_ticklots
+            free_lots = self.inventory.usable_quote_c() - self.checks.limits.quote_reserve_ticklots
             if free_lots > 0:
                 # Neither is negative. What the fee may take is not there to be offered.
                 if self.checks.limits.fee_ppm > 0:
@@ -949,6 +956,8 @@ cdef class Pipeline:
         if self.checks.hedged:
             view.base_lots = min(view.base_lots, self.checks.hedge_lots[<int>SELL])
             view.quote_lots_max = min(view.quote_lots_max, self.checks.hedge_lots[<int>BUY])
+        if self.inputs.bounded:
+            self.bound_view_c()
         view.allow_bid = self.allow_bid
         view.allow_ask = self.allow_ask
         view.warm = self.feed.signals.warm
@@ -957,7 +966,6 @@ cdef class Pipeline:
         view.imbalance_ppm = self.feed.signals.imbalance_ppm
         view.ofi_ppm = self.feed.signals.order_flow.ofi_ppm
         view.compression_ppm = self.feed.signals.spread_compression_ppm
-        view.q_lots = self.inventory.q_lots
         if self.feed.intensity is not None:
             view.decay_uticks = self.feed.intensity.decay_uticks
             view.arrival_uhz = self.feed.intensity.arrival_uhz
@@ -965,6 +973,21 @@ cdef class Pipeline:
         view.hanging_asks = 0
         if self.table.live_count != self.table.ladder_count:
             self.look_at_hanging_c()
+
+    cdef void bound_view_c(self) noexcept nogil:
+        """Leave the ladder no more to sell and to buy than what is our share; nothing where it is unknown."""
+        cdef i128 room
+        cdef i128 base_lots = self.inventory.base_lots
+        if self.inputs.base_lots_most == MISSING or self.inventory.base_lots == MISSING:
+            self.view.quote_lots_max = 0
+        else:
+            room = <i128>self.inputs.base_lots_most - base_lots
+            self.view.quote_lots_max = <int64_t>max(min(<i128>self.view.quote_lots_max, room), <i128>0)
+        if self.inputs.base_lots_least == MISSING or self.inventory.base_lots == MISSING:
+            self.view.base_lots = 0
+        else:
+            room = base_lots - <i128>self.inputs.base_lots_least
+            self.view.base_lots = <int64_t>max(min(<i128>self.view.base_lots, room), <i128>0)
 
     cdef void look_at_hanging_c(self) noexcept nogil:
         """Tell the view which levels have an order that hangs beside the ladder."""
@@ -1045,7 +1068,7 @@ cdef class Pipeline:
         inputs.best_ask_ticks = self.feed.book.best_ask_ticks
         inputs.q_lots = self.inventory.q_lots
         inputs.base_lots = self.inventory.base_lots
-        inputs.quote_ticklots = self.inventory.quote_ticklots
+        inputs.quote_ticklots = self.inventory.usable_quote_c()
         inputs.quote_known = self.inventory.quote_known
         inputs.tape_full = self.tape.full
 
@@ -1310,6 +1333,30 @@ cdef class Pipeline:
             self.inputs.drawdown_breached = 1 if drawdown_breached else 0
         self.forced = True
         self.dirty = True
+
+    def bound_base(self, least_lots, most_lots):
+        """Keep the base held, and what orders would make of it, between two bounds from now on.
+
+        Args:
+            least_lots, most_lots: None: not known, and nothing is sold or bought.
+
+        Raises:
+            ValueError: a bound that is negative.
+        """
+        if (least_lots or 0) < 0 or (most_lots or 0) < 0:
+            raise ValueError(f"bounds must not be negative: {least_lots}, {most_lots}")
+        self.inputs.bounded = 1
+        self.inputs.base_lots_least = MISSING if least_lots is None else least_lots
+        self.inputs.base_lots_most = MISSING if most_lots is None else most_lots
+        self.forced = True
+        self.dirty = True
+
+    @property
+    def base_bounds(self):
+        """The bounds that base is kept between, None: there are none, or they are not known."""
+        if not self.inputs.bounded or self.inputs.base_lots_least == MISSING:
+            return None
+        return self.inputs.base_lots_least, self.inputs.base_lots_most
 
     def set_requote_uticks(self, int64_t value):
         """Change the reference move up to which quotes stay."""

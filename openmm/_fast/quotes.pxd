@@ -58,6 +58,8 @@ cdef struct MarketView:
     int64_t arrival_uhz            # A: fills a second at no distance, in millionths; 0: not fitted
     int64_t hanging_bids           # bit i: an order that was level i's hangs beside the ladder
     int64_t hanging_asks
+    int64_t own_x_ppm              # of this venue alone, where `x_ppm` and `q_lots` are a group's
+    int64_t own_q_lots
 
 cdef struct Level:
     int64_t price_ticks

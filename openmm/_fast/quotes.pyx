@@ -14,7 +14,7 @@ from openmm._fast.units cimport ASK, BID, i128, i128_from_py
 # Fields of a view that are 0 unless something is measured.
 QUIET = dict.fromkeys(
     ("jump_ppm", "micro_ppm", "imbalance_ppm", "ofi_ppm", "compression_ppm", "q_lots", "decay_uticks", "arrival_uhz",
-     "hanging_bids", "hanging_asks"), 0
+     "hanging_bids", "hanging_asks", "own_x_ppm", "own_q_lots"), 0
 )
 
 

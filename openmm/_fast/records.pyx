@@ -55,6 +55,8 @@ def layouts():
             "view.arrival_uhz": distance(&a, &a.view.arrival_uhz),
             "view.hanging_bids": distance(&a, &a.view.hanging_bids),
             "view.hanging_asks": distance(&a, &a.view.hanging_asks),
+            "view.own_x_ppm": distance(&a, &a.view.own_x_ppm),
+            "view.own_q_lots": distance(&a, &a.view.own_q_lots),
             "ladder.count": distance(&a, &a.ladder.count[0]),
             "ladder.clamps": distance(&a, &a.ladder.clamps),
             "ladder.sides_off": distance(&a, &a.ladder.sides_off),

@@ -193,6 +193,13 @@ cdef class Rehearsal:
         self.stage.inventory.base_lots = self.real.inventory.base_lots
         self.stage.inventory.quote_ticklots = self.real.inventory.quote_ticklots
         self.stage.inventory.quote_known = self.real.inventory.quote_known
+        self.stage.inventory.quote_cap_ticklots = self.real.inventory.quote_cap_ticklots
+        self.stage.inventory.grouped = self.real.inventory.grouped
+        self.stage.inventory.group_target_ppm = self.real.inventory.group_target_ppm
+        self.stage.inventory.lot_atoms = self.real.inventory.lot_atoms
+        self.stage.inventory.others_base_atoms = self.real.inventory.others_base_atoms
+        self.stage.inventory.others_value_atoms = self.real.inventory.others_value_atoms
+        self.stage.inventory.group_scale_atoms = self.real.inventory.group_scale_atoms
         self.stage.checks.budget.level_milli = 0
 
     cdef void displace_c(self) noexcept:

@@ -108,7 +108,9 @@ class Rerun:
                 "hedge", config.hedge.venue, "left out: recordings have no second venue to hedge on"
             )
         bot = config.bot.model_copy(update={"mode": "paper"})
-        config = self.config = config.model_copy(update={"bot": bot})
+        # Nobody else is there: the own inventory is followed.
+        alone = config.inventory.model_copy(update={"group": None})
+        config = self.config = config.model_copy(update={"bot": bot, "inventory": alone})
         self.clock = EventClock()
         self.clock.hold(started_ns)
         self.session_id = session_id

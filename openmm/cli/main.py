@@ -31,6 +31,7 @@ from openmm.cli import (
     halt,
     incidents,
     init,
+    inventory,
     market,
     mcp,
     neighbours,
@@ -97,6 +98,7 @@ app.command("stop", epilog=stop.EXAMPLE)(stop.stop)
 app.command("report", epilog=report.EXAMPLE)(report.report)
 app.command("fills", epilog=fills.EXAMPLE)(fills.fills)
 app.command("pnl", epilog=pnl.EXAMPLE)(pnl.pnl)
+app.command("inventory", epilog=inventory.EXAMPLE)(inventory.inventory)
 app.command("positions", epilog=positions.EXAMPLE)(positions.positions)
 app.command("export", epilog=export.EXAMPLE)(export.export)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)

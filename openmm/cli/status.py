@@ -44,6 +44,7 @@ def _exit_code(states: list[BotState]) -> int:
 
 
 def _payload(state: BotState, now_ns: int) -> dict[str, Any]:
+    from openmm.control.groups import group_of
     from openmm.control.views import page_view
 
     page = None if state.page is None else page_view(state.page, now_ns)
@@ -58,6 +59,7 @@ def _payload(state: BotState, now_ns: int) -> dict[str, Any]:
         "state": page,
         "neighbours": others,
         "neighbours_error": why,
+        "group": group_of(state.session, now_ns),
     }
 
 
@@ -108,6 +110,7 @@ def _source(source: dict[str, Any]) -> str:
 
 def _text(state: BotState, now_ns: int) -> str:
     """Describe one bot in lines."""
+    from openmm.control.groups import group_line, group_of
     from openmm.control.views import hedge_line, model_lines, page_view
 
     process = f"runs as process {state.pid}" if state.running else "does not run"
@@ -142,6 +145,8 @@ def _text(state: BotState, now_ns: int) -> str:
         f"fees {pnl['fees']:.4f}, drawdown {pnl['drawdown_ppm'] / 10_000:.3f}%",
         "fills": view["counters"]["filled"],
     }
+    if (group := group_of(state.session, now_ns)) is not None:
+        lines["group"] = group_line(group)
     if tightened := state.session.get("tightened"):
         lines["limits"] = ", ".join(f"{key} {text}" for key, text in tightened.items())
     moved = state.session.get("changed", {}).items()

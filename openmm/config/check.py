@@ -19,6 +19,7 @@ from openmm.config.schema import (
     Glft,
     Grid,
     Hedge,
+    Inventory,
     Ladder,
     Model,
     Risk,
@@ -30,6 +31,12 @@ from openmm.config.schema import (
 from openmm.config.values import PPM, format_duration, format_ppm, is_loopback
 from openmm.errors import ConfigError, ConfigErrors
 from openmm.instrument import LOTS_MAX, TICKS_MAX, Instrument
+
+# Keys of [inventory] that say something of a group.
+GROUP_ONLY = (
+    "target_base_ppm", "claim", "members", "neighbour_age_max_ns", "silence", "look_every_ns",
+    "capital_alert_after_ns",
+)  # fmt: skip
 
 
 def signal_errors(signal: Signal) -> list[ConfigError]:
@@ -426,6 +433,25 @@ def capital_errors(bot: Bot, risk: Risk) -> list[ConfigError]:
         return []
     allowed = f"at most bot.capital, {bot.capital:f}"
     return [ConfigError("risk.max_open_notional", str(risk.max_open_notional), allowed)]
+
+
+def group_errors(inventory: Inventory, risk: Risk) -> list[ConfigError]:
+    """Check that a group has its limit, and that nothing is told of a group that there is not."""
+    found: list[ConfigError] = []
+    if inventory.group is not None:
+        if risk.max_group_inventory is None:
+            allowed = f'a limit of the group "{inventory.group}", in base'
+            found.append(ConfigError("risk.max_group_inventory", "nothing", allowed))
+        return found
+    allowed = "left out, or told with inventory.group"
+    if risk.max_group_inventory is not None:
+        told = str(risk.max_group_inventory)
+        found.append(ConfigError("risk.max_group_inventory", told, allowed))
+    for name in GROUP_ONLY:
+        if name in inventory.model_fields_set:
+            value = getattr(inventory, name)
+            found.append(ConfigError(f"inventory.{key_of(name)}", str(value), allowed))
+    return found
 
 
 def twice_errors(venues: Sequence[Venue]) -> list[ConfigError]:

@@ -26,6 +26,7 @@ from openmm.config.schema import (
     Glft,
     Grid,
     Hedge,
+    Inventory,
     Journal,
     NoOptions,
     Paper,
@@ -54,6 +55,7 @@ _TABLES = (
     "engine",
     "paper",
     "hedge",
+    "inventory",
 )
 _REQUIRED = ("bot", "venue", "strategy", "risk")
 _STRATEGIES: dict[str, type[AnyStrategy]] = {
@@ -132,6 +134,7 @@ def parse(
     engine = _table("engine", Engine, data, errors)
     paper = _table("paper", Paper, data, errors)
     hedge = _section(Hedge, data["hedge"], "hedge", errors) if "hedge" in data else None
+    inventory = _table("inventory", Inventory, data, errors)
     strategy = parse_strategy(data["strategy"], errors) if "strategy" in data else None
     found = _venues(data["venue"], errors) if "venue" in data else []
     venues = [venue for venue in found if venue is not None]
@@ -143,6 +146,8 @@ def parse(
         errors += check.limit_errors(strategy, risk)
     if bot is not None and risk is not None:
         errors += check.capital_errors(bot, risk)
+    if inventory is not None and risk is not None:
+        errors += check.group_errors(inventory, risk)
     if venues and len(venues) == len(found):
         errors += check.venue_errors(venues, strategy, risk, bot)
     if hedge is not None:
@@ -167,6 +172,7 @@ def parse(
         engine=engine,
         paper=paper,
         hedge=hedge,
+        inventory=inventory,
     )
 
 
@@ -309,6 +315,7 @@ PATTERNS = {
     "rate": _PAIR,
     "convert": "the label of a venue with rate: 1 to 16 of a-z, 0-9 and -, starting with a letter",
     "class": 'a class by its import path, such as "mystrategies.grid:MyGrid"',
+    "group": "1 to 32 of a-z, 0-9 and -, not starting with -",
     "currency": 'a currency as the venues write it, such as "USD"',
     "store": 'a database address such as "sqlite:////var/lib/openmm/store.sqlite"',
 }

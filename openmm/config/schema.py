@@ -678,6 +678,7 @@ class Risk(Section):
     max_order_notional: Positive | None = None  # None: max_open_notional
     max_open_notional: Positive
     max_inventory: Positive
+    max_group_inventory: Positive | None = None  # of all bots of inventory.group; told with it
     max_drawdown_ppm: Annotated[int, _ratio(1, 1_000_000)]
     max_drawdown_peak_ppm: Annotated[int, _ratio(1, 1_000_000)] | None = None
     cooldown_ns: Annotated[int, _span(SECOND, 30 * DAY)] | None = None  # None: resume by hand
@@ -707,6 +708,21 @@ class Risk(Section):
     webhook: Annotated[str, _url("http", "https")] | None = None
     # Orders of other bots of this host on the same market: never met, or ("off") not looked at.
     neighbours: Literal["refuse", "off"] = "refuse"
+
+
+class Inventory(Section):
+    """One inventory over the bots of a host that trade the same base, and what may lie here."""
+
+    group: Annotated[str, StringConstraints(pattern=_NAME)] | None = None  # None: our own alone
+    target_base_ppm: Annotated[int, _ratio(1, 999_999)] | None = None  # None: strategy.target_base
+    claim: Positive | None = None  # of the group's limit a side; None: `BotConfig.group_claim`
+    members: Annotated[int, Field(ge=0, le=64)] = 0  # fewer: somebody is missing; 0: who is there
+    neighbour_age_max_ns: Annotated[int, _span(SECOND // 5, 300 * SECOND)] = 2 * SECOND
+    silence: Literal["reduce", "own"] = "reduce"
+    look_every_ns: Annotated[int, _span(5 * MS, SECOND)] = 20 * MS
+    capital_base_max: Positive | None = None  # held here at most, bids included
+    capital_quote_max: Positive | None = None  # used here at most
+    capital_alert_after_ns: Annotated[int, _span(SECOND, DAY)] = 60 * SECOND
 
 
 class Settlement(Section):
@@ -798,6 +814,7 @@ class BotConfig(Section):
     engine: Engine = Engine.model_construct()
     paper: Paper = Paper.model_construct()
     hedge: Hedge | None = None
+    inventory: Inventory = Inventory.model_construct()
 
     @property
     def quoted(self) -> Venue:
@@ -816,6 +833,22 @@ class BotConfig(Section):
     def inventory_scale(self) -> Decimal:
         """Return the inventory off target at which the skew is full, in base."""
         return self.strategy.inventory_scale or self.risk.max_inventory
+
+    @property
+    def group_target_ppm(self) -> int:
+        """Return the share of base that the group aims at."""
+        told = self.inventory.target_base_ppm
+        return self.strategy.target_base_ppm if told is None else told
+
+    @property
+    def group_claim(self) -> Decimal:
+        """Return how much base beyond what it holds a bot reserves of its group's limit, a side."""
+        if self.inventory.claim is not None:
+            return self.inventory.claim
+        if isinstance(self.strategy, Ladder):
+            grown = Decimal(1_000_000 + self.strategy.size_skew_ppm) / 1_000_000
+            return 2 * sum(self.strategy.amounts, Decimal(0)) * grown
+        return 2 * self.risk.max_order_size
 
     @property
     def watchdog_ns(self) -> int | None:

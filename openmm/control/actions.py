@@ -78,6 +78,12 @@ _ALL: Final = (
     _read("pnl", "P&L by cause, exact, of the session or of the last hours", _HOURS),
     _read("positions", "inventory against target and limits, balances by asset"),
     _read("portfolio", "P&L, equity and positions over all bots and venues", _HOURS, bot=False),
+    _read(
+        "groups", "bots that share an inventory: holdings, wishes, shares, needed transfers",
+        Param("group", "text", "its name; left out: every group", False, ""),
+        Param("within", "decimal", "percent of a wish that need no transfer", False, "20"),
+        bot=False,
+    ),
     _read("incidents", "what went wrong, newest first", _LIMIT, _HOURS),
     _read("report", "the session report as data"),
     _read("limits", "each limit: the file's, in force, in use"),

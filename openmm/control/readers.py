@@ -11,6 +11,7 @@ from openmm.control.access import Client
 from openmm.control.actions import Action
 from openmm.control.audit import Audit
 from openmm.control.deeds import not_offered
+from openmm.control.groups import groups
 from openmm.control.home import Home
 from openmm.control.portfolio import portfolio
 from openmm.engine.rundir import RunDir
@@ -26,8 +27,8 @@ OF_A_BOT: Final[dict[str, Look]] = {
     "market_stats": history.market_stats,
 }  # fmt: skip
 OF_ALL: Final[dict[str, Look]] = {
-    "bots": looks.bots, "portfolio": portfolio, "ticker": market.ticker, "trades": market.trades,
-    "candles": market.candles, "profiles": profiles.profiles, "strategies": profiles.strategies,
+    "bots": looks.bots, "portfolio": portfolio, "groups": groups, "ticker": market.ticker,
+    "trades": market.trades, "candles": market.candles, "profiles": profiles.profiles, "strategies": profiles.strategies,
 }  # fmt: skip
 
 RECORDS_SEEN_MAX: Final = 20_000  # looked through for those that a client may see

@@ -12,7 +12,7 @@ from openmm.config.values import format_duration, format_ppm
 from openmm.instrument import Instrument
 
 LOTS = frozenset({Reason.ORDER_SIZE_MIN, Reason.ORDER_SIZE_MAX, Reason.INVENTORY_LONG,
-                  Reason.INVENTORY_SHORT})  # fmt: skip
+                  Reason.INVENTORY_SHORT, Reason.SHARE_LONG, Reason.SHARE_SHORT})  # fmt: skip
 MONEY = frozenset({Reason.NOTIONAL_MIN, Reason.NOTIONAL_MAX, Reason.OPEN_NOTIONAL})
 PRICES = frozenset({Reason.POST_ONLY_CROSS, Reason.SELF_TRADE, Reason.NEIGHBOUR})
 SHARES = frozenset({Reason.PRICE_COLLAR})

@@ -61,6 +61,8 @@ def digests(
             inventory.share_ppm, inventory.equity_ticklots, inventory.realised_ticklots,
             inventory.fees_ticklots, inventory.cost_ticklots, inventory.position_lots,
             inventory.mark_uticks,
+            *((inventory.group_q_lots, inventory.group_x_ppm) if inventory.grouped else ()),
+            *((pipeline.base_bounds,) if pipeline.base_bounds is not None else ()),
         ),
         "money": (
             sorted(money.expected.items()), sorted(money.balances.items()),

@@ -25,6 +25,7 @@ from openmm._fast.pipeline import Feed, Pipeline
 from openmm._fast.tape import Record
 from openmm._fast.units import UTICKS_PER_TICK, Side
 from openmm.engine import state
+from openmm.engine.capital import Capital
 from openmm.engine.entry import entry
 from openmm.engine.failures import StrategyFailures
 from openmm.engine.flatten import Flattener
@@ -60,6 +61,7 @@ from openmm.execution.requests import NameOrders as NameOrders
 from openmm.execution.requests import QueryOrders as QueryOrders
 from openmm.execution.requests import RenewToken as RenewToken
 from openmm.instrument import Instrument
+from openmm.risk.group import Told
 from openmm.risk.monitor import MonitorLimits, RiskChanged, RiskMonitor
 from openmm.settlement.incidents import IncidentMoved as IncidentMoved
 from openmm.strategy import compiled
@@ -164,6 +166,8 @@ class StepConfig(Struct, frozen=True):
     halt_above_ppm: int = 1_000
     dedicated: bool = False
     rebalance: RebalanceTerms = RebalanceTerms()
+    group: str = ""  # of bots that share an inventory
+    capital_alert_after_ns: int | None = None  # None: nobody is told of a side without capital
 
 
 @final
@@ -200,6 +204,9 @@ class Step:
             halt_above_ppm=config.halt_above_ppm, dedicated=config.dedicated,
         )  # fmt: skip
         self.failures = StrategyFailures()
+        self.capital = Capital(pipeline, instrument, config.capital_alert_after_ns)
+        self._group_lacking: tuple[str, ...] = ()
+        self._group_over = False
         self.by_hand = ByHand(pipeline)
         self.flattener = Flattener(pipeline, self.by_hand, monitor, instrument)
         self.rebalancer = Rebalancer(
@@ -716,6 +723,7 @@ class Step:
         self._sample(now_ns)
         self._rebalance(now_ns)
         self._requote(now_ns)
+        self._out += self.capital.on_timer(now_ns)
         if self.monitor.flattening and self.flattener.on_timer(now_ns):
             self._changed(self.monitor.flattened("the position is at its target"), now_ns)
         if now_ns - self._stated_ns >= self.config.state_every_ns:
@@ -882,6 +890,51 @@ class Step:
         self._mark(now_ns)
         self._requote(now_ns)
         return self._take()
+
+    @entry
+    def group_told(self, told: Told, now_ns: int) -> list[Request]:
+        """Take what the others of the group hold, and the share of its limit that is ours."""
+        inventory = self.pipeline.inventory
+        if told.base is None or told.value is None:
+            inventory.leave_group()
+        else:
+            lot = self.instrument.lot_size
+            places = max(places_of(one) for one in (told.base, told.value, told.scale, lot))
+            inventory.set_group(
+                target_ppm=told.target_ppm, lot_atoms=int(lot.scaleb(places)),
+                base_atoms=int(told.base.scaleb(places)),
+                value_atoms=int(told.value.scaleb(places)),
+                scale_atoms=int(told.scale.scaleb(places)),
+            )  # fmt: skip
+        self.pipeline.bound_base(told.least_lots, told.most_lots)
+        if told.lacking != self._group_lacking:
+            self._group_lacking = told.lacking
+            who = ", ".join(one or "a member that is not there" for one in told.lacking)
+            if told.lacking:
+                self._incident(f"group {self.config.group}: not heard of: {who}")
+            else:
+                self._out.append(Alert("info", f"group {self.config.group}: all are heard of"))
+        self._mark(now_ns)
+        self._look_at_group(told.scale)
+        self._requote(now_ns)
+        return self._take()
+
+    def _look_at_group(self, limit: Decimal) -> None:
+        """Tell when the group passes its limit, which its shares should have prevented, and when it
+        is back."""
+        q_lots = self.pipeline.inventory.group_q_lots
+        if q_lots is None:
+            return
+        over = abs(self.instrument.qty(q_lots)) > limit
+        if over and not self._group_over:
+            self._incident(
+                f"group {self.config.group}: {self.instrument.qty(q_lots):+f} "
+                f"{self.instrument.base} off target, beyond risk.max_group_inventory, {limit:f}: "
+                "nothing that adds is quoted"
+            )
+        elif self._group_over and not over:
+            self._out.append(Alert("info", f"group {self.config.group}: within its limit again"))
+        self._group_over = over
 
     # ------------------------------------------------------------------ commands
 
@@ -1223,6 +1276,12 @@ class Step:
                 self.last_incident = one.incident.text
                 self.incident_count += 1
         return out
+
+
+def places_of(value: Decimal) -> int:
+    """Return how many decimals an amount has."""
+    exponent = value.as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def _known(value: int | None) -> int:

@@ -185,6 +185,15 @@ def make_tables(
     if config.hedge is not None:
         # Nothing is quoted before the hedge says how much may be.
         pipeline.checks.hedge(0, 0)
+    capital = config.inventory
+    if capital.capital_quote_max is not None:
+        unit = instrument.tick_size * instrument.lot_size
+        pipeline.inventory.cap_quote(int(capital.capital_quote_max / unit))
+    if capital.group is not None:
+        # Nothing is bought or sold before the group has been seen.
+        pipeline.bound_base(None, None)
+    elif capital.capital_base_max is not None:
+        pipeline.bound_base(0, instrument.floor_lots(capital.capital_base_max))
     monitor = RiskMonitor(risk_limits.monitor_limits(config, instrument))
     return Tables(instrument, pipeline, feeds, monitor)
 
@@ -245,6 +254,10 @@ def make_step(
             watchdog=watchdog,
             alert_above_ppm=config.settlement.alert_above_ppm,
             halt_above_ppm=config.settlement.halt_above_ppm,
+            group=config.inventory.group or "",
+            capital_alert_after_ns=(
+                None if config.inventory.group is None else config.inventory.capital_alert_after_ns
+            ),
             dedicated=config.bot.mode == "live" and config.quoted.account == "dedicated",
             rates=frozenset(
                 index for index, venue in enumerate(config.venue) if venue.rate is not None

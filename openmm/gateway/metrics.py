@@ -32,12 +32,12 @@ from openmm import __version__
 from openmm._fast.book import BookState
 from openmm._fast.checks import Reason, RiskState
 from openmm._fast.latency import Stage
-from openmm.control import alerts
+from openmm.control import alerts, groups
 from openmm.control.door import Door
 from openmm.control.home import Home
 from openmm.control.looks import FLEET
 from openmm.control.views import BotState, enum_name, look
-from openmm.errors import CommandError, ControlError
+from openmm.errors import BoardError, CommandError, ControlError
 from openmm.gateway.routes import client_of, in_lane
 from openmm.telemetry import BOUNDS_NS, LIMITS, MISSING, TelemetrySnapshot, VenuePage
 
@@ -116,6 +116,31 @@ class _Pages(Collector):
         yield from _counters(pages)
         yield from _limits(pages)
         yield _stages(pages)
+        yield from _groups(self._home, self._now_ns)
+
+
+def _groups(home: Home, now_ns: int) -> Iterator[Metric]:
+    """Give what the groups in sight hold, how far off target, and how many transfers are needed."""
+    labels = ["group", "mode", "asset"]
+    held = GaugeMetricFamily("openmm_group_base", "base that a group holds", labels=labels)
+    away = GaugeMetricFamily("openmm_group_off_target", "of its target", labels=labels)
+    moves = GaugeMetricFamily(
+        "openmm_group_transfers_needed", "to bring every venue back to its wish", labels=labels
+    )
+    starved = GaugeMetricFamily(
+        "openmm_group_sides_without_capital", "sides that cannot be quoted", labels=labels
+    )
+    try:
+        found = groups.groups(home, now_ns)["groups"]
+    except BoardError:
+        found = []  # its bots say so themselves: they have halted
+    for one in found:
+        of = [one["group"], one["mode"], one["base_asset"]]
+        held.add_metric(of, float(one["base"]))
+        away.add_metric(of, float(one["off_target"]))
+        moves.add_metric(of, len(one["transfers"]))
+        starved.add_metric(of, sum(len(member["lacks"]) for member in one["members"]))
+    yield from (held, away, moves, starved)
 
 
 def _alerts(home: Home) -> Metric:

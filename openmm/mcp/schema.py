@@ -39,6 +39,7 @@ FIELDS: Final[dict[str, dict[str, Any]]] = {
     "fills": {"fills": LIST},
     "pnl": {"pnl": OBJECT, "by_cause": OBJECT},
     "portfolio": {"bots": LIST, "by_currency": LIST, "holdings": LIST},
+    "groups": {"groups": LIST},
     "limits": {"limits": LIST},
     "venues": {"venues": LIST},
     "config": {"config": OBJECT},

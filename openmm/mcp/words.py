@@ -109,6 +109,13 @@ WORDS: Final = {
         "asset: USD and USDT are not added to each other.",
         '{"hours": "24"}',
     ),
+    "groups": Words(
+        "inventory_groups", "One inventory over several venues",
+        "Show the groups of bots that share an inventory: what each venue holds, wishes and may "
+        "hold, which sides lack capital, and the transfers that would bring each back to its "
+        "wish. Nothing is moved: a transfer is made by a person, at the venues.",
+        '{"group": "btc"}',
+    ),
     "incidents": Words(
         "list_incidents", "What went wrong",
         "List incidents, newest first: halts, broken books, reconciliation differences, venue "

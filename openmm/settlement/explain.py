@@ -57,7 +57,8 @@ class Terms:
     compression: Decimal  # of the spread: positive when tighter than usual
     depth: Decimal
     usual_depth: Decimal
-    inventory: Decimal  # off target, of the full scale
+    inventory: Decimal  # off target, of the full scale; of a group that of all its members
+    own_inventory: Decimal  # of this venue alone: the same without a group
     base_share: Decimal
     target_share: Decimal
     centre: Decimal
@@ -379,6 +380,7 @@ def _terms(ladder: LadderRecord, pair: Instrument) -> Terms:
         depth=pair.qty(view.depth_lots),
         usual_depth=pair.qty(view.depth_mean_lots),
         inventory=share(view.x_ppm),
+        own_inventory=share(view.own_x_ppm),
         base_share=share(view.share_ppm),
         target_share=share(view.target_ppm),
         centre=_price(pair, parts.centre_uticks),

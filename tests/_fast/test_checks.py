@@ -76,6 +76,9 @@ INPUTS: dict[str, int | None] = {
     "fills_last_minute": 0,
     "drawdown_breached": 0,
     "tape_full": 0,
+    "bounded": 1,
+    "base_lots_most": 20_000,
+    "base_lots_least": 0,
 }
 
 
@@ -233,6 +236,17 @@ BOUNDARIES = [
     ),
     B(R.INVENTORY_LONG, {"q_lots": 490}, {"q_lots": 491}, limit=500, value=501),
     B(R.INVENTORY_SHORT, {"q_lots": -490}, {"q_lots": -491}, OFFER, limit=500, value=501),
+    B(
+        R.SHARE_LONG, {"base_lots_most": 10_010}, {"base_lots_most": 10_009},
+        limit=10_009, value=10_010,
+    ),
+    B(
+        R.SHARE_SHORT, {"base_lots_least": 9_990}, {"base_lots_least": 9_991}, OFFER,
+        limit=9_991, value=9_990,
+    ),
+    B(R.SHARE_LONG, {"bounded": 0, "base_lots_most": 5}, {"bounded": 1, "base_lots_most": 5}),
+    B(R.SHARE_SHORT, {"bounded": 0, "base_lots_least": None}, {"base_lots_least": None}, OFFER),
+    B(R.SHARE_LONG, {"bounded": 0}, {"bounded": 2}),
     B(
         # 9,900 and 4,000 ppm of it, 10,000 in reserve.
         R.BALANCE, {"quote_ticklots": 19_940}, {"quote_ticklots": 19_939},
@@ -427,12 +441,15 @@ MISSING_INPUT = {
     "other_bid_ticks": Reason.NEIGHBOUR,
     "other_ask_ticks": Reason.NEIGHBOUR,
     "q_lots": Reason.INVENTORY_LONG,
-    "base_lots": Reason.BALANCE,
+    "base_lots": Reason.SHARE_SHORT,
     "quote_ticklots": Reason.BALANCE,
     "quote_known": Reason.BALANCE,
     "fills_last_minute": Reason.FILL_BRAKE,
     "drawdown_breached": Reason.DRAWDOWN,
     "tape_full": Reason.TAPE_FULL,
+    "bounded": Reason.SHARE_LONG,
+    "base_lots_most": Reason.SHARE_LONG,
+    "base_lots_least": Reason.SHARE_SHORT,
 }
 MISSING_LIMIT = {
     "order_lots_max": Reason.ORDER_SIZE_MAX,
@@ -449,7 +466,9 @@ MISSING_LIMIT = {
     "fills_per_minute_max": Reason.FILL_BRAKE,
     "fee_ppm": Reason.BALANCE,
 }
-OF_SELLS = {"best_bid_ticks", "other_bid_ticks", "base_lots", "base_reserve_lots"}
+OF_SELLS = {
+    "best_bid_ticks", "other_bid_ticks", "base_lots", "base_lots_least", "base_reserve_lots",
+}  # fmt: skip
 
 
 def test_every_input_and_limit_has_a_test_of_its_absence() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -236,3 +238,96 @@ def test_another_target_counts_from_the_next_mark_on() -> None:
         with pytest.raises(ValueError, match="must be"):
             stock.retarget(target_ppm=target_ppm, scale_lots=scale_lots)
     assert (stock.target_ppm, stock.scale_lots) == (250_000, 200)
+
+
+# ------------------------------------------------------------------ a group
+
+
+def grouped(inventory: Inventory, **told: int) -> None:
+    inventory.set_group(
+        **{
+            "target_ppm": 500_000, "lot_atoms": 1, "base_atoms": 0, "value_atoms": 0,
+            "scale_atoms": 1_000, **told,
+        }
+    )  # fmt: skip
+
+
+def test_group_counts_what_the_others_hold_against_its_own_target() -> None:
+    inventory = made(target_ppm=500_000)
+    inventory.set_balances(1_000, 50_000)
+    grouped(inventory, lot_atoms=10, base_atoms=6_005, value_atoms=20_000, scale_atoms=10_000)
+    inventory.mark(100 * TICK)
+    # Own: 1,500 lots in all are 15,000 atoms; half of 35,000 is the target, 16,005 are held.
+    assert (inventory.group_q_lots, inventory.group_x_ppm) == (-149, -149_500)
+    # What stands here is still measured against what is wished for here.
+    assert marked(inventory) == (250, 250_000, 666_666, 150_000)
+    inventory.leave_group()
+    inventory.mark(100 * TICK)
+    assert (inventory.grouped, inventory.group_q_lots, inventory.group_x_ppm) == (False, None, None)
+
+
+def test_group_without_a_mark_is_not_known() -> None:
+    inventory = made()
+    grouped(inventory)
+    inventory.mark(100 * TICK)
+    assert (inventory.group_q_lots, inventory.group_x_ppm) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"target_ppm": -1}, {"target_ppm": 1_000_001}, {"lot_atoms": 0}, {"lot_atoms": 2**41},
+        {"base_atoms": -1}, {"value_atoms": -1}, {"base_atoms": 2**101}, {"scale_atoms": 0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_group_out_of_bounds_is_refused_and_changes_nothing(told: dict[str, int]) -> None:
+    inventory = made()
+    with pytest.raises(ValueError, match=r"must be in"):
+        grouped(inventory, **told)
+    assert not inventory.grouped
+
+
+@settings(max_examples=300)
+@given(
+    held=st.tuples(st.integers(0, 1 << 50), st.integers(0, 1 << 80)),
+    target_ppm=st.integers(0, 1_000_000),
+    lot_atoms=st.sampled_from([1, 10, 100_000, 5, 2**40]),
+    others=st.tuples(st.integers(0, 1 << 70), st.integers(0, 1 << 70)),
+    scale_atoms=st.integers(1, 1 << 60),
+    reference_uticks=st.integers(1, 10**15),
+)
+def test_group_is_the_oracle_s_to_the_last_atom(
+    held: tuple[int, int], target_ppm: int, lot_atoms: int, others: tuple[int, int],
+    scale_atoms: int, reference_uticks: int,
+) -> None:  # fmt: skip
+    inventory, model = made(), oracle.Inventory(500_000, 1_000)
+    inventory.set_balances(*held)
+    model.base_lots, model.quote_ticklots = held
+    grouped(
+        inventory, target_ppm=target_ppm, lot_atoms=lot_atoms, base_atoms=others[0],
+        value_atoms=others[1], scale_atoms=scale_atoms,
+    )  # fmt: skip
+    inventory.mark(reference_uticks)
+    expected = model.group_mark(
+        reference_uticks, Fraction(target_ppm, 1_000_000), Fraction(lot_atoms),
+        Fraction(others[0]), Fraction(others[1]), Fraction(scale_atoms),
+    )  # fmt: skip
+    most = (1 << 63) - 1
+    assert inventory.group_q_lots == max(min(expected[0], most), -most)
+    assert inventory.group_x_ppm == expected[1]
+
+
+def test_quote_beyond_its_cap_is_not_used() -> None:
+    inventory = made()
+    inventory.cap_quote(40_000)
+    assert inventory.usable_quote_ticklots is None
+    inventory.set_balances(1_000, 50_000)
+    assert (inventory.usable_quote_ticklots, inventory.quote_ticklots) == (40_000, 50_000)
+    inventory.set_balances(1_000, 30_000)
+    assert inventory.usable_quote_ticklots == 30_000
+    inventory.cap_quote(None)
+    inventory.set_balances(1_000, 50_000)
+    assert inventory.usable_quote_ticklots == 50_000
+    with pytest.raises(ValueError, match="must not be negative"):
+        inventory.cap_quote(-1)

@@ -9,7 +9,7 @@ from openmm._fast.latency import Stage
 from openmm._fast.records import layouts as compiled_layouts
 from openmm.journal import ActionRecord, LadderParts, LadderRecord, MarketViewRecord
 
-VIEW = MarketViewRecord(*range(1, 31))
+VIEW = MarketViewRecord(*range(1, 33))
 LADDER = LadderRecord(
     VIEW, 5, 2, ((100, 1), (99, 2)), ((103, 4),), LadderParts(-1, -2, -3, *range(4, 23)), 0, 1
 )

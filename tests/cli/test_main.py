@@ -43,6 +43,7 @@ COMMANDS = [
     "halt",
     "incidents",
     "init",
+    "inventory",
     "mcp",
     "neighbours",
     "new strategy",

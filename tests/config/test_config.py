@@ -35,6 +35,7 @@ from openmm.config import (
     taker_fee_ppm,
     wanted_signals,
 )
+from openmm.config.check import GROUP_ONLY
 from openmm.config.load import PATTERNS
 from openmm.config.restore import restore
 from openmm.config.schema import (
@@ -45,6 +46,7 @@ from openmm.config.schema import (
     Engine,
     Grid,
     Hedge,
+    Inventory,
     Journal,
     Paper,
     PythonStrategy,
@@ -134,6 +136,9 @@ def with_key(path: str, value: object) -> dict[str, Any]:
     else:
         at[key] = value
     data["strategy"] |= BESIDE.get(path, {})
+    if path in GROUPED:
+        data.setdefault("inventory", {}).setdefault("group", "grouped")
+        data["risk"].setdefault("max_group_inventory", "0.75")
     return data
 
 
@@ -301,6 +306,17 @@ KEYS: list[tuple[str, object, object]] = [
     ("paper.base", "2.5", Decimal("2.5")),
     ("paper.quote", 5_000, Decimal(5_000)),
     ("paper.latency", "20ms", 20_000_000),
+    ("risk.max_group_inventory", "1.5", Decimal("1.5")),
+    ("inventory.group", "btc", "btc"),
+    ("inventory.target_base", "40%", 400_000),
+    ("inventory.claim", "0.3", Decimal("0.3")),
+    ("inventory.members", 3, 3),
+    ("inventory.neighbour_age_max", "5s", 5_000_000_000),
+    ("inventory.silence", "own", "own"),
+    ("inventory.look_every", "50ms", 50_000_000),
+    ("inventory.capital_base_max", "1.25", Decimal("1.25")),
+    ("inventory.capital_quote_max", "50000", Decimal(50_000)),
+    ("inventory.capital_alert_after", "5m", 300_000_000_000),
 ]
 HEDGE_KEYS: list[tuple[str, object, object]] = [
     ("hedge.venue", "bitget", "bitget"),
@@ -340,6 +356,10 @@ BESIDE: dict[str, dict[str, object]] = {
     "strategy.level_offsets": {"spacing": "custom"},
     "strategy.size_step": {"sizes": "pyramid"},
     "strategy.level_amounts": {"sizes": "custom"},
+}
+# Keys that only a group has.
+GROUPED = {"risk.max_group_inventory", "inventory.group"} | {
+    f"inventory.{key_of(name)}" for name in GROUP_ONLY
 }
 
 
@@ -396,6 +416,7 @@ def test_every_key_of_the_schema_is_in_the_table() -> None:
         "engine": Engine,
         "paper": Paper,
         "hedge": Hedge,
+        "inventory": Inventory,
     }
     wanted = {f"{name}.{key_of(f)}" for name, t in tables.items() for f in t.model_fields}
     # A watched venue has no rate, Kraken no options: they have a test.
@@ -669,6 +690,20 @@ IMPOSSIBLE: list[tuple[dict[str, object], str, str]] = [
     ({"venue[1].convert": "kraken"}, "venue[1].convert", 'rate = "USD/USD"'),
     ({"venue[0].convert": "other"}, "venue[0].convert", "only beside reference"),
     ({"venue[0].weight": "0", "venue[1].weight": "0"}, "venue", "a weight above 0"),
+    ({"inventory.group": "btc"}, "risk.max_group_inventory", 'a limit of the group "btc"'),
+    ({"risk.max_group_inventory": "1"}, "risk.max_group_inventory", "told with inventory.group"),
+    *[
+        ({f"inventory.{key}": value}, f"inventory.{key}", "told with inventory.group")
+        for key, value in (
+            ("target_base", "40%"),
+            ("claim", "1"),
+            ("members", 2),
+            ("neighbour_age_max", "1s"),
+            ("silence", "own"),
+            ("look_every", "50ms"),
+            ("capital_alert_after", "1m"),
+        )
+    ],
     (
         {"venue[0].account": "shared", "risk.dead_man_timeout": "60s"},
         "risk.dead_man_timeout",

@@ -19,6 +19,7 @@ from openmm.config.schema import (
     Glft,
     Grid,
     Hedge,
+    Inventory,
     Journal,
     Paper,
     PluginStrategy,
@@ -43,6 +44,7 @@ TABLES: dict[str, tuple[type[Section], ...]] = {
     "[engine]": (Engine,),
     "[paper]": (Paper,),
     "[hedge]": (Hedge,),
+    "[inventory]": (Inventory,),
 }
 
 

@@ -99,7 +99,7 @@ def _written(folder: Path) -> list[JournalRecord]:
 
 def payload_samples() -> list[bytes]:
     """Return payloads as the engine writes them, each behind its kind."""
-    view = journal.MarketViewRecord(*range(1, 31))
+    view = journal.MarketViewRecord(*range(1, 33))
     parts = journal.LadderParts(*range(22))
     ladder = journal.LadderRecord(view, 5, 0, ((100, 1), (99, 2)), ((103, 4),), parts, 0, 1)
     action = journal.ActionRecord(3, 4, 1 << 63, 667_880, 1_000, 1, 2)

@@ -128,6 +128,15 @@ def judge(
             return False
         return adds_no(more_lots) or at_most(sign * q_lots + lots + more_lots, "inventory_lots_max")
 
+    def share() -> bool:
+        if inputs.get("bounded") == 0:
+            return True
+        base = inputs.get("base_lots")
+        bound = inputs.get("base_lots_most" if side == BUY else "base_lots_least")
+        if inputs.get("bounded") != 1 or base is None or bound is None:
+            return False
+        return adds_no(more_lots) or sign * base + lots + more_lots <= sign * bound
+
     def balance() -> bool:
         if side == SELL:
             base, reserve = inputs.get("base_lots"), limit("base_reserve_lots")
@@ -188,6 +197,7 @@ def judge(
             lambda: adds_no(more_cost) or at_most(all_cost + more_cost, "open_ticklots_max"),
         ),
         (Reason.INVENTORY_LONG if side == BUY else Reason.INVENTORY_SHORT, inventory),
+        (Reason.SHARE_LONG if side == BUY else Reason.SHARE_SHORT, share),
         (Reason.BALANCE, balance),
         (Reason.RATE_BUDGET, lambda: budget_allows),
         (

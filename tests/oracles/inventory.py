@@ -24,6 +24,17 @@ class Inventory:
         self.realised_ticklots = 0
         self.fees_ticklots = 0
 
+    def group_mark(
+        self, reference_uticks: int, target: Fraction, lot: Fraction, base: Fraction,
+        value: Fraction, scale: Fraction,
+    ) -> tuple[int, int]:  # fmt: skip
+        """Return the group's q in own lots and its x_ppm; amounts are in atoms, a lot is `lot`."""
+        price = Fraction(reference_uticks, UTICKS)
+        own = max(0, floor((self.quote_ticklots + self.base_lots * price) / price)) * lot
+        away = self.base_lots * lot + base - floor((own + value) * target)
+        q_lots = floor(abs(away) / lot) * (1 if away >= 0 else -1)
+        return q_lots, max(min(floor(away * PPM / scale), PPM), -PPM)
+
     def fill(self, side: int, price_ticks: int, qty_lots: int) -> None:
         """Book one fill, lot by lot where it closes and where it opens."""
         sign = 1 if side == BUY else -1

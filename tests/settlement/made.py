@@ -90,7 +90,7 @@ class Tape:
         )
 
     def ladder(self, at_ms: int, bid: int, ask: int, reference_uticks: int) -> None:
-        view = MarketViewRecord(*[0] * 30)._replace(
+        view = MarketViewRecord(*[0] * 32)._replace(
             best_bid_ticks=bid, best_ask_ticks=ask, reference_uticks=reference_uticks
         )
         record = LadderRecord(view, 0, 0, (), (), LadderParts(*[0] * 22), 0, 0)
