@@ -442,6 +442,9 @@ def group_errors(inventory: Inventory, risk: Risk) -> list[ConfigError]:
         if risk.max_group_inventory is None:
             allowed = f'a limit of the group "{inventory.group}", in base'
             found.append(ConfigError("risk.max_group_inventory", "nothing", allowed))
+        if risk.neighbours == "off":
+            allowed = '"refuse": the bots of a group meet where neighbours do'
+            found.append(ConfigError("risk.neighbours", risk.neighbours, allowed))
         return found
     allowed = "left out, or told with inventory.group"
     if risk.max_group_inventory is not None:

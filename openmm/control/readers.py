@@ -28,7 +28,8 @@ OF_A_BOT: Final[dict[str, Look]] = {
 }  # fmt: skip
 OF_ALL: Final[dict[str, Look]] = {
     "bots": looks.bots, "portfolio": portfolio, "groups": groups, "ticker": market.ticker,
-    "trades": market.trades, "candles": market.candles, "profiles": profiles.profiles, "strategies": profiles.strategies,
+    "trades": market.trades, "candles": market.candles, "profiles": profiles.profiles,
+    "strategies": profiles.strategies,
 }  # fmt: skip
 
 RECORDS_SEEN_MAX: Final = 20_000  # looked through for those that a client may see

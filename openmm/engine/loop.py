@@ -37,6 +37,7 @@ from openmm.engine.commands import Resume
 from openmm.engine.context import SOURCE_HEDGE, Context, Handler
 from openmm.engine.door import CommandServer
 from openmm.engine.gate import LiveGate
+from openmm.engine.group import Group, paper_seat
 from openmm.engine.host import Host
 from openmm.engine.listing import Listings
 from openmm.engine.neighbours import take_seat
@@ -60,6 +61,7 @@ from openmm.engine.step import (
 from openmm.engine.traffic import Traffic
 from openmm.engine.watchdog import WatchdogProcess
 from openmm.errors import (
+    BoardError,
     ConfigError,
     JournalError,
     OpenMMError,
@@ -166,6 +168,8 @@ class Engine:
         self._restarting_watchdog = False
         self._closed = False
         self._quoting = False
+        self._group: Group | None = None
+        self._paper_seat: Seat | None = None  # of a group of paper mode
 
     # ------------------------------------------------------------------ life
 
@@ -330,6 +334,7 @@ class Engine:
         )  # fmt: skip
         if self._hedger is not None:
             await self._hedger.open()
+        self._join_group(context, self._operator)
         # All that can fail comes before the first order.
         self._door = CommandServer(files.run_dir.socket, self.on_command)
         await self._door.start()
@@ -585,6 +590,35 @@ class Engine:
             self._traffic.watch()
             self._traffic.schedule_drain()
             self._handle(step.on_timer(now_ns))
+
+    def _join_group(self, context: Context, operator: Operator) -> None:
+        """Take a place among the bots that share an inventory, if the file says so."""
+        if context.config.inventory.group is None:
+            return
+        seat = self._seat
+        if seat is None and context.config.bot.mode == "live":
+            raise BoardError("a bot of a group has to be on the board, and this one is not")
+        if seat is None:
+            seat = self._paper_seat = paper_seat(
+                context.config, self._host.board, context.tables.instrument
+            )
+        self._group = Group(
+            seat, context.tables.pipeline, context.tables.instrument,
+            lambda: operator.tuning.in_force,
+            lambda told, now_ns: self._handle(context.step.group_told(told, now_ns)),
+        )  # fmt: skip
+        self._group.look(self._clock.now_ns())
+        self._spawn(self._follow_group(self._group), "group")
+
+    async def _follow_group(self, group: Group) -> None:
+        interval_s = self.config.inventory.look_every_ns / 1e9
+        while True:
+            await asyncio.sleep(interval_s)
+            now_ns = self._clock.now_ns()
+            try:
+                group.look(now_ns)
+            except BoardError as error:
+                group.lose(error, now_ns)
 
     def _look_at_strategy(self, now_ns: int) -> None:
         """Tell the step what the user's own strategy failed at since the last look."""
@@ -856,6 +890,9 @@ class Engine:
             # With orders that may be open it stays in force: a watchdog or the next start ends it.
             self._seat.leave(proven=self._closed)
             self._seat.board.close()
+        if self._paper_seat is not None:
+            self._paper_seat.leave(proven=self._closed)
+            self._paper_seat.board.close()
         now_ns = self._clock.now_ns()
         if self._door is not None:
             await self._door.close()

@@ -63,4 +63,5 @@ def take_seat(
     return board.claim(
         market_of(venue), bot=config.bot.name, tick_size=instrument.tick_size,
         account=account_name(venue.name, venue.endpoints.rest or "", keys.key),
+        group=config.inventory.group or "",
     )  # fmt: skip

@@ -153,15 +153,17 @@ def lacking(rest: Others, rule: Rule) -> bool:
 def wanted(own: Own, rest: Others, rule: Rule, before: tuple[int, int] | None) -> tuple[int, int]:
     """Return the most and the least base that we should be allowed: our share.
 
-    A share follows what is held at a distance of `claim`, lazily, within what the others leave.
+    A share follows what is held at a distance of `claim`, at most our part of the limit, so that
+    who comes first does not take all of it; lazily, and within what the others leave.
     Never less than what is held: beyond the limit nothing that adds is quoted, by anybody. While
     somebody is silent and `rule.reduce` says so, no share lets the group's distance from its
     target grow; what brings it back is parted among those that are there.
     """
-    most, least = own.base + rule.claim, own.base - rule.claim
-    if before is not None and own.base + rule.claim // 2 <= before[0] <= most + rule.claim // 2:
+    claim = min(rule.claim, rule.limit // (1 + rest.count))
+    most, least = own.base + claim, own.base - claim
+    if before is not None and own.base + claim // 2 <= before[0] <= most + claim // 2:
         most = before[0]
-    if before is not None and least - rule.claim // 2 <= before[1] <= own.base - rule.claim // 2:
+    if before is not None and least - claim // 2 <= before[1] <= own.base - claim // 2:
         least = before[1]
     room_most, room_least = room(own, rest, rule)
     most, least = min(most, room_most), max(least, room_least)
