@@ -245,7 +245,9 @@ BOUNDARIES = [
         limit=9_991, value=9_990,
     ),
     B(R.SHARE_LONG, {"bounded": 0, "base_lots_most": 5}, {"bounded": 1, "base_lots_most": 5}),
-    B(R.SHARE_SHORT, {"bounded": 0, "base_lots_least": None}, {"base_lots_least": None}, OFFER),
+    B(
+        R.SHARE_SHORT, {"bounded": 0, "base_lots_least": 20_000}, {"base_lots_least": 20_000}, OFFER
+    ),
     B(R.SHARE_LONG, {"bounded": 0}, {"bounded": 2}),
     B(
         # 9,900 and 4,000 ppm of it, 10,000 in reserve.

@@ -321,13 +321,14 @@ def test_group_is_the_oracle_s_to_the_last_atom(
 def test_quote_beyond_its_cap_is_not_used() -> None:
     inventory = made()
     inventory.cap_quote(40_000)
-    assert inventory.usable_quote_ticklots is None
-    inventory.set_balances(1_000, 50_000)
-    assert (inventory.usable_quote_ticklots, inventory.quote_ticklots) == (40_000, 50_000)
-    inventory.set_balances(1_000, 30_000)
-    assert inventory.usable_quote_ticklots == 30_000
+    seen = [inventory.usable_quote_ticklots]
+    for held in (50_000, 30_000):
+        inventory.set_balances(1_000, held)
+        seen.append(inventory.usable_quote_ticklots)
+    assert inventory.quote_ticklots == 30_000
     inventory.cap_quote(None)
     inventory.set_balances(1_000, 50_000)
-    assert inventory.usable_quote_ticklots == 50_000
+    seen.append(inventory.usable_quote_ticklots)
+    assert seen == [None, 40_000, 30_000, 50_000]
     with pytest.raises(ValueError, match="must not be negative"):
         inventory.cap_quote(-1)

@@ -692,18 +692,21 @@ IMPOSSIBLE: list[tuple[dict[str, object], str, str]] = [
     ({"venue[0].weight": "0", "venue[1].weight": "0"}, "venue", "a weight above 0"),
     ({"inventory.group": "btc"}, "risk.max_group_inventory", 'a limit of the group "btc"'),
     ({"risk.max_group_inventory": "1"}, "risk.max_group_inventory", "told with inventory.group"),
-    *[
-        ({f"inventory.{key}": value}, f"inventory.{key}", "told with inventory.group")
-        for key, value in (
-            ("target_base", "40%"),
-            ("claim", "1"),
-            ("members", 2),
-            ("neighbour_age_max", "1s"),
-            ("silence", "own"),
-            ("look_every", "50ms"),
-            ("capital_alert_after", "1m"),
-        )
-    ],
+    ({"inventory.target_base": "40%"}, "inventory.target_base", "told with inventory.group"),
+    ({"inventory.claim": "1"}, "inventory.claim", "told with inventory.group"),
+    ({"inventory.members": 2}, "inventory.members", "told with inventory.group"),
+    (
+        {"inventory.neighbour_age_max": "1s"},
+        "inventory.neighbour_age_max",
+        "told with inventory.group",
+    ),
+    ({"inventory.silence": "own"}, "inventory.silence", "told with inventory.group"),
+    ({"inventory.look_every": "50ms"}, "inventory.look_every", "told with inventory.group"),
+    (
+        {"inventory.capital_alert_after": "1m"},
+        "inventory.capital_alert_after",
+        "told with inventory.group",
+    ),
     (
         {"venue[0].account": "shared", "risk.dead_man_timeout": "60s"},
         "risk.dead_man_timeout",

@@ -121,7 +121,8 @@ def example_of_the_page() -> dict[str, Any]:
 def test_defaults_of_the_page_are_the_true_ones() -> None:
     """Write every quoted default of the tables into the example: nothing may change."""
     hedge = {"venue": "gateio", "pair": "BTC/USD", "unhedged_max": "0.1", "slippage": "1%"}
-    base = example_of_the_page() | {"hedge": hedge}
+    base = example_of_the_page() | {"hedge": hedge, "inventory": {"group": "btc"}}
+    base["risk"]["max_group_inventory"] = "1"
     base["venue"] = [one for one in base["venue"] if one["name"] == "kraken"]
     told = copy.deepcopy(base)
     for title, models in TABLES.items():

@@ -67,7 +67,8 @@ class Bot:
 
 
 def bot(path: Path, name: str, inventory: dict[str, Any] | None = None, limit: str = "1") -> Bot:
-    world, told = quoting(StepConfig(group="btc")), []
+    world = quoting(StepConfig(group="btc"))
+    told: list[Told] = []
     made = config(name, inventory, limit)
     seat = paper_seat(made, path, world.step.instrument)
     found = Bot(world, None, seat, told, made)  # type: ignore[arg-type]
@@ -197,7 +198,7 @@ def test_silent_member_is_told_and_nothing_that_adds_is_quoted(path: Path) -> No
     one.world.now_ns = two.world.now_ns
     one.look()
     two.look()
-    assert two.told[-1].lacking == ()
+    assert not two.told[-1].lacking
 
 
 def test_silent_member_leaves_the_other_to_itself_where_the_file_says_so(path: Path) -> None:
@@ -216,7 +217,7 @@ def test_members_that_have_to_be_there(path: Path) -> None:
     two.world.now_ns = one.world.now_ns
     two.look()
     one.look()
-    assert one.told[-1].lacking == ()
+    assert not one.told[-1].lacking
 
 
 def test_target_and_claim_of_the_file_count(path: Path) -> None:
@@ -252,4 +253,4 @@ def test_page_that_cannot_be_read_stops_what_adds(path: Path) -> None:
     assert one.told[-1] == replace(last, most_lots=2 * LOTS, least_lots=2 * LOTS, lacking=("",))
     one.group.lose(BoardError("gone"), one.world.now_ns)
     one.look()
-    assert one.told[-1].lacking == ()
+    assert not one.told[-1].lacking

@@ -87,7 +87,7 @@ def test_share_that_ends_at_what_is_held_stops_the_side_that_adds(side: Side) ->
     tell(world, TOLD)
     assert {one.side for one in world.table.live()} == {Side.BUY, Side.SELL}
     at_most = {"most_lots": 2 * LOTS} if side == Side.BUY else {"least_lots": 2 * LOTS}
-    tell(world, replace(TOLD, **at_most))  # type: ignore[arg-type]
+    tell(world, replace(TOLD, **at_most))
     stays = [one for one in world.table.live() if one.state.name == "OPEN"]
     assert {one.side for one in stays} == {Side.BUY, Side.SELL} - {side}
     placed = world.step.by_hand.place(
@@ -141,7 +141,9 @@ def test_group_beyond_its_limit_is_told() -> None:
 def test_side_without_capital_is_told_after_its_time_and_when_it_has_some() -> None:
     world = quoting(StepConfig(group="btc", capital_alert_after_ns=2 * SECOND))
     inventory = world.step.pipeline.inventory
-    inventory.set_balances(0, inventory.quote_ticklots)
+    quote = inventory.quote_ticklots
+    assert quote is not None
+    inventory.set_balances(0, quote)
     told: list[object] = []
     for _ in range(5):
         told += [one for one in world.step.capital.on_timer(world.now_ns) if isinstance(one, Alert)]
@@ -149,7 +151,7 @@ def test_side_without_capital_is_told_after_its_time_and_when_it_has_some() -> N
     assert [one.text[:40] for one in told if isinstance(one, Alert)] == [
         "no BTC left for asks on kraken for 2 s: "
     ]
-    inventory.set_balances(LOTS, inventory.quote_ticklots)
+    inventory.set_balances(LOTS, quote)
     assert world.step.capital.on_timer(world.now_ns) == [Alert("info", "asks have BTC again")]
     # Without the key nobody is told.
     quiet = quoting()
