@@ -15,6 +15,7 @@ import contextlib
 import fcntl
 import functools
 import os
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from hashlib import blake2b
@@ -41,6 +42,11 @@ from openmm.config.values import is_loopback
 from openmm.errors import BoardError
 
 FILE_NAME = "board"
+# So often the file's lock is tried, with this between: two seconds for who takes or frees a row, a
+# hundredth for who only looks.
+LOCK_WAIT_S = 0.0005
+LOCK_TRIES = 4000
+LOOK_TRIES = 20
 FAULTS = {
     BoardFault.FAULT_HEADER: "it is not a board any more",
     BoardFault.FAULT_ROW_LOST: "this bot's row was taken from it",
@@ -222,9 +228,22 @@ class Board:
             raise BoardError(f"a board of another layout: {self.path}")
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep others from claiming and freeing; they do it in microseconds."""
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+    def _locked(self, tries: int = LOCK_TRIES) -> Iterator[None]:
+        """Keep others from claiming and freeing; they do it in microseconds.
+
+        Raises:
+            BoardError: a process that was stopped within holds the lock on and on.
+        """
+        for left in range(tries, -1, -1):
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if left == 0:
+                    raise BoardError(
+                        f"another process holds the board's lock and does not go on: {self.path}"
+                    ) from None
+                time.sleep(LOCK_WAIT_S)
         try:
             yield
         finally:
@@ -239,8 +258,12 @@ class Board:
     # ------------------------------------------------------------------ rows
 
     def rows(self) -> list[Row]:
-        """Return every row that is claimed, whole."""
-        with self._locked():
+        """Return every row that is claimed, whole. Bots ask on their loop: it never waits long.
+
+        Raises:
+            BoardError: the lock cannot be had, or it is not a board any more.
+        """
+        with self._locked(LOOK_TRIES):
             return self._rows()
 
     def _rows(self) -> list[Row]:

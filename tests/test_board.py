@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 import subprocess
@@ -404,3 +405,31 @@ class TestGuard:
         mine.row.publish(1, 2)
         assert later.row.shown == (NOTHING_BID, NOTHING_ASK)
         assert again.rows()[0].empty
+
+
+class TestStuck:
+    def test_lock_that_another_holds_for_good_is_waited_for_no_longer_than_a_look_may_take(
+        self, board: Board
+    ) -> None:
+        mine = seat(board, "one")
+        with open(board.path, "rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with pytest.raises(BoardError, match="does not go on"):
+                board.rows()
+            with pytest.raises(BoardError, match="does not go on"):
+                mine.neighbours()
+        assert [row.bot for row in board.rows()] == ["one"]
+
+    def test_row_that_another_process_took_lets_nothing_through_any_more(
+        self, board: Board
+    ) -> None:
+        mine = seat(board, "one")
+        mine.row.settle()
+        mine.row.look()
+        assert mine.fault() == ""
+        # As by a process that took ours for a dead one: it sees other processes' numbers.
+        board.page.take_over(mine.row.index, 1, 2, 3)
+        mine.row.look()
+        assert mine.row.fault == BoardFault.FAULT_ROW_LOST
+        assert "taken" in mine.fault()
+        assert (mine.row.bid_ticks, mine.row.ask_ticks) == (NOTHING_ASK, NOTHING_BID)

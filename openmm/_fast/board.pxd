@@ -67,6 +67,9 @@ cdef class OwnRow(Neighbours):
     cdef int64_t kept_bid_ticks         # of orders of a former owner that may rest
     cdef int64_t kept_ask_ticks
     cdef uint64_t generation            # the neighbours are of
+    cdef int32_t pid                    # whose the row was when we took it
+    cdef uint64_t pid_start
+    cdef uint64_t boot
     cdef int64_t met_count              # of `race`
     cdef readonly int32_t fault         # BoardFault; any but FAULT_NONE is latched
     cdef int32_t neighbours[BOARD_ROWS]

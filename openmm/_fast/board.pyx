@@ -251,6 +251,9 @@ cdef class OwnRow(Neighbours):
         self.shown_ask_ticks = load_i64(&row.ask_ticks)
         self.kept_bid_ticks = self.shown_bid_ticks
         self.kept_ask_ticks = self.shown_ask_ticks
+        self.pid = row.pid
+        self.pid_start = row.pid_start
+        self.boot = row.boot
         self.generation = load_u64(&page.header.generation) - 1     # find them at the first look
 
     # ---------------------------------------------------------------- C face
@@ -327,7 +330,10 @@ cdef class OwnRow(Neighbours):
         self.count = count
         # Whoever came in meanwhile has counted on: he is found at the next look.
         self.generation = generation
-        return load_u32(&self.row.state) == ROW_CLAIMED
+        return (
+            load_u32(&self.row.state) == ROW_CLAIMED and self.row.pid == self.pid
+            and self.row.pid_start == self.pid_start and self.row.boot == self.boot
+        )
 
     # ---------------------------------------------------------------- Python face
 

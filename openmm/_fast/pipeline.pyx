@@ -1300,6 +1300,12 @@ cdef class Pipeline:
         self.forced = True
         self.dirty = True
 
+    def jumped(self, int64_t now_ns):
+        """Tell whether the market jumped a moment ago, past half our own spread: nobody knows where to."""
+        return bool(
+            part_c(self.reference.price_uticks, self.jump_ppm_c(now_ns)) > self.ladder.half_base_uticks
+        )
+
     def mark_dirty(self):
         """Look at the quotes at the next batch end whatever the market does."""
         self.forced = True

@@ -435,7 +435,9 @@ def capital_errors(bot: Bot, risk: Risk) -> list[ConfigError]:
     return [ConfigError("risk.max_open_notional", str(risk.max_open_notional), allowed)]
 
 
-def group_errors(inventory: Inventory, risk: Risk) -> list[ConfigError]:
+def group_errors(
+    inventory: Inventory, risk: Risk, strategy: Strategy | None = None
+) -> list[ConfigError]:
     """Check that a group has its limit, and that nothing is told of a group that there is not."""
     found: list[ConfigError] = []
     if inventory.group is not None:
@@ -445,6 +447,10 @@ def group_errors(inventory: Inventory, risk: Risk) -> list[ConfigError]:
         if risk.neighbours == "off":
             allowed = '"refuse": the bots of a group meet where neighbours do'
             found.append(ConfigError("risk.neighbours", risk.neighbours, allowed))
+        if isinstance(strategy, Ladder) and strategy.rebalance == "take":
+            # It goes by the share held here: a group at its target would pay to even itself out.
+            allowed = '"passive" with inventory.group'
+            found.append(ConfigError("strategy.rebalance", strategy.rebalance, allowed))
         return found
     allowed = "left out, or told with inventory.group"
     if risk.max_group_inventory is not None:

@@ -147,7 +147,7 @@ def parse(
     if bot is not None and risk is not None:
         errors += check.capital_errors(bot, risk)
     if inventory is not None and risk is not None:
-        errors += check.group_errors(inventory, risk)
+        errors += check.group_errors(inventory, risk, strategy)
     if venues and len(venues) == len(found):
         errors += check.venue_errors(venues, strategy, risk, bot)
     if hedge is not None:
@@ -341,7 +341,8 @@ def _unknown(path: str, key: str, value: object, known: list[str]) -> ConfigErro
             "OPENMM_<LABEL>_SECRET or from the keyring"
         )
         return ConfigError(path, "<redacted>", allowed)
-    if path == f"strategy.{key}" and key in GRID_ALONE and key not in known:
+    a_model = path == f"strategy.{key}" and "half_factor" in known
+    if a_model and key in GRID_ALONE and key not in known:
         return ConfigError(path, _shown(key, value), f"no key of this kind: {GRID_ALONE[key]}")
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     every = "known are " + ", ".join(sorted(known)) if known else "none are known here"

@@ -51,7 +51,7 @@ def row_view(row: Row) -> dict[str, Any]:
 
 
 def beside(bot: str) -> tuple[list[dict[str, Any]], str | None]:
-    """Return who else is on the markets that a bot is on, and why that is not known, if it is not."""
+    """Return who else is on the markets a bot is on, and why that is not known, if it is not."""
     try:
         rows = board_rows()
     except BoardError as error:

@@ -83,9 +83,8 @@ class Rebalancer:
         self._by_hand = by_hand
         self._monitor = monitor
         self._instrument = instrument
-        self._begun = (
-            False  # inventory has been beyond the threshold, and not within the exit since
-        )
+        # Inventory has been beyond the threshold, and not within the exit since.
+        self._begun = False
         self._tried_ns = 0
         self._again_ns = 0
         self._kept_by = ""
@@ -139,6 +138,8 @@ class Rebalancer:
             self._end()
         elif now_ns < self._again_ns:
             self.active = False
+        elif self._pipeline.jumped(now_ns):
+            self._give_up("jump", "the market has just jumped", now_ns)
         elif why := self._too_dear():
             self._give_up("cost", why, now_ns)
         else:

@@ -691,6 +691,20 @@ IMPOSSIBLE: list[tuple[dict[str, object], str, str]] = [
     ({"venue[0].convert": "other"}, "venue[0].convert", "only beside reference"),
     ({"venue[0].weight": "0", "venue[1].weight": "0"}, "venue", "a weight above 0"),
     ({"inventory.group": "btc"}, "risk.max_group_inventory", 'a limit of the group "btc"'),
+    (
+        {
+            "inventory.group": "btc",
+            "risk.max_group_inventory": "1",
+            "strategy.rebalance": "take",
+        },
+        "strategy.rebalance",
+        '"passive" with inventory.group',
+    ),
+    (
+        {"inventory.group": "btc", "risk.max_group_inventory": "1", "risk.neighbours": "off"},
+        "risk.neighbours",
+        '"refuse": the bots of a group',
+    ),
     ({"risk.max_group_inventory": "1"}, "risk.max_group_inventory", "told with inventory.group"),
     ({"inventory.target_base": "40%"}, "inventory.target_base", "told with inventory.group"),
     ({"inventory.claim": "1"}, "inventory.claim", "told with inventory.group"),

@@ -249,3 +249,22 @@ def test_whatever_stops_quotes_stops_it(stops: str) -> None:
         desk.pipeline.quoting = False
     assert desk.step(SECOND) is None
     assert not desk.machine.active
+
+
+def test_nothing_is_taken_while_the_market_has_just_jumped() -> None:
+    desk = Desk()
+    # A ladder first: a jump is one past half its spread.
+    desk.pipeline.allow_bid = desk.pipeline.allow_ask = True
+    look(desk.bot, NOW, MID + 20)
+    assert desk.pipeline.ladder_parts()["half_base_uticks"] > 0
+    desk.now_ns = NOW + 250 * MS
+    look(desk.bot, desk.now_ns, MID + 400)
+    assert desk.pipeline.jumped(desk.now_ns)
+    desk.machine.look(desk.now_ns)
+    assert not desk.machine.active
+    assert desk.machine.take_news() == "the market has just jumped"
+    later = desk.now_ns + AGAIN_NS
+    look(desk.bot, later, MID + 401)
+    assert not desk.pipeline.jumped(later)
+    desk.machine.look(later)
+    assert desk.machine.active
