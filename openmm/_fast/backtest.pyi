@@ -9,7 +9,7 @@ from openmm._fast.book import Book
 from openmm._fast.pipeline import Feed, Pipeline
 from openmm._fast.ports import Encoder, Transport
 
-Column = npt.NDArray[np.int64]
+_Column = npt.NDArray[np.int64]
 
 class Told(IntEnum):
     TOLD_UNDECIDED = 0
@@ -106,10 +106,10 @@ class Backtest:
     ) -> Backtest: ...
     def add(
         self,
-        recv_ns: Column,
-        venue_ns: Column,
-        price_ticks: Column,
-        qty_lots: Column,
+        recv_ns: _Column,
+        venue_ns: _Column,
+        price_ticks: _Column,
+        qty_lots: _Column,
         flags: npt.NDArray[np.uint16],
     ) -> None: ...
     def run(self, until_ns: int = ..., events_max: int = ...) -> bool: ...

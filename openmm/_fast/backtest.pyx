@@ -688,10 +688,10 @@ cdef class Backtest:
         Returns:
             How many orders are open then: none, unless cancels are refused.
         """
-        cdef int tries
+        cdef int _try
         self.pipeline.quoting = False
         self.cadence_ns = INT64_MAX
-        for tries in range(64):
+        for _try in range(64):
             if self.pipeline.table.live_count == 0:
                 break
             self.pipeline.forced = True

@@ -369,13 +369,13 @@ cdef class OwnRow(Neighbours):
         Returns:
             (went on, met the neighbour who had gone on too).
         """
-        cdef int64_t i, price = 1000
+        cdef int64_t _round, price = 1000
         cdef int64_t entered = 0
         cdef int j
         cdef bint clear
         self.met_count = 0
         with nogil:
-            for i in range(rounds):
+            for _round in range(rounds):
                 if careful:
                     self.publish_c(price if side == 1 else NO_BID, price if side == 2 else NO_ASK)
                 self.look_c()
@@ -432,8 +432,8 @@ cdef object holdings_of(const BoardRow* row):
     """Copy the held part; None when it was never told, or its writer ended in the middle."""
     cdef uint64_t before
     cdef BoardRow copy
-    cdef int i
-    for i in range(READ_TRIES):
+    cdef int i, _try
+    for _try in range(READ_TRIES):
         before = load_u64(&row.sequence)
         if before & 1:
             continue

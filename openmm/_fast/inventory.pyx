@@ -219,15 +219,15 @@ cdef class Inventory:
         self.group_x_ppm = MISSING
         self.stale = True
 
-    def cap_quote(self, ticklots):
+    def cap_quote(self, quote_ticklots):
         """Use no more of the quote balance than that; None: all of it.
 
         Raises:
             ValueError: a negative amount.
         """
-        if ticklots is not None and ticklots < 0:
-            raise ValueError(f"what may be used must not be negative: {ticklots}")
-        self.quote_cap_ticklots = -1 if ticklots is None else i128_from_py(ticklots)
+        if quote_ticklots is not None and quote_ticklots < 0:
+            raise ValueError(f"what may be used must not be negative: {quote_ticklots}")
+        self.quote_cap_ticklots = -1 if quote_ticklots is None else i128_from_py(quote_ticklots)
 
     def set_balances(self, int64_t base_lots, quote_ticklots):
         """Set the totals held, fills so far included.

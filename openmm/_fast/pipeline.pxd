@@ -99,7 +99,7 @@ cdef class Pipeline:
     cdef readonly Transport transport
     cdef readonly Tape tape
     cdef readonly StageLatency latency
-    cdef readonly Neighbours neighbours # our other bots on the market; off: nobody is asked
+    cdef readonly Neighbours neighbours  # our other bots on the market; off: nobody is asked
     cdef InstrumentSpec spec
     cdef MarketView view
     cdef Ladder ladder

@@ -11,7 +11,8 @@ they are in the way like any other.
 
 No action may meet one of our own orders, at its present or its pending price: such an amend or place
 waits until the other order is proven out of the way. So no reordering and no refusal at the venue
-makes us trade with ourselves. What other bots of ours show (`keep_clear_c`) is in the way likewise. Specification: tests/oracles/planner.py.
+makes us trade with ourselves. What other bots of ours show (`keep_clear_c`) is in the way likewise.
+Specification: tests/oracles/planner.py.
 """
 
 from typing import NamedTuple

@@ -2,7 +2,6 @@
 
 from cython cimport final
 
-from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 
 from openmm._fast.ports cimport Encoder, Neighbours, OutBatch, Transport
