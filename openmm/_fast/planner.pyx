@@ -522,6 +522,15 @@ cdef class Planner:
                 ):
                     seat.action = ACTION_AMEND if self.amend_supported else ACTION_CANCEL
                     seat.why = WHY_RESIZED
+                    if self.amend_supported and half.places and held_ticks(half, seat) > half.near_ticks and (
+                        half.lots[seat.level] > seat.order.qty_lots - seat.order.filled_lots
+                    ):
+                        # What grows goes to the end of its queue: there is no place left to stay off for.
+                        if blocked(half, table, half.key[seat.level], seat.order.seq):
+                            seat.action = ACTION_UNDECIDED
+                        else:
+                            seat.why = WHY_MOVED
+                            drift += half.key[seat.level] - seat.key
                 elif half.places and held_ticks(half, seat) > half.near_ticks:
                     self.held += 1
                     self.held_count += 1

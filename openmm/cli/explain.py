@@ -128,7 +128,12 @@ def _of_terms(terms: Terms) -> list[str]:
         ),
         (
             "inventory", f"{terms.inventory:+.2%} of the scale off target: base is "
-            f"{terms.base_share:.2%}, wanted {terms.target_share:.2%}",
+            f"{terms.base_share:.2%}, wanted {terms.target_share:.2%}"
+            + (
+                f"; the group's, of this venue alone {terms.own_inventory:+.2%}"
+                if terms.own_inventory != terms.inventory
+                else ""
+            ),
         ),
         (
             "centre", f"{_plain(terms.centre)}, with {part('for inventory', terms.skew)} "

@@ -139,7 +139,8 @@ class Rebalancer:
         elif now_ns < self._again_ns:
             self.active = False
         elif self._pipeline.jumped(now_ns):
-            self._give_up("jump", "the market has just jumped", now_ns)
+            # It is over in a moment; until then nobody knows what a price is worth.
+            self.active, self._kept_by, self.why = False, "jump", "the market has just jumped"
         elif why := self._too_dear():
             self._give_up("cost", why, now_ns)
         else:

@@ -564,6 +564,39 @@ def test_place_holds_an_order_within_half_a_level(off: int, moves: bool) -> None
     assert [a.seq for a in plan if a.kind is AMEND] == ([moved] if moves else [])
 
 
+@pytest.mark.parametrize(
+    ("lots", "moved"),
+    [
+        (8, ("AMEND", "RESIZED", 900)),  # smaller, it keeps its place
+        (12, ("AMEND", "MOVED", 906)),  # larger, it has none to keep
+    ],
+)
+def test_order_that_grows_has_no_place_to_stay_off_for(
+    lots: int, moved: tuple[str, str, int]
+) -> None:
+    table, queue = OrderTable(), Queue(8)
+    seq = rested(table, BUY, 900)
+    ahead_of(table, queue, {seq: (0, 60)})
+    [plan] = [
+        one
+        for one in Planner(queue=queue).plan([(906, lots)], [(1100, 10)], table, 2)
+        if one.kind is AMEND
+    ]
+    kind, why, price = moved
+    assert short([plan]) == [(kind, why, seq, price)]
+    assert plan.qty_lots == lots
+
+
+def test_order_that_grows_waits_where_its_way_is_not_free() -> None:
+    table, queue = OrderTable(), Queue(8)
+    seq = rested(table, BUY, 900)
+    ahead_of(table, queue, {seq: (0, 60)})
+    table.place(SELL, 0, 906, 10, now_ns=1)
+    planner = Planner(queue=queue)
+    plan = planner.plan([(906, 12)], [(1100, 10)], table, 2)
+    assert [one.kind for one in plan if one.seq == seq] == []
+
+
 def test_of_two_orders_at_a_level_the_better_place_stays() -> None:
     table, queue = OrderTable(), Queue(10)
     back, front = rested(table, BUY, 901), rested(table, BUY, 899)

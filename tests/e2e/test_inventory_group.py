@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from openmm import journal
 from openmm._fast.matching import Tif
 from openmm._fast.tape import Record
 from openmm._fast.units import BookSide, Side
 from openmm.board import Board
+from openmm.cli.explain import text_of
 from openmm.config import BotConfig, parse
 from openmm.control.groups import groups
 from openmm.control.home import Home
@@ -20,6 +22,7 @@ from openmm.engine.entry import read_call
 from openmm.engine.replay import replay
 from openmm.engine.step import Step
 from openmm.risk.group import Share, Told
+from openmm.settlement.explain import explain
 from openmm.sim.options import SimOptions
 from openmm.testing.virtual import VirtualBot
 from tests.e2e.virtual import NOWHERE
@@ -194,3 +197,12 @@ def test_session_of_a_group_replays_bit_for_bit(two: Two) -> None:
         outcome = replay(list(one.records))
         assert outcome.identical, outcome.difference
         assert outcome.orders > 0
+
+
+def test_explain_tells_the_distance_of_the_group_and_the_own(two: Two) -> None:
+    take(two["kraken"], Side.BUY, 2)
+    two.run(0.5)
+    records = list(two["gateio"].records)
+    [*_, last] = [one for one in records if one.kind == Record.REC_INTENT]
+    found = explain(records, str(journal.read_intent(last.payload).action.seq))
+    assert "the group's, of this venue alone" in text_of(found, {})
