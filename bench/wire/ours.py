@@ -46,6 +46,7 @@ rebalance_threshold = "30%"
 fee_budget = "1%"
 requote_threshold = "0 ticks"
 tolerance = "1 ticks"
+queue_value = "0 ticks"
 
 [signal]
 sample = "5ms"
