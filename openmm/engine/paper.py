@@ -6,6 +6,7 @@ request side that ends in memory, and order bytes go to a function.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import final
 
@@ -26,16 +27,22 @@ from openmm.sim.dialects import Dialect, dialect
 from openmm.sim.mirror import mirrored_feed
 from openmm.sim.paper import PaperVenue
 from openmm.venues import registry
+from openmm.venues.calls import Sleep
 from openmm.venues.connector import Connector, Keys, MarketSide
 
 
 @final
 class PaperRoundTrip:
-    """Answer REST requests of the connector out of the paper venue."""
+    """Answer REST requests of the connector out of the paper venue.
 
-    def __init__(self, venue: PaperVenue, clock: EventClock) -> None:
+    Args:
+        sleep: waits between calls; virtual time has a wait of its own.
+    """
+
+    def __init__(self, venue: PaperVenue, clock: EventClock, sleep: Sleep = asyncio.sleep) -> None:
         self._venue = venue
         self._clock = clock
+        self.sleep = sleep
 
     async def __call__(
         self, verb: str, base: str, path: str, query: str, body: bytes, headers: Mapping[str, str]
@@ -78,9 +85,11 @@ def _dialect(venue: Venue) -> Dialect:
     return dialect("bitget-unified" if unified else venue.name)
 
 
-def paper_connector(config: BotConfig, venue: PaperVenue, clock: EventClock) -> Connector:
-    """Make the traded venue's connector over the paper account."""
+def paper_connector(
+    config: BotConfig, venue: PaperVenue, clock: EventClock, sleep: Sleep = asyncio.sleep
+) -> Connector:
+    """Make the traded venue's connector over the paper account; `sleep` as of `PaperRoundTrip`."""
     keys = Keys(venue.api_key, venue.api_secret, venue.passphrase)
     return registry.connector(
-        config.quoted, keys, clock=clock, round_trip=PaperRoundTrip(venue, clock)
+        config.quoted, keys, clock=clock, round_trip=PaperRoundTrip(venue, clock, sleep)
     )

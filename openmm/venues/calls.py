@@ -37,7 +37,8 @@ class Calls:
         self.clock = clock or RealClock()
         self._venue = venue
         self._carry = round_trip or HttpRoundTrip(venue)
-        self._sleep = sleep
+        # Who carries requests in virtual time waits in it too.
+        self._sleep: Sleep = getattr(round_trip, "sleep", sleep)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -112,6 +112,16 @@ def test_a_lost_private_stream_comes_back_with_its_orders(tmp_path: Path, thin: 
     rerun.close(now_ns + 20 * TICK_NS, "over")
 
 
+def test_its_questions_wait_for_no_limit_of_the_venue(tmp_path: Path, thin: Stream) -> None:
+    rerun, _ = make(tmp_path, thin)
+    now_ns = play(rerun, thin)
+    # A busy bot's fills come in many pages: more calls at once than an account may make.
+    for _ in range(16):
+        rerun.reconcile(now_ns)
+        assert finished(rerun.trading.rest().open_orders()) is not None
+    rerun.close(now_ns, "test")
+
+
 def test_a_coroutine_that_waits_is_refused() -> None:
     class Never:
         def __await__(self):  # type: ignore[no-untyped-def]
