@@ -127,7 +127,6 @@ cdef enum:
     SOURCES = 16
     FILL_FIELDS = 10
     MARK_FIELDS = 5
-    MINUTE_FILLS = 4096         # a power of two
 
 cdef class Backtest:
     cdef readonly Pipeline pipeline
@@ -157,9 +156,7 @@ cdef class Backtest:
     cdef readonly uint64_t refused_count    # would have taken
     cdef readonly uint64_t fill_count
     cdef readonly uint64_t crossed_count    # messages after which a book was not whole
-    cdef int64_t minute[MINUTE_FILLS]
-    cdef uint64_t minute_head
-    cdef uint64_t minute_tail
+    cdef int64_t minute_first               # of `fills`, told within the last minute
     cdef int64_t* fills
     cdef int64_t fills_max
     cdef int64_t fills_kept

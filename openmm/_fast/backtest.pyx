@@ -309,7 +309,10 @@ cdef class QueueVenue:
         order.side = message.side
         order.price_ticks = message.price_ticks
         order.remaining_lots = message.qty_lots
-        if not message.post_only and self.walk_c(order, now_ns) == 0:
+        if not message.post_only:
+            # It takes now or not at all, as every order of ours that may take (`Approved.post_only`).
+            if self.walk_c(order, now_ns) > 0:
+                self.answer_c(TOLD_CANCELLED, message, now_ns)
             order.seq = 0
             return
         self.slots[self.count] = slot
@@ -897,11 +900,6 @@ cdef class Backtest:
             # Rounded against us, a rebate too.
             pipeline.inventory.fee_c(-floor_div_wide(-fee, <i128>PPM))
         self.fill_count += 1
-        self.minute[self.minute_head & (MINUTE_FILLS - 1)] = now_ns
-        self.minute_head += 1
-        if self.minute_head - self.minute_tail > MINUTE_FILLS:
-            self.minute_tail += 1
-        self.minute_c(now_ns)
         if self.fills_kept == self.fills_max:
             grown = <int64_t*>realloc(
                 self.fills, <size_t>((self.fills_max + GROW) * FILL_FIELDS) * sizeof(int64_t)
@@ -922,14 +920,15 @@ cdef class Backtest:
         row[7] = message.ahead_lots
         row[8] = message.joined_ns
         row[9] = level
+        self.minute_c(now_ns)
         return 0
 
     cdef void minute_c(self, int64_t now_ns) noexcept nogil:
-        while self.minute_tail != self.minute_head and (
-            self.minute[self.minute_tail & (MINUTE_FILLS - 1)] <= now_ns - MINUTE_NS
+        while self.minute_first < self.fills_kept and (
+            self.fills[self.minute_first * FILL_FIELDS] <= now_ns - MINUTE_NS
         ):
-            self.minute_tail += 1
-        self.pipeline.inputs.fills_last_minute = <int32_t>(self.minute_head - self.minute_tail)
+            self.minute_first += 1
+        self.pipeline.inputs.fills_last_minute = <int32_t>(self.fills_kept - self.minute_first)
 
     cdef int mark_c(self, int64_t now_ns) except -1:
         """Mark equity, and halt where it fell too far."""
@@ -938,9 +937,9 @@ cdef class Backtest:
         cdef int64_t* row
         cdef int64_t* grown
         self.minute_c(now_ns)
-        if pipeline.last_reference_uticks < 0:
-            return 0
         pipeline.reference.compute_c(now_ns)
+        if pipeline.reference.price_uticks < 0:
+            return 0    # nothing tells what is held
         pipeline.inventory.mark_c(pipeline.reference.price_uticks)
         equity = saturate(pipeline.inventory.equity_ticklots)
         if self.start_ticklots == 0:

@@ -101,11 +101,15 @@ def test_what_would_take_is_refused_and_what_may_take_takes() -> None:
     venue.request(PLACE, 1, 0, side=BUY, price_ticks=101, qty_lots=3)
     assert said() == [(Told.TOLD_REFUSED, 1, 3)]
     venue.request(PLACE, 2, 0, side=BUY, price_ticks=102, qty_lots=12, post_only=False)
-    assert said() == [(Told.TOLD_ACKED, 2, 12), (Told.TOLD_FILL, 2, 4), (Told.TOLD_FILL, 2, 6)]
-    assert venue.resting_count == 1
+    # What does not trade at once is dropped: orders that may take are IOC.
+    assert said() == [
+        (Told.TOLD_ACKED, 2, 12), (Told.TOLD_FILL, 2, 4), (Told.TOLD_FILL, 2, 6),
+        (Told.TOLD_CANCELLED, 2, 12),
+    ]  # fmt: skip
+    assert venue.resting_count == 0
     venue.request(PLACE, 3, 0, side=SELL, price_ticks=98, qty_lots=2, post_only=False)
     assert said() == [(Told.TOLD_ACKED, 3, 2), (Told.TOLD_FILL, 3, 2)]
-    assert venue.resting_count == 1
+    assert venue.resting_count == 0
 
 
 def test_an_amend_keeps_its_place_only_when_it_shrinks() -> None:
@@ -379,6 +383,29 @@ def test_a_cadence_decides_no_more_often() -> None:
         else:
             assert made.pipeline.decision_count > 600
         assert bot.pipeline.decision_count == 0
+
+
+def test_fills_of_the_last_minute_brake() -> None:
+    events = market()
+    counts = []
+    for most in (1_000, 5):
+        backtest, bot = make(events)
+        bot.pipeline.checks.tighten(fills_per_minute_max=most)
+        backtest.run()
+        counts.append(backtest.fill_count)
+    assert counts[1] < counts[0] // 2
+    # What was on its way when the brake came on may fill still.
+    assert counts[1] <= 5 + 20
+
+
+def test_equity_is_marked_while_nothing_is_quoted() -> None:
+    backtest, bot = make(market())
+    backtest.run(20 * NS)
+    bot.pipeline.quoting = False
+    backtest.run()
+    marks = np.frombuffer(backtest.marks_bytes(), np.int64).reshape(-1, 5)
+    assert 58 <= len(marks) <= 60
+    assert marks[-1, 4] == 0
 
 
 def test_a_fall_beyond_the_limit_halts() -> None:
