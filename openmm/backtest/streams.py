@@ -29,6 +29,7 @@ from openmm.venues.recordings import Record, RecordedPair
 
 NS: Final = 1_000_000_000
 START_NS: Final = 1_750_000_000 * NS
+REGIME_S: Final = 600
 # Between two messages of a recording: how much earlier or later the second may be.
 BACK_NS_MAX: Final = NS
 GAP_NS_MAX: Final = 3600 * NS
@@ -183,3 +184,25 @@ def synthetic(regime: str, seed: int, seconds: float) -> Stream:
         f"{key} {value:g}" for key, value in REGIMES[regime].items()
     )
     return Stream(f"{regime} (seed {seed})", about, name, told, records, kraken_decoder)
+
+
+def asked(
+    data: Sequence[str], regimes: str, seed: int, seconds: float | None, pair: str = ""
+) -> list[Stream]:
+    """Return the streams that a command's options name, recordings first.
+
+    Args:
+        data: recordings, as `recorded` takes them.
+        regimes: names, with commas between.
+        seconds: no more of a recording than this, and the length of a regime; None: all, and 600.
+
+    Raises:
+        ConfigError: none is named, or one is not there.
+    """
+    names = [one.strip() for one in regimes.split(",") if one.strip()]
+    if not data and not names:
+        raise ConfigError("--data", "nothing", "a recording by --data, or regimes by --regime")
+    found = [recorded(one, pair) for one in data]
+    if seconds is not None:
+        found = [one.cut(seconds) for one in found]
+    return found + [synthetic(one, seed, seconds or REGIME_S) for one in names]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, Json, emit
+from openmm.cli.output import EXIT_DONE, Json, emit, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,34 +53,21 @@ def compare(
     figure stands without it. Nothing is asked of a venue, and no key is needed.
     """
     from openmm.backtest import compare as comparing
+    from openmm.backtest.streams import asked
     from openmm.config import load
     from openmm.errors import ConfigError
 
-    names = [one.strip() for one in (regime or "").split(",") if one.strip()]
-    if not data and not names:
-        raise ConfigError("--data", "nothing", "a recording by --data, or regimes by --regime")
+    streams = asked(data or [], regime or "", seed, seconds, pair)
     configs = [load(path) for path in bots]
     called = [one.bot.name for one in configs]
     if len(set(called)) < len(called):
         raise ConfigError("bot.name", ", ".join(called), "a name of its own for each bot")
-    streams = _streams(data or [], names, seed, seconds, pair)
     with _progress(len(configs), streams) as on_progress:
         found = comparing.compare(configs, streams, on_progress)
     if html is not None:
         write_page(found, html)
     emit(comparing.to_json(found), json_, lambda: text_of(found))
     return EXIT_DONE
-
-
-def _streams(
-    data: Sequence[str], names: Sequence[str], seed: int, seconds: int | None, pair: str
-) -> list[Stream]:
-    from openmm.backtest.streams import recorded, synthetic
-
-    found = [recorded(one, pair) for one in data]
-    if seconds is not None:
-        found = [one.cut(seconds) for one in found]
-    return found + [synthetic(one, seed, seconds or 600) for one in names]
 
 
 def write_page(found: Sequence[Result], path: Path) -> None:
@@ -90,12 +77,8 @@ def write_page(found: Sequence[Result], path: Path) -> None:
         CommandError: the file cannot be written.
     """
     from openmm.backtest.compare_page import page
-    from openmm.errors import CommandError
 
-    try:
-        path.write_text(page(found), encoding="utf-8")
-    except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}") from None
+    write_file(path, page(found))
 
 
 def text_of(found: Sequence[Result]) -> str:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, Json, emit
+from openmm.cli.output import EXIT_DONE, Json, emit, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from openmm.backtest.fit import Fitted
-    from openmm.backtest.streams import Stream
     from openmm.config import BotConfig
 
 EXAMPLE = "Example: openmm fit bot.toml --data kraken.omc --html fit.html"
@@ -57,31 +56,18 @@ def fit(
     import time
 
     from openmm.backtest.fit import fit as fitted_of
+    from openmm.backtest.streams import asked
     from openmm.config import load
-    from openmm.errors import ConfigError
 
-    names = [one.strip() for one in (regime or "").split(",") if one.strip()]
-    if not data and not names:
-        raise ConfigError("--data", "nothing", "a recording by --data, or regimes by --regime")
     config = load(bot)
-    found = [fitted_of(config, one) for one in _streams(data or [], names, seed, seconds, pair)]
+    streams = asked(data or [], regime or "", seed, seconds, pair)
+    found = [fitted_of(config, one) for one in streams]
     if html is not None:
         write_page(found, html)
     seeded = None if write is None else seed_memory(config, found[-1], write, time.time_ns())
     told = {"results": [one.to_json() for one in found], "seeded": seeded}
     emit(told, json_, lambda: text_of(found, seeded))
     return EXIT_DONE
-
-
-def _streams(
-    data: Sequence[str], names: Sequence[str], seed: int, seconds: int | None, pair: str
-) -> list[Stream]:
-    from openmm.backtest.streams import recorded, synthetic
-
-    found = [recorded(one, pair) for one in data]
-    if seconds is not None:
-        found = [one.cut(seconds) for one in found]
-    return found + [synthetic(one, seed, seconds or 600) for one in names]
 
 
 def write_page(found: Sequence[Fitted], path: Path) -> None:
@@ -91,12 +77,8 @@ def write_page(found: Sequence[Fitted], path: Path) -> None:
         CommandError: the file cannot be written.
     """
     from openmm.backtest.fit_page import page
-    from openmm.errors import CommandError
 
-    try:
-        path.write_text(page(found), encoding="utf-8")
-    except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}") from None
+    write_file(path, page(found))
 
 
 def seed_memory(config: BotConfig, one: Fitted, path: Path, now_ns: int) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from openmm.errors import ConfigError, ConfigErrors, OpenMMError
+from openmm.errors import CommandError, ConfigError, ConfigErrors, OpenMMError
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -26,6 +26,18 @@ Json: TypeAlias = Annotated[
 def emit(payload: Mapping[str, Any], as_json: bool, text: Callable[[], str]) -> None:
     """Print a result: the object as JSON, or the text made of it."""
     typer.echo(json.dumps(payload, default=_plain, indent=2) if as_json else text())
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file that a command was asked for.
+
+    Raises:
+        CommandError: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _plain(value: object) -> object:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit
+from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, write_file
 from openmm.cli.pick import Bot, Folder, pick
 
 if TYPE_CHECKING:
@@ -112,15 +112,10 @@ def write_page(found: Report, store: str, path: Path) -> None:
     Raises:
         CommandError: the file cannot be written.
     """
-    from openmm.errors import CommandError
     from openmm.settlement.page import page
     from openmm.settlement.series import load_series
 
-    made = page(found, load_series(store, found.session.session_id))
-    try:
-        path.write_text(made, encoding="utf-8")
-    except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}") from None
+    write_file(path, page(found, load_series(store, found.session.session_id)))
 
 
 def text_of(found: Report) -> str:
