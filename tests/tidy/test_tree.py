@@ -171,7 +171,7 @@ PARTS = {
     "pydantic_core": "pydantic", "starlette": "fastapi",
 }  # fmt: skip
 # What a surface may import, inside a function or in a package of its own, with that extra.
-RESEARCH = ("data",)  # imported by its command, backtests and sweeps alone
+RESEARCH = ("backtest", "data", "sweep")  # imported by their commands alone
 SURFACE_EXTRAS = ("gateway", "keyring", "top")
 
 

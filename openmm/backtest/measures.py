@@ -1,0 +1,402 @@
+"""What a run over columns came to: P&L by cause, drawdown, markouts, orders and their chances.
+
+Money is exact: integers of ticklots (tick size times lot size, in quote) become decimals, and the
+causes add up to the P&L to the last one. Ratios and moments are floats. Causes and markouts are
+those of docs/report.md, with the marks and the fills for its references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from decimal import Context, Decimal
+from typing import Any, Final, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openmm._fast.backtest import BacktestFill
+from openmm._fast.units import UTICKS_PER_TICK, Side
+
+Int64s: TypeAlias = NDArray[np.int64]
+Ran: TypeAlias = Any  # a run's outcome, which says what stands in its rows
+
+HORIZONS_S: Final = (1, 10, 60)
+SECOND_NS: Final = 1_000_000_000
+MARK_NS: Final = SECOND_NS  # between two marks
+HOUR_NS: Final = 3600 * SECOND_NS
+NARROW: Final = float(1 << 62)  # what a product of int64 may come to
+FILL: Final[Mapping[str, int]] = {name: place for place, name in enumerate(BacktestFill._fields)}
+_EXACT: Final = Context(prec=60)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Causes:
+    """P&L in quote by cause: spread, adverse, drift and unsplit, less fees, are `net`."""
+
+    spread: Decimal
+    adverse: Decimal
+    drift: Decimal
+    unsplit: Decimal  # of fills that were told without a reference
+    fees: Decimal
+    net: Decimal
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """The deepest fall of the P&L after fees from its highest so far, the start included.
+
+    `ppm` is of the account's opening worth. Times are 0 where it never fell.
+    """
+
+    amount: Decimal
+    ppm: int
+    peak_ns: int
+    trough_ns: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Moments of the changes of the P&L after fees from mark to mark, in quote; nothing annualised.
+
+    Args:
+        count: of changes.
+        every_ns: from mark to mark; the Sharpe ratio is one of such spans.
+        std: with n - 1.
+        skew, kurtosis: third and fourth standardised moments, with n; 0 and 3 of a normal law.
+        sharpe: mean / std; None, as are the two before, where nothing changed.
+    """
+
+    count: int
+    every_ns: int
+    mean: float
+    std: float
+    skew: float | None
+    kurtosis: float | None
+    sharpe: float | None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Markout:
+    """What fills were worth some time later against their price, weighted by notional.
+
+    `late`: left out, as the reference came later than twice the horizon. Neither counts the fills
+    that were younger at the end.
+    """
+
+    bps: float | None
+    quote: Decimal
+    fills: int
+    late: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Order actions; `an_hour` of all placed, amended or cancelled."""
+
+    placed: int
+    amended: int
+    cancelled: int
+    refused: int
+    batches: int
+    an_hour: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """P&L after fees over time: int64[m] each, ns and ticklots; it begins with a zero.
+
+    `position_lots`: held beyond the opening; `reference_uticks`: 0 at the start.
+    """
+
+    ts_ns: Int64s
+    pnl_ticklots: Int64s
+    position_lots: Int64s
+    reference_uticks: Int64s
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Measures:
+    """A run's figures; amounts are in quote or base units, times in ns since 1970.
+
+    Args:
+        unit: what a ticklot is worth in quote.
+        volume: of quote turned over.
+        maker_share: of the volume; None without fills.
+        average_fill: of quote, rounded to a ticklot.
+        least, greatest, position: of base beyond the opening: least, greatest, at the end.
+        uptime: share of marks with an order at the venue.
+    """
+
+    bot: str
+    pair: str
+    quote: str
+    base: str
+    unit: Decimal
+    lot_size: Decimal
+    started_ns: int
+    ended_ns: int
+    events: int
+    messages: int
+    decisions: int
+    crossed: int
+    halted: bool
+    causes: Causes
+    fills: int
+    volume: Decimal
+    volume_base: Decimal
+    maker_share: float | None
+    average_fill: Decimal | None
+    drawdown: Fall
+    moments: Moments
+    markouts: Mapping[str, Markout]
+    least: Decimal
+    greatest: Decimal
+    position: Decimal
+    uptime: float | None
+    orders: Traffic
+    curve: Curve
+
+    @property
+    def net(self) -> Decimal:
+        """Return the P&L after fees, in quote, at the last reference."""
+        return self.causes.net
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it ran."""
+        return (self.ended_ns - self.started_ns) / SECOND_NS
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, amounts as exact text; without the curve."""
+        out: dict[str, Any] = {"seconds": self.seconds}
+        for one in fields(self):
+            if one.name != "curve":
+                out[one.name] = _plain(getattr(self, one.name))
+        return out
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    return value
+
+
+def measure(outcome: Ran) -> Measures:
+    """Return the figures of a run; the same outcome gives the same ones. Linear in its rows."""
+    instrument = outcome.instrument
+    unit = _EXACT.multiply(instrument.tick_size, instrument.lot_size)
+    rows = _Fills(outcome.fills)
+    curve, last_uticks = _curve(outcome, rows)
+    held = rows.position_lots
+    fees = outcome.fees_ticklots
+    spread, adverse, drift, unsplit, markouts = _split(outcome, rows, last_uticks, unit)
+    volume = total(rows.cost)
+    hours = (int(curve.ts_ns[-1]) - int(curve.ts_ns[0])) / HOUR_NS
+    actions = outcome.placed + outcome.amended + outcome.cancelled
+    lots = instrument.lot_size
+
+    def money(ticklots: int) -> Decimal:
+        return _EXACT.multiply(Decimal(ticklots), unit)
+
+    def base(count: int) -> Decimal:
+        return _EXACT.multiply(Decimal(count), lots)
+
+    return Measures(
+        bot=outcome.bot, pair=instrument.name, quote=instrument.quote, base=instrument.base,
+        unit=unit, lot_size=lots, started_ns=int(curve.ts_ns[0]), ended_ns=int(curve.ts_ns[-1]),
+        events=outcome.events, messages=outcome.messages, decisions=outcome.decisions,
+        crossed=outcome.crossed, halted=outcome.halted,
+        causes=Causes(
+            money(spread), money(adverse), money(drift), money(unsplit), money(fees),
+            money(spread + adverse + drift + unsplit - fees),
+        ),
+        fills=len(rows.ts_ns), volume=money(volume), volume_base=base(total(np.abs(rows.lots))),
+        maker_share=total(rows.cost[rows.maker]) / volume if volume else None,
+        average_fill=money(round(Decimal(volume) / len(rows.ts_ns))) if volume else None,
+        drawdown=_fall(outcome, curve, money), moments=_moments(outcome, curve, float(unit)),
+        markouts=markouts, least=base(int(held.min(initial=0))),
+        greatest=base(int(held.max(initial=0))), position=base(int(held[-1]) if len(held) else 0),
+        uptime=float(np.mean(outcome.marks[:, 4] > 0)) if len(outcome.marks) else None,
+        orders=Traffic(
+            outcome.placed, outcome.amended, outcome.cancelled, outcome.refused, outcome.batches,
+            actions / hours if hours else 0.0,
+        ),
+        curve=curve,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- exact
+
+
+def worth(lots: Any, uticks: Any) -> Any:
+    """Return int64[n] or, where that is too narrow, Python integers: floor(lots * uticks / 1e6).
+
+    Args:
+        lots: int64[n] of either sign.
+        uticks: int64[n] or one; above zero.
+    """
+    if _widest(lots) * _widest(uticks) / UTICKS_PER_TICK >= NARROW:
+        lots, uticks = np.asarray(lots, object), np.asarray(uticks, object)
+    ticks = uticks // UTICKS_PER_TICK
+    rest = uticks - ticks * UTICKS_PER_TICK
+    if _widest(lots) * UTICKS_PER_TICK < NARROW:
+        return lots * ticks + lots * rest // UTICKS_PER_TICK
+    thick = lots // UTICKS_PER_TICK
+    thin = lots - thick * UTICKS_PER_TICK
+    return lots * ticks + thick * rest + thin * rest // UTICKS_PER_TICK
+
+
+def product(prices: Int64s, lots: Int64s) -> Any:
+    """Return int64[n] or, where that is too narrow, Python integers: what so many lots cost."""
+    if _widest(prices) * _widest(lots) >= NARROW:
+        return prices.astype(object) * lots.astype(object)
+    return prices * lots
+
+
+def total(values: Any) -> int:
+    """Return an exact sum: of int64 whatever it comes to."""
+    if not len(values):
+        return 0
+    if values.dtype == object:
+        return int(sum(values.tolist()))
+    if _widest(values) * len(values) < NARROW:
+        return int(values.sum())
+    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
+
+
+def _widest(values: Any) -> float:
+    made = np.asarray(values)
+    if made.dtype == object:
+        return float(max((abs(one) for one in made.ravel().tolist()), default=0))
+    return float(max(-int(made.min(initial=0)), int(made.max(initial=0))))
+
+
+# ---------------------------------------------------------------- parts
+
+
+@final
+class _Fills:
+    """Columns of the fills, what they turned over signed: int64[n], or Python integers."""
+
+    def __init__(self, fills: Int64s) -> None:
+        columns = np.ascontiguousarray(fills.T)
+        sign = np.where(columns[FILL["side"]] == int(Side.BUY), 1, -1)
+        self.ts_ns: Int64s = columns[FILL["told_ns"]]
+        self.uticks: Int64s = columns[FILL["reference_uticks"]]
+        self.maker = columns[FILL["maker"]] != 0
+        self.cost = product(columns[FILL["price_ticks"]], columns[FILL["qty_lots"]])
+        self.lots: Int64s = columns[FILL["qty_lots"]] * sign
+        self.signed_cost = self.cost * sign
+        self.position_lots: Int64s = np.cumsum(self.lots)
+
+
+def _curve(outcome: Ran, rows: _Fills) -> tuple[Curve, int]:
+    """Return the P&L at each mark and at the end, and the last reference in uticks (0: none)."""
+    marks = outcome.marks
+    base, quote = outcome.opening
+    closing_base, closing_quote = outcome.closing
+    ts_ns, equity, held, uticks = (marks[:, place] for place in range(4))
+    last_uticks = int(uticks[-1]) if len(uticks) else 0
+    end_ns = int(ts_ns[-1]) if len(ts_ns) else 0
+    told = np.flatnonzero(rows.uticks > 0)
+    if len(told) and int(rows.ts_ns[told[-1]]) >= end_ns:
+        last_uticks = int(rows.uticks[told[-1]])
+    ended_ns = max(end_ns, int(rows.ts_ns[-1]) if len(rows.ts_ns) else 0)
+    started_ns = int(ts_ns[0]) - MARK_NS if len(ts_ns) else ended_ns
+    position = held - base
+    # The opening inventory's own way is no P&L: it would have been held in any case.
+    pnl = equity - worth(held, uticks) - quote + worth(position, uticks)
+    end = closing_quote - quote
+    if last_uticks:
+        end += int(worth(np.array([closing_base - base]), last_uticks)[0])
+    narrow = np.asarray(pnl, np.int64)
+    return Curve(
+        np.concatenate([[started_ns], ts_ns, [ended_ns]]),
+        np.concatenate([[0], narrow, [end]]),
+        np.concatenate([[0], position, [closing_base - base]]),
+        np.concatenate([[0], uticks, [last_uticks]]),
+    ), last_uticks
+
+
+def _split(
+    outcome: Ran, rows: _Fills, last_uticks: int, unit: Decimal
+) -> tuple[int, int, int, int, dict[str, Markout]]:
+    """Return spread, adverse, drift and unsplit in ticklots, and the markouts."""
+    times = np.concatenate([outcome.marks[:, 0], rows.ts_ns])
+    uticks = np.concatenate([outcome.marks[:, 3], rows.uticks])
+    order = np.argsort(times, kind="stable")
+    order = order[uticks[order] > 0]
+    times, uticks = times[order], uticks[order]
+    markouts: dict[str, Markout] = {}
+    aged: Any = np.zeros(len(rows.ts_ns), np.int64)
+    for horizon_s in HORIZONS_S:
+        horizon_ns = horizon_s * SECOND_NS
+        places = np.searchsorted(times, rows.ts_ns + horizon_ns)
+        old = there = places < len(times)
+        places = np.minimum(places, max(len(times) - 1, 0))
+        if len(times):
+            at = np.where(there, uticks[places], last_uticks)
+            aged = worth(rows.lots, at)
+            there = old & (times[places] - rows.ts_ns <= 2 * horizon_ns)
+        gained, cost = total((aged - rows.signed_cost)[there]), total(rows.cost[there])
+        markouts[f"{horizon_s}s"] = Markout(
+            gained / cost * 1e4 if cost else None, _EXACT.multiply(Decimal(gained), unit),
+            int(np.count_nonzero(there)), int(np.count_nonzero(old & ~there)),
+        )  # fmt: skip
+    split = rows.uticks > 0
+    then = worth(rows.lots[split], rows.uticks[split])
+    spread = total(then) - total(rows.signed_cost[split])
+    adverse = total(aged[split]) - total(then)
+    unsplit = total(aged[~split]) - total(rows.signed_cost[~split])
+    held = int(rows.position_lots[-1]) if len(rows.lots) else 0
+    drift = -total(aged)
+    if last_uticks:
+        drift += int(worth(np.array([held]), last_uticks)[0])
+    return spread, adverse, drift, unsplit, markouts
+
+
+def _fall(outcome: Ran, curve: Curve, money: Any) -> Fall:
+    highest = np.maximum.accumulate(curve.pnl_ticklots)
+    falls = highest - curve.pnl_ticklots
+    trough = int(np.argmax(falls))
+    deepest = int(falls[trough])
+    if not deepest:
+        return Fall(Decimal(0), 0, 0, 0)
+    peak = int(np.argmax(curve.pnl_ticklots[: trough + 1]))
+    base, quote = outcome.opening
+    opening = quote
+    if len(outcome.marks):
+        opening += int(worth(np.array([base]), int(outcome.marks[0, 3]))[0])
+    ppm = deepest * 1_000_000 // opening if opening > 0 else 0
+    return Fall(money(deepest), ppm, int(curve.ts_ns[peak]), int(curve.ts_ns[trough]))
+
+
+def _moments(outcome: Ran, curve: Curve, unit: float) -> Moments:
+    # The end is no whole span after the last mark.
+    changes = np.diff(curve.pnl_ticklots[:-1]).astype(np.float64) * unit
+    count = len(changes)
+    if count < 2:
+        return Moments(count, MARK_NS, float(changes.sum()), 0.0, None, None, None)
+    mean = float(changes.mean())
+    off = changes - mean
+    second = float(np.mean(off * off))
+    std = (second * count / (count - 1)) ** 0.5
+    if not std:
+        return Moments(count, MARK_NS, mean, 0.0, None, None, None)
+    skew = float(np.mean(off * off * off)) / second**1.5
+    kurtosis = float(np.mean(off * off * (off * off))) / second**2
+    return Moments(count, MARK_NS, mean, std, skew, kurtosis, mean / std)

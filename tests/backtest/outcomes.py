@@ -1,0 +1,115 @@
+"""Outcomes made by hand, and by chance, for the tests of what is told about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openmm._fast.units import UTICKS_PER_TICK
+from openmm.instrument import Instrument
+
+Int64s = NDArray[np.int64]
+BUY, SELL = 1, 2
+NS = 1_000_000_000
+START_NS = 1_723_000_000 * NS
+# A ticklot is an atom of quote, a lot one of base: 0.1 times 0.001.
+PAIR = Instrument(
+    venue="kraken", name="BTC/USD", base="BTC", quote="USD", price_decimals=1, qty_decimals=3,
+    tick_size=Decimal("0.1"), lot_size=Decimal("0.001"), qty_min=Decimal("0.001"),
+    cost_min=Decimal(0), base_decimals=3, quote_decimals=4,
+)  # fmt: skip
+
+
+def rows(found: Sequence[Sequence[int]], width: int) -> Int64s:
+    return np.array(found, np.int64).reshape(-1, width)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Stands for `columns.Outcome`."""
+
+    bot: str = "grid"
+    instrument: Instrument = PAIR
+    events: int = 1000
+    messages: int = 300
+    fills: Int64s = field(default_factory=lambda: rows([], 10))
+    marks: Int64s = field(default_factory=lambda: rows([], 5))
+    orders: Int64s = field(default_factory=lambda: rows([], 11))
+    opening: tuple[int, int] = (1000, 600_000_000)
+    closing: tuple[int, int] = (1000, 600_000_000)
+    fees_ticklots: int = 0
+    placed: int = 0
+    amended: int = 0
+    cancelled: int = 0
+    refused: int = 0
+    batches: int = 0
+    decisions: int = 0
+    crossed: int = 0
+    halted: bool = False
+
+
+def fill(
+    at_s: float, side: int, price: int, lots: int, uticks: int, *, seq: int = 1, maker: int = 1,
+    ahead: int = 0, rested_s: float = 1.0, level: int = 0,
+) -> tuple[int, ...]:  # fmt: skip
+    told_ns = START_NS + round(at_s * NS)
+    return (
+        told_ns, seq, side, price, lots, maker, uticks, ahead, told_ns - round(rested_s * NS),
+        level,
+    )  # fmt: skip
+
+
+def made(
+    fills: Sequence[tuple[int, ...]], references: Sequence[int], *, fee_ppm: int = 0,
+    opening: tuple[int, int] = (1000, 600_000_000), live: Sequence[int] | None = None,
+    instrument: Instrument = PAIR, orders: Sequence[Sequence[int]] = (),
+    placed: int = 0, amended: int = 0, cancelled: int = 0,
+) -> Made:  # fmt: skip
+    """Keep the books of fills, and mark them once a second at these references (0: none)."""
+    base, quote = opening
+    fees, at = 0, 0
+    marks = []
+    for number, uticks in enumerate([*references, 0]):
+        until_ns = START_NS + (number + 1) * NS if number < len(references) else 1 << 62
+        while at < len(fills) and fills[at][0] <= until_ns:
+            _, _, side, price, lots, *_ = fills[at]
+            sign = 1 if side == BUY else -1
+            fee = -(-price * lots * fee_ppm // 1_000_000)
+            base, quote, fees = base + sign * lots, quote - sign * price * lots - fee, fees + fee
+            at += 1
+        if uticks > 0:
+            count = 2 if live is None else live[number]
+            equity = quote + base * uticks // UTICKS_PER_TICK
+            marks.append((until_ns, equity, base, uticks, count))
+    return Made(
+        fills=rows(fills, 10), marks=rows(marks, 5), orders=rows(orders, 11), opening=opening,
+        closing=(base, quote), fees_ticklots=fees, instrument=instrument, placed=placed,
+        amended=amended, cancelled=cancelled,
+    )  # fmt: skip
+
+
+def chance(seed: int, seconds: int, fills: int, *, missing: float = 0.0) -> Made:
+    """Make a run over a random walk, fills and references here and there missing."""
+    rng = np.random.default_rng(seed)
+    walk = 600_000 * UTICKS_PER_TICK + np.cumsum(rng.integers(-9_999_999, 10_000_000, seconds))
+    walk[rng.random(seconds) < missing] = 0
+    times = np.sort(rng.integers(1, seconds * NS, fills))
+    found = []
+    for number, ns in enumerate(times.tolist()):
+        side = BUY if rng.random() < 0.5 else SELL
+        near = int(walk[min(ns // NS, seconds - 1)]) or 600_000 * UTICKS_PER_TICK
+        uticks = near + int(rng.integers(-2_000_000, 2_000_000))
+        price = uticks // UTICKS_PER_TICK + (-4 if side == BUY else 4)
+        if rng.random() < missing:
+            uticks = -1
+        found.append(
+            fill(
+                ns / NS, side, price, int(rng.integers(1, 50)), uticks, seq=number + 1,
+                maker=int(rng.random() < 0.9),
+            )
+        )  # fmt: skip
+    return made(found, walk.tolist(), fee_ppm=100)
