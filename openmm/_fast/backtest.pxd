@@ -7,6 +7,7 @@ from openmm._fast.orders cimport ORDERS_MAX, OrderTable
 from openmm._fast.pipeline cimport Feed, Pipeline
 from openmm._fast.ports cimport Encoder, OutBatch, Transport
 from openmm._fast.queue cimport QueueModel
+from openmm._fast.units cimport i128
 
 cdef enum:
     MESSAGES_MAX = 8192         # on their way in one direction; a power of two
@@ -31,12 +32,13 @@ cdef struct Message:
     int64_t price_ticks
     int64_t qty_lots
     int64_t ahead_lots          # of a fill: what stood in front when the order joined its level
-    int64_t joined_ns
+    int64_t joined_ns           # when the venue did what this tells; of a fill: when the order joined
+    int64_t made_ns             # of a fill
     int32_t kind                # Told
     uint8_t side                # Side
     uint8_t post_only
     uint8_t maker
-    uint8_t last                # of what left or came together
+    uint8_t last                # of what left together; of an amend told: with a new place
 
 # First in, first out: a connection delivers in order whatever each message takes.
 cdef class Link:
@@ -69,12 +71,14 @@ cdef struct Resting:            # an order at the venue, by slot of the order ta
 cdef struct Taken:
     int64_t price_ticks
     int64_t lots
+    int64_t until_ns            # it stays missing until then, whatever is told
     int32_t side                # BookSide
 
 cdef class QueueVenue:
     cdef readonly Book book
     cdef QueueModel model
     cdef int32_t power
+    cdef int64_t impact_ns
     cdef Link answers
     cdef int32_t count
     cdef int32_t count_of[3]                # by Side
@@ -91,17 +95,17 @@ cdef class QueueVenue:
     cdef void place_c(self, const Message* message, int64_t now_ns) noexcept nogil
     cdef void amend_c(self, const Message* message, int64_t now_ns) noexcept nogil
     cdef void cancel_c(self, const Message* message, int64_t now_ns) noexcept nogil
-    cdef void answer_c(self, int kind, const Message* message, int64_t now_ns) noexcept nogil
+    cdef Message* answer_c(self, int kind, const Message* message, int64_t now_ns) noexcept nogil
     cdef void fill_c(self, Resting* order, int64_t price_ticks, int64_t lots, bint maker, int64_t now_ns) noexcept nogil
     cdef int64_t walk_c(self, Resting* order, int64_t now_ns) noexcept nogil
     cdef void join_c(self, Resting* order, int64_t now_ns) noexcept nogil
     cdef void drop_c(self, int32_t slot) noexcept nogil
     cdef void rank_c(self, int side) noexcept nogil
-    cdef void told_c(self, int side, int64_t price_ticks) noexcept nogil
+    cdef void told_c(self, int side, int64_t price_ticks, int64_t now_ns) noexcept nogil
     cdef bint beyond_c(self, int side, int64_t price_ticks) noexcept nogil
     cdef bint takes_c(self, int side, int64_t price_ticks) noexcept nogil
     cdef int64_t left_c(self, int side, int64_t price_ticks) noexcept nogil
-    cdef void use_c(self, int side, int64_t price_ticks, int64_t lots) noexcept nogil
+    cdef void use_c(self, int side, int64_t price_ticks, int64_t lots, int64_t now_ns) noexcept nogil
     cdef void trade_c(self, int taker_side, int64_t price_ticks, int64_t lots, int64_t now_ns) noexcept nogil
     cdef void look_c(self) noexcept nogil
     cdef void settle_c(self, int64_t now_ns) noexcept nogil
@@ -127,6 +131,7 @@ cdef enum:
     SOURCES = 16
     FILL_FIELDS = 10
     MARK_FIELDS = 5
+    STAY_FIELDS = 11
 
 cdef class Backtest:
     cdef readonly Pipeline pipeline
@@ -163,11 +168,19 @@ cdef class Backtest:
     cdef int64_t* marks
     cdef int64_t marks_max
     cdef int64_t marks_kept
+    cdef int64_t* stays
+    cdef int64_t stays_max
+    cdef int64_t stays_kept
+    cdef int64_t stay_of[ORDERS_MAX]        # by slot of the order table: its row and 1; 0: none
+    cdef i128 fees_ticklots
     cdef int run_c(self, int64_t until_ns, int64_t events_max) except -1
     cdef int read_c(self, Source* source, Feed feed) except -1
     cdef int due_c(self, int64_t until_ns) except -1
     cdef void next_due_c(self) noexcept
     cdef int answer_c(self, const Message* message) except -1
     cdef int fill_c(self, const Message* message) except -1
+    cdef int taking_c(self, const Message* message) except -1
+    cdef int stay_begins_c(self, const Message* message) except -1
+    cdef void stay_ends_c(self, uint64_t seq, int64_t now_ns) noexcept nogil
     cdef int mark_c(self, int64_t now_ns) except -1
     cdef void minute_c(self, int64_t now_ns) noexcept nogil

@@ -24,7 +24,7 @@ from openmm._fast.changes cimport (
 )
 from openmm._fast.checks cimport Approved
 from openmm._fast.orders cimport (
-    EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_REJECTED, ORDERS_MAX,
+    EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_PROVEN_GONE, EV_REJECTED, ORDERS_MAX,
     Order, OrderTable,
 )
 from openmm._fast.pipeline cimport Feed, Pipeline
@@ -214,28 +214,35 @@ cdef class QueueVenue:
         book: the one the engine quotes on.
         answers: takes what the venue says.
         model, power: of the queue.
+        impact_ns: what we took of a level stays missing for so long though the level is told anew.
 
     Raises:
-        ValueError: no such model or power.
+        ValueError: no such model or power, or a negative time.
     """
 
-    def __cinit__(self, Book book not None, Link answers not None, int model=QUEUE_CAUTIOUS, int32_t power=3):
+    def __cinit__(
+        self, Book book not None, Link answers not None, int model=QUEUE_CAUTIOUS, int32_t power=3,
+        int64_t impact_ns=0,
+    ):
         if model not in (<int>QUEUE_CAUTIOUS, <int>QUEUE_POWER, <int>QUEUE_LOG):
             raise ValueError(f"not a queue model: {model}")
         if not 1 <= power <= POWER_MAX:
             raise ValueError(f"power must be 1 to {POWER_MAX}: {power}")
+        if impact_ns < 0:
+            raise ValueError(f"impact_ns must not be negative: {impact_ns}")
+        self.impact_ns = impact_ns
         self.book = book
         self.answers = answers
         self.model = <QueueModel>model
         self.power = power
 
-    def level(self, int side, int64_t price_ticks, int64_t qty_lots):
+    def level(self, int side, int64_t price_ticks, int64_t qty_lots, int64_t now_ns=0):
         """Take in a level of the recorded book, told absolutely."""
         if self.book.apply_c(side, price_ticks, qty_lots) != APPLY_OK:
             raise ValueError(f"not a level: {side}, {price_ticks}, {qty_lots}")
         if self.here[side][price_ticks & 255]:
             self.touched = True
-        self.told_c(side, price_ticks)
+        self.told_c(side, price_ticks, now_ns)
 
     def settle(self, int64_t now_ns):
         """Take in that a message of the book is whole."""
@@ -283,10 +290,10 @@ cdef class QueueVenue:
         else:
             self.cancel_c(message, now_ns)
 
-    cdef void answer_c(self, int kind, const Message* message, int64_t now_ns) noexcept nogil:
+    cdef Message* answer_c(self, int kind, const Message* message, int64_t now_ns) noexcept nogil:
         cdef Message* out = self.answers.push_c(0)
         if out == NULL:
-            return
+            return NULL
         out.due_ns = now_ns + self.answers.delay_c()
         if out.due_ns < self.answers.last_ns:
             out.due_ns = self.answers.last_ns
@@ -296,14 +303,17 @@ cdef class QueueVenue:
         out.price_ticks = message.price_ticks
         out.qty_lots = message.qty_lots
         out.side = message.side
+        out.joined_ns = now_ns
+        return out
 
     cdef void place_c(self, const Message* message, int64_t now_ns) noexcept nogil:
         cdef int32_t slot = <int32_t>(message.seq & (ORDERS_MAX - 1))
         cdef Resting* order = &self.orders[slot]
+        cdef Message* out
         if message.post_only and self.takes_c(message.side, message.price_ticks):
             self.answer_c(TOLD_REFUSED, message, now_ns)
             return
-        self.answer_c(TOLD_ACKED, message, now_ns)
+        out = self.answer_c(TOLD_ACKED, message, now_ns)
         memset(order, 0, sizeof(Resting))
         order.seq = message.seq
         order.side = message.side
@@ -319,11 +329,14 @@ cdef class QueueVenue:
         self.count += 1
         self.count_of[order.side] += 1
         self.join_c(order, now_ns)
+        if out != NULL:
+            out.ahead_lots = order.first_ahead_lots if order.known else -1
 
     cdef void amend_c(self, const Message* message, int64_t now_ns) noexcept nogil:
         cdef Resting* order = &self.orders[message.seq & (ORDERS_MAX - 1)]
         cdef int64_t remaining_lots
         cdef int book_side
+        cdef Message* out
         if order.seq != message.seq:
             self.answer_c(TOLD_UNKNOWN, message, now_ns)
             return
@@ -340,12 +353,15 @@ cdef class QueueVenue:
         if self.takes_c(order.side, message.price_ticks):
             self.answer_c(TOLD_AMEND_REFUSED, message, now_ns)
             return
-        self.answer_c(TOLD_AMENDED, message, now_ns)
+        out = self.answer_c(TOLD_AMENDED, message, now_ns)
         book_side = own_side(order.side)
         self.here[book_side][order.price_ticks & 255] -= 1
         order.price_ticks = message.price_ticks
         order.remaining_lots = remaining_lots
         self.join_c(order, now_ns)
+        if out != NULL:
+            out.ahead_lots = order.first_ahead_lots if order.known else -1
+            out.last = 1    # a place of its own
         self.rank_c(order.side)
 
     cdef void cancel_c(self, const Message* message, int64_t now_ns) noexcept nogil:
@@ -437,6 +453,7 @@ cdef class QueueVenue:
             out.maker = maker
             out.ahead_lots = order.first_ahead_lots
             out.joined_ns = order.joined_ns
+            out.made_ns = now_ns
         if order.remaining_lots == 0 and maker:
             self.drop_c(<int32_t>(order.seq & (ORDERS_MAX - 1)))
 
@@ -470,25 +487,29 @@ cdef class QueueVenue:
                 break
         return lots if lots > 0 else 0
 
-    cdef void use_c(self, int side, int64_t price_ticks, int64_t lots) noexcept nogil:
+    cdef void use_c(self, int side, int64_t price_ticks, int64_t lots, int64_t now_ns) noexcept nogil:
         """Count what was taken of a level."""
         cdef int32_t i
         for i in range(self.taken_count):
             if self.taken[i].price_ticks == price_ticks and self.taken[i].side == side:
                 self.taken[i].lots += lots
+                self.taken[i].until_ns = now_ns + self.impact_ns if self.impact_ns else 0
                 return
         if self.taken_count == TAKEN_MAX:
             self.taken_count -= 1
         self.taken[self.taken_count].price_ticks = price_ticks
         self.taken[self.taken_count].side = side
         self.taken[self.taken_count].lots = lots
+        self.taken[self.taken_count].until_ns = now_ns + self.impact_ns if self.impact_ns else 0
         self.taken_count += 1
 
-    cdef void told_c(self, int side, int64_t price_ticks) noexcept nogil:
+    cdef void told_c(self, int side, int64_t price_ticks, int64_t now_ns) noexcept nogil:
         """A level was told anew: what was taken of it is no longer known to be gone."""
         cdef int32_t i
         for i in range(self.taken_count):
             if self.taken[i].price_ticks == price_ticks and self.taken[i].side == side:
+                if now_ns < self.taken[i].until_ns:
+                    return
                 self.taken_count -= 1
                 self.taken[i] = self.taken[self.taken_count]
                 return
@@ -502,7 +523,7 @@ cdef class QueueVenue:
         while order.remaining_lots > 0 and price != none and through(order.side, order.price_ticks, price):
             lots = min(self.left_c(other, price), order.remaining_lots)
             if lots > 0:
-                self.use_c(other, price, lots)
+                self.use_c(other, price, lots, now_ns)
                 self.fill_c(order, price, lots, False, now_ns)
             price = self.book.worse_c(other, price)
         return order.remaining_lots
@@ -587,7 +608,7 @@ cdef class QueueVenue:
                     continue
                 order = self.first_c(side)
                 lots = min(lots, order.remaining_lots)
-                self.use_c(other, price, lots)
+                self.use_c(other, price, lots, now_ns)
                 self.fill_c(order, order.price_ticks, lots, True, now_ns)
 
 
@@ -604,6 +625,26 @@ class BacktestFill(NamedTuple):
     ahead_lots: int
     joined_ns: int
     level: int
+
+
+class BacktestStay(NamedTuple):
+    """One stay of an order in a queue: from its placing, or an amend that gave it a new place, to the next.
+
+    Times are the venue's; `reference_uticks` is of when we were told; `ahead_lots` -1: nobody told
+    what rests there; `ended_ns` 0: it rests still, or its end is on its way; `moves`: amends before.
+    """
+
+    seq: int
+    began_ns: int
+    side: int
+    level: int
+    price_ticks: int
+    qty_lots: int
+    reference_uticks: int
+    ahead_lots: int
+    filled_lots: int
+    ended_ns: int
+    moves: int
 
 
 @final
@@ -649,6 +690,7 @@ cdef class Backtest:
     def __dealloc__(self):
         free(self.fills)
         free(self.marks)
+        free(self.stays)
 
     def add(
         self, const int64_t[::1] recv_ns not None, const int64_t[::1] venue_ns not None,
@@ -766,7 +808,7 @@ cdef class Backtest:
                     if venue.here[side][price & 255]:
                         venue.touched = True
                     if venue.taken_count:
-                        venue.told_c(side, price)
+                        venue.told_c(side, price, recv_ns)
             elif flags & EVENT_KIND_BITS == EVENT_TRADE:
                 if not flags & EVENT_FILTERED:
                     if decoded == DECODED_IGNORED:
@@ -862,24 +904,83 @@ cdef class Backtest:
         cdef int64_t now_ns = message.due_ns
         if message.kind == TOLD_ACKED:
             table.event_c(message.seq, EV_ACKED, now_ns)
+            self.stay_begins_c(message)
         elif message.kind == TOLD_AMENDED:
             table.event_c(message.seq, EV_AMENDED, now_ns)
+            if message.last:
+                self.stay_ends_c(message.seq, message.joined_ns)
+                self.stay_begins_c(message)
         elif message.kind == TOLD_CANCELLED:
+            self.stay_ends_c(message.seq, message.joined_ns)
             table.event_c(message.seq, EV_CANCELLED, now_ns)
             table.release_c(message.seq)
         elif message.kind == TOLD_FILL:
             self.fill_c(message)
         elif message.kind == TOLD_REFUSED:
             self.refused_count += 1
-            self.pipeline.note_taking(message.side, message.price_ticks, now_ns, now_ns)
+            self.taking_c(message)
             table.event_c(message.seq, EV_REJECTED, now_ns)
             table.release_c(message.seq)
         elif message.kind == TOLD_AMEND_REFUSED:
             self.refused_count += 1
-            self.pipeline.note_taking(message.side, message.price_ticks, now_ns, now_ns)
+            self.taking_c(message)
             table.event_c(message.seq, EV_AMEND_REJECTED, now_ns)
-        # TOLD_UNKNOWN: the fill that ended the order came before.
+        elif message.kind == TOLD_UNKNOWN:
+            # The fill that ended it came before; what an amend asked for keeps it open here. The
+            # query that proves it gone takes no time.
+            self.stay_ends_c(message.seq, message.joined_ns)
+            table.event_c(message.seq, EV_PROVEN_GONE, now_ns)
+            table.release_c(message.seq)
         return 0
+
+    cdef int taking_c(self, const Message* message) except -1:
+        """Leave alone a price at which an order would have taken."""
+        cdef const Order* order = self.pipeline.table.find_c(message.seq)
+        cdef int64_t sent_ns = message.due_ns if order == NULL else order.acted_ns
+        self.pipeline.note_taking(order.side if order else message.side, message.price_ticks, sent_ns, message.due_ns)
+        return 0
+
+    cdef int stay_begins_c(self, const Message* message) except -1:
+        """Keep that an order has taken a place in a queue."""
+        cdef const Order* order = self.pipeline.table.find_c(message.seq)
+        cdef int32_t slot = <int32_t>(message.seq & (ORDERS_MAX - 1))
+        cdef int64_t* row
+        cdef int64_t* grown
+        cdef int64_t before = self.stay_of[slot]
+        if self.stays_kept == self.stays_max:
+            grown = <int64_t*>realloc(
+                self.stays, <size_t>((self.stays_max + GROW) * STAY_FIELDS) * sizeof(int64_t)
+            )
+            if grown == NULL:
+                raise MemoryError("stays")
+            self.stays = grown
+            self.stays_max += GROW
+        row = &self.stays[self.stays_kept * STAY_FIELDS]
+        self.stays_kept += 1
+        self.stay_of[slot] = self.stays_kept
+        row[0] = <int64_t>message.seq
+        row[1] = message.joined_ns
+        row[2] = message.side if order == NULL else order.side
+        row[3] = -1 if order == NULL else order.level
+        row[4] = message.price_ticks
+        row[5] = message.qty_lots if order == NULL else message.qty_lots - order.filled_lots
+        row[6] = self.pipeline.reference.price_uticks
+        row[7] = message.ahead_lots
+        row[8] = 0
+        row[9] = 0
+        row[10] = 0
+        if before and self.stays[(before - 1) * STAY_FIELDS] == <int64_t>message.seq:
+            row[10] = self.stays[(before - 1) * STAY_FIELDS + 10] + 1
+        return 0
+
+    cdef void stay_ends_c(self, uint64_t seq, int64_t now_ns) noexcept nogil:
+        """Keep that an order has left its place."""
+        cdef int64_t at = self.stay_of[seq & (ORDERS_MAX - 1)]
+        cdef int64_t* row
+        if at:
+            row = &self.stays[(at - 1) * STAY_FIELDS]
+            if row[0] == <int64_t>seq and row[9] == 0:
+                row[9] = now_ns
 
     cdef int fill_c(self, const Message* message) except -1:
         cdef Pipeline pipeline = self.pipeline
@@ -888,6 +989,7 @@ cdef class Backtest:
         cdef int64_t* row
         cdef int64_t* grown
         cdef i128 fee
+        cdef int64_t stay
         cdef int64_t now_ns = message.due_ns
         cdef int64_t fee_ppm = self.maker_fee_ppm if message.maker else self.taker_fee_ppm
         if order != NULL:
@@ -898,7 +1000,9 @@ cdef class Backtest:
         fee = <i128>message.price_ticks * message.qty_lots * fee_ppm
         if fee_ppm:
             # Rounded against us, a rebate too.
-            pipeline.inventory.fee_c(-floor_div_wide(-fee, <i128>PPM))
+            fee = -floor_div_wide(-fee, <i128>PPM)
+            pipeline.inventory.fee_c(fee)
+            self.fees_ticklots += fee
         self.fill_count += 1
         if self.fills_kept == self.fills_max:
             grown = <int64_t*>realloc(
@@ -920,6 +1024,13 @@ cdef class Backtest:
         row[7] = message.ahead_lots
         row[8] = message.joined_ns
         row[9] = level
+        stay = self.stay_of[message.seq & (ORDERS_MAX - 1)]
+        if stay:
+            row = &self.stays[(stay - 1) * STAY_FIELDS]
+            if row[0] == <int64_t>message.seq:
+                row[8] += message.qty_lots
+                if row[8] >= row[5]:
+                    row[9] = message.made_ns
         self.minute_c(now_ns)
         return 0
 
@@ -982,6 +1093,17 @@ cdef class Backtest:
         if self.fills_kept == 0:
             return b""
         return (<char*>self.fills)[: self.fills_kept * FILL_FIELDS * sizeof(int64_t)]
+
+    @property
+    def fees(self):
+        """All fees, in ticklots of quote; negative: rebates."""
+        return saturate(self.fees_ticklots)
+
+    def stays_bytes(self):
+        """Return every stay of an order at a price as little-endian int64, `BacktestStay`'s fields each."""
+        if self.stays_kept == 0:
+            return b""
+        return (<char*>self.stays)[: self.stays_kept * STAY_FIELDS * sizeof(int64_t)]
 
     def marks_bytes(self):
         """Return the marks as little-endian int64: time, equity (ticklots), base (lots), reference (uticks), orders."""

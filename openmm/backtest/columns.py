@@ -1,0 +1,321 @@
+"""Run a bot's hot path over stored markets: no bytes, no slow path, millions of events a second.
+
+The compiled pipeline is the one that trades, wired from the bot's file as for trading. What a
+session has beside it is reduced to what the pipeline reads: balances, the slow path's timer, fills
+of the last minute, the drawdown limit. `runs` runs the whole engine instead, ledger and all, some
+hundred times slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openmm._fast.backtest import (
+    Backtest,
+    BacktestFill,
+    BacktestStay,
+    Link,
+    Outlet,
+    OutletTransport,
+    QueueVenue,
+)
+from openmm._fast.book import Book
+from openmm._fast.checks import RiskState
+from openmm._fast.ports import Decoder
+from openmm._fast.tape import Tape
+from openmm.backtest.model import QUEUES, Model
+from openmm.backtest.runs import OUTSIDE_LEVELS, placed_in
+from openmm.config import BotConfig, Venue, check_with_instrument, maker_fee_ppm, taker_fee_ppm
+from openmm.config.load import read_options
+from openmm.data.events import CLEAR, MESSAGE_END, Events
+from openmm.engine import wiring
+from openmm.errors import ConfigError
+from openmm.instrument import Instrument
+from openmm.sim.dialects import dialect
+from openmm.sim.recorded import recorded_instrument
+from openmm.venues import registry
+from openmm.venues.recordings import RecordedPair
+
+EVENTS_AT_ONCE: Final = 1_000_000
+TAPE_BYTES: Final = 1 << 16
+FILL_FIELDS: Final = BacktestFill._fields
+ORDER_FIELDS: Final = BacktestStay._fields
+MARK_FIELDS: Final = ("told_ns", "equity_ticklots", "base_lots", "reference_uticks", "live_count")
+
+Progress = Callable[[int], None]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What came of a run. Prices in ticks or uticks, quantities in lots, money in ticklots, ns.
+
+    Args:
+        instrument: the quoted one; its steps are those of all that follows.
+        markets: labels of the data, the quoted one first.
+        left_out: venues of the bot's file that the data does not hold.
+        started_ns, ended_ns: first and last receive time.
+        fills: int64[n, 10], one row an execution: `BacktestFill`'s fields.
+        marks: int64[n, 5], one row a second: `MARK_FIELDS`.
+        orders: int64[n, 11], one row a stay of an order at a price: `BacktestStay`'s fields.
+        opening: base in lots and quote in ticklots at the beginning.
+        closing: the same at the end, every order cancelled.
+        fees_ticklots: paid in all, in quote; negative: received.
+        crossed: messages after which a book was not whole.
+        open_orders: that are left though everything was cancelled: none, unless delays are long.
+    """
+
+    bot: str
+    model: Model
+    instrument: Instrument
+    markets: tuple[str, ...]
+    left_out: tuple[str, ...]
+    started_ns: int
+    ended_ns: int
+    events: int
+    messages: int
+    fills: NDArray[np.int64]
+    marks: NDArray[np.int64]
+    orders: NDArray[np.int64]
+    opening: tuple[int, int]
+    closing: tuple[int, int]
+    fees_ticklots: int
+    placed: int
+    amended: int
+    cancelled: int
+    refused: int
+    batches: int
+    decisions: int
+    crossed: int
+    open_orders: int
+    halted: bool
+
+
+@final
+class _Silent:
+    """Stands for the decoders: events come as they are."""
+
+    def market_decoder(
+        self, instrument: Instrument, book: Book, *, depth: int, verify: bool
+    ) -> Decoder:
+        """Return one that is never asked."""
+        return Decoder()
+
+
+def instrument_of(venue: str, events: Events) -> Instrument:
+    """Return a market's pair as a venue would list it, with the store's steps where finer."""
+    market = events.market
+    told = RecordedPair(
+        market.pair, _decimals(market.tick_size), _decimals(market.lot_size), market.depth
+    )
+    return recorded_instrument(dialect(venue), market.pair, told)
+
+
+def _decimals(step: Decimal) -> int:
+    return max(0, -int(step.normalize().as_tuple().exponent))
+
+
+def in_steps_of(instrument: Instrument, events: Events) -> Events:
+    """Return events in an instrument's ticks and lots.
+
+    Raises:
+        ConfigError: the store's steps are no multiples of them.
+    """
+    market = events.market
+    ticks, lots = market.tick_size / instrument.tick_size, market.lot_size / instrument.lot_size
+    for name, step, factor in (
+        ("tick", market.tick_size, ticks), ("lot", market.lot_size, lots),
+    ):  # fmt: skip
+        if factor != factor.to_integral_value() or factor < 1:
+            raise ConfigError(
+                "data", f"{market.label}, {name} size {step}",
+                f"a {name} size that is a multiple of {instrument.name}'s",
+            )  # fmt: skip
+    if ticks == lots == 1:
+        return events
+    return Events(
+        market, events.recv_ns, events.venue_ns, events.price_ticks * int(ticks),
+        events.qty_lots * int(lots), events.flags,
+    )  # fmt: skip
+
+
+def opening(events: Events) -> tuple[int, int]:
+    """Return when the book is first whole, and the mid then, in ticks.
+
+    Raises:
+        ConfigError: it never is.
+    """
+    for start in np.flatnonzero(events.kinds == CLEAR)[:64]:
+        ends = np.flatnonzero(events.flags[start : start + (1 << 20)] & np.uint16(MESSAGE_END))
+        if not len(ends):
+            continue
+        stop = int(start + ends[0]) + 1
+        book = events.book_before(stop)
+        bid, ask = book.best_bid_ticks, book.best_ask_ticks
+        if bid is not None and ask is not None and bid < ask:
+            return int(events.recv_ns[stop - 1]), (bid + ask) // 2
+    raise ConfigError("data", events.market.label, "events whose book becomes whole")
+
+
+def is_of(venue: Venue, events: Events) -> bool:
+    """Whether events are of a venue of a bot's file."""
+    market = events.market
+    told = str(read_options(venue).get("market", ""))
+    return (venue.name, venue.pair) == (market.venue, market.pair) and (
+        not market.market or told == market.market
+    )
+
+
+def run(
+    config: BotConfig, markets: Sequence[Events], model: Model | None = None,
+    on_progress: Progress | None = None,
+) -> Outcome:  # fmt: skip
+    """Run one bot over recorded markets on one clock; the same arguments give the same outcome.
+
+    The market of the bot's quoted venue is quoted, or, where the data has none of it, the first
+    one, as if the venue listed it. The others are watched where the file names them.
+
+    Raises:
+        ConfigError: the bot does not fit the markets, or one holds no whole book.
+    """
+    model = model or Model()
+    placed, found, left_out = _seated(config, markets)
+    wired = _wire(placed, found, model)
+    made, pipeline = wired.made, wired.made.pipeline
+    pipeline.inventory.set_balances(*wired.held)
+    pipeline.set_inputs(
+        risk_state=RiskState.RUNNING, stream_live=True, instrument_online=True,
+        clock_offset_ns=0, fills_last_minute=0, drawdown_breached=False,
+    )  # fmt: skip
+    pipeline.quoting = True
+    while made.run(events_max=EVENTS_AT_ONCE):
+        if on_progress is not None:
+            on_progress(made.event_count)
+    ended_ns = made.now_ns
+    open_orders = made.finish()
+    held = pipeline.inventory
+    assert held.base_lots is not None, "set at the beginning"
+    assert held.quote_ticklots is not None, "set at the beginning"
+    return Outcome(
+        bot=config.bot.name, model=model, instrument=wired.instrument,
+        markets=tuple(one.market.label for one in found), left_out=left_out,
+        started_ns=min(int(one.recv_ns[0]) for one in found if len(one)), ended_ns=ended_ns,
+        events=made.event_count, messages=made.message_count,
+        fills=_rows(made.fills_bytes(), len(FILL_FIELDS)),
+        marks=_rows(made.marks_bytes(), len(MARK_FIELDS)),
+        orders=_rows(made.stays_bytes(), len(ORDER_FIELDS)), opening=wired.held,
+        closing=(held.base_lots, held.quote_ticklots), fees_ticklots=made.fees,
+        placed=pipeline.placed_count, amended=pipeline.amended_count,
+        cancelled=pipeline.cancel_count, refused=made.refused_count,
+        batches=made.outlet.batch_count, decisions=pipeline.decision_count,
+        crossed=made.crossed_count, open_orders=open_orders, halted=made.halted,
+    )  # fmt: skip
+
+
+def _seated(
+    config: BotConfig, markets: Sequence[Events]
+) -> tuple[BotConfig, list[Events], tuple[str, ...]]:
+    """Return the file with the venues that the data holds, and their markets in the same order."""
+    if not markets:
+        raise ConfigError("data", "nothing", "the events of one market at least")
+    if config.hedge is not None:
+        raise ConfigError("hedge", config.hedge.venue, "left out: nothing is hedged in a backtest")
+    free = list(markets)
+    seats: dict[str, Events] = {}
+    for venue in config.venue:
+        for one in free:
+            if is_of(venue, one):
+                seats[venue.label] = one
+                free.remove(one)
+                break
+    quoted = config.quoted
+    if quoted.label not in seats:
+        if markets[0] not in free:
+            raise ConfigError(
+                "data", markets[0].market.label,
+                f"the market of {quoted.label} first: it is quoted; this one is watched",
+            )  # fmt: skip
+        seats[quoted.label] = markets[0]
+    venues, found = [], []
+    for venue in config.venue:
+        if venue.label in seats:
+            venues.append(venue)
+            found.append(seats[venue.label])
+    labels = {one.label for one in venues}
+    for venue in venues:
+        if venue.convert is not None and venue.convert not in labels:
+            raise ConfigError(
+                f"venue.{venue.label}.convert", venue.convert, "a venue whose market the data holds"
+            )
+    left_out = tuple(one.label for one in config.venue if one.label not in labels)
+    at = venues.index(quoted)
+    # The quoted one first, as the outcome tells them.
+    order = [at, *(i for i in range(len(venues)) if i != at)]
+    kept = config.model_copy(update={"venue": tuple(venues[i] for i in order)})
+    return kept, [found[i] for i in order], left_out
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Wired:
+    made: Backtest
+    instrument: Instrument
+    held: tuple[int, int]
+
+
+def _wire(config: BotConfig, markets: Sequence[Events], model: Model) -> _Wired:
+    """Make a bot's tables for a run, its account open at the strategy's target."""
+    names = [one.name for one in config.venue]
+    instruments = [instrument_of(*one) for one in zip(names, markets, strict=True)]
+    instrument = instruments[0]
+    events = [in_steps_of(*one) for one in zip(instruments, markets, strict=True)]
+    _, mid_ticks = opening(events[0])
+    placed = _placed(config, instrument, mid_ticks)
+    outlet, answers = Outlet(Link(model.orders_ns, model.seed)), Link(model.answers_ns, model.seed)
+    trading = registry.connector(placed.quoted, None)
+    tables = wiring.make_tables(
+        placed, instruments, [_Silent()] * len(instruments), trading, mid_ticks=mid_ticks,
+        tape=Tape(None, size_bytes=TAPE_BYTES, follow=False), encoder=outlet,
+        transport=OutletTransport(), outside_levels=OUTSIDE_LEVELS,
+    )  # fmt: skip
+    if model.rate_threshold is not None:
+        tables.pipeline.checks.budget.set_threshold(*trading.tier(model.rate_threshold))
+    drawdown_ppm = tables.monitor.limits.drawdown_ppm_max
+    venue = QueueVenue(
+        tables.feeds[0].book, answers, QUEUES[model.queue], model.power, model.impact_ns
+    )
+    made = Backtest(
+        tables.pipeline, tables.feeds, venue, outlet, every_ns=model.every_ns,
+        timer_ns=0 if model.every_ns else model.timer_ns,
+        maker_fee_ppm=maker_fee_ppm(placed, instrument) or 0,
+        taker_fee_ppm=taker_fee_ppm(placed, instrument) or 0,
+        drawdown_ppm=-1 if drawdown_ppm is None else drawdown_ppm,
+    )  # fmt: skip
+    for one in events:
+        made.add(one.recv_ns, one.venue_ns, one.price_ticks, one.qty_lots, one.flags)
+    unit = instrument.tick_size * instrument.lot_size
+    held = instrument.floor_lots(placed.paper.base), int(placed.paper.quote / unit)
+    return _Wired(made, instrument, held)
+
+
+def _placed(config: BotConfig, instrument: Instrument, mid_ticks: int) -> BotConfig:
+    """Return the file as it is run: the account opens at the target, no group beside it."""
+    alone = placed_in(config, instrument, mid_ticks)
+    inventory = config.inventory.model_copy(update={"group": None})
+    venues = alone.venue
+    if len(config.venue) > 1:
+        # Several markets: each with its weight, as the file has them.
+        venues = (config.quoted.model_copy(update={"quote": instrument.name}), *config.venue[1:])
+    placed = alone.model_copy(update={"venue": venues, "inventory": inventory})
+    check_with_instrument(placed, instrument, instrument.price(mid_ticks))
+    return placed
+
+
+def _rows(data: bytes, fields: int) -> NDArray[Any]:
+    return np.frombuffer(data, np.int64).reshape(-1, fields)

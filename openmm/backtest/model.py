@@ -1,0 +1,83 @@
+"""What a backtest assumes of the venue, and the file that says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from openmm._fast.queue import QueueModel
+from openmm.errors import ConfigError
+
+MS: Final = 1_000_000
+SECOND: Final = 1000 * MS
+DELAY_NS_MAX: Final = 60 * SECOND
+DELAYS_MAX: Final = 1_000_000
+QUEUES: Final = {
+    "careful": QueueModel.QUEUE_CAUTIOUS, "power": QueueModel.QUEUE_POWER,
+    "log": QueueModel.QUEUE_LOG,
+}  # fmt: skip
+
+Delay = Annotated[int, Meta(ge=0, le=DELAY_NS_MAX)]
+Delays = Annotated[tuple[Delay, ...], Meta(min_length=1, max_length=DELAYS_MAX)]
+Span = Annotated[int, Meta(ge=0, le=3600 * SECOND)]
+
+
+@final
+class Model(Struct, frozen=True, forbid_unknown_fields=True):
+    """Assumptions, ns each; the venue sees the market when we do.
+
+    Args:
+        queue: who leaves a level when quantity goes that no trade took: "careful", always those
+            behind us; "power" and "log", by share (`_fast.queue.QueueModel`).
+        power: of the queue model "power", 1 to 8.
+        orders_ns: delays of requests on their way to the venue, in turn; one is a constant.
+        answers_ns: the same of what the venue says.
+        seed: not 0: delays are drawn from the lists, the same ones for the same seed.
+        every_ns: decide at this cadence; 0: with every read, after each answer and at the timer.
+        timer_ns: of the slow path, which looks at everything afresh.
+        impact_ns: what we took of a level stays missing for so long whatever the recording says
+            of it; 0: until it is told again.
+        rate_threshold: of the venue's counter of requests, as an account's tier has it; None: its
+            least.
+    """
+
+    queue: str = "careful"
+    power: Annotated[int, Meta(ge=1, le=8)] = 3
+    orders_ns: Delays = (20 * MS,)
+    answers_ns: Delays = (20 * MS,)
+    seed: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)] = 0
+    every_ns: Span = 0
+    timer_ns: Span = 50 * MS
+    impact_ns: Span = 0
+    rate_threshold: Annotated[int, Meta(ge=1)] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a queue model that there is not."""
+        if self.queue not in QUEUES:
+            raise ValueError(f"queue must be one of {', '.join(QUEUES)}: {self.queue}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        made: dict[str, Any] = msgspec.to_builtins(self)
+        return made
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON."""
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
+
+
+def load(path: Path) -> Model:
+    """Read a model's file.
+
+    Raises:
+        ConfigError: it cannot be read, or holds something else.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Model)
+    except OSError as error:
+        raise ConfigError("model", str(path), f"a file that can be read ({error})") from error
+    except msgspec.DecodeError as error:
+        raise ConfigError("model", str(path), f"a model file ({error})") from error

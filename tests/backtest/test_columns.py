@@ -1,0 +1,221 @@
+"""A bot over columns: money that adds up, the same every time, and every assumption counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from openmm._fast.book import Book
+from openmm._fast.changes import ChangeLog
+from openmm._fast.units import Side
+from openmm.backtest.columns import FILL_FIELDS, ORDER_FIELDS, Outcome, in_steps_of, is_of, run
+from openmm.backtest.model import MS, SECOND, Model
+from openmm.backtest.streams import Stream, synthetic
+from openmm.config import BotConfig
+from openmm.data.events import (
+    ASK,
+    CLEAR,
+    LEVEL,
+    MESSAGE_END,
+    TRADE,
+    Events,
+    Market,
+    from_rows,
+    sealed,
+)
+from openmm.errors import ConfigError
+from tests.backtest.made import bot
+
+LEAD_S = 2
+FILL = {name: place for place, name in enumerate(FILL_FIELDS)}
+STAY = {name: place for place, name in enumerate(ORDER_FIELDS)}
+
+
+def events_of(stream: Stream) -> Events:
+    """Put a stream into columns."""
+    instrument = stream.instrument("kraken")
+    book = Book()
+    log = ChangeLog(book)
+    decoder = stream.market_decoder(instrument, book, depth=0, verify=True)
+    decoder.set_sink(log)
+    for one in stream.records:
+        log.decode(decoder, one.data, one.recv_ns)
+    market = Market("kraken", stream.pair, instrument.tick_size, instrument.lot_size)
+    return sealed(from_rows(market, log.take()))[0]
+
+
+@pytest.fixture(scope="module")
+def thin() -> Events:
+    return events_of(synthetic("thin", 2, 120))
+
+
+@pytest.fixture(scope="module")
+def found(thin: Events) -> Outcome:
+    return run(bot(), [thin])
+
+
+def test_the_money_adds_up(found: Outcome) -> None:
+    sides = np.where(found.fills[:, FILL["side"]] == Side.BUY, 1, -1)
+    prices, lots = found.fills[:, FILL["price_ticks"]], found.fills[:, FILL["qty_lots"]]
+    assert len(found.fills) > 20
+    assert found.closing[0] - found.opening[0] == int((sides * lots).sum())
+    paid = int((sides * prices * lots).sum()) + found.fees_ticklots
+    assert found.closing[1] - found.opening[1] == -paid
+    assert found.fees_ticklots > 0
+    assert found.open_orders == 0
+
+
+def test_stays_hold_every_fill_and_end(found: Outcome) -> None:
+    orders = found.orders
+    by_seq = {int(seq): 0 for seq in orders[:, STAY["seq"]]}
+    for row in orders:
+        by_seq[int(row[STAY["seq"]])] += int(row[STAY["filled_lots"]])
+        assert row[STAY["ended_ns"]] >= row[STAY["began_ns"]] > 0
+        assert row[STAY["filled_lots"]] <= row[STAY["qty_lots"]]
+    told = dict.fromkeys(by_seq, 0)
+    for row in found.fills:
+        told[int(row[FILL["seq"]])] += int(row[FILL["qty_lots"]])
+    assert told == by_seq
+    assert orders[:, STAY["moves"]].max() > 0
+    assert len(np.unique(orders[:, STAY["seq"]])) == found.placed - found.refused
+
+
+def test_the_same_arguments_give_the_same_outcome(thin: Events, found: Outcome) -> None:
+    again = run(bot(), [thin])
+    assert again.fills.tobytes() == found.fills.tobytes()
+    assert again.marks.tobytes() == found.marks.tobytes()
+    assert again.orders.tobytes() == found.orders.tobytes()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Model(orders_ns=(200 * MS,)),
+        Model(answers_ns=(200 * MS,)), Model(orders_ns=(1 * MS, 90 * MS)), Model(every_ns=SECOND),
+        Model(timer_ns=0), Model(rate_threshold=180),
+    ],
+    ids=lambda model: str(model)[6:40],
+)  # fmt: skip
+def test_every_assumption_changes_what_comes_of_it(
+    thin: Events, found: Outcome, model: Model
+) -> None:
+    made = run(bot(), [thin], model)
+    assert made.orders.tobytes() != found.orders.tobytes()
+    assert made.open_orders == 0
+
+
+def queues(cycles: int = 160) -> Events:
+    """Make levels that grow behind us and shrink untraded; takers go further out slowly."""
+    rows: list[tuple[int, int, int, int]] = []
+    now_ns = 1_700_000_000 * SECOND
+
+    def tell(lots: int) -> None:
+        for ticks in range(60, 161):
+            rows.append((now_ns, 600_000 - ticks, lots, LEVEL))
+            rows.append((now_ns, 600_000 + ticks, lots, LEVEL | ASK))
+        rows[-1] = (*rows[-1][:3], rows[-1][3] | MESSAGE_END)
+
+    rows.append((now_ns, 0, 0, CLEAR))
+    tell(300_000_000)
+    for cycle in range(cycles):
+        for lots in (600_000_000, 300_000_000):
+            now_ns += 200 * MS
+            tell(lots)
+        now_ns += MS
+        ticks = 60 + cycle // 5
+        rows.append((now_ns, 600_000 - ticks, 60_000_000, TRADE | ASK | MESSAGE_END))
+        rows.append((now_ns, 600_000 + ticks, 60_000_000, TRADE | MESSAGE_END))
+    recv_ns, price_ticks, qty_lots, flags = (
+        np.array(one, np.int64) for one in zip(*rows, strict=True)
+    )
+    market = Market("kraken", "BTC/USD", Decimal("0.1"), Decimal("1E-8"))
+    venue_ns = np.zeros_like(recv_ns)
+    return sealed(
+        Events(market, recv_ns, venue_ns, price_ticks, qty_lots, flags.astype(np.uint16))
+    )[0]
+
+
+def test_every_queue_model_fills_otherwise() -> None:
+    market = queues()
+    careful, half, power, log = (
+        run(bot(), [market], one).fills
+        for one in (
+            Model(), Model(queue="power", power=1), Model(queue="power"), Model(queue="log"),
+        )
+    )  # fmt: skip
+    assert careful[0, FILL["told_ns"]] > max(one[0, FILL["told_ns"]] for one in (half, power, log))
+    assert len({one.tobytes() for one in (careful, half, power)}) == 3
+    assert log.tobytes() not in {careful.tobytes(), power.tobytes()}
+
+
+def test_draws_of_delays_follow_the_seed(thin: Events) -> None:
+    delays = (1 * MS, 40 * MS, 90 * MS)
+    one = run(bot(), [thin], Model(orders_ns=delays, seed=1))
+    other = run(bot(), [thin], Model(orders_ns=delays, seed=2))
+    assert one.orders.tobytes() == run(bot(), [thin], one.model).orders.tobytes()
+    assert one.orders.tobytes() != other.orders.tobytes()
+
+
+def watching(config: BotConfig) -> BotConfig:
+    """Let a bot watch Binance beside its own venue."""
+    quoted = config.quoted
+    other = quoted.model_copy(
+        update={
+            "name": "binance", "label": "binance", "quote": None, "reference": quoted.pair,
+            "maker_fee_ppm": None, "taker_fee_ppm": None,
+        }
+    )  # fmt: skip
+    return config.model_copy(update={"venue": (*config.venue, other)})
+
+
+def test_a_watched_market_moves_the_reference(thin: Events, found: Outcome) -> None:
+    away = replace(
+        thin, market=replace(thin.market, venue="binance"), recv_ns=thin.recv_ns - LEAD_S * SECOND
+    )
+    config = watching(bot())
+    assert is_of(config.venue[1], away)
+    made = run(config, [away, thin])
+    assert made.markets == ("kraken BTC/USD", "binance BTC/USD")
+    assert made.left_out == ()
+    assert made.events == 2 * found.events
+    # It knows where the quoted market will be.
+    told, plain = made.marks[:, 3].astype(float), found.marks[:, 3].astype(float)
+    count = min(len(told), len(plain)) - LEAD_S
+    later = plain[LEAD_S : LEAD_S + count]
+    assert np.abs(told[:count] - later).mean() < 0.95 * np.abs(plain[:count] - later).mean()
+    alone = run(config, [thin])
+    assert alone.left_out == ("binance",)
+    assert alone.fills.tobytes() == found.fills.tobytes() != made.fills.tobytes()
+
+
+def test_a_market_of_no_venue_of_the_file_stands_in_for_the_quoted_one(thin: Events) -> None:
+    elsewhere = replace(thin, market=replace(thin.market, venue="coinbase"))
+    made = run(bot(), [elsewhere])
+    assert made.markets == ("coinbase BTC/USD",)
+    assert len(made.fills) > 20
+
+
+def test_the_first_market_is_not_one_that_is_watched(thin: Events) -> None:
+    away = replace(thin, market=replace(thin.market, venue="binance"))
+    with pytest.raises(ConfigError, match="binance BTC/USD"):
+        run(watching(bot()), [away])
+
+
+def test_steps_that_do_not_fit_are_refused(thin: Events) -> None:
+    instrument = synthetic("thin", 2, 1).instrument("kraken")
+    finer = replace(thin, market=replace(thin.market, tick_size=Decimal("0.03")))
+    with pytest.raises(ConfigError, match=r"tick size 0\.03"):
+        in_steps_of(instrument, finer)
+
+
+def test_a_book_that_never_becomes_whole_is_refused(thin: Events) -> None:
+    with pytest.raises(ConfigError, match="becomes whole"):
+        run(bot(), [thin.cut(len(thin) - 10, len(thin))])
+
+
+def test_no_market_at_all_is_refused() -> None:
+    with pytest.raises(ConfigError, match="one market at least"):
+        run(bot(), [])

@@ -1,0 +1,43 @@
+"""A model's file: written, read, and refused where it says what cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from openmm.backtest.model import Model, load
+from openmm.errors import ConfigError
+
+
+def test_a_saved_model_is_the_one_that_is_loaded(tmp_path: Path) -> None:
+    told = Model(queue="power", power=2, orders_ns=(1, 2), seed=7, impact_ns=5, rate_threshold=180)
+    path = tmp_path / "model.json"
+    told.save(path)
+    assert load(path) == told
+    assert told.to_json()["queue"] == "power"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"queue": "hopeful"}', "careful, power, log: hopeful"),
+        ('{"power": 9}', "<= 8"),
+        ('{"orders_ns": []}', "length >= 1"),
+        ('{"answers_ns": [-1]}', ">= 0"),
+        ('{"latency": 3}', "latency"),
+        ("[", "got `array`"),
+    ],
+)
+def test_what_no_model_can_be_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert told in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_told_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.json"):
+        load(tmp_path / "none.json")
