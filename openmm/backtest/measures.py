@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from openmm._fast.backtest import BacktestFill
 from openmm._fast.units import UTICKS_PER_TICK, Side
+from openmm.backtest.chances import Chances, chances
 
 Int64s: TypeAlias = NDArray[np.int64]
 Ran: TypeAlias = Any  # a run's outcome, which says what stands in its rows
@@ -109,6 +110,25 @@ class Traffic:
 
 @final
 @dataclass(frozen=True, slots=True)
+class QueueAtFill:
+    """Places in the queue of the orders that were filled as maker.
+
+    Args:
+        fills: how many.
+        first_share: of them, with nothing in front when they joined.
+        ahead_median: what stood in front then, base units, the lower of two in the middle.
+        age_s_median, age_s_p90: from joining to the fill's being told.
+    """
+
+    fills: int
+    first_share: float | None
+    ahead_median: Decimal | None
+    age_s_median: float | None
+    age_s_p90: float | None
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Curve:
     """P&L after fees over time: int64[m] each, ns and ticklots; it begins with a zero.
 
@@ -162,6 +182,8 @@ class Measures:
     position: Decimal
     uptime: float | None
     orders: Traffic
+    queue: QueueAtFill
+    chances: Chances
     curve: Curve
 
     @property
@@ -235,6 +257,7 @@ def measure(outcome: Ran) -> Measures:
             outcome.placed, outcome.amended, outcome.cancelled, outcome.refused, outcome.batches,
             actions / hours if hours else 0.0,
         ),
+        queue=_queue(rows, lots), chances=chances(outcome.orders, lots, outcome.ended_ns),
         curve=curve,
     )  # fmt: skip
 
@@ -298,6 +321,8 @@ class _Fills:
         self.ts_ns: Int64s = columns[FILL["told_ns"]]
         self.uticks: Int64s = columns[FILL["reference_uticks"]]
         self.maker = columns[FILL["maker"]] != 0
+        self.ahead: Int64s = columns[FILL["ahead_lots"]][self.maker]
+        self.age_ns: Int64s = (self.ts_ns - columns[FILL["joined_ns"]])[self.maker]
         self.cost = product(columns[FILL["price_ticks"]], columns[FILL["qty_lots"]])
         self.lots: Int64s = columns[FILL["qty_lots"]] * sign
         self.signed_cost = self.cost * sign
@@ -315,8 +340,7 @@ def _curve(outcome: Ran, rows: _Fills) -> tuple[Curve, int]:
     told = np.flatnonzero(rows.uticks > 0)
     if len(told) and int(rows.ts_ns[told[-1]]) >= end_ns:
         last_uticks = int(rows.uticks[told[-1]])
-    ended_ns = max(end_ns, int(rows.ts_ns[-1]) if len(rows.ts_ns) else 0)
-    started_ns = int(ts_ns[0]) - MARK_NS if len(ts_ns) else ended_ns
+    ended_ns = max(outcome.ended_ns, end_ns, int(rows.ts_ns[-1]) if len(rows.ts_ns) else 0)
     position = held - base
     # The opening inventory's own way is no P&L: it would have been held in any case.
     pnl = equity - worth(held, uticks) - quote + worth(position, uticks)
@@ -325,7 +349,7 @@ def _curve(outcome: Ran, rows: _Fills) -> tuple[Curve, int]:
         end += int(worth(np.array([closing_base - base]), last_uticks)[0])
     narrow = np.asarray(pnl, np.int64)
     return Curve(
-        np.concatenate([[started_ns], ts_ns, [ended_ns]]),
+        np.concatenate([[outcome.started_ns], ts_ns, [ended_ns]]),
         np.concatenate([[0], narrow, [end]]),
         np.concatenate([[0], position, [closing_base - base]]),
         np.concatenate([[0], uticks, [last_uticks]]),
@@ -383,6 +407,19 @@ def _fall(outcome: Ran, curve: Curve, money: Any) -> Fall:
         opening += int(worth(np.array([base]), int(outcome.marks[0, 3]))[0])
     ppm = deepest * 1_000_000 // opening if opening > 0 else 0
     return Fall(money(deepest), ppm, int(curve.ts_ns[peak]), int(curve.ts_ns[trough]))
+
+
+def _queue(rows: _Fills, lot_size: Decimal) -> QueueAtFill:
+    count = len(rows.ahead)
+    if not count:
+        return QueueAtFill(0, None, None, None, None)
+    middle, high = (count - 1) // 2, -(-count * 9 // 10) - 1
+    ages = np.sort(rows.age_ns)
+    return QueueAtFill(
+        count, float(np.mean(rows.ahead == 0)),
+        _EXACT.multiply(Decimal(int(np.sort(rows.ahead)[middle])), lot_size),
+        int(ages[middle]) / SECOND_NS, int(ages[high]) / SECOND_NS,
+    )  # fmt: skip
 
 
 def _moments(outcome: Ran, curve: Curve, unit: float) -> Moments:

@@ -34,6 +34,8 @@ class Made:
 
     bot: str = "grid"
     instrument: Instrument = PAIR
+    started_ns: int = START_NS
+    ended_ns: int = START_NS
     events: int = 1000
     messages: int = 300
     fills: Int64s = field(default_factory=lambda: rows([], 10))
@@ -86,9 +88,21 @@ def made(
             equity = quote + base * uticks // UTICKS_PER_TICK
             marks.append((until_ns, equity, base, uticks, count))
     return Made(
+        ended_ns=START_NS + len(references) * NS,
         fills=rows(fills, 10), marks=rows(marks, 5), orders=rows(orders, 11), opening=opening,
         closing=(base, quote), fees_ticklots=fees, instrument=instrument, placed=placed,
         amended=amended, cancelled=cancelled,
+    )  # fmt: skip
+
+
+def stay(
+    began_s: float, side: int, price: int, lots: int, uticks: int, *, seq: int = 1, ahead: int = 0,
+    filled: int = 0, rested_s: float = 1.0, level: int = 0, moves: int = 0,
+) -> tuple[int, ...]:  # fmt: skip
+    began_ns = START_NS + round(began_s * NS)
+    ended_ns = began_ns + round(rested_s * NS) if rested_s else 0
+    return (
+        seq, began_ns, side, level, price, lots, uticks, ahead, filled, ended_ns, moves,
     )  # fmt: skip
 
 
