@@ -4,8 +4,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 from openmm._fast.book cimport Book
 from openmm._fast.checks cimport Approved
 from openmm._fast.orders cimport ORDERS_MAX, OrderTable
-from openmm._fast.pipeline cimport Feed, Pipeline
-from openmm._fast.ports cimport Encoder, OutBatch, Transport
+from openmm._fast.pipeline cimport Feed, Frames, Pipeline
+from openmm._fast.ports cimport Decoded, Encoder, OutBatch, Sink, Trade, Transport
 from openmm._fast.queue cimport QueueModel
 from openmm._fast.units cimport i128
 
@@ -71,6 +71,7 @@ cdef struct Resting:            # an order at the venue, by slot of the order ta
 cdef struct Taken:
     int64_t price_ticks
     int64_t lots
+    int64_t shown_lots          # there when it was taken
     int64_t until_ns            # it stays missing until then, whatever is told
     int32_t side                # BookSide
 
@@ -102,6 +103,7 @@ cdef class QueueVenue:
     cdef void drop_c(self, int32_t slot) noexcept nogil
     cdef void rank_c(self, int side) noexcept nogil
     cdef void told_c(self, int side, int64_t price_ticks, int64_t now_ns) noexcept nogil
+    cdef void news_c(self, int64_t now_ns) noexcept nogil
     cdef bint beyond_c(self, int side, int64_t price_ticks) noexcept nogil
     cdef bint takes_c(self, int side, int64_t price_ticks) noexcept nogil
     cdef int64_t left_c(self, int side, int64_t price_ticks) noexcept nogil
@@ -118,12 +120,20 @@ cdef class Outlet(Encoder):
 cdef class OutletTransport(Transport):
     pass
 
-cdef struct Source:
+# Shows the venue the trades of the quoted feed's messages, ahead of the feed.
+cdef class Tap(Sink):
+    cdef QueueVenue venue
+    cdef Feed feed
+    cdef void on_trade_c(self, const Trade* trade) noexcept nogil
+
+cdef struct Source:             # columns, or messages of which recv_ns alone is set
     const int64_t* recv_ns
     const int64_t* venue_ns
     const int64_t* price_ticks
     const int64_t* qty_lots
     const uint16_t* flags
+    const char* data            # messages: NULL for columns
+    const Py_ssize_t* offsets
     Py_ssize_t at
     Py_ssize_t stop
 
@@ -175,6 +185,9 @@ cdef class Backtest:
     cdef i128 fees_ticklots
     cdef int run_c(self, int64_t until_ns, int64_t events_max) except -1
     cdef int read_c(self, Source* source, Feed feed) except -1
+    cdef void begin_read_c(self, Feed feed, int64_t recv_ns) noexcept
+    cdef void end_message_c(self, Feed feed, Decoded decoded, bint last, int64_t venue_ns) noexcept
+    cdef int read_frames_c(self, Source* source, Feed feed) except -1
     cdef int due_c(self, int64_t until_ns) except -1
     cdef void next_due_c(self) noexcept
     cdef int answer_c(self, const Message* message) except -1

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from openmm._fast.book import Book
-from openmm._fast.pipeline import Feed, Pipeline
-from openmm._fast.ports import Encoder, Transport
+from openmm._fast.pipeline import Feed, Frames, Pipeline
+from openmm._fast.ports import Encoder, Sink, Transport
 
 _Column = npt.NDArray[np.int64]
 
@@ -104,6 +104,10 @@ class QueueVenue:
     def resting_count(self) -> int: ...
 
 @final
+class Tap(Sink):
+    def __new__(cls, venue: QueueVenue, feed: Feed) -> Tap: ...
+
+@final
 class Backtest:
     def __new__(
         cls,
@@ -127,6 +131,7 @@ class Backtest:
         qty_lots: _Column,
         flags: npt.NDArray[np.uint16],
     ) -> None: ...
+    def add_frames(self, frames: Frames) -> None: ...
     def run(self, until_ns: int = ..., events_max: int = ...) -> bool: ...
     def finish(self) -> int: ...
     def fill_rows(self) -> list[BacktestFill]: ...

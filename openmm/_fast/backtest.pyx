@@ -27,7 +27,7 @@ from openmm._fast.orders cimport (
     EV_ACKED, EV_AMENDED, EV_AMEND_REJECTED, EV_CANCELLED, EV_PROVEN_GONE, EV_REJECTED, ORDERS_MAX,
     Order, OrderTable,
 )
-from openmm._fast.pipeline cimport Feed, Pipeline
+from openmm._fast.pipeline cimport Feed, Frames, Pipeline
 from openmm._fast.planner cimport ACTION_AMEND, ACTION_PLACE
 from openmm._fast.ports cimport (
     DECODED_BOOK, DECODED_BROKEN, DECODED_IGNORED, DECODED_TRADE, Decoded, Encoder, OutBatch, Trade, Transport,
@@ -500,6 +500,7 @@ cdef class QueueVenue:
         self.taken[self.taken_count].price_ticks = price_ticks
         self.taken[self.taken_count].side = side
         self.taken[self.taken_count].lots = lots
+        self.taken[self.taken_count].shown_lots = self.book.qty_at_c(side, price_ticks)
         self.taken[self.taken_count].until_ns = now_ns + self.impact_ns if self.impact_ns else 0
         self.taken_count += 1
 
@@ -513,6 +514,19 @@ cdef class QueueVenue:
                 self.taken_count -= 1
                 self.taken[i] = self.taken[self.taken_count]
                 return
+
+    cdef void news_c(self, int64_t now_ns) noexcept nogil:
+        """Take in that any level may have been told: whatever changed is known anew."""
+        cdef int32_t i = 0
+        self.touched = self.count > 0
+        while i < self.taken_count:
+            if now_ns >= self.taken[i].until_ns and self.taken[i].shown_lots != self.book.qty_at_c(
+                self.taken[i].side, self.taken[i].price_ticks
+            ):
+                self.taken_count -= 1
+                self.taken[i] = self.taken[self.taken_count]
+            else:
+                i += 1
 
     cdef int64_t walk_c(self, Resting* order, int64_t now_ns) noexcept nogil:
         """Take what an order reaches; returns what is left of it."""
@@ -610,6 +624,20 @@ cdef class QueueVenue:
                 lots = min(lots, order.remaining_lots)
                 self.use_c(other, price, lots, now_ns)
                 self.fill_c(order, order.price_ticks, lots, True, now_ns)
+
+
+@final
+cdef class Tap(Sink):
+    """Show the venue each trade of a feed's messages before the feed sees it."""
+
+    def __cinit__(self, QueueVenue venue not None, Feed feed not None):
+        self.venue = venue
+        self.feed = feed
+
+    cdef void on_trade_c(self, const Trade* trade) noexcept nogil:
+        if not trade.snapshot and (trade.taker_side == BUY or trade.taker_side == SELL):
+            self.venue.trade_c(trade.taker_side, trade.price_ticks, trade.qty_lots, self.feed.recv_ns)
+        self.feed.on_trade_c(trade)
 
 
 class BacktestFill(NamedTuple):
@@ -719,6 +747,27 @@ cdef class Backtest:
             source.qty_lots = &qty_lots[0]
             source.flags = &flags[0]
 
+    def add_frames(self, Frames frames not None):
+        """Add the messages of the next feed, as its decoder reads them; an event is a message then.
+
+        Raises:
+            ValueError: more sources than feeds.
+        """
+        cdef Source* source
+        cdef Feed feed
+        if self.source_count == len(self.feeds):
+            raise ValueError(f"there are {len(self.feeds)} feeds")
+        feed = self.feeds[self.source_count]
+        if feed.quoted:
+            feed.decoder.sink = Tap(self.venue, feed)
+        source = &self.sources[self.source_count]
+        self.source_count += 1
+        self.columns.append(frames)
+        source.stop = frames.count
+        source.recv_ns = frames.recv_ns
+        source.data = frames.data
+        source.offsets = frames.offsets
+
     def run(self, int64_t until_ns=INT64_MAX, int64_t events_max=INT64_MAX):
         """Go on until the events are over, a time is reached, or so many events are read.
 
@@ -771,7 +820,10 @@ cdef class Backtest:
                 self.tick_ns = first_ns + self.timer_ns if self.timer_ns else INT64_MAX
                 self.mark_ns = first_ns + self.mark_every_ns
                 self.next_due_c()
-            self.read_c(&self.sources[first], <Feed>self.feeds[first])
+            if self.sources[first].data != NULL:
+                self.read_frames_c(&self.sources[first], <Feed>self.feeds[first])
+            else:
+                self.read_c(&self.sources[first], <Feed>self.feeds[first])
         return 1
 
     cdef int read_c(self, Source* source, Feed feed) except -1:
@@ -790,12 +842,7 @@ cdef class Backtest:
             recv_ns = self.now_ns
         if recv_ns >= self.wake_ns:
             self.due_c(recv_ns)
-        if self.outlet.requests.lost_count + self.answers.lost_count:
-            raise OverflowError(f"more than {MESSAGES_MAX} messages on their way: delays too long")
-        self.now_ns = recv_ns
-        feed.recv_ns = recv_ns
-        feed.last_recv_ns = recv_ns
-        self.pipeline.reference.sources[feed.index].recv_ns = recv_ns - feed.lag_ns
+        self.begin_read_c(feed, recv_ns)
         while more and i < source.stop:
             flags = source.flags[i]
             price = source.price_ticks[i]
@@ -833,18 +880,64 @@ cdef class Backtest:
                 decoded = DECODED_BROKEN
             more = not flags & EVENT_READ_END
             if flags & EVENT_MESSAGE_END:
-                self.message_count += 1
-                if decoded == DECODED_BOOK:
-                    if book.recentre_due:
-                        book.recentre_c()
-                    book.verify_c(recv_ns, source.venue_ns[i])
-                    if book.state != BOOK_VERIFIED:
-                        self.crossed_count += 1
-                    elif quoted:
-                        venue.settle_c(recv_ns)
-                self.pipeline.take_news_c(feed, decoded, recv_ns, 0, not more and self.every_ns == 0)
+                self.end_message_c(feed, decoded, not more, source.venue_ns[i])
                 decoded = DECODED_IGNORED
             i += 1
+        self.event_count += <uint64_t>(i - source.at)
+        source.at = i
+        self.next_due_c()
+        return 0
+
+    cdef void begin_read_c(self, Feed feed, int64_t recv_ns) noexcept:
+        self.now_ns = recv_ns
+        feed.recv_ns = recv_ns
+        feed.last_recv_ns = recv_ns
+        self.pipeline.reference.sources[feed.index].recv_ns = recv_ns - feed.lag_ns
+
+    cdef void end_message_c(self, Feed feed, Decoded decoded, bint last, int64_t venue_ns) noexcept:
+        """Let venue and pipeline see what a message of columns did."""
+        cdef Book book = feed.book
+        self.message_count += 1
+        if decoded == DECODED_BOOK:
+            if book.recentre_due:
+                book.recentre_c()
+            book.verify_c(self.now_ns, venue_ns)
+            if venue_ns:
+                feed.decoder.ts_ns = venue_ns
+            if book.state != BOOK_VERIFIED:
+                self.crossed_count += 1
+            elif feed.quoted:
+                self.venue.settle_c(self.now_ns)
+        self.pipeline.take_news_c(feed, decoded, self.now_ns, 0, last and self.every_ns == 0)
+
+    cdef int read_frames_c(self, Source* source, Feed feed) except -1:
+        """Take in the messages of one read, through the decoder."""
+        cdef Py_ssize_t i = source.at
+        cdef int64_t recv_ns = source.recv_ns[i]
+        cdef int64_t first_ns = recv_ns
+        cdef Decoded decoded
+        cdef bint last = False
+        if recv_ns < self.now_ns:
+            recv_ns = self.now_ns
+        if recv_ns >= self.wake_ns:
+            self.due_c(recv_ns)
+        self.begin_read_c(feed, recv_ns)
+        while not last:
+            decoded = feed.decoder.decode_c(
+                source.data + source.offsets[i], source.offsets[i + 1] - source.offsets[i], recv_ns
+            )
+            i += 1
+            last = i == source.stop or source.recv_ns[i] > first_ns
+            self.message_count += 1
+            if decoded == DECODED_BOOK:
+                if feed.book.recentre_due:
+                    feed.book.recentre_c()
+                if feed.book.state != BOOK_VERIFIED:
+                    self.crossed_count += 1
+                elif feed.quoted:
+                    self.venue.news_c(recv_ns)
+                    self.venue.settle_c(recv_ns)
+            self.pipeline.take_news_c(feed, decoded, recv_ns, 0, last and self.every_ns == 0)
         self.event_count += <uint64_t>(i - source.at)
         source.at = i
         self.next_due_c()
@@ -865,6 +958,8 @@ cdef class Backtest:
         cdef Link answers = self.answers
         cdef Message message
         cdef int64_t at_ns
+        if requests.lost_count + answers.lost_count:
+            raise OverflowError(f"more than {MESSAGES_MAX} messages on their way: delays too long")
         while self.wake_ns <= until_ns:
             at_ns = self.wake_ns
             self.now_ns = at_ns

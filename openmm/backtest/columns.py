@@ -31,6 +31,7 @@ from openmm._fast.ports import Decoder
 from openmm._fast.tape import Tape
 from openmm.backtest.model import QUEUES, Model
 from openmm.backtest.runs import OUTSIDE_LEVELS, placed_in
+from openmm.backtest.streams import Stream
 from openmm.config import BotConfig, Venue, check_with_instrument, maker_fee_ppm, taker_fee_ppm
 from openmm.config.load import read_options
 from openmm.data.events import CLEAR, MESSAGE_END, Events
@@ -98,14 +99,53 @@ class Outcome:
 
 
 @final
-class _Silent:
-    """Stands for the decoders: events come as they are."""
+class _Columns:
+    """Events of a store: there is no decoder to ask."""
+
+    def __init__(self, events: Events) -> None:
+        self.events = events
+        self.label = events.market.label
+        self.started_ns = int(events.recv_ns[0]) if len(events) else 0
+
+    def is_of(self, venue: Venue) -> bool:
+        return is_of(venue, self.events)
+
+    def instrument(self, venue: str) -> Instrument:
+        return instrument_of(venue, self.events)
+
+    def opening(self, instrument: Instrument) -> tuple[int, int]:
+        return opening(in_steps_of(instrument, self.events))
 
     def market_decoder(
         self, instrument: Instrument, book: Book, *, depth: int, verify: bool
     ) -> Decoder:
-        """Return one that is never asked."""
         return Decoder()
+
+    def add_to(self, made: Backtest, instrument: Instrument) -> None:
+        one = in_steps_of(instrument, self.events)
+        made.add(one.recv_ns, one.venue_ns, one.price_ticks, one.qty_lots, one.flags)
+
+
+@final
+class _Messages:
+    """Messages as they came, through the decoders that trade."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.label = stream.label
+        self.started_ns = stream.records[0].recv_ns if stream.records else 0
+        self.instrument = stream.instrument
+        self.opening = stream.opening
+        self.market_decoder = stream.market_decoder
+
+    def is_of(self, venue: Venue) -> bool:
+        return (venue.name, venue.pair) == (self._stream.venue, self._stream.pair)
+
+    def add_to(self, made: Backtest, instrument: Instrument) -> None:
+        made.add_frames(self._stream.frames())
+
+
+_Market = _Columns | _Messages
 
 
 def instrument_of(venue: str, events: Events) -> Instrument:
@@ -173,13 +213,18 @@ def is_of(venue: Venue, events: Events) -> bool:
 
 
 def run(
-    config: BotConfig, markets: Sequence[Events], model: Model | None = None,
+    config: BotConfig, markets: Sequence[Events | Stream], model: Model | None = None,
     on_progress: Progress | None = None,
 ) -> Outcome:  # fmt: skip
     """Run one bot over recorded markets on one clock; the same arguments give the same outcome.
 
     The market of the bot's quoted venue is quoted, or, where the data has none of it, the first
     one, as if the venue listed it. The others are watched where the file names them.
+
+    Args:
+        markets: columns, or recordings, whose messages go through the decoders; of these
+            `Outcome.events` counts the messages.
+        on_progress: called with the number of events dealt with, now and then.
 
     Raises:
         ConfigError: the bot does not fit the markets, or one holds no whole book.
@@ -204,8 +249,8 @@ def run(
     assert held.quote_ticklots is not None, "set at the beginning"
     return Outcome(
         bot=config.bot.name, model=model, instrument=wired.instrument,
-        markets=tuple(one.market.label for one in found), left_out=left_out,
-        started_ns=min(int(one.recv_ns[0]) for one in found if len(one)), ended_ns=ended_ns,
+        markets=tuple(one.label for one in found), left_out=left_out,
+        started_ns=min(one.started_ns for one in found if one.started_ns), ended_ns=ended_ns,
         events=made.event_count, messages=made.message_count,
         fills=_rows(made.fills_bytes(), len(FILL_FIELDS)),
         marks=_rows(made.marks_bytes(), len(MARK_FIELDS)),
@@ -219,29 +264,32 @@ def run(
 
 
 def _seated(
-    config: BotConfig, markets: Sequence[Events]
-) -> tuple[BotConfig, list[Events], tuple[str, ...]]:
+    config: BotConfig, markets: Sequence[Events | Stream]
+) -> tuple[BotConfig, list[_Market], tuple[str, ...]]:
     """Return the file with the venues that the data holds, and their markets in the same order."""
     if not markets:
         raise ConfigError("data", "nothing", "the events of one market at least")
     if config.hedge is not None:
         raise ConfigError("hedge", config.hedge.venue, "left out: nothing is hedged in a backtest")
-    free = list(markets)
-    seats: dict[str, Events] = {}
+    free: list[_Market] = [
+        _Messages(one) if isinstance(one, Stream) else _Columns(one) for one in markets
+    ]
+    first = free[0]
+    seats: dict[str, _Market] = {}
     for venue in config.venue:
         for one in free:
-            if is_of(venue, one):
+            if one.is_of(venue):
                 seats[venue.label] = one
                 free.remove(one)
                 break
     quoted = config.quoted
     if quoted.label not in seats:
-        if markets[0] not in free:
+        if first not in free:
             raise ConfigError(
-                "data", markets[0].market.label,
+                "data", first.label,
                 f"the market of {quoted.label} first: it is quoted; this one is watched",
             )  # fmt: skip
-        seats[quoted.label] = markets[0]
+        seats[quoted.label] = first
     venues, found = [], []
     for venue in config.venue:
         if venue.label in seats:
@@ -269,18 +317,17 @@ class _Wired:
     held: tuple[int, int]
 
 
-def _wire(config: BotConfig, markets: Sequence[Events], model: Model) -> _Wired:
+def _wire(config: BotConfig, markets: Sequence[_Market], model: Model) -> _Wired:
     """Make a bot's tables for a run, its account open at the strategy's target."""
     names = [one.name for one in config.venue]
-    instruments = [instrument_of(*one) for one in zip(names, markets, strict=True)]
+    instruments = [one.instrument(name) for name, one in zip(names, markets, strict=True)]
     instrument = instruments[0]
-    events = [in_steps_of(*one) for one in zip(instruments, markets, strict=True)]
-    _, mid_ticks = opening(events[0])
+    _, mid_ticks = markets[0].opening(instrument)
     placed = _placed(config, instrument, mid_ticks)
     outlet, answers = Outlet(Link(model.orders_ns, model.seed)), Link(model.answers_ns, model.seed)
     trading = registry.connector(placed.quoted, None)
     tables = wiring.make_tables(
-        placed, instruments, [_Silent()] * len(instruments), trading, mid_ticks=mid_ticks,
+        placed, instruments, markets, trading, mid_ticks=mid_ticks,
         tape=Tape(None, size_bytes=TAPE_BYTES, follow=False), encoder=outlet,
         transport=OutletTransport(), outside_levels=OUTSIDE_LEVELS,
     )  # fmt: skip
@@ -297,8 +344,8 @@ def _wire(config: BotConfig, markets: Sequence[Events], model: Model) -> _Wired:
         taker_fee_ppm=taker_fee_ppm(placed, instrument) or 0,
         drawdown_ppm=-1 if drawdown_ppm is None else drawdown_ppm,
     )  # fmt: skip
-    for one in events:
-        made.add(one.recv_ns, one.venue_ns, one.price_ticks, one.qty_lots, one.flags)
+    for one, steps in zip(markets, instruments, strict=True):
+        one.add_to(made, steps)
     unit = instrument.tick_size * instrument.lot_size
     held = instrument.floor_lots(placed.paper.base), int(placed.paper.quote / unit)
     return _Wired(made, instrument, held)

@@ -8,11 +8,12 @@ the market would have done to a bot's orders, or because of them, is not in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
 
 from openmm._fast.book import Book, BookState
+from openmm._fast.pipeline import Frames
 from openmm._fast.ports import Decoder
 from openmm.config import Venue
 from openmm.errors import ConfigError, ProtocolError
@@ -69,6 +70,7 @@ class Stream:
         told: its steps and what the decoder has to know.
         records: in the order of time.
         make: of a recording: makes decoders.
+        venue: whose market it is, as the registry names it.
     """
 
     name: str
@@ -77,6 +79,16 @@ class Stream:
     told: RecordedPair
     records: Sequence[Record]
     make: Callable[[RecordedPair, Instrument, Book], Decoder]
+    venue: str = WIRE
+
+    @property
+    def label(self) -> str:
+        """Return a name of the market for people and files, such as `kraken BTC/USD`."""
+        return f"{self.venue} {self.pair}"
+
+    def frames(self) -> Frames:
+        """Return all messages in one buffer."""
+        return Frames([one.data for one in self.records], [one.recv_ns for one in self.records])
 
     def instrument(self, venue: str) -> Instrument:
         """Return the pair as a venue would list it, with the recording's steps where finer."""
@@ -97,7 +109,7 @@ class Stream:
         """Return its first part."""
         end_ns = self.records[0].recv_ns + round(seconds * NS)
         kept = [one for one in self.records if one.recv_ns <= end_ns]
-        return Stream(self.name, self.about, self.pair, self.told, kept, self.make)
+        return replace(self, records=kept)
 
     def opening(self, instrument: Instrument) -> tuple[int, int]:
         """Return when its book is first whole, and the mid then, in ticks.
@@ -137,7 +149,9 @@ def recorded(text: str, pair: str = "") -> Stream:
     name = pair or next(iter(found.pairs))
     short = path.name.partition(".")[0]
     about = f"{venue} {name}, recorded: {path.name}"
-    return Stream(f"{venue} {short}", about, name, found.pairs[name], found.records, found.decoder)
+    return Stream(
+        f"{venue} {short}", about, name, found.pairs[name], found.records, found.decoder, venue
+    )
 
 
 def _check_times(path: Path, records: Sequence[Record]) -> None:

@@ -191,6 +191,16 @@ def test_a_watched_market_moves_the_reference(thin: Events, found: Outcome) -> N
     assert alone.fills.tobytes() == found.fills.tobytes() != made.fills.tobytes()
 
 
+@pytest.mark.parametrize("regime", ["thin", "volatile"])
+def test_messages_come_to_what_their_columns_come_to(regime: str) -> None:
+    stream = synthetic(regime, 3, 120)
+    raw, told = run(bot(), [stream]), run(bot(), [events_of(stream)])
+    assert len(raw.fills) > 10
+    assert raw.messages == raw.events == len(stream.records)
+    assert raw.fills.tobytes() == told.fills.tobytes()
+    assert raw.orders.tobytes() == told.orders.tobytes()
+
+
 def test_a_market_of_no_venue_of_the_file_stands_in_for_the_quoted_one(thin: Events) -> None:
     elsewhere = replace(thin, market=replace(thin.market, venue="coinbase"))
     made = run(bot(), [elsewhere])
