@@ -18,15 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openmm._fast.units import UTICKS_PER_TICK, Side
+from openmm.backtest.columns import ORDER_FIELDS
 
 Int64s: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 
-STAY_FIELDS: Final = (
-    "seq", "began_ns", "side", "level", "price_ticks", "qty_lots", "reference_uticks",
-    "ahead_lots", "filled_lots", "ended_ns", "moves",
-)  # fmt: skip
-STAY: Final = {name: place for place, name in enumerate(STAY_FIELDS)}
+STAY: Final = {name: place for place, name in enumerate(ORDER_FIELDS)}
 # Between bins, in bps of the reference; the first are quotes beyond it.
 DISTANCES_BPS: Final = (
     0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0,
@@ -99,7 +96,7 @@ def chances(stays: Int64s, lot_size: Decimal, ended_ns: int) -> Chances:
     """Count a run's orders in bins.
 
     Args:
-        stays: int64[k, 11], `STAY_FIELDS`; `ended_ns` 0 of one that was open at the end.
+        stays: int64[k, 11], `BacktestStay`'s fields; `ended_ns` 0 of one that was open at the end.
         ended_ns: of the run.
     """
     columns = np.ascontiguousarray(stays.T)
@@ -143,7 +140,7 @@ def distances_bps(columns: Int64s) -> Floats:
     """Return float64[k]: how far from the reference each stood; nan without one.
 
     Args:
-        columns: int64[11, k], `STAY_FIELDS`.
+        columns: int64[11, k], `BacktestStay`'s fields.
     """
     uticks = columns[STAY["reference_uticks"]]
     off = uticks - columns[STAY["price_ticks"]] * UTICKS_PER_TICK

@@ -15,19 +15,18 @@ from typing import Any, Final, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from openmm._fast.backtest import BacktestFill
 from openmm._fast.units import UTICKS_PER_TICK, Side
 from openmm.backtest.chances import Chances, chances
+from openmm.backtest.columns import FILL_FIELDS, Outcome
 
 Int64s: TypeAlias = NDArray[np.int64]
-Ran: TypeAlias = Any  # a run's outcome, which says what stands in its rows
 
 HORIZONS_S: Final = (1, 10, 60)
 SECOND_NS: Final = 1_000_000_000
 MARK_NS: Final = SECOND_NS  # between two marks
 HOUR_NS: Final = 3600 * SECOND_NS
 NARROW: Final = float(1 << 62)  # what a product of int64 may come to
-FILL: Final[Mapping[str, int]] = {name: place for place, name in enumerate(BacktestFill._fields)}
+FILL: Final[Mapping[str, int]] = {name: place for place, name in enumerate(FILL_FIELDS)}
 _EXACT: Final = Context(prec=60)
 
 
@@ -217,7 +216,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def measure(outcome: Ran) -> Measures:
+def measure(outcome: Outcome) -> Measures:
     """Return the figures of a run; the same outcome gives the same ones. Linear in its rows."""
     instrument = outcome.instrument
     unit = _EXACT.multiply(instrument.tick_size, instrument.lot_size)
@@ -329,7 +328,7 @@ class _Fills:
         self.position_lots: Int64s = np.cumsum(self.lots)
 
 
-def _curve(outcome: Ran, rows: _Fills) -> tuple[Curve, int]:
+def _curve(outcome: Outcome, rows: _Fills) -> tuple[Curve, int]:
     """Return the P&L at each mark and at the end, and the last reference in uticks (0: none)."""
     marks = outcome.marks
     base, quote = outcome.opening
@@ -357,7 +356,7 @@ def _curve(outcome: Ran, rows: _Fills) -> tuple[Curve, int]:
 
 
 def _split(
-    outcome: Ran, rows: _Fills, last_uticks: int, unit: Decimal
+    outcome: Outcome, rows: _Fills, last_uticks: int, unit: Decimal
 ) -> tuple[int, int, int, int, dict[str, Markout]]:
     """Return spread, adverse, drift and unsplit in ticklots, and the markouts."""
     times = np.concatenate([outcome.marks[:, 0], rows.ts_ns])
@@ -393,7 +392,7 @@ def _split(
     return spread, adverse, drift, unsplit, markouts
 
 
-def _fall(outcome: Ran, curve: Curve, money: Any) -> Fall:
+def _fall(outcome: Outcome, curve: Curve, money: Any) -> Fall:
     highest = np.maximum.accumulate(curve.pnl_ticklots)
     falls = highest - curve.pnl_ticklots
     trough = int(np.argmax(falls))
@@ -422,7 +421,7 @@ def _queue(rows: _Fills, lot_size: Decimal) -> QueueAtFill:
     )  # fmt: skip
 
 
-def _moments(outcome: Ran, curve: Curve, unit: float) -> Moments:
+def _moments(outcome: Outcome, curve: Curve, unit: float) -> Moments:
     # The end is no whole span after the last mark.
     changes = np.diff(curve.pnl_ticklots[:-1]).astype(np.float64) * unit
     count = len(changes)

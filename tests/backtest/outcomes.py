@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openmm._fast.units import UTICKS_PER_TICK
+from openmm.backtest.columns import Outcome
+from openmm.backtest.model import Model
 from openmm.instrument import Instrument
 
 Int64s = NDArray[np.int64]
@@ -28,30 +30,17 @@ def rows(found: Sequence[Sequence[int]], width: int) -> Int64s:
     return np.array(found, np.int64).reshape(-1, width)
 
 
-@dataclass(frozen=True)
-class Made:
-    """Stands for `columns.Outcome`."""
-
-    bot: str = "grid"
-    instrument: Instrument = PAIR
-    started_ns: int = START_NS
-    ended_ns: int = START_NS
-    events: int = 1000
-    messages: int = 300
-    fills: Int64s = field(default_factory=lambda: rows([], 10))
-    marks: Int64s = field(default_factory=lambda: rows([], 5))
-    orders: Int64s = field(default_factory=lambda: rows([], 11))
-    opening: tuple[int, int] = (1000, 600_000_000)
-    closing: tuple[int, int] = (1000, 600_000_000)
-    fees_ticklots: int = 0
-    placed: int = 0
-    amended: int = 0
-    cancelled: int = 0
-    refused: int = 0
-    batches: int = 0
-    decisions: int = 0
-    crossed: int = 0
-    halted: bool = False
+def outcome(**told: Any) -> Outcome:
+    """Make an outcome in which nothing happened but what is told."""
+    usual: dict[str, Any] = {
+        "bot": "grid", "model": Model(), "instrument": PAIR, "markets": ("kraken BTC/USD",),
+        "left_out": (), "started_ns": START_NS, "ended_ns": START_NS, "events": 1000,
+        "messages": 300, "fills": rows([], 10), "marks": rows([], 5), "orders": rows([], 11),
+        "opening": (1000, 600_000_000), "closing": (1000, 600_000_000), "fees_ticklots": 0,
+        "placed": 0, "amended": 0, "cancelled": 0, "refused": 0, "batches": 0, "decisions": 0,
+        "crossed": 0, "open_orders": 0, "halted": False,
+    }  # fmt: skip
+    return Outcome(**{**usual, **told})
 
 
 def fill(
@@ -70,7 +59,7 @@ def made(
     opening: tuple[int, int] = (1000, 600_000_000), live: Sequence[int] | None = None,
     instrument: Instrument = PAIR, orders: Sequence[Sequence[int]] = (),
     placed: int = 0, amended: int = 0, cancelled: int = 0,
-) -> Made:  # fmt: skip
+) -> Outcome:  # fmt: skip
     """Keep the books of fills, and mark them once a second at these references (0: none)."""
     base, quote = opening
     fees, at = 0, 0
@@ -87,7 +76,7 @@ def made(
             count = 2 if live is None else live[number]
             equity = quote + base * uticks // UTICKS_PER_TICK
             marks.append((until_ns, equity, base, uticks, count))
-    return Made(
+    return outcome(
         ended_ns=START_NS + len(references) * NS,
         fills=rows(fills, 10), marks=rows(marks, 5), orders=rows(orders, 11), opening=opening,
         closing=(base, quote), fees_ticklots=fees, instrument=instrument, placed=placed,
@@ -106,7 +95,7 @@ def stay(
     )  # fmt: skip
 
 
-def chance(seed: int, seconds: int, fills: int, *, missing: float = 0.0) -> Made:
+def chance(seed: int, seconds: int, fills: int, *, missing: float = 0.0) -> Outcome:
     """Make a run over a random walk, fills and references here and there missing."""
     rng = np.random.default_rng(seed)
     walk = 600_000 * UTICKS_PER_TICK + np.cumsum(rng.integers(-9_999_999, 10_000_000, seconds))

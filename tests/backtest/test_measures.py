@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -14,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openmm._fast.units import UTICKS_PER_TICK
+from openmm.backtest.columns import Outcome
 from openmm.backtest.measures import Causes, measure, product, total, worth
 from openmm.settlement.causes import Causes as Oracle
 from openmm.settlement.causes import FillMark, add_up, split_by_cause
 from openmm.settlement.pnl import Valuer
-from tests.backtest.outcomes import BUY, NS, PAIR, SELL, START_NS, Made, chance, fill, made, rows
+from tests.backtest import outcomes
+from tests.backtest.outcomes import BUY, NS, PAIR, SELL, START_NS, chance, fill, made, rows
 
 UNIT = PAIR.tick_size * PAIR.lot_size
 U = UTICKS_PER_TICK
@@ -49,7 +50,7 @@ def test_one_round_trip_by_hand() -> None:
     assert found.ended_ns == START_NS + 82 * NS
 
 
-def by_oracle(outcome: Made) -> tuple[list[int], dict[int, tuple[int, int, int]]]:
+def by_oracle(outcome: Outcome) -> tuple[list[int], dict[int, tuple[int, int, int]]]:
     """Put a run through the ledger's causes, a reference at a time."""
     valuer, oracle = Valuer(PAIR.tick_size, 3, 4), Oracle()
     events = [(int(row[0]), 0, row) for row in outcome.marks]
@@ -90,7 +91,7 @@ def test_causes_and_markouts_are_the_ledgers(seed: int) -> None:
         assert told.unsplit
 
 
-def balance(outcome: Made, uticks: int) -> int:
+def balance(outcome: Outcome, uticks: int) -> int:
     """Return what the account gained beyond the way of its opening inventory."""
     (base, quote), (last_base, last_quote) = outcome.opening, outcome.closing
     return last_quote - quote + (last_base - base) * uticks // U
@@ -179,7 +180,7 @@ def test_queue_places_are_of_maker_fills() -> None:
 
 
 def test_nothing_at_all_is_told_as_nothing() -> None:
-    found = measure(Made())
+    found = measure(outcomes.outcome())
     assert (found.fills, found.maker_share, found.uptime) == (0, None, None)
     assert found.net == 0
     assert found.moments.count == 0
@@ -206,9 +207,8 @@ def test_wide_amounts_stay_exact() -> None:
     fills = [
         fill(0.5, BUY, price, lots, (price + 1) * U), fill(1.5, SELL, price + 3, lots, price * U),
     ]  # fmt: skip
-    outcome = replace(
-        Made(), fills=rows(fills, 10), closing=(1000, 600_000_000 + 3 * lots), fees_ticklots=0,
-    )  # fmt: skip
+    closing = 1000, 600_000_000 + 3 * lots
+    outcome = outcomes.outcome(fills=rows(fills, 10), closing=closing)
     found = measure(outcome)
     assert atoms(found.net) == 3 * lots
     assert atoms(found.volume) == (2 * price + 3) * lots
