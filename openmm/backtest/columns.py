@@ -233,12 +233,6 @@ def run(
     placed, found, left_out = _seated(config, markets)
     wired = _wire(placed, found, model)
     made, pipeline = wired.made, wired.made.pipeline
-    pipeline.inventory.set_balances(*wired.held)
-    pipeline.set_inputs(
-        risk_state=RiskState.RUNNING, stream_live=True, instrument_online=True,
-        clock_offset_ns=0, fills_last_minute=0, drawdown_breached=False,
-    )  # fmt: skip
-    pipeline.quoting = True
     while made.run(events_max=EVENTS_AT_ONCE):
         if on_progress is not None:
             on_progress(made.event_count)
@@ -261,6 +255,16 @@ def run(
         batches=made.outlet.batch_count, decisions=pipeline.decision_count,
         crossed=made.crossed_count, open_orders=open_orders, halted=made.halted,
     )  # fmt: skip
+
+
+def prepare(config: BotConfig, markets: Sequence[Events | Stream], model: Model) -> Backtest:
+    """Return what `run` runs, ready to: for who counts or times the run alone.
+
+    Raises:
+        ConfigError: as `run`.
+    """
+    placed, found, _ = _seated(config, markets)
+    return _wire(placed, found, model).made
 
 
 def _seated(
@@ -348,6 +352,13 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model) -> _Wired
         one.add_to(made, steps)
     unit = instrument.tick_size * instrument.lot_size
     held = instrument.floor_lots(placed.paper.base), int(placed.paper.quote / unit)
+    pipeline = tables.pipeline
+    pipeline.inventory.set_balances(*held)
+    pipeline.set_inputs(
+        risk_state=RiskState.RUNNING, stream_live=True, instrument_online=True,
+        clock_offset_ns=0, fills_last_minute=0, drawdown_breached=False,
+    )  # fmt: skip
+    pipeline.quoting = True
     return _Wired(made, instrument, held)
 
 

@@ -11,7 +11,15 @@ import pytest
 from openmm._fast.book import Book
 from openmm._fast.changes import ChangeLog
 from openmm._fast.units import Side
-from openmm.backtest.columns import FILL_FIELDS, ORDER_FIELDS, Outcome, in_steps_of, is_of, run
+from openmm.backtest.columns import (
+    FILL_FIELDS,
+    ORDER_FIELDS,
+    Outcome,
+    in_steps_of,
+    is_of,
+    prepare,
+    run,
+)
 from openmm.backtest.model import MS, SECOND, Model
 from openmm.backtest.streams import Stream, synthetic
 from openmm.config import BotConfig
@@ -199,6 +207,12 @@ def test_messages_come_to_what_their_columns_come_to(regime: str) -> None:
     assert raw.messages == raw.events == len(stream.records)
     assert raw.fills.tobytes() == told.fills.tobytes()
     assert raw.orders.tobytes() == told.orders.tobytes()
+
+
+def test_what_is_prepared_runs_as_a_run_does(thin: Events, found: Outcome) -> None:
+    made = prepare(bot(), [thin], Model())
+    assert not made.run()
+    assert made.fills_bytes() == found.fills.tobytes()
 
 
 def test_a_market_of_no_venue_of_the_file_stands_in_for_the_quoted_one(thin: Events) -> None:
