@@ -52,6 +52,7 @@ from openmm.cli import (
     sim,
     status,
     stop,
+    sweep,
     tighten,
     token,
     top,
@@ -106,6 +107,7 @@ app.command("replay", epilog=replay.EXAMPLE)(replay.replay)
 app.command("compare", epilog=compare.EXAMPLE)(compare.compare)
 app.command("fit", epilog=fit.EXAMPLE)(fit.fit)
 app.command("shadow", epilog=shadow.EXAMPLE)(shadow.shadow)
+app.command("sweep", epilog=sweep.EXAMPLE)(sweep.sweep)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.command("record", epilog=record.EXAMPLE)(record.record)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)

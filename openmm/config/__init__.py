@@ -6,7 +6,7 @@ from openmm.config.check import (
     maker_fee_ppm,
     taker_fee_ppm,
 )
-from openmm.config.load import default_run_dir, load, parse, read_options
+from openmm.config.load import default_run_dir, field_errors, load, parse, read_options
 from openmm.config.params import (
     fair_params,
     grid_params,
@@ -49,6 +49,7 @@ __all__ = [
     "check_with_instrument",
     "default_run_dir",
     "fair_params",
+    "field_errors",
     "grid_params",
     "instrument_errors",
     "intensity_params",

@@ -176,6 +176,16 @@ def parse(
     )
 
 
+def field_errors(data: Mapping[str, Any]) -> list[ConfigError]:
+    """Tell bad keys and values of [strategy], [risk], [signal] and [inventory], each by itself."""
+    errors: list[ConfigError] = []
+    parse_strategy(data.get("strategy"), errors)
+    _table("risk", Risk, data, errors)
+    _table("signal", Signal, data, errors)
+    _table("inventory", Inventory, data, errors)
+    return errors
+
+
 def _table(
     key: str, model: type[S], data: Mapping[str, Any], errors: list[ConfigError]
 ) -> S | None:

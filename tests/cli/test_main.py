@@ -65,6 +65,7 @@ COMMANDS = [
     "sim kraken",
     "status",
     "stop",
+    "sweep",
     "ticker",
     "tighten",
     "token add",

@@ -39,6 +39,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "sim",
         "engine",
         "writer watchdog backtest testing",
+        "sweep",
         "control",
         # The surfaces: the gateway's process serves dashboard and MCP too, and the command line
         # starts each of them.

@@ -1,0 +1,342 @@
+"""`openmm sweep`: many runs of a bot over stored market data, ranked by what luck explains."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, fail, table, write_file
+from openmm.cli.spans import span_s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from openmm.sweep.plan import Job
+    from openmm.sweep.pool import Pool
+    from openmm.sweep.ranking import Ranking
+    from openmm.sweep.run import Search
+    from openmm.sweep.space import Dimension
+    from openmm.sweep.spans import Opened
+    from openmm.sweep.store import SweepStore
+
+EXAMPLE = """Example: openmm sweep bot.toml --data btc.omd --grid strategy.spread=2bps,3bps,5bps
+strategy.num_orders=1,2,4 --split 4; openmm sweep bot.toml market/*.omd --random 500
+strategy.spread=1bps..20bps:log risk.max_inventory=0.1..1 model.queue=careful,power"""
+RUNNER = "openmm.sweep.columns:Columns"
+SUMMARY = "summary.html"
+
+
+def sweep(
+    bot: Annotated[Path, typer.Argument(help="The bot's file.")],
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(help="More files of --data, and more KEY=VALUES of the search."),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", help="Market data, .omd. May be given several times."),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", help="KEY=a,b,c: every combination. May be given several times."),
+    ] = None,
+    random: Annotated[
+        int | None,
+        typer.Option(
+            "--random", min=1, max=1_000_000,
+            help="So many combinations, drawn from KEY=low..high[:log] or KEY=a,b,c.",
+        ),
+    ] = None,
+    optuna: Annotated[
+        int | None,
+        typer.Option(
+            "--optuna", min=1, max=100_000, help="So many combinations, suggested by Optuna (TPE)."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 1,
+    batch: Annotated[
+        int,
+        typer.Option("--batch", min=1, max=1_000, help="Runs suggested before any is learnt from."),
+    ] = 8,
+    split: Annotated[
+        int,
+        typer.Option(
+            "--split", min=0, max=500,
+            help="Walk forward in so many steps: rank on what is before, test on what is next.",
+        ),
+    ] = 0,
+    rolling: Annotated[
+        bool,
+        typer.Option("--rolling", help="Rank on the one slice before the test, not on all."),
+    ] = False,
+    returns: Annotated[
+        str, typer.Option("--returns", help="Length of one return: longer ones depend less.")
+    ] = "1s",
+    model: Annotated[
+        Path | None, typer.Option("--model", help="What is assumed of the venue: a model's file.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of plan and results; sweep/BOT unless told."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, max=1024, help="Processes; one a core.")
+    ] = None,
+    ray: Annotated[
+        str, typer.Option("--ray", help="Run on a Ray cluster at this address instead.")
+    ] = "",
+    top: Annotated[int, typer.Option("--top", min=1, help="Combinations to print.")] = 20,
+    json_: Json = False,
+) -> int:  # fmt: skip
+    """Run a bot with many combinations of values over market data, and rank them by a figure that
+    takes luck into account.
+
+    Keys are those of the bot's file ([strategy], [risk], [signal], [inventory]) and of the fill
+    model (model.queue, model.orders, …), values as the file has them. The same command again goes
+    on where it was stopped or killed. In the folder: results.parquet with every run, summary.html.
+    """
+    import importlib
+
+    from openmm.errors import CommandError
+
+    for name in ("numpy", "pyarrow", *(["optuna"] if optuna else []), *(["ray"] if ray else [])):
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError:
+            raise CommandError(
+                f"a sweep needs a package that is not installed ({name}): "
+                "pip install 'openmm-engine[research,sweep]'"
+            ) from None
+    from msgspec.structs import replace
+
+    from openmm.sweep.run import Search, run_points, run_suggested
+    from openmm.sweep.store import SweepStore
+
+    told = list(more or [])
+    paths = [*(data or []), *(Path(one) for one in told if "=" not in one)]
+    texts = [*(grid or []), *(one for one in told if "=" in one)]
+    kind = _kind(grid, random, optuna, rolling, split)
+    folder = out if out is not None else Path("sweep") / bot.stem
+    with SweepStore(folder) as store, _status() as status:
+        job, space, files = _prepared(
+            bot, paths, texts, kind, folder, model, returns, split, status
+        )
+        search = Search(
+            kind, [one.to_json() for one in space], random or optuna or 0,
+            seed if kind != "grid" else 0, batch if optuna else 1, split, rolling,
+        )  # fmt: skip
+        notes = _notes(bot, files)
+        status("")
+        try:
+            with _progress() as on_progress:
+                make = _pool(job, workers, ray)
+                if kind == "optuna":
+                    from openmm.sweep import suggest
+
+                    search = replace(search, version=suggest.VERSION)
+                    suggesting = suggest.Suggestions(space, seed)
+                    run_suggested(store, job, search, suggesting, make, on_progress)
+                else:
+                    points = _points(kind, space, random or 0, seed)
+                    run_points(store, job, search, points, make, on_progress)
+        except KeyboardInterrupt:
+            planned, done = store.counts()
+            text = f"stopped with {done:,} of {planned:,} runs done: the same command goes on"
+            return fail("interrupted", text, json_, EXIT_FAILED)
+        return _told(store, job, search, bot, space, notes, top, json_)
+
+
+def _kind(
+    grid: Sequence[str] | None, random: int | None, optuna: int | None, rolling: bool, split: int
+) -> str:
+    from openmm.errors import ConfigError
+
+    asked = [
+        name
+        for name, there in (("--grid", grid), ("--random", random), ("--optuna", optuna)) if there
+    ]  # fmt: skip
+    if len(asked) != 1:
+        raise ConfigError("sweep", " and ".join(asked) or "nothing", "--grid, --random or --optuna")
+    if rolling and not split:
+        raise ConfigError("--rolling", "no --split", "with --split: how many steps to walk")
+    return asked[0].removeprefix("--")
+
+
+def _prepared(
+    bot: Path, paths: Sequence[Path], texts: Sequence[str], kind: str, folder: Path,
+    model: Path | None, returns: str, split: int, status: Callable[[str], None],
+) -> tuple[Job, list[Dimension], list[Opened]]:  # fmt: skip
+    """Read everything that runs follow from, and refuse what is wrong with it."""
+    from openmm.backtest.model import load as load_model
+    from openmm.config import load
+    from openmm.errors import ConfigError
+    from openmm.sweep import space as varied
+    from openmm.sweep.plan import Job, build_of
+    from openmm.sweep.spans import opened, spans
+
+    config = load(bot)
+    assumed = load_model(model).to_json() if model is not None else {}
+    returns_ns = round(span_s("--returns", returns) * 1e9)
+    if returns_ns % 1_000_000_000:
+        raise ConfigError("--returns", returns, "whole seconds: P&L is marked once a second")
+    files = opened(paths, status)
+    parts = spans(config, files, folder, split, status)
+    job = Job(
+        bot.read_text(encoding="utf-8"), str(bot.absolute().parent), assumed, tuple(parts),
+        returns_ns, build_of(), RUNNER,
+    )  # fmt: skip
+    kinds = varied.kinds_of(job.data)
+    if not texts:
+        raise ConfigError(f"--{kind}", "nothing", "KEY=VALUES, such as strategy.spread=2bps,3bps")
+    space = [varied.read(kinds, one, ranges=kind != "grid") for one in texts]
+    varied.check(job.data, kinds, space)
+    return job, space, files
+
+
+def _points(
+    kind: str, space: Sequence[Dimension], count: int, seed: int
+) -> Sequence[tuple[tuple[str, str], ...]]:
+    from openmm.sweep.plan import RUNS_MAX
+    from openmm.sweep.space import drawn, grid
+
+    return grid(space, RUNS_MAX) if kind == "grid" else drawn(space, count, seed)
+
+
+def _pool(job: Job, workers: int | None, ray: str) -> Callable[[], Pool]:
+    """Return what makes the workers, once they are needed."""
+    if ray:
+        from openmm.sweep.ray_pool import RayPool
+
+        return lambda: RayPool(job, ray)
+    from openmm.sweep.pool import LocalPool
+
+    return lambda: LocalPool(job, workers or len(os.sched_getaffinity(0)))
+
+
+def _notes(bot: Path, files: Sequence[Opened]) -> list[str]:
+    from openmm.config import load
+    from openmm.sweep.spans import left_out
+
+    return [
+        f"{label} is watched by the bot's file and not in the data: the reference is without it."
+        for label in left_out(load(bot), files)
+    ]
+
+
+def _told(
+    store: SweepStore, job: Job, search: Search, bot: Path, space: Sequence[Dimension],
+    notes: Sequence[str], top: int, json_: bool,
+) -> int:  # fmt: skip
+    """Write the files, and print what it came to."""
+    from openmm.sweep import page, ranking, results
+    from openmm.sweep.run import ranking_of
+
+    found = ranking_of(store, job, search)
+    parquet, html = store.folder / results.FILE, store.folder / SUMMARY
+    results.write(store, job, [one.key for one in space], parquet)
+    write_file(html, page.page(found, job, bot.name, store.results(), notes))
+    payload = {
+        **ranking.to_json(found, top), "results": parquet, "summary": html, "notes": list(notes),
+    }  # fmt: skip
+    emit(payload, json_, lambda: text_of(found, top, [*notes, f"{parquet}", f"{html}"]))
+    return EXIT_DONE if found.counts["done"] else EXIT_FAILED
+
+
+def text_of(found: Ranking, top: int, notes: Sequence[str]) -> str:
+    """Render a ranking as text, the verdict first."""
+    from openmm.sweep.page import cells, columns
+
+    counts = found.counts
+    lines = [
+        found.verdict,
+        f"{counts['done']:,} runs done, {counts['refused']:,} refused, "
+        f"{counts['failed']:,} failed.",
+    ]
+    shown = [one for one in found.rows[:top] if one.train is not None]
+    if shown:
+        rows = [columns(found), *(cells(found, one) for one in shown)]
+        lines += ["", table([tuple(row) for row in rows])]
+    refused = [one for one in found.rows if one.train is None]
+    if refused:
+        lines.append(f"{len(refused):,} combinations without figures, the first: {refused[0].why}")
+    if found.folds:
+        lines += ["", "walking forward:", table([tuple(row) for row in _walk(found)])]
+    if found.overfit is not None:
+        lines += ["", f"probability of overfitting: {found.overfit.probability:.2f}"]
+    return "\n".join([*lines, "", *notes])
+
+
+def _walk(found: Ranking) -> list[list[str]]:
+    def told(value: float | None) -> str:
+        return "-" if value is None else f"{value:,.2f}"
+
+    rows = [["train", "test", "best try", "train Sharpe", "test Sharpe", "test P&L", "its place"]]
+    rows += [
+        [
+            f"{one.train_slices[0]}-{one.train_slices[1]}", str(one.test_slice), str(one.trial),
+            told(found.a_day(one.train.sharpe)), told(found.a_day(one.test.sharpe)),
+            told(one.test.pnl), f"{one.rank} of {found.trials}",
+        ]
+        for one in found.folds
+    ]  # fmt: skip
+    return rows
+
+
+@contextmanager
+def _status() -> Iterator[Callable[[str], None]]:
+    """Tell on the error stream of a terminal what is at hand; an empty text ends it."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    shown = console.status("reading")
+
+    def told(text: str) -> None:
+        if text:
+            shown.update(text)
+        else:
+            shown.stop()
+
+    if console.is_terminal:
+        shown.start()
+    try:
+        yield told
+    finally:
+        shown.stop()
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Show how far it is: runs, runs a second, and how long it will take."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    with Progress(
+        BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal,
+    ) as shown:  # fmt: skip
+        task = shown.add_task("runs", total=None, speed="")
+        before: list[tuple[float, int]] = []  # what was done before is no part of the speed
+
+        def told(done: int, planned: int) -> None:
+            if not before:
+                before.append((monotonic(), done))
+                shown.reset(task, total=planned, completed=done)
+                return
+            started, first = before[0]
+            speed = (done - first) / max(monotonic() - started, 1e-3)
+            shown.update(task, completed=done, total=planned, speed=f"{speed:,.0f} runs/s")
+
+        yield told

@@ -1,0 +1,306 @@
+"""What a sweep varies: keys of the bot's file and of the fill model, listed values or ranges."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice, product
+from types import NoneType
+from typing import Any, Final, TypeAlias, final, get_args
+
+from openmm.config import field_errors
+from openmm.config.schema import (
+    Avellaneda,
+    Glft,
+    Grid,
+    Inventory,
+    PluginStrategy,
+    PythonStrategy,
+    Risk,
+    Section,
+    Signal,
+    key_of,
+)
+from openmm.config.values import parse_duration_ns
+from openmm.errors import ConfigError, ConfigErrors
+
+TABLES: Final = ("strategy", "risk", "signal", "inventory")
+STRATEGIES: Final[Mapping[str, type[Section]]] = {
+    "grid": Grid, "glft": Glft, "avellaneda": Avellaneda, "python": PythonStrategy,
+    "plugin": PluginStrategy,
+}  # fmt: skip
+FIXED: Final = ("kind", "class", "name", "params")  # what a strategy is
+# Of `backtest.model.Model`: how each is written.
+MODEL_KEYS: Final[Mapping[str, str]] = {
+    "queue": "text", "power": "whole", "seed": "whole", "orders": "delays", "answers": "delays",
+    "every": "delay", "timer": "delay", "impact": "delay", "rate_threshold": "whole",
+}  # fmt: skip
+DIGITS: Final = 6  # significant ones of a drawn value
+NUMBER: Final = re.compile(r"([+-]?\d{1,15}(?:\.\d{1,15})?)\s*(%|[A-Za-z]*)")
+# Finest decimals that a unit is told in: one ppm, one nanosecond, one tick.
+_PLACES: Final[Mapping[str, int]] = {
+    "%": 4, "bps": 2, "bp": 2, "ppm": 0, "ns": 0, "us": 3, "ms": 6, "s": 9, "ticks": 0, "tick": 0,
+}  # fmt: skip
+
+Point: TypeAlias = tuple[tuple[str, str], ...]  # keys and values as the file has them, in order
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """A key and the values it takes."""
+
+    key: str
+    values: tuple[str, ...]
+
+    def draw(self, chance: random.Random) -> str:
+        """Return one of them, each as likely."""
+        return self.values[chance.randrange(len(self.values))]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"key": self.key, "values": list(self.values)}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A key and the range its value is drawn from: `low` to `high`, both in `unit`.
+
+    Args:
+        places: decimals of a value that is drawn.
+        log: every magnitude is as likely, not every value.
+    """
+
+    key: str
+    low: Decimal
+    high: Decimal
+    unit: str
+    places: int
+    log: bool
+
+    def draw(self, chance: random.Random) -> str:
+        """Return one value, as the file would have it."""
+        share = chance.random()
+        if self.log:
+            low, high = math.log(self.low), math.log(self.high)
+            return self.told(math.exp(low + share * (high - low)))
+        return self.told(float(self.low) + share * float(self.high - self.low))
+
+    def told(self, value: float) -> str:
+        """Write a value with its unit, within the range and no finer than it may be told."""
+        exact = min(max(Decimal(repr(value)), self.low), self.high)
+        digits = DIGITS - 1 - exact.adjusted() if exact else self.places
+        step = Decimal(1).scaleb(-max(0, min(self.places, digits)))
+        text = format(exact.quantize(step), "f")
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+        return f"{text} {self.unit}" if self.unit.startswith("tick") else f"{text}{self.unit}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "key": self.key, "low": self.told(float(self.low)), "high": self.told(float(self.high)),
+            "log": self.log,
+        }  # fmt: skip
+
+
+Dimension: TypeAlias = Choices | Range
+
+
+def kinds_of(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return every key that can be varied of a bot's file, and how its values are written.
+
+    Args:
+        data: the file's content, valid.
+
+    Returns:
+        By dotted path: `text`, `whole` (a number), `switch` (true or false), `delay`, `delays`.
+    """
+    models: dict[str, type[Section]] = {
+        "strategy": STRATEGIES[data["strategy"]["kind"]], "risk": Risk, "signal": Signal,
+        "inventory": Inventory,
+    }  # fmt: skip
+    found: dict[str, str] = {}
+    for table, model in models.items():
+        for name, field in model.model_fields.items():
+            key = key_of(name)
+            if table == "strategy" and key in FIXED:
+                continue
+            if field.annotation is bool:
+                found[f"{table}.{key}"] = "switch"
+            elif key == name and _is_whole(field.annotation):
+                found[f"{table}.{key}"] = "whole"
+            else:
+                found[f"{table}.{key}"] = "text"
+    for name, value in dict(data["strategy"].get("params", {})).items():
+        switch, whole = isinstance(value, bool), isinstance(value, int)
+        found[f"strategy.params.{name}"] = "switch" if switch else "whole" if whole else "text"
+    found |= {f"model.{name}": kind for name, kind in MODEL_KEYS.items()}
+    return found
+
+
+def _is_whole(annotation: Any) -> bool:
+    """Tell whether a field without a unit is a number of TOML."""
+    bare = [one for one in get_args(annotation) if one is not NoneType] or [annotation]
+    return any(one is int or get_args(one)[:1] == (int,) for one in bare)
+
+
+def read(kinds: Mapping[str, str], told: str, *, ranges: bool) -> Dimension:
+    """Read one `KEY=a,b,c` or `KEY=low..high[:log]`.
+
+    Values that hold commas themselves are set apart by semicolons: `KEY=a,b;c,d`.
+
+    Args:
+        kinds: of `kinds_of`.
+        ranges: whether a range is of use: a grid has none.
+
+    Raises:
+        ConfigError: no such key, no values, or a range that is none.
+    """
+    key, equals, text = (part.strip() for part in told.partition("="))
+    if not equals or not key:
+        raise ConfigError("sweep", told, "KEY=a,b,c or KEY=low..high, such as strategy.spread=")
+    if key not in kinds:
+        near = difflib.get_close_matches(key, list(kinds), n=1, cutoff=0.5)
+        every = f"keys of {', '.join(f'[{one}]' for one in TABLES)} and model.*"
+        raise ConfigError(key, text, f'did you mean "{near[0]}"?' if near else every)
+    if ".." in text:
+        if not ranges:
+            raise ConfigError(key, text, "listed values: a grid takes no range, --random does")
+        return _range(key, kinds[key], text)
+    parts = [part.strip() for part in text.split(";" if ";" in text else ",")]
+    values = tuple(dict.fromkeys(part for part in parts if part))
+    if not values:
+        raise ConfigError(key, text, "one value or more: a,b,c")
+    return Choices(key, values)
+
+
+def _range(key: str, kind: str, text: str) -> Range:
+    body, _, scale = text.partition(":")
+    low_text, _, high_text = body.partition("..")
+    low, high = NUMBER.fullmatch(low_text.strip()), NUMBER.fullmatch(high_text.strip())
+    allowed = 'a range such as "1bps..10bps" or "0.01..1:log"'
+    if low is None or high is None or scale not in ("", "log") or kind == "switch":
+        raise ConfigError(key, text, allowed)
+    units = {unit for unit in (low[2], high[2]) if unit}
+    if len(units) > 1:
+        raise ConfigError(key, text, f"{allowed}, one unit for both ends")
+    unit = units.pop() if units else ""
+    ends = Decimal(low[1]), Decimal(high[1])
+    if ends[0] >= ends[1] or (scale and ends[0] <= 0):
+        raise ConfigError(key, text, f"{allowed}, from less to more{' and above 0' * bool(scale)}")
+    places = 0 if kind == "whole" else _PLACES.get(unit, 9)
+    return Range(key, *ends, unit, places, bool(scale))
+
+
+def with_point(
+    data: Mapping[str, Any], kinds: Mapping[str, str], point: Point
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a file's content with other values, and what of the model is changed.
+
+    Args:
+        data: the file's content; it stays as it is.
+
+    Raises:
+        ConfigError: a value of the model that is none.
+    """
+    made: dict[str, Any] = dict(data)
+    copied: set[str] = set()
+    model: dict[str, Any] = {}
+    for key, text in point:
+        table, _, name = key.partition(".")
+        if table == "model":
+            model |= _model_value(key, name, kinds[key], text)
+            continue
+        if table not in copied:
+            made[table] = dict(made.get(table, {}))
+            copied.add(table)
+        value = _typed(kinds[key], text)
+        if name.startswith("params."):
+            made[table]["params"] = {**made[table].get("params", {}), name[7:]: value}
+        else:
+            made[table][name] = value
+    return made, model
+
+
+def _typed(kind: str, text: str) -> Any:
+    if kind == "switch" and text in ("true", "false"):
+        return text == "true"
+    if kind == "whole" and re.fullmatch(r"-?\d{1,15}", text):
+        return int(text)
+    return text
+
+
+def _model_value(key: str, name: str, kind: str, text: str) -> dict[str, Any]:
+    if kind == "whole":
+        if not text.isdigit():
+            raise ConfigError(key, text, "a whole number")
+        return {name: int(text)}
+    if kind in ("delay", "delays"):
+        try:
+            delays = [0 if one == "0" else parse_duration_ns(one) for one in text.split("|")]
+        except ValueError as error:
+            raise ConfigError(key, text, str(error)) from None
+        return {f"{name}_ns": delays if kind == "delays" else delays[0]}
+    return {name: text}
+
+
+def check(data: Mapping[str, Any], kinds: Mapping[str, str], space: Sequence[Dimension]) -> None:
+    """Try every value by itself, and both ends of every range.
+
+    Values that only do not fit each other are no fault of the plan: those runs are refused.
+
+    Raises:
+        ConfigErrors: naming key, value and what is allowed; all that can be told.
+    """
+    errors: list[ConfigError] = []
+    keys = [one.key for one in space]
+    for key in {key for key in keys if keys.count(key) > 1}:
+        errors.append(ConfigError(key, key, "each key once"))
+    for one in space:
+        ends = (one.low, one.high) if isinstance(one, Range) else ()
+        values = one.values if isinstance(one, Choices) else [one.told(float(end)) for end in ends]
+        for value in values:
+            try:
+                changed, _ = with_point(data, kinds, ((one.key, value),))
+            except ConfigError as error:
+                errors.append(error)
+                continue
+            errors += [
+                error for error in field_errors(changed)
+                if error.path.partition("[")[0] == one.key
+            ]  # fmt: skip
+    if errors:
+        raise ConfigErrors("sweep", errors)
+
+
+def grid(space: Sequence[Dimension], most: int) -> list[Point]:
+    """Return every combination of listed values, the last key turning fastest.
+
+    Raises:
+        ConfigError: there are more than `most`.
+    """
+    listed = [one for one in space if isinstance(one, Choices)]
+    assert len(listed) == len(space)
+    count = math.prod(len(one.values) for one in listed)
+    if count > most:
+        raise ConfigError("--grid", f"{count:,} combinations", f"{most:,} at most")
+    rows = product(*(one.values for one in listed))
+    return [tuple(zip((one.key for one in listed), row, strict=True)) for row in rows]
+
+
+def drawn(space: Sequence[Dimension], count: int, seed: int) -> list[Point]:
+    """Return combinations drawn by chance, none twice; fewer than `count` where no more turn up."""
+    chance = random.Random(seed)
+    found: dict[Point, None] = {}
+    tries = (tuple((one.key, one.draw(chance)) for one in space) for _ in range(20 * count))
+    for point in tries:
+        found.setdefault(point)
+        if len(found) == count:
+            break
+    return list(islice(found, count))

@@ -1,0 +1,173 @@
+"""Which data a sweep runs over: files into spans of time, each a file that workers map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, final
+
+from openmm.backtest.columns import is_of
+from openmm.config import BotConfig
+from openmm.data import store
+from openmm.data.events import Events
+from openmm.data.store import SUFFIX, Header, Source
+from openmm.errors import ConfigError, DataError
+from openmm.sweep.plan import Part, Span
+
+EVENTS_MIN: Final = 2  # of a part: fewer are no market
+PARTS_MAX: Final = 1_000
+FOLDER: Final = "spans"  # below the sweep's own
+
+Window = tuple[int, int]  # from, to: ns since 1970 UTC, the end not in it
+Told = Callable[[str], None]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A file, what it says of itself, and its events, mapped."""
+
+    path: Path
+    header: Header
+    events: Events
+
+    @property
+    def label(self) -> str:
+        """Return what is traded where, such as `binance-usdm BTC/USDT`."""
+        market = f"-{self.header.market}" if self.header.market else ""
+        return f"{self.header.venue}{market} {self.header.pair}"
+
+    @property
+    def window(self) -> Window:
+        """Return its time."""
+        return self.header.first_ns, self.header.last_ns + 1
+
+
+def opened(paths: Sequence[Path], told: Told | None = None) -> list[Opened]:
+    """Open files and prove that they hold what their headers say, bit for bit.
+
+    Raises:
+        ConfigError: none, or one twice.
+        DataError: one is damaged or holds no events.
+    """
+    if not paths:
+        raise ConfigError("--data", "nothing", f"one file or more, {SUFFIX}")
+    found: list[Opened] = []
+    for path in paths:
+        if told is not None:
+            told(f"checking {path.name}")
+        one = store.load(path)
+        if store.digest(one.events) != one.header.content:
+            raise DataError(
+                path, "header, content", one.header.content, "the hash of what it holds"
+            )
+        if len(one) < EVENTS_MIN:
+            raise DataError(path, "events", len(one), f"{EVENTS_MIN} or more")
+        if any(one.header.content == other.header.content for other in found):
+            raise ConfigError("--data", str(path), "each file's content once")
+        found.append(Opened(path.absolute(), one.header, one.events))
+    return sorted(found, key=lambda one: (one.header.first_ns, one.label, one.header.content))
+
+
+def is_watched(config: BotConfig, events: Events) -> bool:
+    """Tell whether the bot's file only watches a market."""
+    return any(venue.quote is None and is_of(venue, events) for venue in config.venue)
+
+
+def left_out(config: BotConfig, files: Sequence[Opened]) -> list[str]:
+    """Return the labels of venues that the bot's file watches and no file is of."""
+    return [
+        venue.label for venue in config.venue
+        if venue.quote is None and not any(is_of(venue, one.events) for one in files)
+    ]  # fmt: skip
+
+
+def windows(files: Sequence[Opened], split: int) -> list[Window]:
+    """Cut the time that files cover.
+
+    Args:
+        split: 0: what overlaps in time is one window; else into so many and one more, each with
+            as much covered time.
+    """
+    covered: list[Window] = []
+    for start, end in sorted(one.window for one in files):
+        if covered and start < covered[-1][1]:
+            covered[-1] = covered[-1][0], max(end, covered[-1][1])
+        else:
+            covered.append((start, end))
+    if not split:
+        return covered
+    total = sum(end - start for start, end in covered)
+    edges = [covered[0][0]]
+    for place in range(1, split + 1):
+        left = total * place // (split + 1)
+        for start, end in covered:
+            if left < end - start:
+                edges.append(start + left)
+                break
+            left -= end - start
+    edges.append(covered[-1][1])
+    return list(pairwise(edges))
+
+
+def spans(
+    config: BotConfig, files: Sequence[Opened], folder: Path, split: int, told: Told | None = None
+) -> list[Span]:
+    """Return what runs are over: each market that the bot does not only watch, window by window.
+
+    What is not a whole file is written below `folder`, once, behind the book that it meets: all
+    processes map the same pages then, and none builds that book again.
+
+    Raises:
+        ConfigError: all files are of markets that the bot only watches.
+        DataError: a part cannot be written.
+    """
+    quoted = [one for one in files if not is_watched(config, one.events)]
+    watched = [one for one in files if is_watched(config, one.events)]
+    if not quoted:
+        labels = ", ".join(dict.fromkeys(one.label for one in files))
+        raise ConfigError("--data", labels, "a market that the bot's file does not only watch")
+    cuts = windows(quoted, split)
+    found = []
+    for place, window in enumerate(cuts):
+        for one in quoted:
+            part = cut(one, window, folder, told)
+            if part is None:
+                continue
+            start_ns, end_ns = max(window[0], one.window[0]), min(window[1], one.window[1])
+            beside = [cut(other, (start_ns, end_ns), folder, told) for other in watched]
+            parts = (part, *(other for other in beside if other is not None))
+            found.append(Span(place, start_ns, end_ns, parts))
+    if len(found) > PARTS_MAX:
+        raise ConfigError(
+            "--split", split, f"{PARTS_MAX:,} spans at most; these are {len(found):,}"
+        )
+    return found
+
+
+def cut(one: Opened, window: Window, folder: Path, told: Told | None = None) -> Part | None:
+    """Return a file's part within a window, written unless it is all of it or was written before.
+
+    None: there are no events in it.
+    """
+    header = one.header
+    first, end = one.window
+    if window[0] <= first and end <= window[1]:
+        return Part(str(one.path), header.content, one.label, header.events)
+    begin, end = max(first, window[0]), min(end, window[1])
+    if begin >= end:
+        return None
+    path = folder / FOLDER / f"{one.path.stem}-{header.content[:12]}-{begin}-{end}{SUFFIX}"
+    if not path.exists():
+        if told is not None:
+            told(f"writing {path.name}")
+        events = one.events.opened(begin, end)
+        if len(events) < EVENTS_MIN:
+            return None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        source = Source(one.path.name, header.content, one.path.stat().st_size)
+        store.write(path, events, sources=[source])
+    made = store.read_header(path)
+    return Part(str(path.absolute()), made.content, one.label, made.events)

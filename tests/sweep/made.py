@@ -1,0 +1,197 @@
+"""Sweeps for the tests: a bot's file, a market, and runners that do what a test needs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import msgspec
+
+from openmm._fast.book import Book
+from openmm._fast.changes import ChangeLog
+from openmm.backtest.streams import synthetic
+from openmm.data import store
+from openmm.data.events import Events, Market, from_rows, sealed
+from openmm.errors import ConfigError, OpenMMError
+from openmm.sweep.figures import Figures, Moments, moments_of
+from openmm.sweep.plan import Job, Part, Span, Spec
+from openmm.sweep.space import Point
+from openmm.sweep.worker import Runner
+
+NS = 1_000_000_000
+START_NS = 1_750_000_000 * NS
+BOT = """\
+[bot]
+name = "swept"
+mode = "paper"
+[[venue]]
+name = "kraken"
+quote = "BTC/USD"
+maker_fee = "0.01%"
+taker_fee = "0.1%"
+[strategy]
+kind = "grid"
+spread = "2.5bps"
+level_step = "1bps"
+order_amount = "0.01"
+num_orders = 2
+rebalance_threshold = "20%"
+target_base = "50%"
+vol_factor = "0.2"
+[risk]
+max_order_size = "0.05"
+max_open_notional = "50000"
+max_inventory = "0.3"
+max_drawdown = "5%"
+[paper]
+base = "1"
+quote = "60000"
+latency = "20ms"
+"""
+
+
+def market(seconds: int = 120, seed: int = 2) -> Events:
+    """Return a synthetic market as columns."""
+    stream = synthetic("thin", seed, seconds)
+    instrument = stream.instrument("kraken")
+    book = Book()
+    log = ChangeLog(book)
+    decoder = stream.market_decoder(instrument, book, depth=0, verify=True)
+    decoder.set_sink(log)
+    for one in stream.records:
+        log.decode(decoder, one.data, one.recv_ns)
+    told = Market("kraken", stream.pair, instrument.tick_size, instrument.lot_size)
+    return sealed(from_rows(told, log.take()))[0]
+
+
+def market_file(folder: Path, seconds: int = 120, seed: int = 2) -> Path:
+    """Write it into a folder."""
+    path = folder / f"market{seed}.omd"
+    store.write(path, market(seconds, seed))
+    return path
+
+
+def bot_file(folder: Path, text: str = BOT) -> Path:
+    """Write the bot's file into a folder."""
+    path = folder / "bot.toml"
+    path.write_text(text)
+    return path
+
+
+def span(place: int, name: str = "made", slice_: int | None = None) -> Span:
+    """Return a span of no file."""
+    start_ns = START_NS + place * 60 * NS
+    part = Part(f"{name}{place}.omd", f"{name}{place}", f"made {name}", 1)
+    return Span(place if slice_ is None else slice_, start_ns, start_ns + 60 * NS, (part,))
+
+
+def job(runner: str, spans: int = 1, folder: str = "") -> Job:
+    """Return a job that a runner of this file does."""
+    every = tuple(span(place) for place in range(spans))
+    return Job(BOT, folder, {}, every, NS, "made", f"tests.sweep.made:{runner}")
+
+
+def points(count: int) -> list[Point]:
+    """Return so many combinations."""
+    return [(("strategy.num_orders", str(place)),) for place in range(count)]
+
+
+def figures_with(moments: Moments, pnl: float = 0.0, fills: int = 1) -> Figures:
+    """Return figures of which these count."""
+    return Figures(
+        pnl=pnl, spread=pnl, adverse=0.0, drift=0.0, unsplit=0.0, fees=0.0, volume=1.0,
+        capital=1.0, drawdown=0.0, fills=fills, maker_share=1.0, markout_1s=None, markout_10s=None,
+        markout_60s=None, least=0.0, greatest=0.0, position=0.0, uptime=1.0, placed=1, amended=0,
+        cancelled=1, refused=0, halted=False, events=1, span_s=60.0, moments=moments,
+        curve=[0.0, pnl],
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- runners
+
+
+def tiny(job: Job) -> Runner:
+    """Make figures of the run's own number, in no time."""
+
+    def run(spec: Spec) -> Figures:
+        returns = [((spec.trial * 7 + spec.span * 3 + at) % 11 - 5) / 1000 for at in range(40)]
+        return figures_with(moments_of(returns), pnl=float(spec.trial))
+
+    return run
+
+
+def picky(job: Job) -> Runner:
+    """Refuse every third combination, and fail with every fifth."""
+    made = tiny(job)
+
+    def run(spec: Spec) -> Figures:
+        if spec.trial % 3 == 0:
+            raise ConfigError("strategy.num_orders", spec.trial, "no multiple of 3")
+        if spec.trial % 5 == 0:
+            raise OpenMMError("the data has no book")
+        return made(spec)
+
+    return run
+
+
+def faulty(job: Job) -> Runner:
+    """Raise what no run should, at the third combination."""
+    made = tiny(job)
+
+    def run(spec: Spec) -> Figures:
+        if spec.trial == 2:
+            raise ZeroDivisionError("a fault of the program")
+        return made(spec)
+
+    return run
+
+
+def deadly_once(job: Job) -> Runner:
+    """End the process at the third combination, the first time that one is run."""
+    made = tiny(job)
+
+    def run(spec: Spec) -> Figures:
+        mark = Path(job.folder) / f"ran{spec.trial}"
+        if spec.trial == 2 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return made(spec)
+
+    return run
+
+
+def deadly(job: Job) -> Runner:
+    """End the process at the third combination, each time."""
+    made = tiny(job)
+
+    def run(spec: Spec) -> Figures:
+        if spec.trial == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return made(spec)
+
+    return run
+
+
+def stillborn(job: Job) -> Runner:
+    """Do not even start."""
+    raise SystemExit(7)
+
+
+def busy(job: Job) -> Runner:
+    """Take about five milliseconds of a processor for each run."""
+    made = tiny(job)
+
+    def run(spec: Spec) -> Figures:
+        end = time.process_time() + 0.005
+        while time.process_time() < end:
+            pass
+        return made(spec)
+
+    return run
+
+
+def encoded(moments: Moments, pnl: float = 0.0) -> bytes:
+    """Return figures as a result holds them."""
+    return msgspec.msgpack.encode(figures_with(moments, pnl))
