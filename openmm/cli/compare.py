@@ -62,7 +62,7 @@ def compare(
     called = [one.bot.name for one in configs]
     if len(set(called)) < len(called):
         raise ConfigError("bot.name", ", ".join(called), "a name of its own for each bot")
-    with _progress(len(configs), streams) as on_progress:
+    with progress(len(configs), streams) as on_progress:
         found = comparing.compare(configs, streams, on_progress)
     if html is not None:
         write_page(found, html)
@@ -96,7 +96,7 @@ def text_of(found: Sequence[Result]) -> str:
 
 
 @contextmanager
-def _progress(bots: int, streams: Sequence[Stream]) -> Iterator[Callable[[str, str, int], None]]:
+def progress(bots: int, streams: Sequence[Stream]) -> Iterator[Callable[[str, str, int], None]]:
     """Show how far it is, on the error stream of a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

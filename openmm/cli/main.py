@@ -17,6 +17,7 @@ from openmm.cli import (
     adjust,
     alerts,
     audit,
+    backtest,
     cancel,
     check,
     compare,
@@ -104,6 +105,7 @@ app.command("positions", epilog=positions.EXAMPLE)(positions.positions)
 app.command("export", epilog=export.EXAMPLE)(export.export)
 app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.command("replay", epilog=replay.EXAMPLE)(replay.replay)
+app.command("backtest", epilog=backtest.EXAMPLE)(backtest.backtest)
 app.command("compare", epilog=compare.EXAMPLE)(compare.compare)
 app.command("fit", epilog=fit.EXAMPLE)(fit.fit)
 app.command("shadow", epilog=shadow.EXAMPLE)(shadow.shadow)

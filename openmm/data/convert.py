@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -55,17 +55,32 @@ def convert_files(
         DataError, ProtocolError: it is damaged.
     """
     out.mkdir(parents=True, exist_ok=True)
+    made = read_files(texts, pair, quotes, lot_size, on_progress)
+    written = [write_one(one, out, replace=replace, limits=limits) for one in made]
+    return _alike(written, limits)
+
+
+def read_files(
+    texts: Sequence[str],
+    pair: str = "",
+    quotes: bool = False,
+    lot_size: Decimal | None = None,
+    on_progress: Progress | None = None,
+) -> Iterator[Converted]:
+    """Read recordings, one market of one after the other; arguments as `convert_files` has them.
+
+    Raises:
+        ConfigError, DataError, ProtocolError: as there.
+    """
     rows = [Path(text) for text in texts if Path(text).is_file() and tardis.kind_of(Path(text))]
     others = [text for text in texts if Path(text) not in rows]
     if rows and pair:
         raise ConfigError("--pair", pair, "no pair with files that hold one market each")
-    made: list[Iterable[Converted]] = [
-        _read(text, pair, quotes, lot_size, on_progress) for text in others
-    ]
+    made = [_read(text, pair, quotes, lot_size, on_progress) for text in others]
     if rows:
         made.append(tardis.convert(rows, lot_size=lot_size, on_progress=on_progress))
-    written = [write_one(one, out, replace=replace, limits=limits) for some in made for one in some]
-    return _alike(written, limits)
+    for some in made:
+        yield from some
 
 
 def _read(

@@ -263,6 +263,37 @@ def decline(
     return "".join(out) + _legend(names, f"{y_unit}, over {x_unit}")
 
 
+def shares(title: str, unit: str, rows: Sequence[tuple[str, float, float, float, str]]) -> str:
+    """Draw a bar from 0 to 1 for each (name, share, least and greatest it may be, share as told).
+
+    The line through a bar's end is where the share may lie.
+    """
+    if not rows:
+        return empty(title)
+    name_width, value_width, foot = 190, 170, 28
+    height = 26 * len(rows) + 14 + foot
+    x_of = Scale(0.0, 1.0, name_width + 10, WIDTH - value_width)
+    out = [_open(title, height)]
+    for tenth in range(0, 11, 2):
+        x = x_of(tenth / 10)
+        out.append(
+            f'<path class="grid" d="M{x:.1f} 4V{height - foot}"/>'
+            f'<text class="tick mid" x="{x:.1f}" y="{height - 8}">{tenth * 10}%</text>'
+        )
+    for place, (name, value, low, high, told) in enumerate(rows):
+        y = 8 + 26 * place
+        x0, x1, x2, x3 = x_of(0.0), x_of(value), x_of(low), x_of(high)
+        out.append(
+            f'<text class="label end" x="{name_width}" y="{y + 15}">{escape(name)}</text>'
+            f'<rect class="bar up" x="{x0:.1f}" y="{y + 4}" width="{max(x1 - x0, 1):.1f}" '
+            f'height="14"/><path class="axis" d="M{x2:.1f} {y + 11}H{x3:.1f}'
+            f'M{x2:.1f} {y + 6}v10M{x3:.1f} {y + 6}v10"/>'
+            f'<text class="label" x="{WIDTH - value_width + 12}" y="{y + 15}">{escape(told)}</text>'
+        )
+    out.append("</svg>")
+    return "".join(out) + _legend([("share", "up")], unit)
+
+
 def empty(title: str) -> str:
     """Say that there is nothing to draw."""
     return f'<p class="nothing" role="note">{escape(title)}: nothing on record</p>'

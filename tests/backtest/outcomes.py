@@ -9,9 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from openmm._fast.book import Book
+from openmm._fast.changes import ChangeLog
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.backtest.columns import Outcome
 from openmm.backtest.model import Model
+from openmm.backtest.streams import synthetic
+from openmm.data.events import (
+    BROKEN,
+    MESSAGE_END,
+    Events,
+    Market,
+    from_rows,
+    joined,
+    sealed,
+)
 from openmm.instrument import Instrument
 
 Int64s = NDArray[np.int64]
@@ -116,3 +128,33 @@ def chance(seed: int, seconds: int, fills: int, *, missing: float = 0.0) -> Outc
             )
         )  # fmt: skip
     return made(found, walk.tolist(), fee_ppm=100)
+
+
+def market(regime: str = "thin", seed: int = 2, seconds: float = 60) -> Events:
+    """Put a synthetic regime into columns."""
+    stream = synthetic(regime, seed, seconds)
+    instrument = stream.instrument("kraken")
+    book = Book()
+    log = ChangeLog(book)
+    decoder = stream.market_decoder(instrument, book, depth=0, verify=True)
+    decoder.set_sink(log)
+    for one in stream.records:
+        log.decode(decoder, one.data, one.recv_ns)
+    told = Market("kraken", stream.pair, instrument.tick_size, instrument.lot_size)
+    return sealed(from_rows(told, log.take()))[0]
+
+
+def broken(events: Events, at: int) -> Events:
+    """Lose continuity ahead of a place; what follows carries no book."""
+    before = events.cut(0, at)
+    none = np.zeros(1, np.int64)
+    flags = np.array([BROKEN | MESSAGE_END], np.uint16)
+    gap = Events(events.market, before.recv_ns[-1:], none, none, none, flags)
+    return sealed(joined(events.market, [before, gap, events.cut(at, len(events))]))[0]
+
+
+def whole_for_a_moment() -> Events:
+    """Return a market whose book is lost in the read that brought it."""
+    events = market(seconds=5)
+    (first, *_) = np.flatnonzero(events.flags & np.uint16(MESSAGE_END))
+    return broken(events, int(first) + 1)

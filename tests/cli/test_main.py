@@ -24,6 +24,7 @@ COMMANDS = [
     "alerts list",
     "alerts test",
     "audit",
+    "backtest",
     "balance",
     "cancel",
     "check",

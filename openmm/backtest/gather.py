@@ -1,0 +1,347 @@
+"""What a backtest runs over: files and recordings as spans of time, their markets on one clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+
+from openmm.config import BotConfig
+from openmm.data import tardis
+from openmm.data.catalogue import ADJOINING_NS, catalogue
+from openmm.data.convert import read_files
+from openmm.data.events import (
+    ASK,
+    BROKEN,
+    CLEAR,
+    LEVEL,
+    MESSAGE_END,
+    QUOTE,
+    TRADE,
+    Events,
+    Market,
+    finer,
+    joined,
+    plain,
+    sealed,
+    utc,
+)
+from openmm.data.integrity import BAD, examine
+from openmm.data.raw import Progress
+from openmm.data.session import is_journal
+from openmm.data.store import SUFFIX, load
+from openmm.errors import ConfigError
+
+SECOND_NS: Final = 1_000_000_000
+# A book that is silent for longer between two files is not the one that was there.
+STALE_NS: Final = SECOND_NS
+UNCHECKED: Final = "not checked"
+MADE: Final = "assumed"
+STILL_DIGITS: Final = 6  # of a made rate, behind its first one
+NOT_THERE: Final = f"a {SUFFIX} file, a folder of them, or a recording: FILE or VENUE:FILE"
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """One file's or recording's events of one market.
+
+    Args:
+        name: as people are told.
+        verdict: of its integrity report: `good`, `doubtful`, `broken`, or `not checked`.
+        problems: what the report says is wrong.
+    """
+
+    name: str
+    events: Events
+    verdict: str
+    problems: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """Return what is traded where."""
+        return self.events.market.label
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "name": self.name, "market": self.label, "events": len(self.events),
+            "first_ns": int(self.events.recv_ns[0]), "last_ns": int(self.events.recv_ns[-1]),
+            "verdict": self.verdict, "problems": list(self.problems),
+        }  # fmt: skip
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Span:
+    """A stretch of time and its markets, a series of events each; what was named first is first."""
+
+    markets: tuple[Events, ...]
+    pieces: tuple[Piece, ...]
+
+    @property
+    def start_ns(self) -> int:
+        """Return the first receive time."""
+        return min(int(one.recv_ns[0]) for one in self.markets)
+
+    @property
+    def end_ns(self) -> int:
+        """Return the last receive time."""
+        return max(int(one.recv_ns[-1]) for one in self.markets)
+
+    @property
+    def name(self) -> str:
+        """Return when it is, such as `2024-08-08 23:54:14, 650 s`."""
+        begin = utc(self.start_ns).partition(".")[0].replace("T", " ")
+        return f"{begin}, {(self.end_ns - self.start_ns) / SECOND_NS:,.0f} s"
+
+    @property
+    def about(self) -> str:
+        """Return which markets, with their events."""
+        return "; ".join(f"{one.market.label}, {len(one):,} events" for one in self.markets)
+
+    @property
+    def broken(self) -> list[Piece]:
+        """Return the pieces whose integrity report says that they are broken."""
+        return [one for one in self.pieces if one.verdict == BAD]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "start_ns": self.start_ns, "end_ns": self.end_ns,
+            "markets": [
+                {"market": one.market.label, "events": len(one)} for one in self.markets
+            ],
+            "pieces": [one.to_json() for one in self.pieces],
+        }  # fmt: skip
+
+
+def gather(
+    texts: Sequence[str], pair: str = "", on_progress: Progress | None = None
+) -> list[Span]:  # fmt: skip
+    """Read what a command names, and put what belongs together together.
+
+    Files of one market in one span become one series; where its book is not carried on it is broken
+    until the next snapshot. Markets whose times overlap are one span.
+
+    Args:
+        texts: `.omd` files, folders of them, and recordings as `openmm data convert` takes them.
+        pair: of recordings that hold several, only this one.
+
+    Raises:
+        ConfigError: nothing there, or files of one market that overlap.
+        DataError, ProtocolError: a file is damaged.
+    """
+    if not texts:
+        raise ConfigError("--data", "nothing", NOT_THERE)
+    pieces = _pieces(texts, pair, on_progress)
+    pieces = [one for one in pieces if len(one.events)]
+    if not pieces:
+        raise ConfigError("--data", ", ".join(texts), "data with an event in it")
+    places = {key: at for at, key in reversed(list(enumerate(_key(one) for one in pieces)))}
+    spans = [_span(some, places) for some in _together(pieces)]
+    return sorted(spans, key=lambda one: one.start_ns)
+
+
+def cut(spans: Sequence[Span], start_ns: int, end_ns: int) -> list[Span]:
+    """Return the parts received in [start_ns, end_ns), each market behind the book that was there.
+
+    Raises:
+        ConfigError: nothing was.
+    """
+    made = []
+    for span in spans:
+        kept = [one.opened(start_ns, end_ns) for one in span.markets]
+        kept = [one for one in kept if len(one)]
+        if kept:
+            pieces = tuple(
+                one for one in span.pieces
+                if int(one.events.recv_ns[0]) < end_ns and int(one.events.recv_ns[-1]) >= start_ns
+            )  # fmt: skip
+            made.append(Span(tuple(kept), pieces))
+    if not made:
+        told = f"{utc(spans[0].start_ns)} to {utc(spans[-1].end_ns)}"
+        raise ConfigError(
+            "--from, --to", f"{utc(start_ns)} to {utc(end_ns)}", f"a part of the data, {told}"
+        )
+    return made
+
+
+def with_rates(span: Span, configs: Sequence[BotConfig], rates: Sequence[tuple[str, str]]) -> Span:
+    """Return a span with made markets for the bots' venues with `rate` that the data does not hold.
+
+    Such a market stands still: one unit each side, a tick off the rate, told once a second.
+
+    Args:
+        rates: pairs and what one of them is worth.
+
+    Raises:
+        ConfigError: no bot has a venue with such a rate.
+    """
+    made: dict[tuple[str, str], Events] = {}
+    for pair, number in rates:
+        venues = {
+            venue.name for one in configs for venue in one.venue if venue.rate == pair
+        }  # fmt: skip
+        if not venues:
+            known = {venue.rate for one in configs for venue in one.venue if venue.rate}
+            allowed = f"a pair that a [[venue]] has as rate: {', '.join(sorted(known)) or 'none'}"
+            raise ConfigError("--rate", f"{pair}={number}", allowed)
+        for venue in venues:
+            if not any(
+                (one.market.venue, one.market.pair) == (venue, pair) for one in span.markets
+            ):
+                made[venue, pair] = _still(venue, pair, Decimal(number), span)
+    pieces = tuple(
+        Piece(f"{pair} held at {dict(rates)[pair]}", events, MADE, ())
+        for (_, pair), events in made.items()
+    )
+    return Span((*span.markets, *made.values()), (*span.pieces, *pieces))
+
+
+def _still(venue: str, pair: str, rate: Decimal, span: Span) -> Events:
+    tick_size = Decimal(1).scaleb(rate.adjusted() - STILL_DIGITS)
+    middle = rate / tick_size
+    if middle != middle.to_integral_value():
+        raise ConfigError("--rate", f"{pair}={rate}", f"at most {STILL_DIGITS + 1} digits")
+    seconds = np.arange(span.start_ns, span.end_ns + 1, SECOND_NS, dtype=np.int64)
+    # The first message is a whole book; each one after it says the same again.
+    count = len(seconds)
+    flags = np.tile(np.array([LEVEL, LEVEL | ASK | MESSAGE_END], np.uint16), count)
+    prices = np.tile(np.array([int(middle) - 1, int(middle) + 1], np.int64), count)
+    times = np.repeat(seconds, 2)
+    flags = np.concatenate([np.array([CLEAR], np.uint16), flags])
+    market = Market(venue, pair, plain(tick_size), Decimal(1))
+    lots = np.ones(2 * count, np.int64)
+    zero = np.zeros(1, np.int64)
+    times = np.concatenate([times[:1], times])
+    return sealed(
+        Events(
+            market, times, times, np.concatenate([zero, prices]), np.concatenate([zero, lots]),
+            flags,
+        )
+    )[0]  # fmt: skip
+
+
+def _pieces(texts: Sequence[str], pair: str, on_progress: Progress | None) -> list[Piece]:
+    made: list[Piece] = []
+    seen: set[Path] = set()
+    # Tardis has several files for one market: they are read together.
+    rows = [text for text in texts if Path(text).is_file() and tardis.kind_of(Path(text))]
+    for text in texts:
+        path = Path(text)
+        if text in rows:
+            made += _recorded(rows, pair, on_progress) if text == rows[0] else []
+            continue
+        paths = [path] if path.suffix == SUFFIX else []
+        if path.is_dir() and not _is_session(path):
+            listed, refused = catalogue(path)
+            if refused:
+                raise refused[0]
+            paths = [one.path for one in listed]
+            if not paths:
+                raise ConfigError("--data", text, f"a folder with {SUFFIX} files")
+        for one in paths:
+            if not one.is_file():
+                raise ConfigError("--data", str(one), f"{NOT_THERE}; it is not there")
+            if one.resolve() not in seen:
+                seen.add(one.resolve())
+                made.append(_stored(one))
+        if not paths:
+            made += _recorded([text], pair, on_progress)
+    return made
+
+
+def _is_session(path: Path) -> bool:
+    return is_journal(path) or is_journal(path / "journal")
+
+
+def _stored(path: Path) -> Piece:
+    store = load(path)
+    told = store.header.integrity
+    problems = tuple(str(one.get("text", one)) for one in told.get("problems", ()))
+    return Piece(path.name, store.events, str(told.get("verdict") or UNCHECKED), problems)
+
+
+def _recorded(texts: Sequence[str], pair: str, on_progress: Progress | None) -> list[Piece]:
+    made = []
+    for one in read_files(texts, pair, on_progress=on_progress):
+        found = examine(one.events, one.notes)
+        problems = tuple(told for _, _, told in found.problems)
+        name = ", ".join(source.name for source in one.sources)
+        made.append(Piece(name, one.events, found.verdict, problems))
+    return made
+
+
+def _key(piece: Piece) -> tuple[str, str, str]:
+    return piece.events.market.key
+
+
+def _together(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """Group pieces whose times overlap, or that carry one market on within a minute."""
+    groups: list[list[Piece]] = []
+    for one in sorted(pieces, key=lambda one: int(one.events.recv_ns[0])):
+        first_ns = int(one.events.recv_ns[0])
+        last = groups[-1] if groups else []
+        near = any(
+            first_ns <= int(other.events.recv_ns[-1])
+            + (ADJOINING_NS if _key(other) == _key(one) else 0)
+            for other in last
+        )  # fmt: skip
+        if near:
+            last.append(one)
+        else:
+            groups.append([one])
+    return groups
+
+
+def _span(pieces: Sequence[Piece], places: Mapping[tuple[str, str, str], int]) -> Span:
+    by_market: dict[tuple[str, str, str], list[Piece]] = {}
+    for one in pieces:
+        by_market.setdefault(_key(one), []).append(one)
+    keys = sorted(by_market, key=lambda key: places[key])
+    return Span(
+        tuple(_series(by_market[key]) for key in keys),
+        tuple(one for key in keys for one in by_market[key]),
+    )
+
+
+def _series(pieces: Sequence[Piece]) -> Events:
+    """Join files of one market that follow each other, in the finest steps among them."""
+    markets = [one.events.market for one in pieces]
+    first = markets[0]
+    market = Market(
+        first.venue, first.pair, min(one.tick_size for one in markets),
+        min(one.lot_size for one in markets), first.depth, first.market,
+    )  # fmt: skip
+    if len(pieces) == 1:
+        return pieces[0].events
+    parts: list[Events] = []
+    for before, one in zip([None, *pieces[:-1]], pieces, strict=True):
+        events = finer(one.events, market)
+        if before is not None:
+            last_ns = int(before.events.recv_ns[-1])
+            if int(events.recv_ns[0]) < last_ns:
+                raise ConfigError(
+                    "--data", one.name, f"files of one market that do not overlap, as {before.name}"
+                )
+            if int(events.recv_ns[0]) - last_ns > STALE_NS and not _carries_on(events):
+                parts.append(_broken(market, last_ns))
+        parts.append(events)
+    return sealed(joined(market, parts))[0]
+
+
+def _carries_on(events: Events) -> bool:
+    """Whether the first that is told of the book changes the one that was there."""
+    told = np.flatnonzero((events.kinds != TRADE) & (events.kinds != QUOTE))
+    return bool(len(told)) and int(events.kinds[told[0]]) == LEVEL
+
+
+def _broken(market: Market, ns: int) -> Events:
+    none = np.zeros(1, np.int64)
+    flags = np.array([BROKEN | MESSAGE_END], np.uint16)
+    return Events(market, np.array([ns]), none, none, none, flags)

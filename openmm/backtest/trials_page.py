@@ -1,0 +1,193 @@
+"""Backtests as one HTML file: runs overlaid, each run in full, the assumptions above them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Final
+
+import numpy as np
+
+from openmm.backtest.chances import Chance
+from openmm.backtest.compare_page import BOTS_STYLE, COLOURS
+from openmm.backtest.gather import Span
+from openmm.backtest.measures import Curve, Int64s, Measures
+from openmm.backtest.trials import Trial
+from openmm.backtest.trials_text import (
+    CHANCE_COLUMNS,
+    CHANCE_LEGEND,
+    COLUMNS,
+    assets,
+    bounds,
+    bps,
+    causes_of,
+    cells,
+    chance_row,
+    facts,
+    money,
+    notes,
+    percent,
+    statement,
+    tables,
+)
+from openmm.data.events import utc
+from openmm.settlement.page import data_table, document, figure, section
+from openmm.settlement.page_style import STYLE
+from openmm.settlement.plots import Envelope, Line, Plot, bars, over_time, shares
+
+IN_FULL_MAX: Final = 40  # runs of which everything is drawn
+PAGE_STYLE: Final = STYLE + BOTS_STYLE + ".broken{color:var(--bad);font-weight:600}\n"
+
+
+def page(trials: Sequence[Trial], spans: Sequence[Span]) -> str:
+    """Return the file's text."""
+    labels = list(dict.fromkeys(one.label for one in trials))
+    title = ", ".join(labels) if len(labels) <= 4 else f"{labels[0]} and {len(labels) - 1} others"
+    told = "".join(f'<p class="note">{escape(text)}</p>' for text in statement(trials))
+    told += "".join(f'<p class="note"><b>{escape(text)}</b></p>' for text in notes(trials))
+    head = f"<header><p class='kicker'>Backtest</p><h1>{escape(title)}</h1>{told}</header>"
+    body = "".join(_span(one, trials, labels) for one in spans)
+    shown = trials[:IN_FULL_MAX]
+    if len(trials) > 1:
+        body += "".join(_run(one, len(spans) > 1) for one in shown)
+    if len(shown) < len(trials):
+        left = f"{len(trials) - len(shown):,} more runs stand in the tables alone."
+        body += section("And the others", f'<p class="note">{left}</p>')
+    return document(f"backtest of {title}", head + body, PAGE_STYLE)
+
+
+def _span(span: Span, trials: Sequence[Trial], labels: Sequence[str]) -> str:
+    mine = [one for one in trials if one.span is span]
+    quote = assets(mine)
+    base = ", ".join(dict.fromkeys(one.measures.base for one in mine))
+    problems = "".join(
+        f'<p class="broken">{escape(one.label)}: {escape(text)}</p>'
+        for one in mine
+        for text in one.problems
+    )
+    body = [
+        f'<p class="note">{escape(span.about)}; P&amp;L in {escape(quote)}</p>',
+        f'<div class="wide">{data_table(COLUMNS, [cells(one) for one in mine])}</div>',
+        problems,
+        figure(f"P&L after fees, {quote}", _lines(mine, labels, "P&L", quote, _pnl, zero=True)),
+        figure(
+            f"Fall from the highest so far, {quote}",
+            _lines(mine, labels, "fall", quote, _falls, zero=True),
+        ),
+        figure(
+            f"Position off the opening, {base}",
+            _lines(mine, labels, "position", base, _held, zero=True, step=True),
+        ),
+    ]
+    if len(mine) == 1:
+        body += _details(mine[0].measures)
+    body.append(_data(span))
+    return section(span.name, *body)
+
+
+def _data(span: Span) -> str:
+    rows = [
+        (
+            one.name, one.label, utc(int(one.events.recv_ns[0])),
+            utc(int(one.events.recv_ns[-1])), f"{len(one.events):,}", one.verdict,
+            "; ".join(one.problems) or "-",
+        )
+        for one in span.pieces
+    ]  # fmt: skip
+    columns = ("file", "market", "from", "to", "events", "verdict", "problems")
+    warning = ""
+    if span.broken:
+        told = ", ".join(one.name for one in span.broken)
+        warning = f'<p class="broken">Broken data: {escape(told)}. Do not trust these figures.</p>'
+    table = f'<div class="wide events">{data_table(columns, rows)}</div>'
+    return f"<h3>Data</h3>{warning}{table}"
+
+
+def _run(one: Trial, several: bool) -> str:
+    name = f"{one.label}, {one.span.name}" if several else one.label
+    told = "".join(f'<p class="broken">{escape(text)}</p>' for text in one.problems)
+    return section(name, told, *_details(one.measures))
+
+
+def _details(one: Measures) -> list[str]:
+    asset = one.quote
+    listed = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts(one)
+    )
+    causes = [
+        (name, float(value), f"{money(value)} {asset}") for name, value in causes_of(one.causes)
+    ]
+    markouts = [
+        (f"{name}, {found.fills:,} fills", found.bps, f"{bps(found.bps)} bps")
+        for name, found in one.markouts.items()
+        if found.bps is not None
+    ]
+    made = [
+        f"<dl>{listed}</dl>",
+        figure(f"P&L by cause, {asset}", bars("P&L by cause", causes)),
+        figure("Markouts, bps of the fill's price", bars("Markouts", markouts)),
+    ]
+    for title, unit, first, bins, unknown in tables(one):
+        left = f"; {unknown:,} unknown" if unknown else ""
+        rows = [chance_row(part, first) for part in bins]
+        made += [
+            figure(f"{title}{left}", _shares(title, unit, first, bins)),
+            f'<div class="wide">{data_table((unit, *CHANCE_COLUMNS), rows)}</div>',
+        ]
+    made.append(f'<p class="note">{escape(CHANCE_LEGEND)}</p>')
+    return made
+
+
+def _shares(title: str, unit: str, first: str, bins: Sequence[Chance]) -> str:
+    rows = [
+        (
+            bounds(one, first), one.share, one.share_low, one.share_high,
+            f"{percent(one.share)}% of {one.stays:,}",
+        )
+        for one in bins
+    ]  # fmt: skip
+    return shares(title, f"share filled, with its 95% interval, by {unit}", rows)
+
+
+# ---------------------------------------------------------------- lines
+
+
+def _pnl(one: Measures) -> Int64s:
+    return one.curve.pnl_ticklots
+
+
+def _falls(one: Measures) -> Int64s:
+    pnl = one.curve.pnl_ticklots
+    return pnl - np.maximum.accumulate(pnl)
+
+
+def _held(one: Measures) -> Int64s:
+    return one.curve.position_lots
+
+
+def _lines(
+    trials: Sequence[Trial], labels: Sequence[str], name: str, unit: str,
+    values: Callable[[Measures], Int64s], *, zero: bool, step: bool = False,
+) -> str:  # fmt: skip
+    lines = []
+    for one in trials:
+        found = one.measures
+        scale = float(found.lot_size if step else found.unit)
+        css = f"bot{labels.index(one.label) % len(COLOURS)}"
+        parts = _thinned(found.curve, values(found), scale, step)
+        lines.append(Line(one.label, css, parts, step))
+    plot = Plot(
+        name, unit, min(one.measures.started_ns for one in trials),
+        max(one.measures.ended_ns for one in trials), lines, zero=zero,
+    )  # fmt: skip
+    return over_time(plot)
+
+
+def _thinned(
+    curve: Curve, values: Int64s, scale: float, step: bool
+) -> list[list[tuple[float, float]]]:
+    """Return a line of no more points than a plot shows."""
+    kept = Envelope(int(curve.ts_ns[0]), int(curve.ts_ns[-1]))
+    for ts_ns, value in zip(curve.ts_ns.tolist(), (values * scale).tolist(), strict=True):
+        kept.add(ts_ns, value)
+    return kept.parts()

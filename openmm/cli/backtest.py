@@ -1,0 +1,285 @@
+"""`openmm backtest`: bots over recorded markets, the fill model beside every figure."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from openmm.backtest.gather import Span
+    from openmm.backtest.model import Model
+    from openmm.backtest.trials import Trial
+    from openmm.config import BotConfig
+
+EXAMPLE = "Example: openmm backtest bot.toml --data market --html backtest.html"
+WIDTH = 220
+
+
+def backtest(
+    bots: Annotated[list[Path], typer.Argument(help="The bots' files.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            help="An .omd file, a folder of them, or a recording: FILE or VENUE:FILE. May be given "
+            "several times; markets recorded at one time run on one clock.",
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE",
+            help="Run a variant of every bot as well, such as strategy.spread=4bps; several keys "
+            "with commas between. May be given several times.",
+        ),
+    ] = None,
+    queue: Annotated[
+        str | None,
+        typer.Option("--queue", help="Who leaves a level: careful, power or log; see docs."),
+    ] = None,
+    power: Annotated[
+        int | None, typer.Option("--power", help="Exponent of --queue power, 1 to 8.")
+    ] = None,
+    latency: Annotated[
+        str | None,
+        typer.Option(
+            "--latency", help="Of orders and of answers, such as 20ms; as in [paper] unless told."
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="A file of such assumptions, JSON.")
+    ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option("--every", help="Decide at this cadence, such as 100ms, not at each message."),
+    ] = None,
+    start: Annotated[
+        str,
+        typer.Option("--from", help="UTC, such as 2024-08-08T23:55, or a time into the data: 60s."),
+    ] = "",
+    end: Annotated[str, typer.Option("--to", help="The same, not in it.")] = "",
+    pair: Annotated[
+        str, typer.Option("--pair", help="Which pair of recordings that hold several.")
+    ] = "",
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rate", metavar="PAIR=NUMBER",
+            help="Hold a [[venue]] with rate at this where the data has none, such as USDT/USD=1.",
+        ),
+    ] = None,
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--whole", help="Run the whole engine with bytes and ledger, as openmm compare does."
+        ),
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with plots to this file as well.")
+    ] = None,
+    json_: Json = False,
+) -> int:  # fmt: skip
+    """Run bots over recorded markets: the compiled engine that trades, bit for bit, millions of
+    events a second, and a venue that fills by a stated model.
+
+    P&L by cause, drawdown, markouts, fill probability by distance and queue place; variants and
+    bots side by side. Exit code 1 when a run quoted nothing. Nothing is asked of a venue, and no
+    key is needed.
+    """
+    if whole:
+        return _whole(
+            bots, data or [], changes or [], pair, html, json_,
+            unused={
+                "--queue": queue, "--power": power, "--model": model, "--every": every,
+                "--from": start, "--to": end, "--rate": rate, "--latency": latency,
+            },
+        )  # fmt: skip
+    from openmm.backtest import trials as trying
+    from openmm.backtest.gather import cut, gather, with_rates
+    from openmm.backtest.trials_text import data_told
+
+    found = trying.variants(bots, changes or [])
+    model_of = models(model, queue, power, latency, every)
+    for one in found:
+        model_of(one.config)  # told before anything is read
+    rates = [_rate(text) for text in rate or []]
+    with _progress() as shown:
+        spans = gather(data or [], pair, lambda name, done, count: shown(name, done, count))
+        if start or end:
+            spans = cut(spans, *_between(start, end, spans))
+        spans = [with_rates(one, [two.config for two in found], rates) for one in spans]
+        made = trying.run_all(found, spans, model_of, time.perf_counter, shown)
+    for span in spans:
+        if span.broken:
+            sys.stderr.write(f"openmm: BROKEN {data_told(span)}\n")
+    if html is not None:
+        write_page(made, spans, html)
+    emit(trying.to_json(made, spans), json_, lambda: text_of(made, spans))
+    return EXIT_FAILED if any(one.problems for one in made) else EXIT_DONE
+
+
+def models(
+    path: Path | None, queue: str | None, power: int | None, latency: str | None, every: str | None
+) -> Callable[[BotConfig], Model]:
+    """Return what is assumed of the venue, by bot: the file's, with what options say instead.
+
+    Raises:
+        ConfigError: an option's value is none.
+    """
+    import msgspec
+
+    from openmm.backtest.model import DELAY_NS_MAX, QUEUES, Model, load
+    from openmm.cli.spans import span_s
+    from openmm.errors import ConfigError
+
+    told: dict[str, object] = {}
+    if queue is not None:
+        if queue not in QUEUES:
+            raise ConfigError("--queue", queue, f"one of {', '.join(QUEUES)}")
+        told["queue"] = queue
+    if power is not None:
+        if not 1 <= power <= 8:
+            raise ConfigError("--power", power, "1 to 8")
+        if queue != "power" and path is None:
+            raise ConfigError("--power", power, "with --queue power")
+        told["power"] = power
+    if latency is not None:
+        ns = 0 if latency.strip("0ms") == "" else round(span_s("--latency", latency) * 1e9)
+        if ns > DELAY_NS_MAX:
+            raise ConfigError("--latency", latency, f"at most {DELAY_NS_MAX // 10**9}s")
+        told["orders_ns"] = told["answers_ns"] = (ns,)
+    if every is not None:
+        told["every_ns"] = round(span_s("--every", every) * 1e9)
+    read = None if path is None else load(path)
+
+    def model_of(config: BotConfig) -> Model:
+        ns = config.paper.latency_ns
+        usual = Model(orders_ns=(ns,), answers_ns=(ns,)) if read is None else read
+        return msgspec.structs.replace(usual, **told)
+
+    return model_of
+
+
+def _between(start: str, end: str, spans: Sequence[Span]) -> tuple[int, int]:
+    first_ns, last_ns = spans[0].start_ns, spans[-1].end_ns
+    start_ns = _moment("--from", start, first_ns) if start else first_ns
+    end_ns = _moment("--to", end, first_ns) if end else last_ns + 1
+    if end and end_ns <= start_ns:
+        from openmm.errors import ConfigError
+
+        raise ConfigError("--to", end, f"later than --from, {start or 'the beginning'}")
+    return start_ns, end_ns
+
+
+def _moment(option: str, text: str, first_ns: int) -> int:
+    """Return a moment: UTC as ISO 8601 writes it, or a time into the data."""
+    from datetime import UTC, datetime, timedelta
+
+    from openmm.config.values import parse_duration_ns
+    from openmm.errors import ConfigError
+
+    try:
+        return first_ns + parse_duration_ns(text)
+    except ValueError:
+        pass
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        allowed = "UTC such as 2024-08-08T23:55, or a time into the data such as 60s"
+        raise ConfigError(option, text, allowed) from None
+    if told.tzinfo is None:
+        told = told.replace(tzinfo=UTC)
+    return (told - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+
+
+def _rate(text: str) -> tuple[str, str]:
+    from openmm.cli.spans import decimal
+    from openmm.errors import ConfigError
+
+    pair, mark, number = text.partition("=")
+    if not mark or "/" not in pair:
+        raise ConfigError("--rate", text, "PAIR=NUMBER, such as USDT/USD=1")
+    return pair.strip(), format(decimal("--rate", number.strip()), "f")
+
+
+def _whole(
+    bots: Sequence[Path], data: Sequence[str], changes: Sequence[str], pair: str,
+    html: Path | None, json_: bool, unused: dict[str, object],
+) -> int:  # fmt: skip
+    """Run the whole engine over recordings instead: what `openmm compare` runs."""
+    from openmm.backtest import compare as comparing
+    from openmm.backtest.streams import asked
+    from openmm.backtest.trials import variants
+    from openmm.cli import compare
+    from openmm.errors import ConfigError
+
+    for option, value in unused.items():
+        if value:
+            raise ConfigError(option, value, "left out with --whole: [paper] latency counts there")
+    found = variants(bots, changes)
+    streams = asked(data, "", 1, None, pair)
+    configs = [
+        one.config.model_copy(update={"bot": one.config.bot.model_copy(update={"name": one.label})})
+        for one in found
+    ]
+    with compare.progress(len(configs), streams) as on_progress:
+        made = comparing.compare(configs, streams, on_progress)
+    if html is not None:
+        compare.write_page(made, html)
+    emit(comparing.to_json(made), json_, lambda: compare.text_of(made))
+    quoted = all(one.messages.placed for one in made)
+    return EXIT_DONE if quoted else EXIT_FAILED
+
+
+def write_page(made: Sequence[Trial], spans: Sequence[Span], path: Path) -> None:
+    """Write the page with plots.
+
+    Raises:
+        CommandError: the file cannot be written.
+    """
+    from openmm.backtest.trials_page import page
+
+    write_file(path, page(made, spans))
+
+
+def text_of(made: Sequence[Trial], spans: Sequence[Span]) -> str:
+    """Render results as text."""
+    import io
+
+    from rich.console import Console
+
+    from openmm.backtest.trials_text import render
+
+    out = io.StringIO()
+    console = Console(file=out, width=WIDTH, force_terminal=sys.stdout.isatty(), highlight=False)
+    render(made, spans, console)
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").splitlines())
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show how far it is, on the error stream of a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%"),
+        TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal,
+    ) as shown:  # fmt: skip
+        task = shown.add_task("reading", total=None)
+
+        def told(name: str, done: int, count: int) -> None:
+            shown.update(task, description=name, completed=done, total=max(done, count))
+
+        yield told

@@ -1,0 +1,170 @@
+"""Files and recordings become spans: joined where they go on, broken where nobody knows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from openmm.backtest.gather import cut, gather, with_rates
+from openmm.data.events import BROKEN, CLEAR, MESSAGE_END, READ_END, Events, Market
+from openmm.data.integrity import examine
+from openmm.data.store import write
+from openmm.errors import ConfigError, DataError
+from tests.backtest.made import bot
+from tests.backtest.outcomes import market
+from tests.data.made import small
+
+NS = 1_000_000_000
+SPOT = Market("binance", "BTC/USDT", Decimal("0.1"), Decimal("0.0001"), 0, "spot")
+
+
+def whole() -> Events:
+    """Return a market without its break."""
+    return small().cut(0, 8)
+
+
+def later(events: Events, s: float, of: Market | None = None) -> Events:
+    moved = events.recv_ns + round(s * NS)
+    return replace(events, recv_ns=moved, market=of or events.market)
+
+
+def stored(folder: Path, name: str, events: Events) -> str:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.omd"
+    write(path, events, integrity=examine(events).to_json())
+    return str(path)
+
+
+def test_files_that_go_on_are_one_series_and_times_apart_are_spans(tmp_path: Path) -> None:
+    files = [
+        stored(tmp_path, "c", later(whole(), 7200)), stored(tmp_path, "a", whole()),
+        stored(tmp_path, "b", later(whole(), 30)),
+    ]  # fmt: skip
+    first, second = gather(files)
+    assert [one.name for one in first.pieces] == ["a.omd", "b.omd"]
+    assert [one.name for one in second.pieces] == ["c.omd"]
+    (events,) = first.markets
+    assert len(events) == 2 * len(whole()) + 1
+    assert not np.any(np.diff(events.recv_ns) < 0)
+    assert first.name == "2025-06-15 15:06:40, 30 s"
+
+
+def test_the_book_is_broken_between_files_unless_the_gap_is_a_moment(tmp_path: Path) -> None:
+    near = [stored(tmp_path, "a", whole()), stored(tmp_path, "b", later(whole(), 0.5))]
+    (span,) = gather(near)
+    assert np.count_nonzero(span.markets[0].kinds == BROKEN) == 0
+    far = [*near[:1], stored(tmp_path, "c", later(whole(), 30))]
+    (span,) = gather(far)
+    (events,) = span.markets
+    (at,) = np.flatnonzero(events.kinds == BROKEN)
+    assert events.recv_ns[at] == whole().recv_ns[-1]
+    assert events.flags[at] & np.uint16(MESSAGE_END | READ_END) == MESSAGE_END | READ_END
+    assert events.kinds[at + 1] == CLEAR
+
+
+def test_a_file_that_carries_the_book_on_does_not_break_it(tmp_path: Path) -> None:
+    parts = [
+        stored(tmp_path, "a", whole().cut(0, 5)),
+        stored(tmp_path, "b", later(whole().cut(5, 8), 40)),
+    ]
+    (span,) = gather(parts)
+    assert len(span.markets[0]) == len(whole())
+
+
+def test_files_in_other_steps_are_told_in_the_finest(tmp_path: Path) -> None:
+    coarse = replace(
+        later(whole(), 30), market=replace(whole().market, tick_size=Decimal(1))
+    )  # fmt: skip
+    (span,) = gather([stored(tmp_path, "a", whole()), stored(tmp_path, "b", coarse)])
+    (events,) = span.markets
+    assert events.market.tick_size == Decimal("0.1")
+    assert events.price_ticks[-1] == 10 * whole().price_ticks[-1]
+
+
+def test_markets_of_one_time_are_one_span_in_the_order_named(tmp_path: Path) -> None:
+    files = [
+        stored(tmp_path, "z", later(whole(), 0, SPOT)), stored(tmp_path, "a", whole()),
+        stored(tmp_path, "b", later(whole(), 40)),
+    ]  # fmt: skip
+    (span,) = gather(files)
+    assert [one.market.label for one in span.markets] == ["binance-spot BTC/USDT", "kraken BTC/USD"]
+    (span,) = gather([str(tmp_path)])
+    assert [one.market.label for one in span.markets] == ["binance-spot BTC/USDT", "kraken BTC/USD"]
+    (span,) = gather([files[1], str(tmp_path)])
+    assert [one.market.label for one in span.markets] == ["kraken BTC/USD", "binance-spot BTC/USDT"]
+    assert len(span.pieces) == 3
+
+
+def test_files_of_one_market_at_one_time_are_refused(tmp_path: Path) -> None:
+    files = [stored(tmp_path, "a", later(whole(), 0)), stored(tmp_path, "b", later(whole(), 1e-8))]
+    with pytest.raises(ConfigError, match="do not overlap"):
+        gather(files)
+
+
+def test_verdicts_come_with_the_pieces(tmp_path: Path) -> None:
+    write(tmp_path / "unchecked.omd", later(whole(), 7200))
+    broken, unchecked = gather([stored(tmp_path, "gap", small()), str(tmp_path / "unchecked.omd")])
+    assert [one.name for one in broken.broken] == ["gap.omd"]
+    assert "continuity lost" in " ".join(broken.pieces[0].problems)
+    assert unchecked.pieces[0].verdict == "not checked"
+    assert not unchecked.broken
+
+
+def test_a_recording_is_converted_as_it_is_read(shared: Path) -> None:
+    path = shared / "data/kraken/v2_btcusd_d10_20260801.cbcap.gz"
+    (span,) = gather([str(path)])
+    assert span.about.startswith("kraken BTC/USD, ")
+    assert span.pieces[0].verdict == "good"
+
+
+def test_a_cut_begins_behind_the_book_that_was_there(tmp_path: Path) -> None:
+    (span,) = gather([stored(tmp_path, "a", whole())])
+    start_ns = int(whole().recv_ns[5])
+    (part,) = cut([span], start_ns, start_ns + 1)
+    (events,) = part.markets
+    assert events.kinds[0] == CLEAR
+    assert set(events.recv_ns.tolist()) == {start_ns}
+    with pytest.raises(ConfigError, match=r"--from, --to: a part of the data, "):
+        cut([span], start_ns + NS, start_ns + 2 * NS)
+
+
+def test_a_rate_that_the_data_lacks_is_held(tmp_path: Path) -> None:
+    config = bot()
+    venue = config.venue[0].model_copy(
+        update={"name": "binance", "label": "parity", "quote": None, "rate": "USDT/USD"}
+    )
+    config = config.model_copy(update={"venue": (*config.venue, venue)})
+    path = tmp_path / "a.omd"
+    write(path, market(seconds=5))
+    (span,) = gather([str(path)])
+    made = with_rates(span, [config], [("USDT/USD", "0.9995")])
+    events = made.markets[1]
+    assert (events.market.venue, events.market.pair) == ("binance", "USDT/USD")
+    book = events.book_before(len(events))
+    bid, ask = book.best_bid_ticks, book.best_ask_ticks
+    assert bid is not None
+    assert ask is not None
+    assert (bid + ask) * events.market.tick_size / 2 == Decimal("0.9995")
+    assert np.diff(np.unique(events.recv_ns)).max() == NS
+    assert made.pieces[-1].name == "USDT/USD held at 0.9995"
+    assert with_rates(made, [config], [("USDT/USD", "1")]).markets == made.markets
+    with pytest.raises(ConfigError, match="EUR/USD"):
+        with_rates(span, [config], [("EUR/USD", "1")])
+
+
+def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--data: a \.omd file, a folder"):
+        gather([])
+    with pytest.raises(ConfigError, match="it is not there"):
+        gather([str(tmp_path / "none.omd")])
+    with pytest.raises(ConfigError, match="a recording that is there"):
+        gather([str(tmp_path / "none.gz")])
+    with pytest.raises(ConfigError, match=r"a folder with \.omd files"):
+        gather([str(tmp_path)])
+    (tmp_path / "bad.omd").write_bytes(b"OMDATA1\n" + bytes(40))
+    with pytest.raises(DataError):
+        gather([str(tmp_path)])
