@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar, final
@@ -20,7 +21,7 @@ from urllib.parse import urlsplit
 
 from openmm import __version__, journal
 from openmm._fast.feed import EventClock
-from openmm._fast.ports import Decoded, MemoryTransport
+from openmm._fast.ports import Decoded, MemoryTransport, Neighbours
 from openmm._fast.tape import Record, Tape
 from openmm.config import BotConfig
 from openmm.config.redact import public
@@ -47,6 +48,8 @@ from openmm.events import Event, RequestRefused
 from openmm.instrument import Instrument
 from openmm.journal import EndRecord, SessionRecord
 from openmm.signal import memory
+from openmm.sim.mirror import Own
+from openmm.sim.pipe import Delays
 from openmm.strategy.python import PythonStrategy
 from openmm.venues.connector import MarketSide
 
@@ -56,6 +59,10 @@ TOKEN_NS: Final = 400 * NS
 # After the stop: so long may cancels be on their way.
 STOP_NS: Final = 20 * NS
 SLOW: Final = frozenset({Decoded.DECODED_SLOW, Decoded.DECODED_BROKEN, Decoded.DECODED_UNDECIDED})
+ASKED_NS_MAX: Final = 2 * NS  # until a question of a rerun is put that its session did not have
+COUNTED: Final = frozenset(
+    {"adjust", "place_by_hand", "cancel_by_hand", "cancel_all"}
+)  # and requests
 COMMANDS: Final = frozenset({"halt", "pause", "resume", "flatten"})
 FILL_MODEL: Final = (
     "Our orders rest in a copy of the stream's book and change nothing in it. An order stands "
@@ -76,6 +83,47 @@ class PublicReader(Protocol):
         ...
 
 
+class Timing(Protocol):
+    """Says when messages arrive; times in ns since 1970."""
+
+    def sent(self, frame: bytes, now_ns: int) -> int:
+        """Say when a request reaches the venue."""
+        ...
+
+    def told(self, events: Sequence[Event], now_ns: int) -> int:
+        """Say when what the venue tells now over the private connection is received."""
+        ...
+
+    def replied(self, request: bytes, now_ns: int) -> int:
+        """Say when the reply to an order over REST is received."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What is known of a session that is run again, instead of assumed.
+
+    The session's mode and its account's group stay as they were, and its venue is given its market
+    data by whoever owns the rerun: the venue was ahead of the bot. Questions about orders in doubt
+    wait for the moments at which the session had its answers.
+
+    Args:
+        session_s: of its client ids.
+        watchdog: whether a watchdog process had to run.
+        timing: of single messages.
+        own: orders of the session that its public book contained.
+        neighbours: what its other bots showed.
+        cost_decimals: of the quote asset, that its venue rounded costs and fees to.
+    """
+
+    session_s: int = 0
+    watchdog: bool = False
+    timing: Timing | None = None
+    own: Own | None = None
+    neighbours: Neighbours | None = None
+    cost_decimals: int | None = None
+
+
 @final
 class Rerun:
     """Run one bot's engine over what its owner gives it.
@@ -91,6 +139,7 @@ class Rerun:
         readers: read what the decoders leave over, where a stream has such messages.
         signals: what the estimators knew when the session began, by venue.
         outside_levels: of a book: a recording cannot be asked for a new one when they are used up.
+        again: a session of the past that is run again, and what is known of it.
 
     Raises:
         ConfigError: the file has [hedge].
@@ -100,17 +149,20 @@ class Rerun:
         self, config: BotConfig, instruments: Sequence[Instrument], markets: Sequence[MarketSide],
         tape: Tape, *, session_id: str, started_ns: int, mid_ticks: int,
         readers: Sequence[PublicReader | None] = (), signals: Mapping[str, Any] | None = None,
-        outside_levels: int = wiring.BOOK_OUTSIDE_LEVELS,
+        outside_levels: int = wiring.BOOK_OUTSIDE_LEVELS, again: Again | None = None,
     ) -> None:  # fmt: skip
         if config.hedge is not None:
             # Without the hedge's word of how much may be, the bot would quote nothing at all.
             raise ConfigError(
                 "hedge", config.hedge.venue, "left out: recordings have no second venue to hedge on"
             )
-        bot = config.bot.model_copy(update={"mode": "paper"})
-        # Nobody else is there: the own inventory is followed.
-        alone = config.inventory.model_copy(update={"group": None})
-        config = self.config = config.model_copy(update={"bot": bot, "inventory": alone})
+        self._again = again
+        if again is None:
+            bot = config.bot.model_copy(update={"mode": "paper"})
+            # Nobody else is there: the own inventory is followed.
+            alone = config.inventory.model_copy(update={"group": None})
+            config = config.model_copy(update={"bot": bot, "inventory": alone})
+        self.config = config
         self.clock = EventClock()
         self.clock.hold(started_ns)
         self.session_id = session_id
@@ -120,18 +172,26 @@ class Rerun:
         self.is_quoting = False
         quoted = self._quoted = config.venue.index(config.quoted)
         instrument = instruments[quoted]
-        self.venue = paper_venue(config, instrument, markets[quoted])
+        told = again or Again()
+        self._ready = False  # there is a connector to read with
+        # Of messages on their way to us: by identity, as one message may be like another.
+        self._ahead: dict[int, tuple[bytes, list[Event]]] = {}
+        self.venue = paper_venue(
+            config, instrument, markets[quoted], delays=self._delays(told.timing), own=told.own,
+            cost_decimals=told.cost_decimals,
+        )  # fmt: skip
         trading = self.trading = paper_connector(config, self.venue, self.clock, self._ask_at_once)
+        self._ready = True
         finished(trading.rest().instruments([instrument.name]))
         self._http = trading.order_http()
-        session_s = started_ns // NS
+        session_s = told.session_s or started_ns // NS
         self.tables = wiring.make_tables(
             config, instruments, markets, trading, mid_ticks=mid_ticks, tape=tape,
             encoder=trading.order_encoder(instrument, bot=config.bot.name, session_s=session_s),
             transport=MemoryTransport(self._on_orders), seal=max(1, started_ns),
-            outside_levels=outside_levels,
+            outside_levels=outside_levels, neighbours=told.neighbours,
         )  # fmt: skip
-        self.step = wiring.make_step(config, self.tables, trading, watchdog=False)
+        self.step = wiring.make_step(config, self.tables, trading, watchdog=told.watchdog)
         known = dict(signals or {})
         for venue, feed in zip(config.venue, self.tables.feeds, strict=True):
             if venue.label in known:
@@ -142,6 +202,7 @@ class Rerun:
         self._drain_due = False
         self._resync_due = False
         self._recovering = False
+        self._asked_for: dict[int, int] = {}  # orders in doubt: since when
         context = Context(
             config, Host(clock=self.clock), [], trading, list(instruments), self.tables, self.step,
             mid_ticks, started_ns // NS * NS, self._handle, self._alert, self._spawn, None,
@@ -234,7 +295,7 @@ class Rerun:
     def on_frame(self, source: int, payload: bytes, recv_ns: int, last: bool = True) -> None:
         """Take a message of a venue's market data; `last`: of what one read brought."""
         self.clock.hold(recv_ns)
-        if source == self._quoted:
+        if source == self._quoted and self._again is None:
             # As in paper mode: our venue sees the market before we do.
             self.venue.on_public_frame(payload, recv_ns)
         feed = self.tables.feeds[source]
@@ -256,7 +317,7 @@ class Rerun:
     def market_lost(self, source: int, now_ns: int) -> None:
         """Take note that a feed's connection is gone."""
         self.clock.hold(now_ns)
-        if source == self._quoted:
+        if source == self._quoted and self._again is None:
             self.venue.on_public_lost()
         self._handle(self.step.market_lost(source, now_ns))
         self._settle_down(now_ns)
@@ -264,6 +325,10 @@ class Rerun:
     def on_timer(self, now_ns: int) -> None:
         """Let the slow path's timer fire."""
         self.clock.hold(now_ns)
+        late = [one for one, ns in self._asked_for.items() if now_ns - ns > ASKED_NS_MAX]
+        if late:
+            # The session had nothing to ask: this run has gone another way.
+            self.answer("on_query", (late, (), now_ns), now_ns)
         self._handle(self.step.on_timer(now_ns))
         self._drain_due = True
         self._settle_down(now_ns)
@@ -278,6 +343,57 @@ class Rerun:
         assert name in COMMANDS, name
         self.clock.hold(now_ns)
         self._handle(getattr(self.step, name)(who, now_ns))
+        self._settle_down(now_ns)
+
+    def hear(self, now_ns: int) -> None:
+        """Take what has arrived from the venue by now."""
+        self.clock.hold(now_ns)
+        self._drain_due = True
+        self._settle_down(now_ns)
+
+    def call(self, name: str, args: Sequence[Any], now_ns: int) -> None:
+        """Call an entry of the step, as a session's loop did at that moment."""
+        self.clock.hold(now_ns)
+        told: Any = getattr(self.step, name)(*args, now_ns) or ()
+        self._handle(told[1] if name in COUNTED else told)
+        self._settle_down(now_ns)
+
+    def answer(self, name: str, args: Sequence[Any], now_ns: int) -> None:
+        """Ask this venue what a session asked its own, whose answer it had at that moment.
+
+        Args:
+            name: of the step's entry that took the answer.
+            args: what it took.
+        """
+        self.clock.hold(now_ns)
+        step, rest = self.step, self.trading.rest()
+        match name:
+            case "on_query":
+                seqs = sorted({*args[0], *self._asked_for})
+                self._asked_for.clear()
+                found = finished(self.proof.find(seqs))
+                self._handle(step.on_query(seqs, found, args[2], now_ns))
+            case "on_open_orders":
+                listed = finished(rest.open_orders())
+                self._handle(step.on_open_orders(listed, args[1], now_ns))
+            case "on_history":
+                fills = finished(self.proof.fills_since(args[1]))
+                self._handle(step.on_history(fills, args[1], args[2], now_ns))
+            case "on_statement":
+                balances = finished(rest.balances())
+                self._handle(step.on_statement(balances, args[1], args[2], now_ns))
+            case "token_renewed":
+                finished(self._renewed())
+        self._settle_down(now_ns)
+
+    def arm(self, armed: bool, now_ns: int) -> None:
+        """Set the venue's dead-man's switch, or clear it."""
+        self.clock.hold(now_ns)
+        self.step.dead_man_sent(armed, now_ns)
+        timeout_ns = self.config.dead_man_ns or 0
+        message = self.trading.dead_man(-(-timeout_ns // NS) if armed else 0)
+        if message is not None:
+            self.venue.on_client_frame(message, now_ns)
         self._settle_down(now_ns)
 
     def renew_token(self, now_ns: int) -> None:
@@ -295,6 +411,20 @@ class Rerun:
         self._settle_down(now_ns)
 
     # ------------------------------------------------------------------ inside
+
+    def _delays(self, timing: Timing | None) -> Delays | None:
+        if timing is None:
+            return None
+
+        def leaves(frame: bytes, now_ns: int) -> int | None:
+            if not self._ready:
+                return None
+            # Read as it leaves: what it says tells when it is received.
+            events = self.trading.read_private(frame, now_ns)
+            self._ahead[id(frame)] = (frame, events)
+            return timing.told(events, now_ns)
+
+        return Delays(timing.sent, leaves, timing.sent, timing.replied)
 
     def _append(self, kind: Record, source: int, data: bytes) -> None:
         self.tables.pipeline.append(kind, source, self.clock.now_ns(), data)
@@ -327,9 +457,10 @@ class Rerun:
             told += self.venue.replies(now_ns, self._http.reply)
         for payload in told:
             self._append(Record.REC_FRAME, SOURCE_PRIVATE, self.trading.redact(payload))
-            events = without_secrets(
-                self.trading.read_private(payload, now_ns), self.trading.redact
-            )
+            _, read = self._ahead.pop(id(payload), (payload, None))
+            if read is None:
+                read = self.trading.read_private(payload, now_ns)
+            events = without_secrets(read, self.trading.redact)
             for message in self.trading.due():
                 self.venue.on_client_frame(message, now_ns)
                 self._drain_due = True
@@ -347,6 +478,7 @@ class Rerun:
         """Open the private connection, with a fresh credential."""
         now_ns = self.clock.now_ns()
         self.trading.set_token(finished(self.trading.rest().token()))
+        self._ahead.clear()
         self.venue.connect(now_ns, urlsplit(self.trading.private_url).query)
         for message in self.trading.subscribe_private():
             self.venue.on_client_frame(message, now_ns)
@@ -371,6 +503,11 @@ class Rerun:
                 case Resubscribe():
                     # A stream of the past sends what it sends.
                     self._alert("warning", f"feed {request.feed_index}: {request.reason.name}")
+                case QueryOrders() if self._again is not None:
+                    self._asked_for.update(
+                        (seq, self.clock.now_ns()) for seq in request.seqs
+                        if seq not in self._asked_for
+                    )  # fmt: skip
                 case QueryOrders():
                     self._later(partial(self.proof.query, request.seqs))
                 case NameOrders():
@@ -379,7 +516,7 @@ class Rerun:
                     self._later(partial(self.proof.cancel_stray, request))
                 case ResyncPrivate():
                     self._resync_due = True
-                case RenewToken():
+                case RenewToken() if self._again is None:
                     self._later(self._renewed)
 
     async def _ask_at_once(self, seconds: float) -> None:

@@ -24,8 +24,9 @@ from openmm.config import (
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
 from openmm.sim.dialects import Dialect, dialect
-from openmm.sim.mirror import mirrored_feed
+from openmm.sim.mirror import Own, mirrored_feed
 from openmm.sim.paper import PaperVenue
+from openmm.sim.pipe import Delays
 from openmm.venues import registry
 from openmm.venues.calls import Sleep
 from openmm.venues.connector import Connector, Keys, MarketSide
@@ -55,11 +56,17 @@ class PaperRoundTrip:
         """Nothing is held."""
 
 
-def paper_venue(config: BotConfig, instrument: Instrument, market: MarketSide) -> PaperVenue:
+def paper_venue(
+    config: BotConfig, instrument: Instrument, market: MarketSide, *,
+    delays: Delays | None = None, own: Own | None = None, cost_decimals: int | None = None,
+) -> PaperVenue:  # fmt: skip
     """Open the paper account.
 
     Args:
         market: makes the decoder of the venue's public feed.
+        delays: of single messages, where they are known.
+        own: orders in the public feed's book that are not the market's.
+        cost_decimals: that the venue rounds costs and fees to; None: as finely as they come.
 
     Raises:
         ConfigError: the fees are not known.
@@ -69,13 +76,17 @@ def paper_venue(config: BotConfig, instrument: Instrument, market: MarketSide) -
         raise ConfigError("venue.maker_fee", "nothing", "a fee: the venue does not tell it here")
     venue = config.quoted
     feed = mirrored_feed(
-        instrument, market, depth=venue.depth, verify=venue.verify_checksum, told=False
-    )
+        instrument, market, depth=venue.depth, verify=venue.verify_checksum, told=False,
+        own=own,
+    )  # fmt: skip
     # The account counts in atoms of an order's cost; finer ones could hold nothing more.
     decimals = min(instrument.quote_decimals, instrument.price_decimals + instrument.qty_decimals)
+    if cost_decimals is not None:
+        decimals = min(decimals, cost_decimals)
     return PaperVenue(
         _dialect(venue), feed, replace(instrument, quote_decimals=decimals), (maker, taker),
         paper_balances(config, instrument), seed=0, latency_ns=config.paper.latency_ns,
+        delays=delays,
     )  # fmt: skip
 
 

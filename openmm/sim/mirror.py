@@ -7,7 +7,8 @@ live, whatever its wire format and however its increments join their snapshot.
 
 from __future__ import annotations
 
-from typing import Final, final
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias, final
 
 from openmm._fast.book import Book, BookBreak, BookState
 from openmm._fast.ports import Decoded, Decoder, TradeLog
@@ -20,6 +21,8 @@ LEVELS_MAX: Final = 1000  # of a side that are told to the core
 TRADES_MAX: Final = 4096  # of one message
 WINDOW_TICKS: Final = 1 << 15
 OUTSIDE_LEVELS: Final = 1 << 15
+# (book side, price in ticks, quantity in lots) of orders that a public book contains at a moment.
+Own: TypeAlias = Callable[[int], Iterable[tuple[int, int, int]]]
 
 
 @final
@@ -30,9 +33,12 @@ class MirroredFeed:
         pair: whose messages they are.
         decoder: bound to `book`, for this instrument alone.
         told: whether the core's public hears of recorded trades and of fills the book implies.
+        own: orders in the public book that are not the market's: they are taken out of it.
     """
 
-    def __init__(self, pair: Instrument, decoder: Decoder, book: Book, *, told: bool) -> None:
+    def __init__(
+        self, pair: Instrument, decoder: Decoder, book: Book, *, told: bool, own: Own | None = None
+    ) -> None:
         self.pair = pair
         self.book = book
         self.broken_count = 0
@@ -40,6 +46,7 @@ class MirroredFeed:
         self._trades = TradeLog(TRADES_MAX)
         decoder.set_sink(self._trades)
         self._told = told
+        self._own = own
         self._version = -1
 
     def apply(self, core: VenueCore, frame: bytes, now_ns: int) -> Decoded:
@@ -84,7 +91,13 @@ class MirroredFeed:
             return
         self._version = book.version
         kernel = core.recording(self.pair.name)
-        if kernel.follow(book, LEVELS_MAX):
+        changed = kernel.follow(book, LEVELS_MAX)
+        if self._own is not None:
+            for side, price_ticks, lots in self._own(now_ns):
+                shown_lots = book.qty_at(side, price_ticks) or 0
+                if shown_lots:
+                    kernel.set_level(side, price_ticks, max(0, shown_lots - lots))
+        if changed:
             core.book_matches(self.pair.name, kernel.settle(), now_ns, printed=self._told)
             if self._told:
                 core.book_told(self.pair.name, now_ns)
@@ -95,14 +108,16 @@ class MirroredFeed:
 
 
 def mirrored_feed(
-    pair: Instrument, connector: MarketSide, *, depth: int, verify: bool = True, told: bool
-) -> MirroredFeed:
+    pair: Instrument, connector: MarketSide, *, depth: int, verify: bool = True, told: bool,
+    own: Own | None = None,
+) -> MirroredFeed:  # fmt: skip
     """Make the mirror of one venue's instrument.
 
     Args:
         connector: knows how the venue's messages are read.
         depth: as subscribed.
+        own: see `MirroredFeed`.
     """
     book = Book(window_ticks=WINDOW_TICKS, outside_levels=OUTSIDE_LEVELS)
     decoder = connector.market_decoder(pair, book, depth=depth, verify=verify)
-    return MirroredFeed(pair, decoder, book, told=told)
+    return MirroredFeed(pair, decoder, book, told=told, own=own)

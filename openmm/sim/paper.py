@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from operator import itemgetter
 from typing import final
 
 from openmm._fast.ports import Decoded
@@ -13,7 +15,7 @@ from openmm.sim.core import VenueCore
 from openmm.sim.dialects import Dialect
 from openmm.sim.mirror import MirroredFeed
 from openmm.sim.options import DEMO_KEY, DEMO_SECRET
-from openmm.sim.pipe import DelayLine, Pipe
+from openmm.sim.pipe import DelayLine, Delays, Pipe
 
 
 @final
@@ -33,6 +35,7 @@ class PaperVenue:
         seed: makes the ids.
         latency_ns: one way, of the private connection and of orders.
         jitter_ns: mean of the exponential part on top, seeded.
+        delays: of single messages, where they are known.
     """
 
     def __init__(
@@ -46,8 +49,10 @@ class PaperVenue:
         tier: str = "pro",
         latency_ns: int = 0,
         jitter_ns: int = 0,
+        delays: Delays | None = None,
     ) -> None:
         self._link = (latency_ns, jitter_ns, seed)
+        self._delays = delays or Delays()
         self.core = VenueCore(
             [pair], seed, [pair.name], speaks.post_only_accepted, speaks.fee_in_received
         )
@@ -57,10 +62,10 @@ class PaperVenue:
         )
         self.gateway, self._rest = speaks.make(self.core, seed, False)
         self._feed = feed
-        self._pipe = Pipe(self.gateway, True, 0, *self._link)
+        self._pipe = Pipe(self.gateway, True, 0, *self._link, delays=self._delays)
         # Orders over REST: (when it arrives, request, headers), (when it arrives, id and reply).
-        self._inward = DelayLine(f"orders in:{seed}", latency_ns, jitter_ns)
-        self._outward = DelayLine(f"orders out:{seed}", latency_ns, jitter_ns)
+        self._inward = DelayLine(f"orders in:{seed}", latency_ns, jitter_ns, self._delays.requests)
+        self._outward = DelayLine(f"orders out:{seed}", latency_ns, jitter_ns, self._delays.replies)
         self._asked: deque[tuple[int, bytes, Mapping[str, str]]] = deque()
         self._answers: deque[tuple[int, int, int, bytes]] = deque()
         self._polled_fills = 0
@@ -112,9 +117,20 @@ class PaperVenue:
             or self._polled_fills != self._fill_count()
         )
 
+    def live_until(self, now_ns: int) -> None:
+        """Carry out what has reached the venue by now; what it says leaves when it was made."""
+        self._step(now_ns)
+
+    def next_ns(self, now_ns: int) -> int | None:
+        """Return when a message arrives next at either end, or the venue acts; None: never."""
+        due = [line[0][0] for line in (self._asked, self._answers) if line]
+        due += [one for one in (self._pipe.next_ns(now_ns), self.core.next_ns()) if one is not None]
+        return min(due, default=None)
+
     def on_order(self, request: bytes, headers: Mapping[str, str], now_ns: int) -> None:
         """Take an order over REST, `ID VERB /path?query`; its reply comes with `replies`."""
-        self._asked.append((self._inward.due_ns(now_ns), request, headers))
+        due_ns = self._inward.due_ns(now_ns, request)
+        insort(self._asked, (due_ns, request, headers), key=itemgetter(0))
 
     def replies(self, now_ns: int, write: Callable[[int, int, bytes], bytes]) -> list[bytes]:
         """Return replies to orders that have arrived, as `write` makes frames of them."""
@@ -132,7 +148,7 @@ class PaperVenue:
             query: of the address: a credential, where one stands in it.
         """
         self._pipe.close()
-        self._pipe = Pipe(self.gateway, True, now_ns, *self._link, query=query)
+        self._pipe = Pipe(self.gateway, True, now_ns, *self._link, query=query, delays=self._delays)
 
     def forget_calls(self) -> None:
         """Count no request made so far against the venue's limit of them, where it has one."""
@@ -159,5 +175,6 @@ class PaperVenue:
             self._pipe.step(due_ns)
             number, verb, target = request.decode("ascii").split(" ", 2)
             status, body = self._rest.answer(verb, target, headers, b"", due_ns)
-            self._answers.append((self._outward.due_ns(due_ns), int(number), status, body))
+            at_ns = self._outward.due_ns(due_ns, request)
+            insort(self._answers, (at_ns, int(number), status, body), key=itemgetter(0))
         self._pipe.step(now_ns)

@@ -8,27 +8,67 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from bisect import insort
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
+from typing import TypeAlias
 
 from openmm.sim.faults import Rule
 from openmm.sim.strikes import Strikes
 from openmm.venues.counterpart import Authorised, Gateway, OrderRecord
 
 FOREVER_NS = 1 << 62
+# Tells when a message that is sent at a moment arrives; None: draw it.
+Told: TypeAlias = Callable[[bytes, int], int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """Who tells the delay of each message of a venue in this process, where it is known.
+
+    Args:
+        inward: of frames to the venue over the private connection.
+        outward: of frames of the private connection.
+        requests: of requests over REST, as `PaperVenue.on_order` takes them.
+        replies: of the replies to them; is given the request.
+    """
+
+    inward: Told | None = None
+    outward: Told | None = None
+    requests: Told | None = None
+    replies: Told | None = None
+
+
+def _due(row: tuple[int, bytes]) -> int:
+    return row[0]
 
 
 class DelayLine:
-    """Delay messages by a constant and an exponential part, never overtaking one another."""
+    """Delay messages by a constant and an exponential part, never overtaking one another.
 
-    def __init__(self, seed: str, latency_ns: int, jitter_ns: int) -> None:
+    Args:
+        told: knows when single messages arrive, those of a session of the past, whatever is on its
+            way before them; the others' delays are drawn.
+    """
+
+    def __init__(
+        self, seed: str, latency_ns: int, jitter_ns: int, told: Told | None = None
+    ) -> None:
         self._rng = Random(seed)
         self._latency_ns = latency_ns
         self._jitter_ns = jitter_ns
+        self._told = told
         self._last_ns = 0
 
-    def due_ns(self, now_ns: int) -> int:
-        """Draw when a message sent now arrives."""
+    def due_ns(self, now_ns: int, frame: bytes = b"") -> int:
+        """Say, or draw, when a message sent now arrives."""
+        told_ns = None if self._told is None else self._told(frame, now_ns)
+        if told_ns is not None:
+            told_ns = max(now_ns, told_ns)
+            self._last_ns = max(self._last_ns, told_ns)
+            return told_ns
         span_ns = self._latency_ns
         if self._jitter_ns:
             span_ns += round(self._rng.expovariate(1 / self._jitter_ns))
@@ -46,6 +86,7 @@ class Pipe:
     Args:
         strikes: the faults of the venue; they strike here what passes.
         query: of the address that the client opened.
+        delays: of single messages, where they are known.
     """
 
     def __init__(
@@ -58,6 +99,7 @@ class Pipe:
         seed: int | str = 0,
         strikes: Strikes | None = None,
         query: str = "",
+        delays: Delays | None = None,
     ) -> None:
         self.gateway = gateway
         self.session = gateway.connect(now_ns, private)
@@ -67,8 +109,9 @@ class Pipe:
         self._words = gateway.faults
         self.fallen = False  # the venue's side has ended the connection
         self._strikes = strikes
-        self._inward = DelayLine(f"in:{seed}", latency_ns, jitter_ns)
-        self._outward = DelayLine(f"out:{seed}", latency_ns, jitter_ns)
+        told = delays or Delays()
+        self._inward = DelayLine(f"in:{seed}", latency_ns, jitter_ns, told.inward)
+        self._outward = DelayLine(f"out:{seed}", latency_ns, jitter_ns, told.outward)
         self._going: deque[tuple[int, bytes]] = deque()
         self._coming: deque[tuple[int, bytes]] = deque()
         self._deaf_ns = 0  # nothing passes either way before this
@@ -82,7 +125,7 @@ class Pipe:
 
     def send(self, frame: bytes, now_ns: int) -> None:
         """Send a client frame; it reaches the venue after its delay."""
-        self._going.append((self._inward.due_ns(now_ns), frame))
+        insort(self._going, (self._inward.due_ns(now_ns, frame), frame), key=_due)
 
     def next_ns(self, now_ns: int) -> int | None:
         """Return when a message on its way arrives at either end, None for none.
@@ -142,7 +185,8 @@ class Pipe:
 
     def _leave(self, frames: list[bytes], now_ns: int) -> None:
         if self._strikes is None or not self._strikes.armed:
-            self._coming.extend((self._outward.due_ns(now_ns), frame) for frame in frames)
+            for frame in frames:
+                insort(self._coming, (self._outward.due_ns(now_ns, frame), frame), key=_due)
             return
         for frame in frames:
             self._say(self._strikes, frame, now_ns)
@@ -204,7 +248,7 @@ class Pipe:
         """Put a message on the wire; the venue numbers it now unless it has a number (-1: none)."""
         if sequence >= 0:
             frame = self._numbered(self._words.kind_of_message(frame), frame, sequence)
-        self._coming.append((self._outward.due_ns(now_ns), frame))
+        insort(self._coming, (self._outward.due_ns(now_ns, frame), frame), key=_due)
 
     def _numbered(self, kind: str, frame: bytes, sequence: int = 0) -> bytes:
         sequence = sequence or self._number(kind, frame)

@@ -144,6 +144,15 @@ class Named(Protocol):
         ...
 
 
+@runtime_checkable
+class Stamped(Protocol):
+    """A connector of a venue whose answers tell when the request reached it."""
+
+    def answered_ns(self, payload: bytes) -> int:
+        """Return that time of an answer, ns since 1970 by the venue's clock; 0: it tells none."""
+        ...
+
+
 class MarketSide(Protocol):
     """What makes the decoders of a venue's market data: a connector, or a recording."""
 

@@ -6,11 +6,13 @@ carries bytes through a `RoundTrip`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final, final
 
 from openmm._fast.book import Book
 from openmm._fast.checks import RateBudget
+from openmm._fast.scan import parse_rfc3339
 from openmm.events import Event, OrderFilled, OrderUpdated, Subscribed
 from openmm.instrument import Instrument
 from openmm.venues.connector import Capabilities
@@ -31,6 +33,7 @@ PRIVATE: Final = (Subscription("executions"), Subscription("balances"))
 TOKENS_KEPT: Final = 4
 CLOSED_SINGLY_MAX: Final = 2  # orders looked up one by one among those that are done
 # Sides of pairs whose amends must name the pair: no crypto on either.
+TIME_IN: Final = re.compile(rb'"time_in":"([^"]{1,40})"')
 FIAT: Final = frozenset({"USD", "EUR", "GBP", "CAD", "AUD", "JPY", "CHF"})
 
 
@@ -258,6 +261,16 @@ class KrakenConnector(Session[KrakenEncoder]):
             if isinstance(event, Subscribed) and event.rate_threshold is not None:
                 self._requests.learn(event.rate_threshold)
         return events
+
+    def answered_ns(self, payload: bytes) -> int:
+        """Return when a request reached the venue, by its answer's `time_in`; 0: not told."""
+        found = TIME_IN.search(payload)
+        if found is None:
+            return 0
+        try:
+            return parse_rfc3339(found[1].decode("ascii", "replace"))
+        except ValueError:
+            return 0
 
     def redact(self, payload: bytes) -> bytes:
         """Blank every token of a private message, for the journal."""

@@ -1,0 +1,37 @@
+"""A session run again is the session: every order and every fill, to the nanosecond."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from openmm.backtest.again import Made, Reproduction
+from openmm.backtest.past import OwnBook, Past
+from openmm.journal import JournalRecord
+from tests.backtest import live
+
+
+def again(folder: Path, records: Sequence[JournalRecord]) -> tuple[Past, Made]:
+    past = Past(records)
+    made = Reproduction(past, lambda: records, folder, None if past.apart else OwnBook(past.steps))
+    try:
+        return past, made.run()
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("venue", ["kraken", "mexc"])
+def test_a_session_on_a_recording_is_reproduced_exactly(
+    tmp_path: Path, shared: Path, venue: str
+) -> None:
+    records = live.recorded(shared / "data") if venue == "kraken" else live.over_rest()
+    past, made = again(tmp_path, records)
+    assert past.apart
+    assert len(past.orders) > 100
+    assert len(past.fills) > 5
+    assert made.orders == past.orders
+    assert [(one.seq, one.price_ticks, one.qty_lots, one.told_ns) for one in made.fills] == [
+        (one.seq, one.price_ticks, one.qty_lots, one.told_ns) for one in past.fills
+    ]
