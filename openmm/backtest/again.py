@@ -29,7 +29,7 @@ from openmm.engine.context import SOURCE_PRIVATE
 from openmm.engine.entry import read_call
 from openmm.engine.step import Step
 from openmm.errors import JournalError
-from openmm.events import BalanceUpdated, Event
+from openmm.events import BalanceUpdated, Event, RequestAccepted, RequestRefused
 from openmm.journal import ActionRecord, JournalRecord
 from openmm.settlement.booking import Booker
 from openmm.settlement.report import Report, load_report
@@ -90,26 +90,34 @@ class Twins:
             return twin.arrived_ns
         return self._draw(self._past.requests_ns, now_ns)
 
-    def told(self, events: Sequence[Event], now_ns: int) -> int:
+    def told(self, events: Sequence[Event], now_ns: int) -> tuple[int, int]:
         """Say when what the venue tells now over the private connection is received."""
-        at_ns, ours = 0, False
+        at_ns = place = 0
+        ours = False
         for event in events:
             key = key_of(event)
             if key is None:
                 continue
             times = self._told.get(key)
             if times:
-                at_ns = max(at_ns, times.pop())
+                at_ns, place = max((at_ns, place), times.pop())
             elif not isinstance(event, BalanceUpdated):
                 ours = True
         if at_ns >= now_ns:
-            return at_ns
-        return self._draw(self._past.answers_ns, now_ns) if ours or at_ns else now_ns
+            return at_ns, place
+        return self._draw(self._past.answers_ns, now_ns) if ours or at_ns else now_ns, 0
 
     def replied(self, request: bytes, now_ns: int) -> int:
         """Say when the reply to an order over REST is received."""
-        at_ns = self._past.replies.get(int(request.split(b" ", 1)[0]), 0)
+        at_ns, _ = self._past.replies.get(int(request.split(b" ", 1)[0]), (0, 0))
         return at_ns if at_ns >= now_ns else self._draw(self._past.answers_ns, now_ns)
+
+    def reply_place(self, events: Sequence[Event]) -> int:
+        """Return the place of a reply among all that is received at its moment."""
+        for event in events:
+            if isinstance(event, RequestAccepted | RequestRefused):
+                return self._past.replies.get(event.req_id, (0, 0))[1]
+        return 0
 
     def _draw(self, delays_ns: Sequence[int], now_ns: int) -> int:
         self.drawn += 1

@@ -1,4 +1,4 @@
-"""What a backtest of a live session says against what the session did: orders, fills, delays, money.
+"""What a backtest of a live session says against what it did: orders, fills, delays, money.
 
 Two comparisons. The whole engine runs again (`again`): its orders are the session's own until the
 pretended venue fills one otherwise, and from there on it is another session, so its figures say
@@ -9,17 +9,12 @@ how long a backtest stays true. The session's own orders, as they were sent, mee
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
-from typing import Any, Final, final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 from msgspec import Struct
-from msgspec.structs import asdict
 
-from openmm._fast.units import UTICKS_PER_TICK, Side
-from openmm.backtest.again import Made, Ordered
-from openmm.backtest.past import Got, Past
-from openmm.instrument import Instrument
+from openmm.backtest.past import Got, Ordered
 
 MATCH_NS: Final = 1_000_000_000  # two orders, or fills, further apart are not the same one
 PERCENTILES: Final = (10, 50, 90, 99)

@@ -170,8 +170,8 @@ class Past:
         self.fills: list[Got] = []
         self.steps: list[Stood] = []
         self.notes: list[str] = []
-        self.replies: dict[int, int] = {}  # of order requests over REST: when each was received
-        self.told: dict[Key, deque[int]] = defaultdict(deque)
+        self.replies: dict[int, tuple[int, int]] = {}  # to order requests: when, which record
+        self.told: dict[Key, deque[tuple[int, int]]] = defaultdict(deque)  # likewise
         self.offset_ns = 0
         self.cost_decimals: int | None = None  # that the venue rounds costs to, where it does
         self.apart = False  # own orders do not stand in the public book
@@ -341,18 +341,18 @@ class Past:
             self.opening = read_call(Step, one.payload)[1][0]
         elif name == "on_events" and private:
             for event in read_call(Step, one.payload)[1][0]:
-                self._event(event, one.ts_ns)
+                self._event(event, one.ts_ns, one.record_index)
 
-    def _event(self, event: Event, recv_ns: int) -> None:
+    def _event(self, event: Event, recv_ns: int, index: int) -> None:
         key = key_of(event)
         if key is not None:
-            self.told[key].append(recv_ns)
+            self.told[key].append((recv_ns, index))
         match event:
             case RequestAccepted() | RequestRefused():
                 stamped = self.trading
                 at_ns = stamped.answered_ns(self._payload) if isinstance(stamped, Stamped) else 0
                 if event.req_id:
-                    self.replies.setdefault(event.req_id, recv_ns)
+                    self.replies.setdefault(event.req_id, (recv_ns, index))
                 seq = self._seq(event.client_id, getattr(event, "venue_order_id", ""))
                 kind = KINDS.get(event.kind)
                 if seq and kind is not None:

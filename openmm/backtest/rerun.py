@@ -12,10 +12,11 @@ says it in a sentence and belongs beside every figure that comes of it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final, Protocol, TypeVar, final
 from urllib.parse import urlsplit
 
@@ -90,12 +91,20 @@ class Timing(Protocol):
         """Say when a request reaches the venue."""
         ...
 
-    def told(self, events: Sequence[Event], now_ns: int) -> int:
-        """Say when what the venue tells now over the private connection is received."""
+    def told(self, events: Sequence[Event], now_ns: int) -> tuple[int, int]:
+        """Say when what the venue tells now over the private connection is received.
+
+        Returns:
+            the moment, and the place among all that is received then; 0: any.
+        """
         ...
 
     def replied(self, request: bytes, now_ns: int) -> int:
         """Say when the reply to an order over REST is received."""
+        ...
+
+    def reply_place(self, events: Sequence[Event]) -> int:
+        """Return the place of a reply among all that is received at its moment; 0: any."""
         ...
 
 
@@ -175,7 +184,7 @@ class Rerun:
         told = again or Again()
         self._ready = False  # there is a connector to read with
         # Of messages on their way to us: by identity, as one message may be like another.
-        self._ahead: dict[int, tuple[bytes, list[Event]]] = {}
+        self._ahead: dict[int, tuple[bytes, list[Event], int]] = {}
         self.venue = paper_venue(
             config, instrument, markets[quoted], delays=self._delays(told.timing), own=told.own,
             cost_decimals=told.cost_decimals,
@@ -421,8 +430,9 @@ class Rerun:
                 return None
             # Read as it leaves: what it says tells when it is received.
             events = self.trading.read_private(frame, now_ns)
-            self._ahead[id(frame)] = (frame, events)
-            return timing.told(events, now_ns)
+            at_ns, place = timing.told(events, now_ns)
+            self._ahead[id(frame)] = (frame, events, place)
+            return at_ns
 
         return Delays(timing.sent, leaves, timing.sent, timing.replied)
 
@@ -455,11 +465,8 @@ class Rerun:
         told = self.venue.poll(now_ns)
         if self._http is not None:
             told += self.venue.replies(now_ns, self._http.reply)
-        for payload in told:
+        for payload, read in self._in_order(told, now_ns):
             self._append(Record.REC_FRAME, SOURCE_PRIVATE, self.trading.redact(payload))
-            _, read = self._ahead.pop(id(payload), (payload, None))
-            if read is None:
-                read = self.trading.read_private(payload, now_ns)
             events = without_secrets(read, self.trading.redact)
             for message in self.trading.due():
                 self.venue.on_client_frame(message, now_ns)
@@ -473,6 +480,22 @@ class Rerun:
             seqs, found, asked_ns = finished(self.proof.everything_since(self.started_ns))
             self._handle(self.step.on_query(seqs, found, asked_ns, now_ns))
             self._handle(self.step.private_restored(now_ns))
+
+    def _in_order(self, told: Sequence[bytes], now_ns: int) -> Iterable[tuple[bytes, list[Event]]]:
+        """Read messages that have arrived, one after the other or in the order they once had."""
+        timing = None if self._again is None else self._again.timing
+        if timing is None:
+            return ((one, self.trading.read_private(one, now_ns)) for one in told)
+        rows, last = [], 0
+        for payload in told:
+            _, events, place = self._ahead.pop(id(payload), (payload, None, 0))
+            if events is None:
+                events = self.trading.read_private(payload, now_ns)
+                place = timing.reply_place(events)
+            last = place or last
+            rows.append((last, payload, events))
+        rows.sort(key=itemgetter(0))
+        return [(payload, events) for _, payload, events in rows]
 
     def _connect(self) -> None:
         """Open the private connection, with a fresh credential."""
