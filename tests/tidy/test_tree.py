@@ -211,7 +211,8 @@ def test_package_imports_only_what_it_declares() -> None:
     assert foreign(base) <= requirements()
     assert foreign(research) <= requirements("research", "sweep")
     assert foreign(surfaces) <= requirements(*SURFACE_EXTRAS)
-    peers = re.findall(r"^([\w-]+)==", text(Path("bench/peers.txt")), re.MULTILINE)
+    lists = [text(path) for path in under("bench", suffixes=(".txt",))]
+    peers = re.findall(r"^([\w-]+)==", "\n".join(lists), re.MULTILINE)
     known = requirements("dev") | {name.replace("-", "_") for name in peers}
     assert foreign([*PY_ALL, *CYTHON]) <= known
 
