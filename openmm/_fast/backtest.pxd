@@ -154,18 +154,27 @@ cdef class Backtest:
     cdef int32_t source_count
     cdef int64_t maker_fee_ppm
     cdef int64_t taker_fee_ppm
+    cdef int64_t atoms_num                  # of the quote asset to a ticklot
+    cdef int64_t atoms_den
+    cdef bint quote_told
+    cdef i128 quote_atoms                   # the venue's balance
     cdef int64_t every_ns                   # 0: decide with every read
     cdef int64_t cadence_ns                 # next decision
     cdef int64_t timer_ns                   # of the slow path; 0: none
     cdef int64_t tick_ns                    # its next
     cdef int64_t mark_every_ns
     cdef int64_t mark_ns                    # next mark
-    cdef int64_t drawdown_ppm
+    cdef object guard                       # None: nobody watches
+    cdef bint guard_always
+    cdef int64_t start_ppm
+    cdef int64_t peak_ppm
+    cdef int64_t q_lots_most
     cdef int64_t start_ticklots
+    cdef int64_t peak_ticklots
+    cdef uint64_t cancels_seen
     cdef int64_t wake_ns                    # before it nothing but market events is due
     cdef readonly int64_t now_ns
     cdef bint begun
-    cdef readonly bint halted
     cdef readonly uint64_t event_count
     cdef readonly uint64_t message_count    # of the market
     cdef readonly uint64_t refused_count    # would have taken
@@ -196,4 +205,8 @@ cdef class Backtest:
     cdef int stay_begins_c(self, const Message* message) except -1
     cdef void stay_ends_c(self, uint64_t seq, int64_t now_ns) noexcept nogil
     cdef int mark_c(self, int64_t now_ns) except -1
+    cdef int watch_c(self, int64_t now_ns, bint timer) except -1
+    cdef int rebound_c(self) except -1
+    cdef int tick_c(self, int64_t now_ns) except -1
+    cdef i128 atoms_c(self, i128 ticklots, int64_t part) noexcept nogil
     cdef void minute_c(self, int64_t now_ns) noexcept nogil

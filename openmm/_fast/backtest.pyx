@@ -37,6 +37,7 @@ from openmm._fast.units cimport ASK, BID, BUY, PPM, SELL, floor_div_wide, i128, 
 
 cdef enum:
     POWER_MAX = 8
+    ATOMS_MAX = 1 << 30
     GROW = 4096
 
 
@@ -688,13 +689,14 @@ cdef class Backtest:
         timer_ns: look at everything afresh this often, as the slow path's timer does; 0: never.
         mark_every_ns: how often equity is marked and the drawdown looked at.
         maker_fee_ppm, taker_fee_ppm: of the notional, in quote; negative is a rebate.
-        drawdown_ppm: of the opening equity; beyond it the run halts. Negative: no limit.
+        atoms: of the quote asset to a ticklot, as a fraction; the venue's fees are whole atoms.
+        guard: the risk layer beside the checks (`backtest.guard.Guard`); None: there is none.
     """
 
     def __cinit__(
         self, Pipeline pipeline not None, list feeds not None, QueueVenue venue not None, Outlet outlet not None,
         *, int64_t every_ns=0, int64_t timer_ns=0, int64_t mark_every_ns=1_000_000_000, int64_t maker_fee_ppm=0,
-        int64_t taker_fee_ppm=0, int64_t drawdown_ppm=-1,
+        int64_t taker_fee_ppm=0, atoms=(1, 1), object guard=None,
     ):
         if not 1 <= len(feeds) <= SOURCES or not all(isinstance(one, Feed) for one in feeds):
             raise ValueError(f"1 to {SOURCES} feeds, not {len(feeds)}")
@@ -710,9 +712,14 @@ cdef class Backtest:
         self.every_ns = every_ns
         self.timer_ns = timer_ns
         self.mark_every_ns = mark_every_ns
+        self.atoms_num, self.atoms_den = atoms
+        if not (0 < self.atoms_num < ATOMS_MAX and 0 < self.atoms_den < ATOMS_MAX):
+            raise ValueError(f"not a fraction: {atoms}")
         self.maker_fee_ppm = maker_fee_ppm
         self.taker_fee_ppm = taker_fee_ppm
-        self.drawdown_ppm = drawdown_ppm
+        self.guard = guard
+        self.q_lots_most = INT64_MAX
+        self.start_ppm = self.peak_ppm = -1
         self.columns = []
 
     def __dealloc__(self):
@@ -776,6 +783,41 @@ cdef class Backtest:
         """
         return bool(self.run_c(until_ns, events_max))
 
+    def start(self, int64_t now_ns):
+        """Begin to quote: cadence, timer and marks count from now; else the first event begins it.
+
+        Raises:
+            ValueError: it has begun, or now is before what was read.
+        """
+        if self.begun or now_ns < self.now_ns:
+            raise ValueError(f"begun: {self.begun}; at {self.now_ns}, not {now_ns}")
+        self.begun = True
+        self.now_ns = now_ns
+        self.cadence_ns = now_ns + self.every_ns if self.every_ns else INT64_MAX
+        self.tick_ns = now_ns + self.timer_ns if self.timer_ns else INT64_MAX
+        self.mark_ns = now_ns + self.mark_every_ns
+        self.pipeline.quoting = True
+        if self.guard is not None:
+            self.pipeline.reference.compute_c(now_ns)
+            self.guard.start(now_ns)
+            self.rebound_c()
+        self.pipeline.forced = True
+        if self.every_ns == 0:
+            self.pipeline.decide_c(None, now_ns, 0)
+        self.next_due_c()
+
+    def warm(self, int64_t until_ns):
+        """Take in the events before a moment without quoting."""
+        cdef int64_t none = INT64_MAX
+        if self.begun:
+            raise ValueError("it has begun")
+        self.pipeline.quoting = False
+        self.begun = True
+        self.cadence_ns = self.tick_ns = self.mark_ns = none
+        self.next_due_c()
+        self.run_c(until_ns - 1, INT64_MAX)
+        self.begun = False
+
     def finish(self):
         """Quote no more, cancel everything, and wait for the last answer.
 
@@ -784,7 +826,8 @@ cdef class Backtest:
         """
         cdef int _try
         self.pipeline.quoting = False
-        self.cadence_ns = INT64_MAX
+        self.guard = None
+        self.cadence_ns = self.tick_ns = INT64_MAX
         for _try in range(64):
             if self.pipeline.table.live_count == 0:
                 break
@@ -813,13 +856,11 @@ cdef class Backtest:
             if first < 0:
                 return 0
             if first_ns > until_ns:
+                if self.begun and self.wake_ns <= until_ns:
+                    self.due_c(until_ns)
                 return 1
             if not self.begun:
-                self.begun = True
-                self.cadence_ns = first_ns + self.every_ns if self.every_ns else INT64_MAX
-                self.tick_ns = first_ns + self.timer_ns if self.timer_ns else INT64_MAX
-                self.mark_ns = first_ns + self.mark_every_ns
-                self.next_due_c()
+                self.start(first_ns)
             if self.sources[first].data != NULL:
                 self.read_frames_c(&self.sources[first], <Feed>self.feeds[first])
             else:
@@ -969,13 +1010,11 @@ cdef class Backtest:
                 message = requests.ring[requests.head & (MESSAGES_MAX - 1)]
                 requests.head += 1
                 self.venue.take_c(&message, at_ns)
-            if answers.head != answers.tail and answers.ring[answers.head & (MESSAGES_MAX - 1)].due_ns <= at_ns:
-                while answers.head != answers.tail and (
-                    answers.ring[answers.head & (MESSAGES_MAX - 1)].due_ns <= at_ns
-                ):
-                    message = answers.ring[answers.head & (MESSAGES_MAX - 1)]
-                    answers.head += 1
-                    self.answer_c(&message)
+            while answers.head != answers.tail and answers.ring[answers.head & (MESSAGES_MAX - 1)].due_ns <= at_ns:
+                message = answers.ring[answers.head & (MESSAGES_MAX - 1)]
+                answers.head += 1
+                self.answer_c(&message)
+                # As after each message of a venue's private stream.
                 self.pipeline.forced = True
                 if self.every_ns == 0:
                     self.pipeline.decide_c(None, at_ns, 0)
@@ -984,9 +1023,7 @@ cdef class Backtest:
                 self.mark_ns += self.mark_every_ns
             if at_ns >= self.tick_ns:
                 self.tick_ns += self.timer_ns
-                self.minute_c(at_ns)
-                self.pipeline.forced = True
-                self.pipeline.decide_c(None, at_ns, 0)
+                self.tick_c(at_ns)
             if at_ns >= self.cadence_ns:
                 self.cadence_ns += self.every_ns
                 self.pipeline.decide_c(None, at_ns, 0)
@@ -1020,7 +1057,10 @@ cdef class Backtest:
             self.refused_count += 1
             self.taking_c(message)
             table.event_c(message.seq, EV_AMEND_REJECTED, now_ns)
-        elif message.kind == TOLD_UNKNOWN:
+        if self.guard is not None and (message.kind == TOLD_REFUSED or message.kind == TOLD_AMEND_REFUSED):
+            self.guard.refused(now_ns)
+            self.rebound_c()
+        if message.kind == TOLD_UNKNOWN:
             # The fill that ended it came before; what an amend asked for keeps it open here. The
             # query that proves it gone takes no time.
             self.stay_ends_c(message.seq, message.joined_ns)
@@ -1032,7 +1072,8 @@ cdef class Backtest:
         """Leave alone a price at which an order would have taken."""
         cdef const Order* order = self.pipeline.table.find_c(message.seq)
         cdef int64_t sent_ns = message.due_ns if order == NULL else order.acted_ns
-        self.pipeline.note_taking(order.side if order else message.side, message.price_ticks, sent_ns, message.due_ns)
+        cdef int side = message.side if order == NULL else order.side
+        self.pipeline.note_taking(side, message.price_ticks, sent_ns, message.due_ns)
         return 0
 
     cdef int stay_begins_c(self, const Message* message) except -1:
@@ -1083,7 +1124,7 @@ cdef class Backtest:
         cdef int level = -1
         cdef int64_t* row
         cdef int64_t* grown
-        cdef i128 fee
+        cdef i128 paid, atoms, fee
         cdef int64_t stay
         cdef int64_t now_ns = message.due_ns
         cdef int64_t fee_ppm = self.maker_fee_ppm if message.maker else self.taker_fee_ppm
@@ -1092,12 +1133,20 @@ cdef class Backtest:
         pipeline.note_fill(message.seq, message.qty_lots, now_ns)
         pipeline.table.fill_c(message.seq, message.price_ticks, message.qty_lots, now_ns)
         pipeline.inventory.fill_c(message.side, message.price_ticks, message.qty_lots)
-        fee = <i128>message.price_ticks * message.qty_lots * fee_ppm
-        if fee_ppm:
-            # Rounded against us, a rebate too.
-            fee = -floor_div_wide(-fee, <i128>PPM)
-            pipeline.inventory.fee_c(fee)
-            self.fees_ticklots += fee
+        # As the venue does: cost and fee half up to its atoms, and of its balance whole ticklots count.
+        paid = <i128>message.price_ticks * message.qty_lots
+        if not self.quote_told:
+            self.quote_told = True
+            self.quote_atoms = floor_div_wide((pipeline.inventory.quote_ticklots + (
+                paid if message.side == BUY else -paid
+            )) * self.atoms_num, <i128>self.atoms_den)
+        atoms = self.atoms_c(paid, 1)
+        self.quote_atoms += (-atoms if message.side == BUY else atoms) - self.atoms_c(paid * fee_ppm, PPM)
+        fee = pipeline.inventory.quote_ticklots - floor_div_wide(
+            self.quote_atoms * self.atoms_den, <i128>self.atoms_num
+        )
+        pipeline.inventory.fee_c(fee)
+        self.fees_ticklots += fee
         self.fill_count += 1
         if self.fills_kept == self.fills_max:
             grown = <int64_t*>realloc(
@@ -1127,7 +1176,16 @@ cdef class Backtest:
                 if row[8] >= row[5]:
                     row[9] = message.made_ns
         self.minute_c(now_ns)
+        if self.guard is not None:
+            self.guard.fill(now_ns, message.made_ns, message.side, message.price_ticks)
+            self.watch_c(now_ns, False)
+            self.rebound_c()
         return 0
+
+    cdef i128 atoms_c(self, i128 ticklots, int64_t part) noexcept nogil:
+        """Convert a part of so many ticklots to whole atoms, half up."""
+        cdef i128 unit = <i128>part * self.atoms_den
+        return floor_div_wide(2 * ticklots * self.atoms_num + unit, 2 * unit)
 
     cdef void minute_c(self, int64_t now_ns) noexcept nogil:
         while self.minute_first < self.fills_kept and (
@@ -1136,27 +1194,65 @@ cdef class Backtest:
             self.minute_first += 1
         self.pipeline.inputs.fills_last_minute = <int32_t>(self.fills_kept - self.minute_first)
 
+    cdef int tick_c(self, int64_t now_ns) except -1:
+        """Do what the slow path's timer does."""
+        self.minute_c(now_ns)
+        if self.guard is not None:
+            self.watch_c(now_ns, True)
+        if self.every_ns == 0:
+            self.pipeline.forced = True
+            self.pipeline.decide_c(None, now_ns, 0)
+        return 0
+
+    cdef int watch_c(self, int64_t now_ns, bint timer) except -1:
+        """Ask the guard where a limit may be passed."""
+        cdef Pipeline pipeline = self.pipeline
+        cdef int64_t equity, q_lots
+        cdef bint ask = self.guard_always or (timer and pipeline.cancel_count != self.cancels_seen)
+        if pipeline.reference.price_uticks >= 0:
+            pipeline.inventory.mark_c(pipeline.reference.price_uticks)
+            equity = saturate(pipeline.inventory.equity_ticklots)
+            q_lots = pipeline.inventory.q_lots
+            if self.start_ticklots == 0:
+                self.start_ticklots = self.peak_ticklots = equity
+                ask = True
+            elif equity > self.peak_ticklots:
+                self.peak_ticklots = equity
+            ask = ask or (
+                self.start_ppm >= 0
+                and <i128>(self.start_ticklots - equity) * PPM > <i128>self.start_ticklots * self.start_ppm
+            ) or (
+                self.peak_ppm >= 0
+                and <i128>(self.peak_ticklots - equity) * PPM > <i128>self.peak_ticklots * self.peak_ppm
+            ) or q_lots > self.q_lots_most or -q_lots > self.q_lots_most
+        if ask and timer:
+            self.cancels_seen = pipeline.cancel_count
+            self.guard.timer(now_ns, self.peak_ticklots)
+            self.rebound_c()
+        elif ask:
+            self.guard.mark(now_ns, self.peak_ticklots)
+        return 0
+
+    cdef int rebound_c(self) except -1:
+        """Take over when to ask next."""
+        bounds = self.guard.bounds()
+        self.guard_always = bounds.always
+        self.start_ppm = bounds.start_ppm
+        self.peak_ppm = bounds.peak_ppm
+        self.q_lots_most = bounds.q_lots_most
+        return 0
+
     cdef int mark_c(self, int64_t now_ns) except -1:
-        """Mark equity, and halt where it fell too far."""
+        """Mark equity."""
         cdef Pipeline pipeline = self.pipeline
         cdef int64_t equity
         cdef int64_t* row
         cdef int64_t* grown
-        self.minute_c(now_ns)
         pipeline.reference.compute_c(now_ns)
         if pipeline.reference.price_uticks < 0:
             return 0    # nothing tells what is held
         pipeline.inventory.mark_c(pipeline.reference.price_uticks)
         equity = saturate(pipeline.inventory.equity_ticklots)
-        if self.start_ticklots == 0:
-            self.start_ticklots = equity
-        if self.drawdown_ppm >= 0 and <i128>(self.start_ticklots - equity) * PPM > (
-            <i128>self.start_ticklots * self.drawdown_ppm
-        ):
-            self.halted = True
-            pipeline.inputs.drawdown_breached = 1
-            pipeline.quoting = False
-            pipeline.forced = True
         if self.marks_kept == self.marks_max:
             grown = <int64_t*>realloc(
                 self.marks, <size_t>((self.marks_max + GROW) * MARK_FIELDS) * sizeof(int64_t)

@@ -27,8 +27,10 @@ from openmm._fast.backtest import (
 )
 from openmm._fast.book import Book
 from openmm._fast.checks import RiskState
+from openmm._fast.pipeline import Pipeline
 from openmm._fast.ports import Decoder
 from openmm._fast.tape import Tape
+from openmm.backtest.guard import Guard
 from openmm.backtest.model import QUEUES, Model
 from openmm.backtest.runs import OUTSIDE_LEVELS, placed_in
 from openmm.backtest.streams import Stream
@@ -69,6 +71,8 @@ class Outcome:
         closing: the same at the end, every order cancelled.
         fees_ticklots: paid in all, in quote; negative: received.
         crossed: messages after which a book was not whole.
+        halted: at the end.
+        problems: moves of the risk state and what else a person would have been told.
         open_orders: that are left though everything was cancelled: none, unless delays are long.
     """
 
@@ -96,6 +100,7 @@ class Outcome:
     crossed: int
     open_orders: int
     halted: bool
+    problems: tuple[str, ...] = ()
 
 
 @final
@@ -214,7 +219,7 @@ def is_of(venue: Venue, events: Events) -> bool:
 
 def run(
     config: BotConfig, markets: Sequence[Events | Stream], model: Model | None = None,
-    on_progress: Progress | None = None,
+    on_progress: Progress | None = None, *, start_ns: int = 0,
 ) -> Outcome:  # fmt: skip
     """Run one bot over recorded markets on one clock; the same arguments give the same outcome.
 
@@ -225,13 +230,15 @@ def run(
         markets: columns, or recordings, whose messages go through the decoders; of these
             `Outcome.events` counts the messages.
         on_progress: called with the number of events dealt with, now and then.
+        start_ns: quote from this receive time on, having seen what came before; at the earliest
+            from when the quoted book is whole.
 
     Raises:
         ConfigError: the bot does not fit the markets, or one holds no whole book.
     """
     model = model or Model()
     placed, found, left_out = _seated(config, markets)
-    wired = _wire(placed, found, model)
+    wired = _wire(placed, found, model, start_ns)
     made, pipeline = wired.made, wired.made.pipeline
     while made.run(events_max=EVENTS_AT_ONCE):
         if on_progress is not None:
@@ -253,7 +260,8 @@ def run(
         placed=pipeline.placed_count, amended=pipeline.amended_count,
         cancelled=pipeline.cancel_count, refused=made.refused_count,
         batches=made.outlet.batch_count, decisions=pipeline.decision_count,
-        crossed=made.crossed_count, open_orders=open_orders, halted=made.halted,
+        crossed=made.crossed_count, open_orders=open_orders, halted=wired.guard.halted,
+        problems=_problems(wired.guard, pipeline),
     )  # fmt: skip
 
 
@@ -319,14 +327,15 @@ class _Wired:
     made: Backtest
     instrument: Instrument
     held: tuple[int, int]
+    guard: Guard
 
 
-def _wire(config: BotConfig, markets: Sequence[_Market], model: Model) -> _Wired:
+def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns: int = 0) -> _Wired:
     """Make a bot's tables for a run, its account open at the strategy's target."""
     names = [one.name for one in config.venue]
     instruments = [one.instrument(name) for name, one in zip(names, markets, strict=True)]
     instrument = instruments[0]
-    _, mid_ticks = markets[0].opening(instrument)
+    whole_ns, mid_ticks = markets[0].opening(instrument)
     placed = _placed(config, instrument, mid_ticks)
     outlet, answers = Outlet(Link(model.orders_ns, model.seed)), Link(model.answers_ns, model.seed)
     trading = registry.connector(placed.quoted, None)
@@ -337,20 +346,23 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model) -> _Wired
     )  # fmt: skip
     if model.rate_threshold is not None:
         tables.pipeline.checks.budget.set_threshold(*trading.tier(model.rate_threshold))
-    drawdown_ppm = tables.monitor.limits.drawdown_ppm_max
+    guard = Guard(placed, tables)
+    unit = instrument.tick_size * instrument.lot_size
+    # The account counts in atoms of an order's cost; finer ones could hold nothing more.
+    decimals = min(instrument.quote_decimals, instrument.price_decimals + instrument.qty_decimals)
+    atoms = unit.scaleb(decimals)
     venue = QueueVenue(
         tables.feeds[0].book, answers, QUEUES[model.queue], model.power, model.impact_ns
     )
     made = Backtest(
         tables.pipeline, tables.feeds, venue, outlet, every_ns=model.every_ns,
-        timer_ns=0 if model.every_ns else model.timer_ns,
+        timer_ns=model.timer_ns,
         maker_fee_ppm=maker_fee_ppm(placed, instrument) or 0,
         taker_fee_ppm=taker_fee_ppm(placed, instrument) or 0,
-        drawdown_ppm=-1 if drawdown_ppm is None else drawdown_ppm,
+        atoms=atoms.as_integer_ratio(), guard=guard,
     )  # fmt: skip
     for one, steps in zip(markets, instruments, strict=True):
         one.add_to(made, steps)
-    unit = instrument.tick_size * instrument.lot_size
     held = instrument.floor_lots(placed.paper.base), int(placed.paper.quote / unit)
     pipeline = tables.pipeline
     pipeline.inventory.set_balances(*held)
@@ -358,8 +370,10 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model) -> _Wired
         risk_state=RiskState.RUNNING, stream_live=True, instrument_online=True,
         clock_offset_ns=0, fills_last_minute=0, drawdown_breached=False,
     )  # fmt: skip
-    pipeline.quoting = True
-    return _Wired(made, instrument, held)
+    # The book that makes it whole is seen, and nothing that comes at a later beginning.
+    made.warm(max(whole_ns + 1, start_ns))
+    made.start(max(whole_ns, start_ns))
+    return _Wired(made, instrument, held, guard)
 
 
 def _placed(config: BotConfig, instrument: Instrument, mid_ticks: int) -> BotConfig:
@@ -373,6 +387,20 @@ def _placed(config: BotConfig, instrument: Instrument, mid_ticks: int) -> BotCon
     placed = alone.model_copy(update={"venue": venues, "inventory": inventory})
     check_with_instrument(placed, instrument, instrument.price(mid_ticks))
     return placed
+
+
+def _problems(guard: Guard, pipeline: Pipeline) -> tuple[str, ...]:
+    told = [
+        f"risk {one.before.name} -> {one.after.name}: {one.reason}: {one.detail}"
+        for _, one in guard.changes
+    ]
+    if guard.change_count > len(guard.changes):
+        told.append(f"and {guard.change_count - len(guard.changes)} more moves of the risk state")
+    if not pipeline.placed_count:
+        # A row of zeros would look like a bot that nobody traded with.
+        refused = ", ".join(one.name for one in pipeline.checks.refusals())
+        told.append(f"nothing was quoted: {refused or 'the strategy wanted nothing'}")
+    return (*told, *guard.notes)
 
 
 def _rows(data: bytes, fields: int) -> NDArray[Any]:

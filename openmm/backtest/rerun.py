@@ -301,6 +301,13 @@ class Rerun:
 
     # ------------------------------------------------------------------ what arrives
 
+    def hear_until(self, now_ns: int) -> None:
+        """Let requests and answers that are on their way arrive, each at its time, to `now_ns`."""
+        while (due_ns := self.venue.next_ns(self.clock.now_ns())) is not None and due_ns <= now_ns:
+            self.clock.hold(max(due_ns, self.clock.now_ns()))
+            self._drain_due = True
+            self._settle_down(self.clock.now_ns())
+
     def on_frame(self, source: int, payload: bytes, recv_ns: int, last: bool = True) -> None:
         """Take a message of a venue's market data; `last`: of what one read brought."""
         self.clock.hold(recv_ns)

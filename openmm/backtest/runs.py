@@ -22,6 +22,7 @@ from openmm.backtest.rerun import TICK_NS, TOKEN_NS, Rerun
 from openmm.backtest.streams import Stream
 from openmm.config import BotConfig, check_with_instrument
 from openmm.errors import OpenMMError
+from openmm.events import OrderFilled
 from openmm.instrument import Instrument
 from openmm.settlement.booking import Booker
 from openmm.settlement.report import Report, load_report
@@ -83,6 +84,7 @@ class Result:
     series: Series
     extremes: Extremes
     messages: Messages
+    quoted_ns: int  # from when on it quoted
     problems: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
@@ -123,7 +125,9 @@ def placed_in(config: BotConfig, instrument: Instrument, mid_ticks: int) -> BotC
     worth = config.paper.base * mid + config.paper.quote
     share = Decimal(config.strategy.target_base_ppm).scaleb(-6)
     base = instrument.qty(instrument.floor_lots(worth * share / mid))
-    paper = config.paper.model_copy(update={"base": base, "quote": worth - base * mid})
+    # Whole steps of the price: every venue tells a balance that fine.
+    quote = (worth - base * mid) // instrument.tick_size * instrument.tick_size
+    paper = config.paper.model_copy(update={"base": base, "quote": quote})
     placed = config.model_copy(update={"venue": (venue,), "bot": bot, "paper": paper})
     check_with_instrument(placed, instrument, mid)
     return placed
@@ -216,11 +220,15 @@ class Watch:
         )
 
 
-def run(config: BotConfig, stream: Stream, on_progress: Progress | None = None) -> Result:
+def run(
+    config: BotConfig, stream: Stream, on_progress: Progress | None = None,
+    on_fill: Callable[[OrderFilled], None] | None = None,
+) -> Result:  # fmt: skip
     """Run one bot over one stream; the same arguments give the same figures.
 
     Args:
         on_progress: called with the number of events dealt with, now and then.
+        on_fill: called with each fill of ours as it is booked.
 
     Raises:
         ConfigError: the bot does not fit the stream's market.
@@ -236,29 +244,35 @@ def run(config: BotConfig, stream: Stream, on_progress: Progress | None = None) 
                 placed, [instrument], [stream], books.tape, session_id=books.session_id,
                 started_ns=started_ns, mid_ticks=mid_ticks, outside_levels=OUTSIDE_LEVELS,
             )  # fmt: skip
+            rerun.step.on_booked = on_fill
             watch = Watch(instrument)
-            now_ns = _play(rerun, stream, books, watch, on_progress)
+            quoted_ns, now_ns = _play(rerun, stream, books, watch, on_progress)
             rerun.close(now_ns, "the stream is over")
             watch.look(rerun)
-            return _result(config, stream, rerun, books, watch)
+            return _result(config, stream, rerun, books, watch, quoted_ns)
         finally:
             books.close()
 
 
 def _play(
     rerun: Rerun, stream: Stream, books: Books, watch: Watch, on_progress: Progress | None
-) -> int:
-    """Give the stream to the engine, its timers between; return the time of the last message."""
+) -> tuple[int, int]:
+    """Give the stream to the engine, its timers between.
+
+    Returns:
+        From when on it quoted, and the time of the last message.
+    """
     records: Sequence[Any] = stream.records
     feed = rerun.tables.pipeline.feed
     every_ns = rerun.config.settlement.reconcile_every_ns
-    due_ns = reconcile_ns = token_ns = 0
+    due_ns = reconcile_ns = token_ns = quoted_ns = 0
     now_ns = rerun.started_ns
     last = len(records) - 1
     for index, record in enumerate(records):
         recv_ns = max(record.recv_ns, now_ns)
         if rerun.is_quoting:
             while due_ns <= recv_ns:
+                rerun.hear_until(due_ns)
                 rerun.on_timer(due_ns)
                 watch.look(rerun)
                 books.read()  # a gap of an hour is most of a tape
@@ -270,11 +284,13 @@ def _play(
                     token_ns += TOKEN_NS
                 due_ns += TICK_NS
         elif rerun.is_ready and feed.book.state is BookState.BOOK_VERIFIED:
+            quoted_ns = recv_ns
             rerun.quote(recv_ns)
             watch.look(rerun)
             due_ns, reconcile_ns = recv_ns + TICK_NS, recv_ns + every_ns
             token_ns = recv_ns + TOKEN_NS
         now_ns = recv_ns
+        rerun.hear_until(recv_ns)
         # What came at one moment came by one read.
         whole = index == last or records[index + 1].recv_ns > recv_ns
         rerun.on_frame(0, record.data, recv_ns, whole)
@@ -283,10 +299,12 @@ def _play(
             on_progress(index)
     if not rerun.is_quoting:
         raise OpenMMError(f"{stream.name}: the book or the account were never ready")
-    return now_ns
+    return quoted_ns, now_ns
 
 
-def _result(config: BotConfig, stream: Stream, rerun: Rerun, books: Books, watch: Watch) -> Result:
+def _result(
+    config: BotConfig, stream: Stream, rerun: Rerun, books: Books, watch: Watch, quoted_ns: int
+) -> Result:
     pipeline = rerun.tables.pipeline
     report = books.report()
     problems = list(rerun.problems)
@@ -302,5 +320,5 @@ def _result(config: BotConfig, stream: Stream, rerun: Rerun, books: Books, watch
             rerun.message_count, pipeline.placed_count, pipeline.amended_count,
             pipeline.cancel_count,
         ),
-        problems=tuple(problems),
+        quoted_ns=quoted_ns, problems=tuple(problems),
     )  # fmt: skip

@@ -314,13 +314,13 @@ def market(seconds: int = 60, seed: int = 1, drift: int = 0) -> Columns:
 
 def make(
     events: Columns, *, latency_ns: int = 5_000_000, every_ns: int = 0, fee_ppm: int = 0,
-    drawdown_ppm: int = -1,
+    atoms: tuple[int, int] = (1, 1),
 ) -> tuple[Backtest, CanonicalBot]:  # fmt: skip
     outlet, answers = Outlet(Link([latency_ns])), Link([latency_ns])
     bot = make_bot(encoder=outlet, transport=OutletTransport(), own_in_book=False)
     made = Backtest(
         bot.pipeline, [bot.feed], QueueVenue(bot.book, answers), outlet, every_ns=every_ns,
-        maker_fee_ppm=fee_ppm, drawdown_ppm=drawdown_ppm,
+        maker_fee_ppm=fee_ppm, atoms=atoms,
     )  # fmt: skip
     events.add_to(made)
     return made, bot
@@ -340,7 +340,7 @@ def test_a_run_quotes_fills_and_adds_up() -> None:
     base = sum(one.qty_lots if one.side == BUY else -one.qty_lots for one in fills)
     quote = sum(
         one.price_ticks * one.qty_lots * (-1 if one.side == BUY else 1)
-        - -(-one.price_ticks * one.qty_lots * 200 // 1_000_000)
+        - (one.price_ticks * one.qty_lots * 200 * 2 + 1_000_000) // 2_000_000
         for one in fills
     )
     after = bot.pipeline.inventory.base_lots, bot.pipeline.inventory.quote_ticklots
@@ -408,15 +408,42 @@ def test_equity_is_marked_while_nothing_is_quoted() -> None:
     assert marks[-1, 4] == 0
 
 
-def test_a_fall_beyond_the_limit_halts() -> None:
-    events = market(drift=-40)
-    free, bound = make(events)[0], make(events, drawdown_ppm=100)[0]
-    free.run()
-    bound.run()
-    assert not free.halted
-    assert bound.halted
-    assert bound.fill_count < free.fill_count
-    assert bound.venue.resting_count == 0
+def test_cost_and_fee_are_whole_atoms_of_the_venue() -> None:
+    exact, coarse = make(market(), fee_ppm=200)[0], make(market(), fee_ppm=200, atoms=(1, 10**9))[0]
+    exact.run()
+    coarse.run()
+    fills = coarse.fill_rows()
+    assert len(fills) > 20
+    atom, quote = 10**9, coarse.pipeline.inventory.quote_ticklots
+    assert quote is not None
+    assert quote % atom == 0
+    assert coarse.fees % atom != 0, "the cost's rounding is in it"
+
+    def half_up(value: int, unit: int) -> int:
+        return (2 * value + unit) // (2 * unit)
+
+    spent = 0
+    for one in fills:
+        paid = one.price_ticks * one.qty_lots
+        sign = 1 if one.side == BUY else -1
+        spent += sign * half_up(paid, atom) + half_up(paid * 200, atom * 1_000_000)
+    flows = sum(one.price_ticks * one.qty_lots * (1 if one.side == BUY else -1) for one in fills)
+    assert coarse.fees == spent * atom - flows
+
+
+def test_it_begins_once_and_not_in_the_past() -> None:
+    backtest, bot = make(market())
+    backtest.warm(20 * NS)
+    assert bot.pipeline.placed_count == 0
+    assert backtest.event_count > 0
+    with pytest.raises(ValueError, match="not 1"):
+        backtest.start(1)
+    backtest.start(20 * NS)
+    assert bot.pipeline.placed_count > 0
+    with pytest.raises(ValueError, match="begun"):
+        backtest.start(21 * NS)
+    with pytest.raises(ValueError, match="begun"):
+        backtest.warm(30 * NS)
 
 
 def test_a_book_that_is_not_whole_is_not_quoted_on() -> None:

@@ -1,0 +1,112 @@
+"""The run over columns against the whole engine: the same orders and fills, risk layer and all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openmm._fast.units import Side
+from openmm.backtest import columns, runs
+from openmm.backtest.columns import FILL_FIELDS, Outcome
+from openmm.backtest.model import Model
+from openmm.backtest.streams import Stream, synthetic
+from openmm.config import BotConfig, load
+from openmm.events import OrderFilled
+from tests.backtest.made import bot
+from tests.backtest.test_columns import events_of
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ("glft", "avellaneda", "glft-touch", "grid-deep", "grid-queue", "grid-tight", "grid")
+US = 1000
+HOUR_NS = 3_600_000_000_000
+FILL = {name: place for place, name in enumerate(FILL_FIELDS)}
+SLOW = {"latency": "400ms"}
+THRESHOLD = 180  # of the account that a rerun opens
+
+
+def both(config: BotConfig, stream: Stream) -> tuple[runs.Result, list[OrderFilled], Outcome]:
+    """Run the whole engine, and its hot path over the columns."""
+    booked: list[OrderFilled] = []
+    # Questions to the venue take no time: the fills that they tell are ahead of the stream.
+    settlement = config.settlement.model_copy(update={"reconcile_every_ns": HOUR_NS})
+    config = config.model_copy(update={"settlement": settlement})
+    whole = runs.run(config, stream, on_fill=booked.append)
+    ns = (config.paper.latency_ns,)
+    model = Model(orders_ns=ns, answers_ns=ns, rate_threshold=THRESHOLD)
+    made = columns.run(config, [events_of(stream)], model, start_ns=whole.quoted_ns)
+    return whole, booked, made
+
+
+def check_same(whole: runs.Result, booked: list[OrderFilled], made: Outcome) -> None:
+    """Hold fills, what was sent, and the account against each other."""
+    latency_ns = made.model.answers_ns[0]
+    told = [
+        (
+            (int(row[FILL["told_ns"]]) - latency_ns) // US * US, Side(row[FILL["side"]]),
+            int(row[FILL["price_ticks"]]), int(row[FILL["qty_lots"]]),
+        )
+        for row in made.fills
+    ]  # fmt: skip
+    assert told == [(one.ts_ns, one.side, one.price_ticks, one.qty_lots) for one in booked]
+    one = whole.messages
+    assert (made.placed, made.amended, made.cancelled) == (one.placed, one.amended, one.cancelled)
+    base, quote = (a - b for a, b in zip(made.closing, made.opening, strict=True))
+    unit = made.instrument.tick_size * made.instrument.lot_size
+    assert made.instrument.qty(base) == whole.report.pnl.position
+    fees = sum(fee.amount for fill in booked for fee in fill.fees)
+    assert quote * unit == -fees - sum(
+        fill.cost if fill.side is Side.BUY else -fill.cost for fill in booked
+    )
+
+
+@pytest.mark.parametrize("regime", ["calm", "volatile", "trending", "thin"])
+def test_the_hot_path_over_columns_is_the_whole_engine(regime: str) -> None:
+    whole, booked, made = both(bot(), synthetic(regime, 5, 120))
+    assert len(booked) > 20
+    check_same(whole, booked, made)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_bot_comes_to_the_same(name: str) -> None:
+    config = load(ROOT / "examples" / "bots" / f"{name}.toml")
+    whole, booked, made = both(config, synthetic("trending", 6, 90))
+    assert whole.messages.placed > 5
+    check_same(whole, booked, made)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "risk", "reason"),
+    [
+        ({}, {"fills_per_minute": 12}, "fills_per_minute"),
+        ({}, {"cancels_per_minute": 5}, "cancels_per_minute"),
+        ({"paper": SLOW}, {"post_only_per_minute": 1}, "post_only_per_minute"),
+        ({}, {"max_drawdown": "0.01%"}, "drawdown"),
+        ({}, {"max_drawdown_peak": "0.01%"}, "drawdown_peak"),
+        ({"num_orders": 1}, {"max_inventory": "0.015"}, "inventory"),
+        ({"paper": SLOW}, {"max_slippage": "0.01%"}, "slippage"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_the_risk_layer_acts_as_it_does_in_a_session(
+    strategy: dict[str, Any], risk: dict[str, Any], reason: str
+) -> None:
+    paper = strategy.pop("paper", None)
+    whole, booked, made = both(bot(strategy, paper=paper, **risk), synthetic("volatile", 5, 240))
+    assert any(f"{reason}:" in one for one in made.problems)
+    told = [one for one in whole.problems if one.startswith("risk ")]
+    assert [one for one in made.problems if one.startswith("risk ")] == told
+    check_same(whole, booked, made)
+
+
+def test_inventory_is_taken_back_as_in_a_session() -> None:
+    config = bot(
+        {
+            "rebalance": "take", "rebalance_threshold": "1%", "rebalance_exit": "0.5%",
+            "rebalance_wait": "1s", "order_amount": "0.02", "rebalance_slippage": "50bps",
+        }
+    )  # fmt: skip
+    whole, booked, made = both(config, synthetic("trending", 5, 240))
+    assert not all(one.maker for one in booked), "it took"
+    check_same(whole, booked, made)
