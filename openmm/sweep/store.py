@@ -87,6 +87,7 @@ class SweepStore:
         self._db = sqlite3.connect(folder / FILE, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("PRAGMA foreign_keys=ON")
         self._db.executescript(SCHEMA)
 
     def __enter__(self) -> Self:

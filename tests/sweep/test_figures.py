@@ -1,0 +1,80 @@
+"""Figures of a run: moments that add up over spans, returns and curves counted by hand."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from openmm.backtest.columns import run
+from openmm.backtest.measures import measure
+from openmm.config import parse
+from openmm.sweep.figures import Moments, curve_of, figures_of, moments_of, pooled, returns_of
+from tests.sweep.made import BOT, NS, START_NS, job, market
+
+
+def test_moments_are_numpys() -> None:
+    chance = random.Random(3)
+    values = [chance.gauss(0.01, 1) ** 3 for _ in range(500)]
+    made, data = moments_of(values), np.array(values)
+    off = data - data.mean()
+    assert made.mean == pytest.approx(data.mean())
+    assert made.sharpe == pytest.approx(data.mean() / data.std(ddof=1))
+    assert made.skew == pytest.approx((off**3).mean() / data.std() ** 3)
+    assert made.kurtosis == pytest.approx((off**4).mean() / data.std() ** 4)
+
+
+def test_moments_of_parts_add_up_to_the_whole() -> None:
+    chance = random.Random(4)
+    values = [chance.gauss(0, 1) for _ in range(90)]
+    parts = [moments_of(values[at : at + 30]) for at in (0, 30, 60)]
+    whole, added = moments_of(values), pooled(parts)
+    assert added.count == 90
+    assert added.sharpe == pytest.approx(whole.sharpe)
+    assert added.kurtosis == pytest.approx(whole.kurtosis)
+
+
+def test_what_never_moved_has_no_ratio() -> None:
+    assert moments_of([0.0] * 50).sharpe is None
+    assert moments_of([0.1] * 50).sharpe is None
+    assert Moments().sharpe is None
+    assert (Moments().skew, Moments().kurtosis) == (0.0, 3.0)
+
+
+def test_returns_end_with_the_last_mark_of_each_stretch() -> None:
+    told = START_NS + np.array([0, 1, 2, 3, 4, 9, 10, 11]) * NS
+    pnl = np.array([0, 10, 20, 10, 0, 50, 60, 70])
+    assert returns_of(told, pnl, 1000, NS) == [0.01, 0.01, -0.01, -0.01, 0.05, 0.01, 0.01]
+    # Stretches of two seconds end at 2, 4 and 10; what begins then is not whole.
+    assert returns_of(told, pnl, 1000, 2 * NS) == [0.02, -0.02, 0.06]
+    assert returns_of(told, pnl, 1000, 11 * NS) == [0.07]
+    assert returns_of(told, pnl, 1000, 12 * NS) == []
+    assert returns_of(told[:1], pnl[:1], 1000, NS) == []
+    assert returns_of(told, pnl, 0, NS) == []
+
+
+def test_curve_keeps_its_ends() -> None:
+    pnl = np.arange(1000)
+    found = curve_of(pnl, 0.5)
+    assert len(found) == 64
+    assert (found[0], found[-1]) == (0.0, 499.5)
+    assert curve_of(pnl[:3], 1.0) == [0.0, 1.0, 2.0]
+    assert curve_of(pnl[:0], 1.0) == []
+
+
+def test_figures_are_the_measures_of_the_run() -> None:
+    outcome = run(parse(job("tiny").data), [market(120)])
+    made, told = figures_of(outcome, NS), measure(outcome)
+    assert told.fills > 10
+    assert (made.pnl, made.fills) == (float(told.net), told.fills)
+    assert made.pnl == pytest.approx(
+        made.spread + made.adverse + made.drift + made.unsplit - made.fees
+    )
+    # The Sharpe ratio does not depend on the capital that returns are shares of.
+    assert made.moments.count == told.moments.count
+    assert made.moments.sharpe == pytest.approx(told.moments.sharpe)
+    assert made.moments.skew == pytest.approx(told.moments.skew)
+    assert made.capital == pytest.approx(60_000 + float(outcome.marks[0, 3]) / 1e6 * 0.1, rel=0.01)
+    assert made.curve[-1] == pytest.approx(made.pnl)
+    assert BOT in job("tiny").bot

@@ -1,0 +1,149 @@
+"""What is varied: keys and values as the file has them, refused one by one."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from openmm.config import parse
+from openmm.errors import ConfigError, ConfigErrors
+from openmm.sweep.space import Choices, Range, check, drawn, grid, kinds_of, read, with_point
+from tests.sweep.made import BOT
+
+DATA: dict[str, Any] = tomllib.loads(BOT)
+KINDS = kinds_of(DATA)
+
+
+def test_every_value_reaches_the_configuration() -> None:
+    point = (
+        ("strategy.spread", "5bps"), ("strategy.num_orders", "2"), ("strategy.hanging", "true"),
+        ("strategy.order_age_max", "2m"), ("risk.max_inventory", "0.25"),
+        ("risk.max_orders", "40"), ("signal.flow", "20s"),
+    )  # fmt: skip
+    made, model = with_point(DATA, KINDS, point)
+    config = parse(made)
+    found: Any = config.strategy
+    assert (found.spread_ppm, found.num_orders, found.hanging) == (500, 2, True)
+    assert found.order_age_max_ns == 120_000_000_000
+    assert (config.risk.max_inventory, config.risk.max_orders) == (Decimal("0.25"), 40)
+    assert config.signal.flow_ns == 20_000_000_000
+    assert model == {}
+    assert tomllib.loads(BOT) == DATA, "the file's content was changed"
+
+
+def test_values_of_the_model_are_told_apart() -> None:
+    point = (("model.queue", "power"), ("model.orders", "5ms|20ms"), ("model.every", "100ms"))
+    made, model = with_point(DATA, KINDS, point)
+    assert made == DATA
+    assert model == {"queue": "power", "orders_ns": [5_000_000, 20_000_000],
+                     "every_ns": 100_000_000}  # fmt: skip
+
+
+def test_parameters_of_a_strategy_of_the_users_own_keep_their_kind() -> None:
+    own = {**DATA, "strategy": {"kind": "python", "class": "a:B",
+                                "params": {"width": 3, "name": "x", "on": False}}}  # fmt: skip
+    kinds = kinds_of(own)
+    point = (("strategy.params.width", "7"), ("strategy.params.on", "true"))
+    made, _ = with_point(own, kinds, point)
+    assert made["strategy"]["params"] == {"width": 7, "name": "x", "on": True}
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ("strategy.spred=1bps", "strategy.spred: did you mean \"strategy.spread\"?; got '1bps'"),
+        ("bot.name=a", "bot.name: keys of [strategy], [risk], [signal], [inventory] and model.*"),
+        ("strategy.kind=glft", "did you mean"),
+        ("strategy.spread", "KEY=a,b,c or KEY=low..high"),
+        ("strategy.spread=,", "one value or more"),
+        ("strategy.spread=1bps..2%", "one unit for both ends"),
+        ("strategy.spread=9bps..1bps", "from less to more"),
+        ("strategy.spread=0bps..1bps:log", "and above 0"),
+        ("strategy.spread=1bps..2bps:lin", 'a range such as "1bps..10bps"'),
+        ("strategy.hanging=0..1", 'a range such as "1bps..10bps"'),
+    ],
+)
+def test_what_is_no_search_is_refused(told: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(KINDS, told, ranges=True)
+    assert message in str(caught.value)
+
+
+def test_grid_takes_no_range() -> None:
+    with pytest.raises(ConfigError, match="a grid takes no range"):
+        read(KINDS, "strategy.spread=1bps..2bps", ranges=False)
+
+
+def test_values_that_are_wrong_by_themselves_are_all_told_before_anything_runs() -> None:
+    told = ["strategy.spread=1,2bps", "strategy.num_orders=2,99", "risk.max_inventory=0..1",
+            "model.power=x", "strategy.spread=3bps"]  # fmt: skip
+    with pytest.raises(ConfigErrors) as caught:
+        check(DATA, KINDS, [read(KINDS, one, ranges=True) for one in told])
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 5, lines
+    for text in (
+        "strategy.spread: each key once", "strategy.spread: a share with its unit",
+        "strategy.num_orders: less than or equal to 32; got 99",
+        "risk.max_inventory: more than zero; got '0'", "model.power: a whole number; got 'x'",
+    ):  # fmt: skip
+        assert any(text in line for line in lines), (text, lines)
+
+
+def test_values_that_only_do_not_fit_together_are_no_fault_of_the_plan() -> None:
+    space = [read(KINDS, "strategy.order_amount=0.01,7", ranges=False)]
+    check(DATA, KINDS, space)
+    made, _ = with_point(DATA, KINDS, (("strategy.order_amount", "7"),))
+    with pytest.raises(ConfigErrors, match="max_order_size"):
+        parse(made)
+
+
+def test_value_that_holds_commas_is_set_apart_by_semicolons() -> None:
+    found = read(KINDS, "strategy.level_offsets=0bps,1bps;0bps,2bps", ranges=False)
+    assert found == Choices("strategy.level_offsets", ("0bps,1bps", "0bps,2bps"))
+    check(DATA, KINDS, [found])
+
+
+def test_grid_is_every_combination_the_last_key_fastest() -> None:
+    space = [Choices("a", ("1", "2")), Choices("b", ("x", "y"))]
+    assert [[value for _, value in one] for one in grid(space, 4)] == [
+        ["1", "x"], ["1", "y"], ["2", "x"], ["2", "y"],
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="3 at most"):
+        grid(space, 3)
+
+
+def test_drawn_values_lie_in_their_range_and_can_be_told() -> None:
+    told = ["strategy.spread=2bps..20bps:log", "strategy.num_orders=1..4",
+            "risk.max_inventory=0.05..0.3", "signal.flow=10s..60s",
+            "strategy.tolerance=1 ticks..9 ticks", "model.queue=careful,power"]  # fmt: skip
+    space = [read(KINDS, one, ranges=True) for one in told]
+    found = drawn(space, 300, 7)
+    assert len(set(found)) == 300
+    assert found == drawn(space, 300, 7)
+    assert found != drawn(space, 300, 8)
+    spreads = []
+    for point in found:
+        made, _ = with_point(DATA, KINDS, point)
+        config: Any = parse(made)
+        assert 200 <= config.strategy.spread_ppm <= 2000
+        assert 1 <= config.strategy.num_orders <= 4
+        spreads.append(config.strategy.spread_ppm)
+    # Every magnitude as likely: the middle is at the root of the product of the ends.
+    assert 500 < sorted(spreads)[150] < 800
+
+
+def test_fewer_are_drawn_where_there_are_no_more() -> None:
+    assert len(drawn([Choices("a", ("1", "2"))], 10, 1)) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.23456, "1.23bps"), (0.5, "1bps"), (99.0, "20bps"), (10.0, "10bps")]
+)
+def test_a_drawn_value_is_no_finer_than_it_may_be_told(value: float, text: str) -> None:
+    made = Range("strategy.spread", Decimal(1), Decimal(20), "bps", 2, False)
+    assert made.told(value) == text
+    assert made.told(float(made.draw(random.Random(1)).removesuffix("bps"))).endswith("bps")

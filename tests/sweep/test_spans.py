@@ -1,0 +1,126 @@
+"""Data in spans: as much covered time in each, whole files as they are, parts behind their book."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from openmm.config import parse
+from openmm.data import store
+from openmm.data.events import CLEAR
+from openmm.errors import ConfigError, DataError
+from openmm.sweep.spans import Opened, left_out, opened, spans, windows
+from tests.sweep.made import job, market, market_file
+
+CONFIG = parse(job("tiny").data)
+
+
+def file_of(start: int, end: int, label: str = "kraken") -> Opened:
+    header = store.Header(
+        1, label, "", "BTC/USD", "0.1", "0.001", 10, 9, {}, start, end - 1, 0, 0, [], {}, {},
+        f"{label}{start}",
+    )  # fmt: skip
+    return Opened(Path("none"), header, market(6))
+
+
+@pytest.mark.parametrize(
+    ("files", "split", "wanted"),
+    [
+        ([(0, 10)], 0, [(0, 10)]),
+        ([(0, 10), (20, 30)], 0, [(0, 10), (20, 30)]),
+        ([(0, 10), (5, 30), (40, 50)], 0, [(0, 30), (40, 50)]),
+        ([(0, 12)], 3, [(0, 3), (3, 6), (6, 9), (9, 12)]),
+        # The gap counts for nothing: ten of twenty are in each half.
+        ([(0, 10), (90, 100)], 1, [(0, 90), (90, 100)]),
+        ([(0, 10), (90, 120)], 3, [(0, 90), (90, 100), (100, 110), (110, 120)]),
+    ],
+)
+def test_windows_have_as_much_covered_time(
+    files: list[tuple[int, int]], split: int, wanted: list[tuple[int, int]]
+) -> None:
+    assert windows([file_of(*one) for one in files], split) == wanted
+
+
+def test_whole_file_is_its_own_span(tmp_path: Path) -> None:
+    path = market_file(tmp_path, 20)
+    files = opened([path])
+    (one,) = spans(CONFIG, files, tmp_path / "out", 0)
+    assert [part.path for part in one.parts] == [str(path)]
+    assert one.contents == [files[0].header.content]
+    assert not (tmp_path / "out").exists()
+
+
+def test_parts_are_written_once_behind_the_book_that_they_meet(tmp_path: Path) -> None:
+    whole = market(20)
+    files = opened([market_file(tmp_path, 20)])
+    found = spans(CONFIG, files, tmp_path / "out", 3)
+    assert [one.slice for one in found] == [0, 1, 2, 3]
+    assert found[0].start_ns == whole.recv_ns[0]
+    assert all(a.end_ns == b.start_ns for a, b in pairwise(found))
+    parts = [store.load(one.parts[0].path) for one in found]
+    assert all(one.events.kinds[0] == CLEAR for one in parts)
+    for one, part in zip(found, parts, strict=True):
+        assert store.digest(part.events) == one.contents[0]
+        mine = whole.between(one.start_ns, one.end_ns)
+        assert part.events.recv_ns[-len(mine) :].tolist() == mine.recv_ns.tolist()
+    # Books are those of the whole: at each part's end they have the same best prices.
+    for one, part in zip(found, parts, strict=True):
+        book, theirs = (
+            part.events.book_before(len(part)),
+            whole.book_before(whole.place(one.end_ns)),
+        )
+        assert book.best_bid_ticks == theirs.best_bid_ticks
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "spans").iterdir()}
+    assert spans(CONFIG, files, tmp_path / "out", 3) == found
+    assert before == {one: one.stat().st_mtime_ns for one in (tmp_path / "out" / "spans").iterdir()}
+
+
+def test_file_that_was_changed_below_its_header_is_refused(tmp_path: Path) -> None:
+    path = market_file(tmp_path, 6)
+    data = bytearray(path.read_bytes())
+    places = store.load(path)
+    # A price, somewhere in the middle of its column.
+    at = data.rfind(places.price_ticks[-1].tobytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="the hash of what it holds"):
+        opened([path])
+
+
+def test_the_same_file_twice_and_none_are_refused(tmp_path: Path) -> None:
+    path = market_file(tmp_path, 6)
+    with pytest.raises(ConfigError, match="each file's content once"):
+        opened([path, path])
+    with pytest.raises(ConfigError, match="one file or more"):
+        opened([])
+
+
+def test_watched_markets_are_beside_the_quoted_one(tmp_path: Path) -> None:
+    data = job("tiny").data
+    data["venue"] = [*data["venue"], {"name": "gateio", "reference": "BTC/USD"},
+                     {"name": "coinbase", "reference": "BTC/USD"}]  # fmt: skip
+    config = parse(data)
+    traded, watched = market(20), market(20, seed=5)
+    store.write(tmp_path / "a.omd", traded)
+    store.write(
+        tmp_path / "b.omd", replace(watched, market=replace(watched.market, venue="gateio"))
+    )
+    files = opened([tmp_path / "b.omd", tmp_path / "a.omd"])
+    found = spans(config, files, tmp_path / "out", 1)
+    assert [[part.label for part in one.parts] for one in found] == [
+        ["kraken BTC/USD", "gateio BTC/USD"]
+    ] * 2
+    assert left_out(config, files) == ["coinbase"]
+    with pytest.raises(ConfigError, match="does not only watch"):
+        spans(config, opened([tmp_path / "b.omd"]), tmp_path / "out", 0)
+
+
+def test_markets_that_are_not_watched_are_each_quoted(tmp_path: Path) -> None:
+    market_file(tmp_path, 6)
+    market_file(tmp_path, 6, seed=3)
+    found = spans(CONFIG, opened(sorted(tmp_path.glob("*.omd"))), tmp_path / "out", 1)
+    assert [one.slice for one in found] == [0, 0, 1, 1]
+    assert all(len(one.parts) == 1 for one in found)

@@ -1,0 +1,79 @@
+"""The file of plan and results: one owner, one sweep, each result once."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from openmm.errors import CommandError, ConfigError
+from openmm.sweep.plan import described, specs
+from openmm.sweep.store import FILE, Result, SweepStore
+from tests.sweep.made import job, points
+
+JOB = job("tiny", spans=2)
+SPECS = list(specs(JOB, points(5)))
+
+
+def test_what_is_kept_comes_back_in_the_plans_order(tmp_path: Path) -> None:
+    with SweepStore(tmp_path) as store:
+        store.plan(SPECS)
+        assert store.open_runs() == SPECS
+        results = [Result(one.run_id, "done", "", b"x", 0.5, "here", 1) for one in SPECS]
+        assert store.add(reversed(results[:7])) == 7
+    with SweepStore(tmp_path) as store:
+        assert store.counts() == (10, 7)
+        assert store.open_runs() == SPECS[7:]
+        assert list(store.results()) == list(zip(SPECS[:7], results[:7], strict=True))
+        assert [spec.trial for spec, _ in store.results(3)] == [3, 4]
+
+
+def test_nothing_is_kept_twice(tmp_path: Path) -> None:
+    with SweepStore(tmp_path) as store:
+        store.plan(SPECS)
+        store.plan(SPECS)
+        first = Result(SPECS[0].run_id, "done", "", b"first")
+        assert store.add([first]) == 1
+        assert store.add([Result(SPECS[0].run_id, "failed", "later"), first]) == 0
+        assert [result for _, result in store.results()] == [first]
+        assert store.counts() == (10, 1)
+
+
+def test_result_of_no_run_is_refused_with_all_that_came_with_it(tmp_path: Path) -> None:
+    with SweepStore(tmp_path) as store:
+        store.plan(SPECS[:1])
+        with pytest.raises(sqlite3.IntegrityError):
+            store.add([Result(SPECS[0].run_id, "done"), Result("unknown", "done")])
+        assert store.counts() == (1, 0)
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    with SweepStore(tmp_path), pytest.raises(CommandError) as caught:
+        SweepStore(tmp_path)
+    assert caught.value.code == "busy"
+    with SweepStore(tmp_path):
+        pass
+
+
+def test_folder_of_another_sweep_is_refused_with_what_differs(tmp_path: Path) -> None:
+    wanted = described(JOB, {"kind": "grid"})
+    with SweepStore(tmp_path) as store:
+        assert store.claim(wanted) is False
+    with SweepStore(tmp_path) as store:
+        assert store.claim(wanted) is True
+        with pytest.raises(ConfigError, match="of other bot's file, build; got"):
+            store.claim({**wanted, "bot": "other", "build": "other"})
+        with pytest.raises(ConfigError, match="of other parameters; got"):
+            store.claim(described(JOB, {"kind": "random"}))
+        assert store.claim(wanted) is True
+
+
+def test_what_is_committed_is_there_for_a_second_reader(tmp_path: Path) -> None:
+    """What `kill -9` leaves: the file as others see it while its owner has not closed it."""
+    with SweepStore(tmp_path) as store:
+        store.plan(SPECS)
+        store.add([Result(SPECS[3].run_id, "done")])
+        beside = sqlite3.connect(tmp_path / FILE)
+        assert beside.execute("SELECT run_id FROM result").fetchall() == [(SPECS[3].run_id,)]
+        beside.close()
