@@ -115,7 +115,11 @@ cdef class QueueVenue:
 
 cdef class Outlet(Encoder):
     cdef Link requests
+    cdef public bint behind                 # what is sent leaves when the next read comes
+    cdef uint64_t held_count                # the newest of `requests`
     cdef readonly uint64_t batch_count
+    cdef int64_t arrives_c(self, int64_t now_ns) noexcept nogil
+    cdef void release_c(self, int64_t now_ns) noexcept nogil
 
 cdef class OutletTransport(Transport):
     pass

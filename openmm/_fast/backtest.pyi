@@ -86,6 +86,7 @@ class Link:
 
 @final
 class Outlet(Encoder):
+    behind: bool
     def __new__(cls, requests: Link) -> Outlet: ...
     @property
     def batch_count(self) -> int: ...

@@ -146,7 +146,11 @@ cdef class Link:
 
 @final
 cdef class Outlet(Encoder):
-    """Takes approved actions to the venue as they are."""
+    """Takes approved actions to the venue as they are.
+
+    `behind`: they leave when the next read comes, decided on what was known before it: the engine is
+    one read behind the venue.
+    """
 
     def __cinit__(self, Link requests not None):
         self.requests = requests
@@ -159,11 +163,13 @@ cdef class Outlet(Encoder):
         cdef Message* message = NULL
         if self.requests.tail - self.requests.head + <uint64_t>count > MESSAGES_MAX:
             return -1
-        # What leaves together arrives together, and not before what left earlier.
-        due_ns = max(now_ns + self.requests.delay_c(), self.requests.last_ns)
-        self.requests.last_ns = due_ns
         if count < 1:
             return -1
+        if self.behind:
+            due_ns = INT64_MAX
+            self.held_count += <uint64_t>count
+        else:
+            due_ns = self.arrives_c(now_ns)
         for i in range(count):
             message = self.requests.push_c(due_ns)
             message.seq = actions[i].action.seq
@@ -180,6 +186,21 @@ cdef class Outlet(Encoder):
         message.last = 1
         self.batch_count += 1
         return 1
+
+    cdef int64_t arrives_c(self, int64_t now_ns) noexcept nogil:
+        """Return when what leaves now arrives: together, and not before what left earlier."""
+        self.requests.last_ns = max(now_ns + self.requests.delay_c(), self.requests.last_ns)
+        return self.requests.last_ns
+
+    cdef void release_c(self, int64_t now_ns) noexcept nogil:
+        """Let what was held leave."""
+        cdef Message* message = NULL
+        cdef bint first = True
+        while self.held_count:
+            message = &self.requests.ring[(self.requests.tail - self.held_count) & (MESSAGES_MAX - 1)]
+            message.due_ns = self.arrives_c(now_ns) if first else self.requests.last_ns
+            first = message.last
+            self.held_count -= 1
 
 
 @final
@@ -828,6 +849,8 @@ cdef class Backtest:
         self.pipeline.quoting = False
         self.guard = None
         self.cadence_ns = self.tick_ns = INT64_MAX
+        self.outlet.behind = False
+        self.outlet.release_c(self.now_ns)
         for _try in range(64):
             if self.pipeline.table.live_count == 0:
                 break
@@ -931,6 +954,8 @@ cdef class Backtest:
 
     cdef void begin_read_c(self, Feed feed, int64_t recv_ns) noexcept:
         self.now_ns = recv_ns
+        if self.outlet.held_count:
+            self.outlet.release_c(recv_ns)
         feed.recv_ns = recv_ns
         feed.last_recv_ns = recv_ns
         self.pipeline.reference.sources[feed.index].recv_ns = recv_ns - feed.lag_ns

@@ -219,7 +219,7 @@ def is_of(venue: Venue, events: Events) -> bool:
 
 def run(
     config: BotConfig, markets: Sequence[Events | Stream], model: Model | None = None,
-    on_progress: Progress | None = None, *, start_ns: int = 0,
+    on_progress: Progress | None = None, *, start_ns: int = 0, behind: bool = False,
 ) -> Outcome:  # fmt: skip
     """Run one bot over recorded markets on one clock; the same arguments give the same outcome.
 
@@ -232,6 +232,7 @@ def run(
         on_progress: called with the number of events dealt with, now and then.
         start_ns: quote from this receive time on, having seen what came before; at the earliest
             from when the quoted book is whole.
+        behind: what is sent leaves when the next read comes, decided on what was known before it.
 
     Raises:
         ConfigError: the bot does not fit the markets, or one holds no whole book.
@@ -240,6 +241,7 @@ def run(
     placed, found, left_out = _seated(config, markets)
     wired = _wire(placed, found, model, start_ns)
     made, pipeline = wired.made, wired.made.pipeline
+    made.outlet.behind = behind
     while made.run(events_max=EVENTS_AT_ONCE):
         if on_progress is not None:
             on_progress(made.event_count)

@@ -12,6 +12,7 @@ from typing import Any, Final, final
 
 from openmm.backtest.columns import Outcome, run
 from openmm.backtest.gather import Span
+from openmm.backtest.lookahead import LookAhead, look_ahead
 from openmm.backtest.measures import Measures, measure
 from openmm.backtest.model import Model
 from openmm.config import BotConfig, load, parse
@@ -58,6 +59,7 @@ class Trial:
         seconds: that it took, the tables' making included.
         problems: why its figures say nothing: nothing was quoted.
         notes: what to know when reading them.
+        look_ahead: what the check found; None: it was not asked for.
     """
 
     label: str
@@ -68,6 +70,12 @@ class Trial:
     seconds: float
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    look_ahead: LookAhead | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether its figures say nothing, or a look ahead made them."""
+        return bool(self.problems) or (self.look_ahead is not None and not self.look_ahead.good)
 
     @property
     def events_per_s(self) -> float:
@@ -77,11 +85,12 @@ class Trial:
     def to_json(self) -> dict[str, Any]:
         """Return plain values, amounts as exact text."""
         one = self.outcome
+        checked = None if self.look_ahead is None else self.look_ahead.to_json()
         return {
             "run": self.label, "span": self.span.name, "markets": list(one.markets),
             "model": one.model.to_json(), "took_s": self.seconds,
             "events_per_s": self.events_per_s, "problems": list(self.problems),
-            "notes": list(self.notes), **self.measures.to_json(),
+            "notes": list(self.notes), "look_ahead": checked, **self.measures.to_json(),
         }  # fmt: skip
 
 
@@ -158,13 +167,14 @@ def _with(data: Any, key: str, parts: Sequence[str], value: Any) -> Any:
 
 def run_all(
     found: Sequence[Variant], spans: Sequence[Span], model_of: Callable[[BotConfig], Model],
-    clock: Callable[[], float], on_progress: Progress | None = None,
+    clock: Callable[[], float], on_progress: Progress | None = None, *, checked: bool = False,
 ) -> list[Trial]:  # fmt: skip
     """Run every variant over every span; by span, then by variant.
 
     Args:
         model_of: what is assumed of the venue, by bot.
         clock: seconds, for how long a run took.
+        checked: look for a look ahead in each run as well.
 
     Raises:
         ConfigError: a bot does not fit the data.
@@ -185,10 +195,11 @@ def run_all(
             outcome = run(one.config, span.markets, model_of(one.config), told)
             seconds = clock() - begin
             problems, notes = _remarks(one.config, span, outcome)
+            ahead = look_ahead(one.config, span.markets, outcome.model) if checked else None
             made.append(
                 Trial(
                     one.label, span, one.config, outcome, measure(outcome), seconds, problems,
-                    notes,
+                    notes, ahead,
                 )
             )  # fmt: skip
     return made

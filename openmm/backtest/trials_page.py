@@ -65,10 +65,17 @@ def _span(span: Span, trials: Sequence[Trial], labels: Sequence[str]) -> str:
         for one in mine
         for text in one.problems
     )
+    checked = "".join(
+        f'<p class="{"note" if one.look_ahead.good else "broken"}">look-ahead, '
+        f"{escape(one.label)}: {escape(one.look_ahead.told)}</p>"
+        for one in mine
+        if one.look_ahead is not None
+    )
     body = [
         f'<p class="note">{escape(span.about)}; P&amp;L in {escape(quote)}</p>',
         f'<div class="wide">{data_table(COLUMNS, [cells(one) for one in mine])}</div>',
         problems,
+        checked,
         figure(f"P&L after fees, {quote}", _lines(mine, labels, "P&L", quote, _pnl, zero=True)),
         figure(
             f"Fall from the highest so far, {quote}",

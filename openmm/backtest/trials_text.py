@@ -92,6 +92,9 @@ def render(trials: Sequence[Trial], spans: Sequence[Span], console: Console) -> 
         for one in mine:
             for text in one.problems:
                 console.print(Text(f"{one.label}: {text}", "bold red"))
+            if one.look_ahead is not None:
+                style = "" if one.look_ahead.good else "bold red"
+                console.print(Text(f"look-ahead, {one.label}: {one.look_ahead.told}", style))
     if len(trials) == 1:
         _in_full(trials[0].measures, console)
     for text in notes(trials):

@@ -78,6 +78,13 @@ def backtest(
             help="Hold a [[venue]] with rate at this where the data has none, such as USDT/USD=1.",
         ),
     ] = None,
+    look_ahead: Annotated[
+        bool,
+        typer.Option(
+            "--look-ahead",
+            help="Check that the future changes nothing, and that one event later is no better.",
+        ),
+    ] = False,
     whole: Annotated[
         bool,
         typer.Option(
@@ -93,8 +100,8 @@ def backtest(
     events a second, and a venue that fills by a stated model.
 
     P&L by cause, drawdown, markouts, fill probability by distance and queue place; variants and
-    bots side by side. Exit code 1 when a run quoted nothing. Nothing is asked of a venue, and no
-    key is needed.
+    bots side by side. Exit code 1 when a run quoted nothing, or --look-ahead found one. Nothing is
+    asked of a venue, and no key is needed.
     """
     if whole:
         return _whole(
@@ -102,6 +109,7 @@ def backtest(
             unused={
                 "--queue": queue, "--power": power, "--model": model, "--every": every,
                 "--from": start, "--to": end, "--rate": rate, "--latency": latency,
+                "--look-ahead": look_ahead,
             },
         )  # fmt: skip
     from openmm.backtest import trials as trying
@@ -118,14 +126,14 @@ def backtest(
         if start or end:
             spans = cut(spans, *_between(start, end, spans))
         spans = [with_rates(one, [two.config for two in found], rates) for one in spans]
-        made = trying.run_all(found, spans, model_of, time.perf_counter, shown)
+        made = trying.run_all(found, spans, model_of, time.perf_counter, shown, checked=look_ahead)
     for span in spans:
         if span.broken:
             sys.stderr.write(f"openmm: BROKEN {data_told(span)}\n")
     if html is not None:
         write_page(made, spans, html)
     emit(trying.to_json(made, spans), json_, lambda: text_of(made, spans))
-    return EXIT_FAILED if any(one.problems for one in made) else EXIT_DONE
+    return EXIT_FAILED if any(one.failed for one in made) else EXIT_DONE
 
 
 def models(

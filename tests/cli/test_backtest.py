@@ -14,6 +14,7 @@ from openmm.data.events import Events
 from openmm.data.integrity import examine
 from openmm.data.store import write
 from tests.backtest.outcomes import broken, market, whole_for_a_moment
+from tests.backtest.test_lookahead import LED, NEAR, two_markets
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "bots"
 TIGHT = str(EXAMPLES / "grid-tight.toml")
@@ -159,6 +160,25 @@ def test_nothing_quoted_fails_and_says_so(tmp_path: Path, capsys: Capture) -> No
     assert "grid-tight: nothing was quoted: " in capsys.readouterr().out
     assert main(["backtest", TIGHT, "--data", data, "--json"]) == 1
     assert told(capsys)["runs"][0]["problems"]
+
+
+def test_a_look_ahead_is_looked_for(tmp_path: Path, capsys: Capture) -> None:
+    files = []
+    for name, told_ms in (("honest", 3), ("early", -3)):
+        (tmp_path / name).mkdir()
+        files.append(str(tmp_path / name))
+        for at, events in enumerate(two_markets(told_ms)):
+            stored(tmp_path / name, f"{at}.omd", events)
+    bot, model = tmp_path / "led.toml", tmp_path / "model.json"
+    bot.write_text(LED)
+    NEAR.save(model)
+    arguments = ["backtest", str(bot), "--model", str(model), "--look-ahead", "--data"]
+    assert main([*arguments, files[0], "--json"]) == 0
+    assert told(capsys)["runs"][0]["look_ahead"]["good"] is True
+    assert main([*arguments, files[1]]) == 1
+    out = capsys.readouterr().out
+    assert "look-ahead, led: the future changes nothing (4 cuts); one event later" in out
+    assert "receive times that are early" in out
 
 
 def test_broken_data_is_told_loudly(tmp_path: Path, capsys: Capture) -> None:
