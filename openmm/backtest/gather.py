@@ -171,6 +171,20 @@ def cut(spans: Sequence[Span], start_ns: int, end_ns: int) -> list[Span]:
     return made
 
 
+def first(span: Span, text: str) -> Span:
+    """Return a span with the market first whose label begins so: `binance-spot`, say.
+
+    Raises:
+        ConfigError: no market of it, or several.
+    """
+    found = [one for one in span.markets if one.market.label.startswith(text)]
+    if len(found) != 1:
+        labels = ", ".join(one.market.label for one in span.markets)
+        raise ConfigError("--quote", text, f"the beginning of one of {labels}")
+    rest = [one for one in span.markets if one is not found[0]]
+    return Span((found[0], *rest), span.pieces)
+
+
 def with_rates(span: Span, configs: Sequence[BotConfig], rates: Sequence[tuple[str, str]]) -> Span:
     """Return a span with made markets for the bots' venues with `rate` that the data does not hold.
 

@@ -34,6 +34,7 @@ QUEUE_TOLD: Final[Mapping[str, str]] = {
         "f(x) = log(1 + x)"
     ),
 }
+NOTHING: Final = "nothing was quoted"  # of a run's problems
 # Between changes of one variant: values may hold commas, keys hold none.
 _NEXT = re.compile(r",(?=[\w.]+=)")
 _NUMBER = re.compile(r"-?\d+")
@@ -208,13 +209,8 @@ def run_all(
 def _remarks(
     config: BotConfig, span: Span, outcome: Outcome
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    problems, notes = [], []
-    if not outcome.placed:
-        # A row of zeros would look like a bot that nobody traded with.
-        why = "the strategy wanted nothing, or every order was refused"
-        if not outcome.decisions:
-            why = "no decision was made: the book was never whole"
-        problems.append(f"nothing was quoted: {why}")
+    problems = [one for one in outcome.problems if one.startswith(NOTHING)]
+    notes = [one for one in outcome.problems if not one.startswith(NOTHING)]
     own = f"{config.quoted.name} {config.quoted.pair}"
     quoted, *watched = outcome.markets
     if quoted != own:
@@ -231,7 +227,7 @@ def _remarks(
     if outcome.crossed:
         notes.append(f"the book was not whole after {outcome.crossed:,} messages: nothing stood")
     if outcome.halted:
-        notes.append("halted: the drawdown limit was reached")
+        notes.append("halted by the risk layer before the end")
     if outcome.open_orders:
         notes.append(f"{outcome.open_orders} orders were open when all answers had come")
     notes += [f"{one.name} is broken: {'; '.join(one.problems)}" for one in span.broken]

@@ -36,7 +36,9 @@ from openmm.settlement.page_style import STYLE
 from openmm.settlement.plots import Envelope, Line, Plot, bars, over_time, shares
 
 IN_FULL_MAX: Final = 40  # runs of which everything is drawn
-PAGE_STYLE: Final = STYLE + BOTS_STYLE + ".broken{color:var(--bad);font-weight:600}\n"
+PAGE_STYLE: Final = (
+    STYLE + BOTS_STYLE + (".broken{color:var(--bad);font-weight:600}dl+figure{margin-top:18px}\n")
+)
 
 
 def page(trials: Sequence[Trial], spans: Sequence[Span]) -> str:
@@ -106,7 +108,7 @@ def _data(span: Span) -> str:
     if span.broken:
         told = ", ".join(one.name for one in span.broken)
         warning = f'<p class="broken">Broken data: {escape(told)}. Do not trust these figures.</p>'
-    table = f'<div class="wide events">{data_table(columns, rows)}</div>'
+    table = f'<div class="wide">{data_table(columns, rows)}</div>'
     return f"<h3>Data</h3>{warning}{table}"
 
 

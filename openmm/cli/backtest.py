@@ -71,6 +71,14 @@ def backtest(
     pair: Annotated[
         str, typer.Option("--pair", help="Which pair of recordings that hold several.")
     ] = "",
+    quote: Annotated[
+        str,
+        typer.Option(
+            "--quote",
+            help="Which market to quote where the data has none of the bot's own, such as "
+            "binance-spot; the first unless told.",
+        ),
+    ] = "",
     rate: Annotated[
         list[str] | None,
         typer.Option(
@@ -109,11 +117,11 @@ def backtest(
             unused={
                 "--queue": queue, "--power": power, "--model": model, "--every": every,
                 "--from": start, "--to": end, "--rate": rate, "--latency": latency,
-                "--look-ahead": look_ahead,
+                "--look-ahead": look_ahead, "--quote": quote,
             },
         )  # fmt: skip
     from openmm.backtest import trials as trying
-    from openmm.backtest.gather import cut, gather, with_rates
+    from openmm.backtest.gather import cut, first, gather, with_rates
     from openmm.backtest.trials_text import data_told
 
     found = trying.variants(bots, changes or [])
@@ -125,6 +133,8 @@ def backtest(
         spans = gather(data or [], pair, lambda name, done, count: shown(name, done, count))
         if start or end:
             spans = cut(spans, *_between(start, end, spans))
+        if quote:
+            spans = [first(one, quote) for one in spans]
         spans = [with_rates(one, [two.config for two in found], rates) for one in spans]
         made = trying.run_all(found, spans, model_of, time.perf_counter, shown, checked=look_ahead)
     for span in spans:

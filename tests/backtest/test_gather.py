@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from openmm.backtest.gather import cut, gather, with_rates
+from openmm.backtest.gather import cut, first, gather, with_rates
 from openmm.data.events import BROKEN, CLEAR, MESSAGE_END, READ_END, Events, Market
 from openmm.data.integrity import examine
 from openmm.data.store import write
@@ -44,13 +44,13 @@ def test_files_that_go_on_are_one_series_and_times_apart_are_spans(tmp_path: Pat
         stored(tmp_path, "c", later(whole(), 7200)), stored(tmp_path, "a", whole()),
         stored(tmp_path, "b", later(whole(), 30)),
     ]  # fmt: skip
-    first, second = gather(files)
-    assert [one.name for one in first.pieces] == ["a.omd", "b.omd"]
+    early, second = gather(files)
+    assert [one.name for one in early.pieces] == ["a.omd", "b.omd"]
     assert [one.name for one in second.pieces] == ["c.omd"]
-    (events,) = first.markets
+    (events,) = early.markets
     assert len(events) == 2 * len(whole()) + 1
     assert not np.any(np.diff(events.recv_ns) < 0)
-    assert first.name == "2025-06-15 15:06:40, 30 s"
+    assert early.name == "2025-06-15 15:06:40, 30 s"
 
 
 def test_the_book_is_broken_between_files_unless_the_gap_is_a_moment(tmp_path: Path) -> None:
@@ -97,6 +97,19 @@ def test_markets_of_one_time_are_one_span_in_the_order_named(tmp_path: Path) -> 
     (span,) = gather([files[1], str(tmp_path)])
     assert [one.market.label for one in span.markets] == ["kraken BTC/USD", "binance-spot BTC/USDT"]
     assert len(span.pieces) == 3
+
+
+def test_one_market_is_put_first_by_its_label(tmp_path: Path) -> None:
+    stored(tmp_path, "a", whole())
+    stored(tmp_path, "z", later(whole(), 0, SPOT))
+    (span,) = gather([str(tmp_path)])
+    for text, label in (("kraken", "kraken BTC/USD"), ("binance-spot", "binance-spot BTC/USDT")):
+        made = first(span, text)
+        assert made.markets[0].market.label == label
+        assert len(made.markets) == 2
+    for text in ("mexc", ""):
+        with pytest.raises(ConfigError, match="--quote: the beginning of one of"):
+            first(span, text)
 
 
 def test_files_of_one_market_at_one_time_are_refused(tmp_path: Path) -> None:

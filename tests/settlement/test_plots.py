@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from openmm.settlement.plots import (
     columns,
     empty,
     over_time,
+    shares,
     span,
     spans,
 )
@@ -89,3 +91,18 @@ def test_bars_and_columns_show_losses_as_such() -> None:
     assert (drawn.count('class="bar gain"'), drawn.count('class="bar loss"')) == (1, 1)
     drawn = columns("spread", "bps", 0, SECOND, [1.0, None, -2.0], "spread")
     assert (drawn.count('class="bar spread"'), drawn.count('class="bar spread loss"')) == (1, 1)
+
+
+def test_shares_are_drawn_with_where_they_may_lie() -> None:
+    drawn = shares("filled", "share", [("a <b>", 0.5, 0.25, 1.0, "50% of 2"), ("c", 0, 0, 1, "-")])
+    assert "<b>" not in drawn
+    assert drawn.count('class="bar up"') == 2
+    bar = re.search(r'class="bar up" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', drawn)
+    line = re.search(r'class="axis" d="M([\d.]+) [\d.]+H([\d.]+)', drawn)
+    assert bar is not None
+    assert line is not None
+    (x0, width), (low, high) = (map(float, one.groups()) for one in (bar, line))
+    # From 0 to a half; the line from a quarter to one.
+    assert low == pytest.approx(x0 + width / 2, abs=0.2)
+    assert high == pytest.approx(x0 + 2 * width, abs=0.2)
+    assert shares("filled", "share", []) == empty("filled")

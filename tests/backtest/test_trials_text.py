@@ -1,0 +1,107 @@
+"""Tables of backtests: every figure with its words, its fill model and the verdict of its data."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from rich.console import Console
+
+from openmm.backtest.chances import Chance
+from openmm.backtest.gather import Piece, Span
+from openmm.backtest.lookahead import HANGS, LookAhead, Shift
+from openmm.backtest.model import Model
+from openmm.backtest.trials import LIMITS, Trial, Variant, assumptions, run_all
+from openmm.backtest.trials_text import (
+    CHANCE_COLUMNS,
+    COLUMNS,
+    LEGEND,
+    bounds,
+    cells,
+    chance_row,
+    facts,
+    money,
+    render,
+)
+from openmm.data.integrity import BAD
+from tests.backtest.made import bot
+from tests.backtest.outcomes import market
+
+
+@pytest.fixture(scope="module")
+def span() -> Span:
+    events = market(seconds=40)
+    return Span((events,), (Piece("thin", events, "good", ()),))
+
+
+@pytest.fixture(scope="module")
+def trials(span: Span) -> list[Trial]:
+    found = [Variant("grid", bot()), Variant("wide", bot({"spread": "4bps"}))]
+    return run_all(found, [span], lambda _: Model(), iter(range(8)).__next__)
+
+
+def printed(trials: list[Trial], spans: list[Span]) -> str:
+    console = Console(width=220, record=True, file=io.StringIO())
+    render(trials, spans, console)
+    return console.export_text()
+
+
+def test_each_run_has_a_row_and_the_model_stands_below(trials: list[Trial], span: Span) -> None:
+    text = printed(trials, [span])
+    assert [len(cells(one)) for one in trials] == [len(COLUMNS)] * 2
+    for one in trials:
+        (line,) = [line for line in text.splitlines() if line.startswith(f" {one.label} ")]
+        assert line.split()[1] == f"{one.measures.fills:,}"
+        assert money(one.measures.net) in line.split()
+    told = " ".join(text.split())
+    for wanted in (assumptions([Model()]), LIMITS, LEGEND, "data: thin good"):
+        assert " ".join(wanted.split()) in told
+    assert "Filled by" not in text
+
+
+def test_one_run_is_told_in_full(trials: list[Trial], span: Span) -> None:
+    text = printed(trials[:1], [span])
+    for name, value in facts(trials[0].measures):
+        assert f"{name} " in text
+        assert value in text
+    assert "Filled by distance from the reference" in text
+    assert "Filled by what stood in front" in text
+
+
+def test_broken_data_and_a_look_ahead_stand_out(trials: list[Trial], span: Span) -> None:
+    shift = Shift(Decimal(2), Decimal(1), -1.0, 0.1, HANGS)
+    bad = Span(span.markets, (Piece("thin", span.markets[0], BAD, ("continuity lost",)),))
+    found = replace(
+        trials[0], span=bad, look_ahead=LookAhead((1,), ("fills before 3.0 s",), shift),
+        problems=("nothing was quoted: SPREAD",), notes=("watched beside it: x",),
+    )  # fmt: skip
+    text = printed([found], [bad])
+    assert "data: thin BROKEN (continuity lost)" in text
+    assert "look-ahead, grid: THE FUTURE CHANGES fills before 3.0 s; one event later 1.0000" in text
+    assert "grid: nothing was quoted: SPREAD" in text
+    assert "watched beside it: x" in text
+    assert found.failed
+    assert not trials[0].failed
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("0", "0.00"), ("-0.004", "-0.0040"), ("0.0361", "0.036"), ("-12.345", "-12.34"),
+        ("1234567.891", "1,234,567.89"), ("-0.5", "-0.50"), ("1E-12", "0.00000000"),
+    ],
+)  # fmt: skip
+def test_money_is_told_to_cents_or_two_digits(value: str, told: str) -> None:
+    assert money(Decimal(value)) == told
+
+
+def test_bins_are_named_by_their_bounds() -> None:
+    one = Chance(None, Decimal("0.0"), 4, 1, 0.25, 0.05, 0.7, 7200.0, 0.5)
+    assert bounds(one) == "below 0"
+    assert bounds(one, "nothing") == "nothing"
+    assert bounds(replace(one, low=Decimal("0.50"), high=Decimal(2)), "nothing") == "0.5 to 2"
+    assert bounds(replace(one, low=Decimal(100), high=None)) == "100 and more"
+    assert len(chance_row(one)) == len(CHANCE_COLUMNS) + 1
+    assert chance_row(one)[1:] == ["4", "1", "25.0%", "5.0 to 70.0%", "7,200 s", "0.5"]
