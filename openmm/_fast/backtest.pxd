@@ -160,6 +160,9 @@ cdef class Backtest:
     cdef int64_t taker_fee_ppm
     cdef int64_t atoms_num                  # of the quote asset to a ticklot
     cdef int64_t atoms_den
+    cdef int64_t lot_atoms                  # of base; 0: fees are charged in quote
+    cdef i128 base_fee_atoms
+    cdef int64_t base_fee_lots
     cdef bint quote_told
     cdef i128 quote_atoms                   # the venue's balance
     cdef int64_t every_ns                   # 0: decide with every read
@@ -212,5 +215,6 @@ cdef class Backtest:
     cdef int watch_c(self, int64_t now_ns, bint timer) except -1
     cdef int rebound_c(self) except -1
     cdef int tick_c(self, int64_t now_ns) except -1
+    cdef void base_fee_c(self, const Message* message, int64_t fee_ppm) noexcept nogil
     cdef i128 atoms_c(self, i128 ticklots, int64_t part) noexcept nogil
     cdef void minute_c(self, int64_t now_ns) noexcept nogil

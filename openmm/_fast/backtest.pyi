@@ -141,6 +141,7 @@ class Backtest:
         maker_fee_ppm: int = 0,
         taker_fee_ppm: int = 0,
         atoms: tuple[int, int] = ...,
+        lot_atoms: int = 0,
         guard: Guard | None = None,
     ) -> Backtest: ...
     def add(
@@ -162,6 +163,8 @@ class Backtest:
     def marks_bytes(self) -> bytes: ...
     @property
     def fees(self) -> int: ...
+    @property
+    def base_fees(self) -> int: ...
     @property
     def pipeline(self) -> Pipeline: ...
     @property

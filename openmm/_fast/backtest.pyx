@@ -711,13 +711,14 @@ cdef class Backtest:
         mark_every_ns: how often equity is marked and the drawdown looked at.
         maker_fee_ppm, taker_fee_ppm: of the notional, in quote; negative is a rebate.
         atoms: of the quote asset to a ticklot, as a fraction; the venue's fees are whole atoms.
+        lot_atoms: not 0: the fee of a buy is charged in base, of which a lot has so many atoms.
         guard: the risk layer beside the checks (`backtest.guard.Guard`); None: there is none.
     """
 
     def __cinit__(
         self, Pipeline pipeline not None, list feeds not None, QueueVenue venue not None, Outlet outlet not None,
         *, int64_t every_ns=0, int64_t timer_ns=0, int64_t mark_every_ns=1_000_000_000, int64_t maker_fee_ppm=0,
-        int64_t taker_fee_ppm=0, atoms=(1, 1), object guard=None,
+        int64_t taker_fee_ppm=0, atoms=(1, 1), int64_t lot_atoms=0, object guard=None,
     ):
         if not 1 <= len(feeds) <= SOURCES or not all(isinstance(one, Feed) for one in feeds):
             raise ValueError(f"1 to {SOURCES} feeds, not {len(feeds)}")
@@ -736,6 +737,9 @@ cdef class Backtest:
         self.atoms_num, self.atoms_den = atoms
         if not (0 < self.atoms_num < ATOMS_MAX and 0 < self.atoms_den < ATOMS_MAX):
             raise ValueError(f"not a fraction: {atoms}")
+        if lot_atoms < 0:
+            raise ValueError(f"lot_atoms must not be negative: {lot_atoms}")
+        self.lot_atoms = lot_atoms
         self.maker_fee_ppm = maker_fee_ppm
         self.taker_fee_ppm = taker_fee_ppm
         self.guard = guard
@@ -1166,7 +1170,11 @@ cdef class Backtest:
                 paid if message.side == BUY else -paid
             )) * self.atoms_num, <i128>self.atoms_den)
         atoms = self.atoms_c(paid, 1)
-        self.quote_atoms += (-atoms if message.side == BUY else atoms) - self.atoms_c(paid * fee_ppm, PPM)
+        self.quote_atoms += -atoms if message.side == BUY else atoms
+        if self.lot_atoms and message.side == BUY:
+            self.base_fee_c(message, fee_ppm)
+        else:
+            self.quote_atoms -= self.atoms_c(paid * fee_ppm, PPM)
         fee = pipeline.inventory.quote_ticklots - floor_div_wide(
             self.quote_atoms * self.atoms_den, <i128>self.atoms_num
         )
@@ -1206,6 +1214,19 @@ cdef class Backtest:
             self.watch_c(now_ns, False)
             self.rebound_c()
         return 0
+
+    cdef void base_fee_c(self, const Message* message, int64_t fee_ppm) noexcept nogil:
+        """Charge the fee of a buy in what it brought: of the base held whole lots count."""
+        cdef i128 fee = <i128>message.qty_lots * self.lot_atoms * fee_ppm
+        cdef i128 whole
+        self.base_fee_atoms += floor_div_wide(2 * fee + PPM, <i128>2 * PPM)
+        whole = -floor_div_wide(-self.base_fee_atoms, <i128>self.lot_atoms)
+        self.pipeline.inventory.base_lots -= <int64_t>(whole - self.base_fee_lots)
+        self.pipeline.inventory.stale = True
+        self.base_fee_lots = <int64_t>whole
+        self.fees_ticklots += floor_div_wide(
+            <i128>message.price_ticks * message.qty_lots * fee_ppm + (PPM >> 1), <i128>PPM
+        )
 
     cdef i128 atoms_c(self, i128 ticklots, int64_t part) noexcept nogil:
         """Convert a part of so many ticklots to whole atoms, half up."""
@@ -1312,8 +1333,13 @@ cdef class Backtest:
 
     @property
     def fees(self):
-        """All fees, in ticklots of quote; negative: rebates."""
+        """All fees, in ticklots of quote, those in base at the price of their fill; negative: rebates."""
         return saturate(self.fees_ticklots)
+
+    @property
+    def base_fees(self):
+        """Of them what was charged in base, in lots, rounded up."""
+        return self.base_fee_lots
 
     def stays_bytes(self):
         """Return every stay of an order at a price as little-endian int64, `BacktestStay`'s fields each."""

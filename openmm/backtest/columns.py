@@ -69,7 +69,9 @@ class Outcome:
         orders: int64[n, 11], one row a stay of an order at a price: `BacktestStay`'s fields.
         opening: base in lots and quote in ticklots at the beginning.
         closing: the same at the end, every order cancelled.
-        fees_ticklots: paid in all, in quote; negative: received.
+        fees_ticklots: paid in all, in quote, those in base at the price of their fill; negative:
+            received.
+        base_fees_lots: what of them was charged in base.
         crossed: messages after which a book was not whole.
         halted: at the end.
         problems: moves of the risk state and what else a person would have been told.
@@ -101,6 +103,7 @@ class Outcome:
     open_orders: int
     halted: bool
     problems: tuple[str, ...] = ()
+    base_fees_lots: int = 0
 
 
 @final
@@ -259,6 +262,7 @@ def run(
         marks=_rows(made.marks_bytes(), len(MARK_FIELDS)),
         orders=_rows(made.stays_bytes(), len(ORDER_FIELDS)), opening=wired.held,
         closing=(held.base_lots, held.quote_ticklots), fees_ticklots=made.fees,
+        base_fees_lots=made.base_fees,
         placed=pipeline.placed_count, amended=pipeline.amended_count,
         cancelled=pipeline.cancel_count, refused=made.refused_count,
         batches=made.outlet.batch_count, decisions=pipeline.decision_count,
@@ -353,6 +357,8 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns:
     # The account counts in atoms of an order's cost; finer ones could hold nothing more.
     decimals = min(instrument.quote_decimals, instrument.price_decimals + instrument.qty_decimals)
     atoms = unit.scaleb(decimals)
+    received = dialect(placed.quoted.name).fee_in_received
+    lot_atoms = int(instrument.lot_size.scaleb(instrument.base_decimals)) if received else 0
     venue = QueueVenue(
         tables.feeds[0].book, answers, QUEUES[model.queue], model.power, model.impact_ns
     )
@@ -361,7 +367,7 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns:
         timer_ns=model.timer_ns,
         maker_fee_ppm=maker_fee_ppm(placed, instrument) or 0,
         taker_fee_ppm=taker_fee_ppm(placed, instrument) or 0,
-        atoms=atoms.as_integer_ratio(), guard=guard,
+        atoms=atoms.as_integer_ratio(), lot_atoms=lot_atoms, guard=guard,
     )  # fmt: skip
     for one, steps in zip(markets, instruments, strict=True):
         one.add_to(made, steps)

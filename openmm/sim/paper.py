@@ -104,12 +104,6 @@ class PaperVenue:
         self._polled_fills = self._fill_count()
         return self._pipe.receive(now_ns)
 
-    def next_ns(self, now_ns: int) -> int | None:
-        """Return when a message on its way next arrives at either end, None for none."""
-        due = [line[0][0] for line in (self._asked, self._answers) if line]
-        pipe_ns = self._pipe.next_ns(now_ns)
-        return min([*due, pipe_ns] if pipe_ns is not None else due, default=None)
-
     def is_due(self, now_ns: int) -> bool:
         """Whether a poll now does what one later could not: something arrives, or was filled.
 
@@ -158,7 +152,7 @@ class PaperVenue:
 
     def forget_calls(self) -> None:
         """Count no request made so far against the venue's limit of them, where it has one."""
-        getattr(self.gateway, "rest_levels", {}).clear()
+        self._rest.forget_calls()
 
     def rest(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, now_ns: int

@@ -422,6 +422,9 @@ class RestSide(Protocol):
 
     on_fault: Callable[[Mapping[str, str], int], str] | None
 
+    def forget_calls(self) -> None:
+        """Count no call made so far against a limit of calls."""
+
     def answer(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, now_ns: int
     ) -> tuple[int, bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from openmm._fast.units import Side
 from openmm.backtest import columns, runs
 from openmm.backtest.columns import FILL_FIELDS, Outcome
-from openmm.backtest.model import Model
+from openmm.backtest.model import MS, Model
 from openmm.backtest.streams import Stream, synthetic
 from openmm.config import BotConfig, load
 from openmm.events import OrderFilled
@@ -19,7 +21,6 @@ from tests.backtest.test_columns import events_of
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ("glft", "avellaneda", "glft-touch", "grid-deep", "grid-queue", "grid-tight", "grid")
-US = 1000
 HOUR_NS = 3_600_000_000_000
 FILL = {name: place for place, name in enumerate(FILL_FIELDS)}
 SLOW = {"latency": "400ms"}
@@ -34,7 +35,8 @@ def both(config: BotConfig, stream: Stream) -> tuple[runs.Result, list[OrderFill
     config = config.model_copy(update={"settlement": settlement})
     whole = runs.run(config, stream, on_fill=booked.append)
     ns = (config.paper.latency_ns,)
-    model = Model(orders_ns=ns, answers_ns=ns, rate_threshold=THRESHOLD)
+    threshold = THRESHOLD if config.quoted.name == "kraken" else None
+    model = Model(orders_ns=ns, answers_ns=ns, rate_threshold=threshold)
     made = columns.run(config, [events_of(stream)], model, start_ns=whole.quoted_ns)
     return whole, booked, made
 
@@ -44,19 +46,23 @@ def check_same(whole: runs.Result, booked: list[OrderFilled], made: Outcome) -> 
     latency_ns = made.model.answers_ns[0]
     told = [
         (
-            (int(row[FILL["told_ns"]]) - latency_ns) // US * US, Side(row[FILL["side"]]),
+            (int(row[FILL["told_ns"]]) - latency_ns) // MS, Side(row[FILL["side"]]),
             int(row[FILL["price_ticks"]]), int(row[FILL["qty_lots"]]),
         )
         for row in made.fills
     ]  # fmt: skip
-    assert told == [(one.ts_ns, one.side, one.price_ticks, one.qty_lots) for one in booked]
+    assert told == [(one.ts_ns // MS, one.side, one.price_ticks, one.qty_lots) for one in booked]
     one = whole.messages
     assert (made.placed, made.amended, made.cancelled) == (one.placed, one.amended, one.cancelled)
     base, quote = (a - b for a, b in zip(made.closing, made.opening, strict=True))
-    unit = made.instrument.tick_size * made.instrument.lot_size
-    assert made.instrument.qty(base) == whole.report.pnl.position
-    fees = sum(fee.amount for fill in booked for fee in fill.fees)
-    assert quote * unit == -fees - sum(
+    pair = made.instrument
+    paid = {pair.base: Decimal(0), pair.quote: Decimal(0)}
+    for fill in booked:
+        for fee in fill.fees:
+            paid[fee.asset] += fee.amount
+    assert pair.qty(base + made.base_fees_lots) == whole.report.pnl.position
+    assert made.base_fees_lots == ceil(paid[pair.base] / pair.lot_size)
+    assert quote * pair.tick_size * pair.lot_size == -paid[pair.quote] - sum(
         fill.cost if fill.side is Side.BUY else -fill.cost for fill in booked
     )
 
@@ -65,6 +71,16 @@ def check_same(whole: runs.Result, booked: list[OrderFilled], made: Outcome) -> 
 def test_the_hot_path_over_columns_is_the_whole_engine(regime: str) -> None:
     whole, booked, made = both(bot(), synthetic(regime, 5, 120))
     assert len(booked) > 20
+    check_same(whole, booked, made)
+
+
+@pytest.mark.parametrize("venue", ["mexc", "bitget", "gateio"])
+def test_so_it_is_with_every_venues_orders_and_fees(venue: str) -> None:
+    # Two of them charge a buy in base, two have no amends.
+    whole, booked, made = both(bot(venue=venue, pair="BTC/USDT"), synthetic("volatile", 5, 120))
+    assert len(booked) > 20
+    assert (made.base_fees_lots > 0) == (venue in {"bitget", "gateio"})
+    assert (made.amended > 0) == (venue == "gateio")
     check_same(whole, booked, made)
 
 

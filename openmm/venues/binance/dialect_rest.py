@@ -58,6 +58,11 @@ class BinanceRest:
         self._weighed: deque[tuple[int, int]] = deque()
         self._weight = 0
 
+    def forget_calls(self) -> None:
+        """Count no call made so far against a limit of calls."""
+        self._weighed.clear()
+        self._weight = 0
+
     def answer(self, method: str, path: str, headers: Query, body: bytes, now_ns: int) -> Answer:
         """Return HTTP status and JSON of a request; `path` holds the query, if any."""
         bare, _, query = path.partition("?")

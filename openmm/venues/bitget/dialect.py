@@ -130,6 +130,10 @@ class BitgetGateway:
         """Return when an order last changed."""
         return self.updated_ns.get(self.order_id(order), order.created_ns)
 
+    def forget_calls(self) -> None:
+        """Count no call made so far against a limit."""
+        self._calls.clear()
+
     def count(self, account: int, what: str, limit: int, now_ns: int) -> None:
         """Count a call of an account against its limit a second, shared by socket and REST.
 

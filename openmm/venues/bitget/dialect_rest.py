@@ -83,6 +83,10 @@ class BitgetRest:
         # A test gives a key more, or fewer.
         self.key_permissions: tuple[str, ...] = ("trade", "readonly")
 
+    def forget_calls(self) -> None:
+        """Count no call made so far against a limit of calls."""
+        self.gateway.forget_calls()
+
     def answer(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, now_ns: int
     ) -> Answer:

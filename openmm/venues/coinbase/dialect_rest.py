@@ -48,6 +48,10 @@ class CoinbaseRest:
         self.on_fault: Callable[[Query, int], str] | None = None
         self._calls: deque[int] = deque()
 
+    def forget_calls(self) -> None:
+        """Count no call made so far against a limit of calls."""
+        self._calls.clear()
+
     def answer(self, method: str, path: str, headers: Query, body: bytes, now_ns: int) -> Answer:
         """Return HTTP status and JSON of a request; `path` holds the query, if any."""
         bare, _, query = path.partition("?")

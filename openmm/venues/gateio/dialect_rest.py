@@ -66,6 +66,10 @@ class GateioRest:
         self.key_permissions: dict[str, bool] = {"spot": False, "wallet": True}
         self._calls: dict[tuple[int, str], deque[int]] = {}
 
+    def forget_calls(self) -> None:
+        """Count no call made so far against a limit of calls."""
+        self._calls.clear()
+
     def answer(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, now_ns: int
     ) -> Answer:

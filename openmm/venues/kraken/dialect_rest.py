@@ -103,6 +103,10 @@ class KrakenRest:
             "CancelAllOrdersAfter": self._cancel_all_orders_after,
         }
 
+    def forget_calls(self) -> None:
+        """Count no call made so far against a limit of calls."""
+        self.gateway.rest_levels.clear()
+
     def answer(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, now_ns: int
     ) -> Answer:

@@ -141,6 +141,10 @@ class MexcGateway:
 
     # ---- limits
 
+    def forget_calls(self) -> None:
+        """Count no call made so far against a limit."""
+        self._calls.clear()
+
     def count(
         self, account: int, what: str, cost: int, limit: int, span_s: int, now_ns: int
     ) -> None:

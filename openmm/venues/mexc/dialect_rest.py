@@ -94,6 +94,10 @@ class MexcRest:
         # Takes a fault as `/sim/fault` tells it and returns its kind; None: no faults here.
         self.on_fault: Callable[[Query, int], str] | None = None
 
+    def forget_calls(self) -> None:
+        """Count no call made so far against a limit of calls."""
+        self.gateway.forget_calls()
+
     def answer(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, now_ns: int
     ) -> Answer:
