@@ -10,6 +10,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from openmm.backtest.streams import Stream, recorded
 from openmm.config import BotConfig
 from openmm.data import tardis
 from openmm.data.catalogue import ADJOINING_NS, catalogue
@@ -57,20 +58,20 @@ class Piece:
     """
 
     name: str
-    events: Events
+    events: Events | Stream
     verdict: str
     problems: tuple[str, ...]
 
     @property
     def label(self) -> str:
         """Return what is traded where."""
-        return self.events.market.label
+        return label_of(self.events)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         return {
-            "name": self.name, "market": self.label, "events": len(self.events),
-            "first_ns": int(self.events.recv_ns[0]), "last_ns": int(self.events.recv_ns[-1]),
+            "name": self.name, "market": self.label, "events": count_of(self.events),
+            "first_ns": times_of(self.events)[0], "last_ns": times_of(self.events)[1],
             "verdict": self.verdict, "problems": list(self.problems),
         }  # fmt: skip
 
@@ -78,20 +79,23 @@ class Piece:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Span:
-    """A stretch of time and its markets, a series of events each; what was named first is first."""
+    """A stretch of time and its markets, a series of events each, or of messages as they came.
 
-    markets: tuple[Events, ...]
+    What was named first is first.
+    """
+
+    markets: tuple[Events | Stream, ...]
     pieces: tuple[Piece, ...]
 
     @property
     def start_ns(self) -> int:
         """Return the first receive time."""
-        return min(int(one.recv_ns[0]) for one in self.markets)
+        return min(times_of(one)[0] for one in self.markets)
 
     @property
     def end_ns(self) -> int:
         """Return the last receive time."""
-        return max(int(one.recv_ns[-1]) for one in self.markets)
+        return max(times_of(one)[1] for one in self.markets)
 
     @property
     def name(self) -> str:
@@ -102,7 +106,27 @@ class Span:
     @property
     def about(self) -> str:
         """Return which markets, with their events."""
-        return "; ".join(f"{one.market.label}, {len(one):,} events" for one in self.markets)
+        return "; ".join(
+            f"{label_of(one)}, {count_of(one):,} "
+            f"{'messages' if isinstance(one, Stream) else 'events'}"
+            for one in self.markets
+        )
+
+    @property
+    def count(self) -> int:
+        """Return how many events, or messages, there are."""
+        return sum(count_of(one) for one in self.markets)
+
+    def columns(self, option: str) -> list[Events]:
+        """Return the markets, which have to be columns for what an option asks.
+
+        Raises:
+            ConfigError: they are messages.
+        """
+        made = [one for one in self.markets if isinstance(one, Events)]
+        if len(made) < len(self.markets):
+            raise ConfigError(option, "--frames", "columns: leave --frames out")
+        return made
 
     @property
     def broken(self) -> list[Piece]:
@@ -114,7 +138,7 @@ class Span:
         return {
             "start_ns": self.start_ns, "end_ns": self.end_ns,
             "markets": [
-                {"market": one.market.label, "events": len(one)} for one in self.markets
+                {"market": label_of(one), "events": count_of(one)} for one in self.markets
             ],
             "pieces": [one.to_json() for one in self.pieces],
         }  # fmt: skip
@@ -139,12 +163,51 @@ def gather(
     if not texts:
         raise ConfigError("--data", "nothing", NOT_THERE)
     pieces = _pieces(texts, pair, on_progress)
-    pieces = [one for one in pieces if len(one.events)]
+    pieces = [one for one in pieces if count_of(one.events)]
     if not pieces:
         raise ConfigError("--data", ", ".join(texts), "data with an event in it")
     places = {key: at for at, key in reversed(list(enumerate(_key(one) for one in pieces)))}
     spans = [_span(some, places) for some in _together(pieces)]
     return sorted(spans, key=lambda one: one.start_ns)
+
+
+def label_of(one: Events | Stream) -> str:
+    """Return what is traded where."""
+    return one.label if isinstance(one, Stream) else one.market.label
+
+
+def count_of(one: Events | Stream) -> int:
+    """Return how many events, or messages, there are."""
+    return len(one.records) if isinstance(one, Stream) else len(one)
+
+
+def times_of(one: Events | Stream) -> tuple[int, int]:
+    """Return the first and the last receive time."""
+    if isinstance(one, Stream):
+        return one.records[0].recv_ns, one.records[-1].recv_ns
+    return int(one.recv_ns[0]), int(one.recv_ns[-1])
+
+
+def frames(texts: Sequence[str], pair: str = "") -> list[Span]:
+    """Read recordings as the messages that came, not as columns; markets at one time are one span.
+
+    Raises:
+        ConfigError: nothing there, no recording, or several of one market at one time.
+    """
+    if not texts:
+        raise ConfigError("--data", "nothing", "a recording: FILE or VENUE:FILE")
+    made: list[list[Piece]] = []
+    pieces = [Piece(one.about, one, UNCHECKED, ()) for one in (recorded(t, pair) for t in texts)]
+    for piece in sorted(pieces, key=lambda one: times_of(one.events)[0]):
+        if made and times_of(piece.events)[0] <= max(times_of(one.events)[1] for one in made[-1]):
+            made[-1].append(piece)
+        else:
+            made.append([piece])
+    spans = []
+    for some in made:
+        some.sort(key=pieces.index)
+        spans.append(Span(tuple(one.events for one in some), tuple(some)))
+    return spans
 
 
 def cut(spans: Sequence[Span], start_ns: int, end_ns: int) -> list[Span]:
@@ -155,12 +218,12 @@ def cut(spans: Sequence[Span], start_ns: int, end_ns: int) -> list[Span]:
     """
     made = []
     for span in spans:
-        kept = [one.opened(start_ns, end_ns) for one in span.markets]
+        kept = [one.opened(start_ns, end_ns) for one in span.columns("--from, --to")]
         kept = [one for one in kept if len(one)]
         if kept:
             pieces = tuple(
                 one for one in span.pieces
-                if int(one.events.recv_ns[0]) < end_ns and int(one.events.recv_ns[-1]) >= start_ns
+                if times_of(one.events)[0] < end_ns and times_of(one.events)[1] >= start_ns
             )  # fmt: skip
             made.append(Span(tuple(kept), pieces))
     if not made:
@@ -177,9 +240,9 @@ def first(span: Span, text: str) -> Span:
     Raises:
         ConfigError: no market of it, or several.
     """
-    found = [one for one in span.markets if one.market.label.startswith(text)]
+    found = [one for one in span.markets if label_of(one).startswith(text)]
     if len(found) != 1:
-        labels = ", ".join(one.market.label for one in span.markets)
+        labels = ", ".join(map(label_of, span.markets))
         raise ConfigError("--quote", text, f"the beginning of one of {labels}")
     rest = [one for one in span.markets if one is not found[0]]
     return Span((found[0], *rest), span.pieces)
@@ -205,10 +268,9 @@ def with_rates(span: Span, configs: Sequence[BotConfig], rates: Sequence[tuple[s
             known = {venue.rate for one in configs for venue in one.venue if venue.rate}
             allowed = f"a pair that a [[venue]] has as rate: {', '.join(sorted(known)) or 'none'}"
             raise ConfigError("--rate", f"{pair}={number}", allowed)
-        for venue in venues:
-            if not any(
-                (one.market.venue, one.market.pair) == (venue, pair) for one in span.markets
-            ):
+        held = {(one.market.venue, one.market.pair) for one in span.columns("--rate")}
+        for venue in sorted(venues):
+            if (venue, pair) not in held:
                 made[venue, pair] = _still(venue, pair, Decimal(number), span)
     pieces = tuple(
         Piece(f"{pair} held at {dict(rates)[pair]}", events, MADE, ())
@@ -291,18 +353,23 @@ def _recorded(texts: Sequence[str], pair: str, on_progress: Progress | None) -> 
     return made
 
 
+def _columns(piece: Piece) -> Events:
+    assert isinstance(piece.events, Events), "stored and converted ones are columns"
+    return piece.events
+
+
 def _key(piece: Piece) -> tuple[str, str, str]:
-    return piece.events.market.key
+    return _columns(piece).market.key
 
 
 def _together(pieces: Sequence[Piece]) -> list[list[Piece]]:
     """Group pieces whose times overlap, or that carry one market on within a minute."""
     groups: list[list[Piece]] = []
-    for one in sorted(pieces, key=lambda one: int(one.events.recv_ns[0])):
-        first_ns = int(one.events.recv_ns[0])
+    for one in sorted(pieces, key=lambda one: times_of(one.events)[0]):
+        first_ns, _ = times_of(one.events)
         last = groups[-1] if groups else []
         near = any(
-            first_ns <= int(other.events.recv_ns[-1])
+            first_ns <= times_of(other.events)[1]
             + (ADJOINING_NS if _key(other) == _key(one) else 0)
             for other in last
         )  # fmt: skip
@@ -326,19 +393,19 @@ def _span(pieces: Sequence[Piece], places: Mapping[tuple[str, str, str], int]) -
 
 def _series(pieces: Sequence[Piece]) -> Events:
     """Join files of one market that follow each other, in the finest steps among them."""
-    markets = [one.events.market for one in pieces]
+    markets = [_columns(one).market for one in pieces]
     first = markets[0]
     market = Market(
         first.venue, first.pair, min(one.tick_size for one in markets),
         min(one.lot_size for one in markets), first.depth, first.market,
     )  # fmt: skip
     if len(pieces) == 1:
-        return pieces[0].events
+        return _columns(pieces[0])
     parts: list[Events] = []
     for before, one in zip([None, *pieces[:-1]], pieces, strict=True):
-        events = finer(one.events, market)
+        events = finer(_columns(one), market)
         if before is not None:
-            last_ns = int(before.events.recv_ns[-1])
+            _, last_ns = times_of(before.events)
             if int(events.recv_ns[0]) < last_ns:
                 raise ConfigError(
                     "--data", one.name, f"files of one market that do not overlap, as {before.name}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from openmm.backtest.columns import Outcome, run
-from openmm.backtest.gather import Span
+from openmm.backtest.gather import Span, label_of
 from openmm.backtest.lookahead import LookAhead, look_ahead
 from openmm.backtest.measures import Measures, measure
 from openmm.backtest.model import Model
@@ -185,7 +185,7 @@ def run_all(
         for one in found:
             told = None
             if on_progress is not None:
-                events = sum(len(market) for market in span.markets)
+                events = span.count
 
                 def told(done: int, label: str = one.label, events: int = events) -> None:
                     assert on_progress is not None
@@ -196,7 +196,9 @@ def run_all(
             outcome = run(one.config, span.markets, model_of(one.config), told)
             seconds = clock() - begin
             problems, notes = _remarks(one.config, span, outcome)
-            ahead = look_ahead(one.config, span.markets, outcome.model) if checked else None
+            ahead = None
+            if checked:
+                ahead = look_ahead(one.config, span.columns("--look-ahead"), outcome.model)
             made.append(
                 Trial(
                     one.label, span, one.config, outcome, measure(outcome), seconds, problems,
@@ -217,9 +219,8 @@ def _remarks(
         notes.append(f"{quoted} was quoted as if it were {own}")
     if watched:
         notes.append(f"watched beside it: {', '.join(watched)}")
-    unused = [
-        one.market.label for one in span.markets if one.market.label not in outcome.markets
-    ]  # fmt: skip
+    labels = [label_of(one) for one in span.markets]
+    unused = [one for one in labels if one not in outcome.markets]
     if unused:
         notes.append(f"no [[venue]] of the bot watches {', '.join(unused)}: left out")
     if outcome.left_out:

@@ -10,7 +10,7 @@ import numpy as np
 
 from openmm.backtest.chances import Chance
 from openmm.backtest.compare_page import BOTS_STYLE, COLOURS
-from openmm.backtest.gather import Span
+from openmm.backtest.gather import Span, count_of, times_of
 from openmm.backtest.measures import Curve, Int64s, Measures
 from openmm.backtest.trials import Trial
 from openmm.backtest.trials_text import (
@@ -97,8 +97,8 @@ def _span(span: Span, trials: Sequence[Trial], labels: Sequence[str]) -> str:
 def _data(span: Span) -> str:
     rows = [
         (
-            one.name, one.label, utc(int(one.events.recv_ns[0])),
-            utc(int(one.events.recv_ns[-1])), f"{len(one.events):,}", one.verdict,
+            one.name, one.label, *(utc(ns) for ns in times_of(one.events)),
+            f"{count_of(one.events):,}", one.verdict,
             "; ".join(one.problems) or "-",
         )
         for one in span.pieces

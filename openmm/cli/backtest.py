@@ -93,6 +93,12 @@ def backtest(
             help="Check that the future changes nothing, and that one event later is no better.",
         ),
     ] = False,
+    frames: Annotated[
+        bool,
+        typer.Option(
+            "--frames", help="Put recordings through the decoders in the run, not into columns."
+        ),
+    ] = False,
     whole: Annotated[
         bool,
         typer.Option(
@@ -117,11 +123,12 @@ def backtest(
             unused={
                 "--queue": queue, "--power": power, "--model": model, "--every": every,
                 "--from": start, "--to": end, "--rate": rate, "--latency": latency,
-                "--look-ahead": look_ahead, "--quote": quote,
+                "--look-ahead": look_ahead, "--quote": quote, "--frames": frames,
             },
         )  # fmt: skip
     from openmm.backtest import trials as trying
     from openmm.backtest.gather import cut, first, gather, with_rates
+    from openmm.backtest.gather import frames as read_frames
     from openmm.backtest.trials_text import data_told
 
     found = trying.variants(bots, changes or [])
@@ -130,12 +137,14 @@ def backtest(
         model_of(one.config)  # told before anything is read
     rates = [_rate(text) for text in rate or []]
     with _progress() as shown:
-        spans = gather(data or [], pair, lambda name, done, count: shown(name, done, count))
+        spans = read_frames(data or [], pair) if frames else gather(data or [], pair, shown)
         if start or end:
             spans = cut(spans, *_between(start, end, spans))
         if quote:
             spans = [first(one, quote) for one in spans]
-        spans = [with_rates(one, [two.config for two in found], rates) for one in spans]
+        if rates:
+            configs = [one.config for one in found]
+            spans = [with_rates(one, configs, rates) for one in spans]
         made = trying.run_all(found, spans, model_of, time.perf_counter, shown, checked=look_ahead)
     for span in spans:
         if span.broken:

@@ -190,6 +190,24 @@ def test_broken_data_is_told_loudly(tmp_path: Path, capsys: Capture) -> None:
     assert "gap.omd is broken" in captured.out
 
 
+def test_messages_come_to_what_their_columns_come_to(shared: Path, capsys: Capture) -> None:
+    path = str(shared / "data/binance/spot_btcusdt_20240808.gz")
+    arguments = ["backtest", TIGHT, "--data", path, "--json"]
+    found = []
+    for options in ([], ["--frames"]):
+        assert main([*arguments, *options]) == 0
+        found.append(told(capsys)["runs"][0])
+    columns, frames = found
+    assert frames["events"] == frames["messages"]
+    assert columns["fills"] > 10
+    for name in ("causes", "fills", "volume", "markouts", "queue", "position"):
+        assert frames[name] == columns[name], name
+    for name in ("placed", "amended", "cancelled", "refused"):
+        assert frames["orders"][name] == columns["orders"][name]
+    assert main([*arguments, "--frames", "--look-ahead"]) == 2
+    assert "--look-ahead: columns: leave --frames out" in capsys.readouterr().err
+
+
 def test_the_whole_engine_runs_a_recording(shared: Path, capsys: Capture) -> None:
     path = shared / "data/kraken/v2_btcusd_d10_20260801.cbcap.gz"
     code = main(["backtest", TIGHT, "--data", str(path), "--whole", "--json"])
