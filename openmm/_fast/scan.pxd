@@ -56,7 +56,12 @@ cdef inline Scan scan_decimal(Cursor* c, int decimals, int64_t* out) noexcept no
             value = value * 10 + digit
             p += 1
         fraction = p - point
-        if fraction == 0 or fraction > decimals:
+        # Many venues fill up with zeros to a length of their own.
+        if fraction > decimals and whole + fraction <= 18:
+            while fraction > decimals and value % 10 == 0:
+                value //= 10
+                fraction -= 1
+        if p == point or fraction > decimals:
             return scan_decimal_slow(c, decimals, out)
     if p < end and (p[0] == c'e' or p[0] == c'E'):
         return scan_decimal_slow(c, decimals, out)
