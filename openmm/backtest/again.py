@@ -46,7 +46,7 @@ ANSWERS: Final = frozenset(
     {"on_query", "on_open_orders", "on_history", "on_statement", "token_renewed"}
 )
 # Follow from answers that this run has of its own, or end a session.
-LEFT_OUT: Final = frozenset({"on_events", "on_named", "end", "strategy_failed", "hedge_told"})
+LEFT_OUT: Final = frozenset({"on_named", "end", "strategy_failed", "hedge_told"})
 # What the bot's owner did to the account: the venue of this run does not know of it.
 MONEY: Final = frozenset({"adjust", "post_cost"})
 
@@ -158,7 +158,7 @@ class Reproduction:
         self._twins = Twins(past, self._sending)
         self.made = Made()
         self._rerun = self._begin(own)
-        self._quote_due = self._over = False
+        self._quote_due = self._over = self._heard = False
         self._market = self._venue_market()
         self._ahead = next(self._market, None)
         self._token_ns = past.session.started_ns + TOKEN_NS
@@ -234,6 +234,7 @@ class Reproduction:
                 continue
             now_ns = max(now_ns, one.ts_ns)
             self._pass(now_ns - 1)
+            answered, self._heard = kind == Record.REC_CALL and not self._heard, private
             if private:
                 self._pass(now_ns)
             elif kind == Record.REC_FRAME:
@@ -241,7 +242,7 @@ class Reproduction:
             elif kind == Record.REC_BATCH_END:
                 rerun.end_read(one.source, now_ns)
             elif kind == Record.REC_CALL:
-                self._call(one, now_ns)
+                self._call(one, now_ns, answered)
             else:
                 self._over = True
             if self._quote_due and rerun.is_ready:
@@ -281,10 +282,18 @@ class Reproduction:
             else:
                 return
 
-    def _call(self, one: JournalRecord, now_ns: int) -> None:
+    def _call(self, one: JournalRecord, now_ns: int, asked: bool) -> None:
+        """Call what the session's loop called; `asked`: not because of a private message."""
         rerun = self._rerun
         name, args = read_call(Step, one.payload)
         match name:
+            case "on_events":
+                switch = [
+                    event for event in args[0]
+                    if isinstance(event, RequestAccepted) and event.kind == "dead_man"
+                ]  # fmt: skip
+                if asked and switch:
+                    rerun.call(name, (switch,), now_ns)
             case "start":
                 self._quote_due = True
             case "stop":

@@ -55,6 +55,7 @@ OUTSIDE_LEVELS: Final = 1 << 16
 STALE_NS: Final = 250_000_000  # between a venue's two words about one request
 GRAINS_NS: Final = (1_000_000_000, 1_000_000, 1_000, 1)  # that venues cut their times to
 FINE_NS: Final = 1_000  # finer than which no time has to be guessed
+COARSE_NS: Final = 1_000_000  # of market messages
 NOTHING: Final = -1
 DOWN: Final = b"0"
 KINDS: Final = {
@@ -80,7 +81,8 @@ class Sent(Struct):
         batch: actions of everything that left with it, in their order.
         place: of the message among those that left with it.
         own: the actions that it carries itself.
-        arrived_ns: when it reached the venue, and how that is known: `told` or half of the trip.
+        arrived_ns: when it reached the venue, and how that is known: `told` or half of the trip;
+            `stamped`: in the answer itself.
         answered_ns: when the first word of the venue about it was received.
     """
 
@@ -92,6 +94,7 @@ class Sent(Struct):
     answered_ns: int = 0
     arrived_ns: int = 0
     told: bool = False
+    stamped: bool = False
 
 
 class Got(Struct, frozen=True):
@@ -357,6 +360,8 @@ class Past:
                 kind = KINDS.get(event.kind)
                 if seq and kind is not None:
                     made = self._answer(self._unanswered, kind, seq, at_ns, recv_ns)
+                    if made is not None and at_ns:
+                        made.venue_ns, made.stamped = at_ns, True
                     untold = self._untold[kind, seq]
                     if made is not None and isinstance(event, RequestRefused) and made in untold:
                         untold.remove(made)
@@ -449,7 +454,7 @@ class Past:
         self.apart = looks > 0 and missing > looks * APART_SHARE
         recv = np.array(self._recv, np.int64)
         raw = np.array(self._venue, np.int64)
-        told = [one.venue_ns for one in self.sent if one.venue_ns]
+        told = [one.venue_ns for one in self.sent if one.venue_ns and not one.stamped]
         self.grain_ns = next(one for one in GRAINS_NS if not any(at % one for at in told))
         self.offset_ns = self._offset(recv, raw)
         known = raw > 0
@@ -457,8 +462,9 @@ class Past:
         usual = round(median(self.answers_ns)) if self.answers_ns else 0
         guess = recv - usual
         at = raw + self.offset_ns
-        if self.grain_ns > FINE_NS:
-            at = np.clip(guess, at, at + self.grain_ns - 1)
+        coarse = known & (raw % COARSE_NS == 0)
+        if coarse.sum() * 20 > known.sum():
+            at = np.where(coarse, np.clip(guess, at, at + COARSE_NS - 1), at)
         at = np.where(known, at, guess)
         at = np.where(raw == NOTHING, 0, at)
         # One after the other, and none later than it was received.
@@ -491,7 +497,7 @@ class Past:
         for one in self.sent:
             if one.venue_ns:
                 at_ns = one.venue_ns + self.offset_ns
-                if self.grain_ns > FINE_NS:
+                if self.grain_ns > FINE_NS and not one.stamped:
                     # Where in its millisecond: about half-way between question and answer.
                     half_ns = (one.sent_ns + one.answered_ns) // 2
                     at_ns = min(max(at_ns, half_ns), at_ns + self.grain_ns - 1)

@@ -7,6 +7,7 @@ carries bytes through a `RoundTrip`.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from typing import Final, final
 
@@ -36,6 +37,7 @@ from openmm.venues.questions import Questions
 from openmm.venues.session import Session, bot_mark, session_mark
 
 NS: Final = 1_000_000_000
+IN_TIME: Final = re.compile(rb'"x_in_time":(\d{1,17})')
 ACK_WAIT_S: Final = 5.0
 ACK_LOOK_S: Final = 0.005
 # Half of the venue's ten orders a second at once, half as they decay: never more in any second.
@@ -260,6 +262,11 @@ class GateioConnector(Session[GateioEncoder]):
                 self._logged_in = True
                 return [*events, StatusChanged(SystemMode.ONLINE, "online")]
         return events
+
+    def answered_ns(self, payload: bytes) -> int:
+        """Return when a request reached the venue, by its answer's `x_in_time`; 0: not told."""
+        found = IN_TIME.search(payload)
+        return int(found[1]) * 1000 if found is not None else 0
 
     def redact(self, payload: bytes) -> bytes:
         """Blank the key, which the venue repeats, for the journal."""
