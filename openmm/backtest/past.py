@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias, cast, final
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from openmm import journal
 from openmm._fast.book import Book, BookBreak
@@ -26,7 +27,7 @@ from openmm._fast.tape import Record
 from openmm._fast.units import BookSide, Side
 from openmm.config import BotConfig, Venue
 from openmm.config.restore import restore
-from openmm.data.events import ROW
+from openmm.data.events import KIND_BITS, ROW, TRADE, Int64s
 from openmm.engine.context import SOURCE_PRIVATE
 from openmm.engine.entry import read_call
 from openmm.engine.replay import NoRequests
@@ -41,6 +42,7 @@ from openmm.events import (
     RequestAccepted,
     RequestRefused,
     Source,
+    Subscribed,
 )
 from openmm.instrument import Instrument
 from openmm.journal import ActionRecord, JournalRecord, SessionRecord
@@ -110,6 +112,25 @@ class Got(Struct, frozen=True):
     trade_id: int = 0
 
 
+class Moved(Struct):
+    """A request that the venue carried out, or an order's end that it told of by itself.
+
+    Args:
+        kind: of `ActionKind`.
+        ts_ns: by the bot's clock.
+        qty_lots: in all, what was filled included.
+        sent: the request; None: there was none.
+    """
+
+    kind: int
+    seq: int
+    side: int
+    price_ticks: int
+    qty_lots: int
+    ts_ns: int
+    sent: Sent | None = None
+
+
 class Stood(Struct, frozen=True):
     """From a moment on, an own order rests at a price with so much left; 0: it is gone."""
 
@@ -172,10 +193,12 @@ class Past:
         self.sent: list[Sent] = []
         self.fills: list[Got] = []
         self.steps: list[Stood] = []
+        self.moves: list[Moved] = []  # of orders, in the order of time
         self.notes: list[str] = []
         self.replies: dict[int, tuple[int, int]] = {}  # to order requests: when, which record
         self.told: dict[Key, deque[tuple[int, int]]] = defaultdict(deque)  # likewise
         self.offset_ns = 0
+        self.rate_threshold: int | None = None  # of the venue's counter of requests, when told
         self.cost_decimals: int | None = None  # that the venue rounds costs to, where it does
         self.apart = False  # own orders do not stand in the public book
         self._batch: list[ActionRecord] = []
@@ -187,8 +210,11 @@ class Past:
         self._private = False
         self._shown = [0, 0]  # looks at own orders, and those that the book did not contain
         self._resting: dict[int, tuple[int, int, int, int]] = {}
+        self._rows: list[bytes] = []
+        self._counts: list[int] = []
         self._recv: list[int] = []
         self._venue: list[int] = []
+        self._trades: list[bool] = []
         self._touch: list[tuple[int, int, int, int, int]] = []
         self._losses = 0
         self._stopped = False
@@ -296,10 +322,14 @@ class Past:
 
     def _market(self, one: JournalRecord) -> None:
         self._log.decode(self._decoder, one.payload, one.ts_ns)
-        rows = np.frombuffer(self._log.take(), ROW)
+        told = self._log.take()
+        rows = np.frombuffer(told, ROW)
+        self._rows.append(told)
+        self._counts.append(len(rows))
         self._recv.append(one.ts_ns)
         # What changes nothing (a heartbeat) has no time of its own.
         self._venue.append(int(rows["venue_ns"][-1]) if len(rows) else NOTHING)
+        self._trades.append(bool(len(rows)) and int(rows["flags"][-1]) & KIND_BITS == TRADE)
         if self._resting and not len(self._recv) % LOOK_EVERY:
             self._look(one.ts_ns)
 
@@ -365,6 +395,8 @@ class Past:
                     untold = self._untold[kind, seq]
                     if made is not None and isinstance(event, RequestRefused) and made in untold:
                         untold.remove(made)
+            case Subscribed() if event.rate_threshold is not None:
+                self.rate_threshold = event.rate_threshold
             case OrderUpdated() if event.source is Source.STREAM:
                 seq = self._seq(event.client_id, event.venue_order_id)
                 if seq:
@@ -377,31 +409,40 @@ class Past:
         return seq
 
     def _update(self, event: OrderUpdated, seq: int, recv_ns: int) -> None:
-        if event.status is OrderStatus.CANCELLED:
-            # One that was never told to stand was cancelled where it arrived.
+        if event.status.terminal:
+            made = None
+            if event.status is OrderStatus.CANCELLED:
+                # One that was never told to stand was cancelled where it arrived.
+                placed = self._untold.get((ActionKind.ACTION_PLACE, seq))
+                kind = ActionKind.ACTION_PLACE if placed else ActionKind.ACTION_CANCEL
+                made = self._answer(self._untold, kind, seq, event.ts_ns, recv_ns)
+            held = self._resting.get(seq)
+            if held is not None and event.status is not OrderStatus.FILLED:
+                side, price_ticks, _, _ = held
+                self._moved(ActionKind.ACTION_CANCEL, seq, side, price_ticks, 0, event, made)
+            self._touched(seq, event.ts_ns, recv_ns, 0, 0)
+            return
+        kind = ActionKind.ACTION_AMEND
+        if not event.amended:
+            amends = self._untold.get((kind, seq))
             placed = self._untold.get((ActionKind.ACTION_PLACE, seq))
-            kind = ActionKind.ACTION_PLACE if placed else ActionKind.ACTION_CANCEL
-            self._answer(self._untold, kind, seq, event.ts_ns, recv_ns)
-            self._touched(seq, event.ts_ns, recv_ns, 0, 0)
-        elif event.status.terminal:
-            self._touched(seq, event.ts_ns, recv_ns, 0, 0)
-        elif event.amended:
-            self._answer(self._untold, ActionKind.ACTION_AMEND, seq, event.ts_ns, recv_ns)
-            self._rest(event, seq, recv_ns)
-        else:
-            kind = ActionKind.ACTION_PLACE
-            amends = self._untold.get((ActionKind.ACTION_AMEND, seq))
-            if amends and not self._untold[kind, seq] and _amends(amends[0], event, seq):
-                kind = ActionKind.ACTION_AMEND  # some streams do not say so
-            self._answer(self._untold, kind, seq, event.ts_ns, recv_ns)
-            self._rest(event, seq, recv_ns)
-
-    def _rest(self, event: OrderUpdated, seq: int, recv_ns: int) -> None:
+            # Some streams do not say that an update is of an amend.
+            if placed or not amends or not _amends(amends[0], event, seq):
+                kind = ActionKind.ACTION_PLACE
+        made = self._answer(self._untold, kind, seq, event.ts_ns, recv_ns)
         if event.price_ticks is None or event.qty_lots is None or event.side is None:
             return
+        if made is not None:
+            self._moved(kind, seq, event.side, event.price_ticks, event.qty_lots, event, made)
         left = event.qty_lots - (event.filled_lots or 0)
         self._resting[seq] = (event.side, event.price_ticks, left, recv_ns)
         self._touched(seq, event.ts_ns, recv_ns, event.price_ticks, left)
+
+    def _moved(
+        self, kind: int, seq: int, side: int, price_ticks: int, qty_lots: int,
+        event: OrderUpdated, made: Sent | None,
+    ) -> None:  # fmt: skip
+        self.moves.append(Moved(kind, seq, side, price_ticks, qty_lots, event.ts_ns, made))
 
     def _filled(self, told: journal.FillRecord) -> None:
         held = self._resting.get(told.seq)
@@ -462,17 +503,46 @@ class Past:
         usual = round(median(self.answers_ns)) if self.answers_ns else 0
         guess = recv - usual
         at = raw + self.offset_ns
-        coarse = known & (raw % COARSE_NS == 0)
-        if coarse.sum() * 20 > known.sum():
-            at = np.where(coarse, np.clip(guess, at, at + COARSE_NS - 1), at)
+        trades = np.array(self._trades, bool)
+        for kind in (known & trades, known & ~trades):
+            if not (raw[kind] % COARSE_NS).any():
+                at[kind] = np.clip(guess[kind], at[kind], at[kind] + COARSE_NS - 1)
         at = np.where(known, at, guess)
         at = np.where(raw == NOTHING, 0, at)
         # One after the other, and none later than it was received.
         self.market_ns = np.maximum.accumulate(np.minimum(at, recv)) if len(recv) else at
+        for one in self.moves:
+            arrived_ns = 0 if one.sent is None else one.sent.arrived_ns
+            one.ts_ns = arrived_ns or one.ts_ns + self.offset_ns
+        self.moves.sort(key=lambda one: one.ts_ns)
         self.steps = sorted(
             (Stood(at_ns + self.offset_ns, *rest) for at_ns, *rest in self._touch),
             key=lambda one: one.ts_ns,
         )
+
+    def market(self) -> tuple[NDArray[Any], Int64s]:
+        """Return what the quoted market did, in rows of `data.events.ROW`, and when, at the venue.
+
+        The rows are in ticks and lots of the instrument, times by the bot's clock.
+        """
+        rows = np.frombuffer(b"".join(self._rows), ROW)
+        return rows, np.repeat(self.market_ns, np.array(self._counts, np.int64))
+
+    def filled_ns(self, fill: Got) -> int:
+        """Return when the venue filled, by the bot's clock; of a cut time its end."""
+        return fill.venue_ns + self.offset_ns + (self.grain_ns - 1 if self.is_coarse else 0)
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether the venue cuts its times to what is too coarse to order by."""
+        return self.grain_ns > FINE_NS
+
+    def seen_after_ns(self, at_ns: int) -> int:
+        """Return how long the venue's market took to be seen here, about a moment."""
+        place = int(np.searchsorted(self.market_ns, at_ns, side="right")) - 1
+        if place < 0:
+            return 0
+        return int(self._recv[place] - self.market_ns[place])
 
     def _offset(self, recv: Any, venue: Any) -> int:
         """Find what has to be added to the venue's times: in the middle of what fits them all."""
@@ -497,7 +567,7 @@ class Past:
         for one in self.sent:
             if one.venue_ns:
                 at_ns = one.venue_ns + self.offset_ns
-                if self.grain_ns > FINE_NS and not one.stamped:
+                if self.is_coarse and not one.stamped:
                     # Where in its millisecond: about half-way between question and answer.
                     half_ns = (one.sent_ns + one.answered_ns) // 2
                     at_ns = min(max(at_ns, half_ns), at_ns + self.grain_ns - 1)
