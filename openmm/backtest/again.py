@@ -22,19 +22,18 @@ from openmm import journal
 from openmm._fast.feed import EventClock
 from openmm._fast.recalled import RecalledNeighbours
 from openmm._fast.tape import Record, Tape, TapeReader
-from openmm.backtest.past import DOWN, Got, Ordered, Past, Progress, Sent, key_of
+from openmm.backtest.past import DOWN, Got, Ordered, OwnOrders, Past, Progress, Sent, key_of
 from openmm.backtest.rerun import TOKEN_NS, Again, Rerun
 from openmm.backtest.runs import TAPE_BYTES
 from openmm.engine.context import SOURCE_PRIVATE
 from openmm.engine.entry import read_call
 from openmm.engine.step import Step
 from openmm.errors import JournalError
-from openmm.events import BalanceUpdated, Event, RequestAccepted, RequestRefused
+from openmm.events import Event, RequestAccepted, RequestRefused
 from openmm.journal import ActionRecord, JournalRecord
 from openmm.settlement.booking import Booker
 from openmm.settlement.report import Report, load_report
 from openmm.settlement.store import Store
-from openmm.sim.mirror import Own
 
 READ_RECORDS: Final = 65_536
 BATCH_RECORDS: Final = 4_096
@@ -49,6 +48,9 @@ ANSWERS: Final = frozenset(
 LEFT_OUT: Final = frozenset({"on_named", "end", "strategy_failed", "hedge_told"})
 # What the bot's owner did to the account: the venue of this run does not know of it.
 MONEY: Final = frozenset({"adjust", "post_cost"})
+
+# Of keys (`past.key_of`): news of orders, whose delay is drawn where the session has none.
+OF_ORDERS: Final = frozenset({"add", "amend", "cancel", "order", "fill"})
 
 Records: TypeAlias = Callable[[], Iterable[JournalRecord]]
 
@@ -101,8 +103,8 @@ class Twins:
             times = self._told.get(key)
             if times:
                 at_ns, place = max((at_ns, place), times.pop())
-            elif not isinstance(event, BalanceUpdated):
-                ours = True
+            else:
+                ours = ours or key[0] in OF_ORDERS
         if at_ns >= now_ns:
             return at_ns, place
         return self._draw(self._past.answers_ns, now_ns) if ours or at_ns else now_ns, 0
@@ -132,14 +134,13 @@ class Reproduction:
         past: what its records tell.
         records: gives them, from the first on; asked twice.
         folder: for the tape and the books; its owner removes it.
-        own: orders of the session that its public book contained.
 
     Raises:
         JournalError: the session is of another build.
         ConfigError: the bot cannot be run again: it hedges, or its strategy is not there.
     """
 
-    def __init__(self, past: Past, records: Records, folder: Path, own: Own | None = None) -> None:
+    def __init__(self, past: Past, records: Records, folder: Path) -> None:
         self._past = past
         self._records = records
         self._folder = folder
@@ -157,7 +158,7 @@ class Reproduction:
         self._clock = EventClock()
         self._twins = Twins(past, self._sending)
         self.made = Made()
-        self._rerun = self._begin(own)
+        self._rerun = self._begin()
         self._quote_due = self._over = self._heard = False
         self._market = self._venue_market()
         self._ahead = next(self._market, None)
@@ -170,7 +171,7 @@ class Reproduction:
 
     # ------------------------------------------------------------------ begin
 
-    def _begin(self, own: Own | None) -> Rerun:
+    def _begin(self) -> Rerun:
         past = self._past
         config, session, opening = past.config, past.session, past.opening
         instrument = past.instrument
@@ -187,7 +188,7 @@ class Reproduction:
         ]
         self._clock.hold(session.started_ns)
         again = Again(
-            past.session_s, bool(past.seeds["watchdog"]), self._twins, own,
+            past.session_s, bool(past.seeds["watchdog"]), self._twins, OwnOrders(past),
             self._neighbours if past.seeds.get("neighbours") else None, past.cost_decimals,
         )  # fmt: skip
         return Rerun(
@@ -263,7 +264,7 @@ class Reproduction:
         venue = rerun.venue
         while True:
             ahead = self._ahead
-            due_ns = venue.next_ns(until_ns)
+            due_ns = venue.acts_ns(until_ns)
             if (
                 ahead is not None
                 and ahead[0] <= until_ns

@@ -9,15 +9,32 @@ how long a backtest stays true. The session's own orders, as they were sent, mee
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import asdict, replace
 
-from openmm.backtest.past import Got, Ordered
+from openmm.backtest.again import Made, Records, Reproduction
+from openmm.backtest.compare import causes_of
+from openmm.backtest.model import DELAY_NS_MAX, Model
+from openmm.backtest.past import Got, Ordered, Past
+from openmm.backtest.schedule import TRIED, Fate, Schedule, Tally, tally
+from openmm.errors import JournalError
+from openmm.journal import JournalRecord
+from openmm.settlement.booking import Booker
+from openmm.settlement.report import Report, load_report
+from openmm.settlement.store import Store
 
 MATCH_NS: Final = 1_000_000_000  # two orders, or fills, further apart are not the same one
 PERCENTILES: Final = (10, 50, 90, 99)
+DELAYS_KEPT: Final = 101  # of a distribution, in a model's file
+BATCH_RECORDS: Final = 4_096
+
+# (what is done now, how much of it is done)
+Stage = Callable[[str, int], None]
 
 
 class Count(Struct, frozen=True):
@@ -100,11 +117,275 @@ def count_fills(session: Sequence[Got], expected: Sequence[Got]) -> Count:
 
 
 def _count(
-    session: Sequence[tuple[Any, int]], expected: Sequence[tuple[Any, int]], exact: int
-) -> Count:
-    pairs = matched(session, expected)
+    session: Sequence[tuple[Any, int]], expected: Sequence[tuple[Any, int]], exact: int,
+    within_ns: int = MATCH_NS,
+) -> Count:  # fmt: skip
+    pairs = matched(session, expected, within_ns)
     return Count(
         len(session), len(expected), exact, len(pairs), len(session) - len(pairs),
         len(expected) - len(pairs),
         percentiles(session[mine][1] - expected[theirs][1] for mine, theirs in pairs),
     )  # fmt: skip
+
+
+class Queued(Struct, frozen=True):
+    """The session's own orders against one queue model.
+
+    Args:
+        fills: one by one: of one order, price and quantity, at about the same time at the venue.
+    """
+
+    model: Model
+    tally: Tally
+    fills: Count
+
+    @property
+    def apart(self) -> tuple[int, ...]:
+        """How much later than expected orders were first filled, by `PERCENTILES`."""
+        return percentiles(self.tally.apart_ns)
+
+    @property
+    def ahead(self) -> tuple[int, ...]:
+        """What stood in front when orders were first filled, by the model and `PERCENTILES`."""
+        return percentiles(self.tally.ahead_lots)
+
+    @property
+    def name(self) -> str:
+        """The queue model, for people."""
+        return f"power {self.model.power}" if self.model.queue == "power" else self.model.queue
+
+
+class Delays(Struct, frozen=True):
+    """Delays in ns, by `PERCENTILES`: what was assumed of them, and what was measured.
+
+    Args:
+        told: requests whose arrival the venue told; the others took half of their round trip.
+    """
+
+    requests: tuple[int, ...]
+    answers: tuple[int, ...]
+    market: tuple[int, ...]
+    told: int
+    sent: int
+    assumed_requests: tuple[int, ...]
+    assumed_answers: tuple[int, ...]
+
+
+class Money(Struct, frozen=True):
+    """P&L after fees of one side, with what it came of, in `asset`; None: nothing was marked."""
+
+    asset: str
+    net: Decimal | None
+    causes: dict[str, Decimal]
+
+
+class Drift(Struct, frozen=True):
+    """How a live session and its backtest compare.
+
+    Args:
+        seconds: that the session quoted, or was recorded for.
+        apart: own orders do not stand in its public book: a simulated venue that serves a
+            recording, whose market they do not move.
+        orders, fills: of the whole engine, run again.
+        drawn: messages of that run whose delay the session does not tell.
+        queue: the session's own orders in the assumed queue model; `tried`: in all of them.
+    """
+
+    session: str
+    bot: str
+    venue: str
+    instrument: str
+    seconds: float
+    records: int
+    apart: bool
+    offset_ns: int
+    orders: Count
+    fills: Count
+    drawn: int
+    queue: Queued
+    tried: tuple[Queued, ...]
+    delays: Delays
+    got: Money
+    expected: Money
+    notes: tuple[str, ...] = ()
+    fitted: Model | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether every order and every fill came out as it was."""
+        return all(one.exact == one.session == one.expected for one in (self.orders, self.fills))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; amounts are decimals."""
+        return {
+            "session": self.session, "bot": self.bot, "venue": self.venue,
+            "instrument": self.instrument, "seconds": self.seconds, "records": self.records,
+            "own_orders_in_book": not self.apart, "clock_offset_ns": self.offset_ns,
+            "exact": self.exact, "orders": _told(self.orders), "fills": _told(self.fills),
+            "drawn": self.drawn, "queue": _queued(self.queue),
+            "tried": [_queued(one) for one in self.tried], "percentiles": PERCENTILES,
+            "delays": asdict(self.delays),
+            "pnl": {
+                "asset": self.got.asset, "got": self.got.net, "expected": self.expected.net,
+                "got_by_cause": self.got.causes, "expected_by_cause": self.expected.causes,
+            },
+            "model": None if self.fitted is None else self.fitted.to_json(),
+            "notes": list(self.notes),
+        }  # fmt: skip
+
+
+def _told(one: Count) -> dict[str, Any]:
+    return {**asdict(one), "share": one.share}
+
+
+def _queued(one: Queued) -> dict[str, Any]:
+    told = asdict(one.tally)
+    told["apart_ns"], told["ahead_lots"] = one.apart, one.ahead
+    return {
+        "queue": one.model.queue, "power": one.model.power, "fills": _told(one.fills),
+        "error": one.tally.error, **told,
+    }  # fmt: skip
+
+
+def count_fates(fates: Sequence[Fate], within_ns: int = MATCH_NS) -> Count:
+    """Compare executions of the same orders, one by one; exact ones are at the same moment."""
+    mine: list[tuple[Any, int]] = []
+    theirs: list[tuple[Any, int]] = []
+    for place, one in enumerate(fates):
+        mine += [((place, price, lots), ns) for ns, price, lots in one.got]
+        theirs += [((place, price, lots), ns) for ns, price, lots in one.in_time()]
+    both = Counter(mine) & Counter(theirs)
+    return _count(mine, theirs, sum(both.values()), within_ns)
+
+
+def measured(
+    records: Records, folder: Path, model: Model | None = None, *, within_ns: int = MATCH_NS,
+    fit: bool = False, on_stage: Stage | None = None,
+) -> Drift:  # fmt: skip
+    """Run a session again, put its orders to the queue models, and compare.
+
+    Args:
+        records: give the session's journal, from its first record on; asked several times.
+        folder: for books; its owner removes it.
+        model: what is assumed; None: the careful queue, and the delays of the bot's `[paper]`.
+        within_ns: that two fills may be apart and are the same.
+        fit: try every queue model, and fit one to the session.
+
+    Raises:
+        JournalError: damaged, of another build, of a session on paper, or one that sent no order.
+        ConfigError: the bot cannot be run again.
+    """
+
+    def at(stage: str) -> Callable[[int], None] | None:
+        return None if on_stage is None else lambda done: on_stage(stage, done)
+
+    past = Past(records(), at("reading"))
+    if past.session.mode != "live":
+        raise JournalError(
+            f"session {past.session.session_id} was on {past.session.mode}: its fills are this "
+            "model's own, and drift tells how a live session differs from it"
+        )
+    latency_ns = past.config.paper.latency_ns
+    assumed = model or Model(orders_ns=(latency_ns,), answers_ns=(latency_ns,))
+    again = Reproduction(past, records, folder)
+    try:
+        made = again.run(at("running again"))
+    finally:
+        again.close()
+    schedule = Schedule(past)
+    queue = _queue(schedule, assumed, within_ns, at("queue"))
+    tried: list[Queued] = []
+    fitted = None
+    if fit:
+        tried = [_queue(schedule, one, within_ns, at("queue")) for one in TRIED]
+        tried.sort(key=lambda one: (one.tally.error, sum(map(abs, one.tally.apart_ns))))
+        fitted = _fitted(past, tried[0].model)
+    live = _booked(records(), folder, past.session.session_id, at("booking"))
+    assert made.report is not None, "a run ends with its report"
+    return _drift(past, made, queue, tuple(tried), fitted, assumed, (live, made.report))
+
+
+def _queue(
+    schedule: Schedule, model: Model, within_ns: int, on_progress: Callable[[int], None] | None
+) -> Queued:
+    fates = schedule.run(model, on_progress)
+    return Queued(model, tally(fates), count_fates(fates, within_ns))
+
+
+def _drift(
+    past: Past, made: Made, queue: Queued, tried: tuple[Queued, ...], fitted: Model | None,
+    assumed: Model, reports: tuple[Report, Report],
+) -> Drift:  # fmt: skip
+    session = past.session
+    notes = [*past.notes]
+    if not past.ended:
+        notes.append("the journal ends before its session did")
+    market = [int(one) for one in past.seen_ns()]
+    return Drift(
+        session=session.session_id, bot=session.bot, venue=session.venue,
+        instrument=session.instrument, seconds=float(reports[0].session.duration_s),
+        records=past.records, apart=past.apart, offset_ns=past.offset_ns,
+        orders=count_orders(past.orders, made.orders), fills=count_fills(past.fills, made.fills),
+        drawn=made.drawn, queue=queue, tried=tried,
+        delays=Delays(
+            percentiles(past.requests_ns), percentiles(past.answers_ns), percentiles(market),
+            sum(one.told for one in past.sent), len(past.sent),
+            percentiles(assumed.orders_ns), percentiles(assumed.answers_ns),
+        ),
+        got=_money(reports[0]), expected=_money(reports[1]), notes=tuple(notes), fitted=fitted,
+    )  # fmt: skip
+
+
+def _fitted(past: Past, queue: Model) -> Model:
+    """Return a model with the session's delays: as if the venue saw the market when the bot did."""
+    orders, answers = [], []
+    for one in past.sent:
+        if one.arrived_ns and one.answered_ns:
+            at_ns = one.arrived_ns + past.seen_after_ns(one.arrived_ns)
+            orders.append(at_ns - one.sent_ns)
+            answers.append(max(0, one.answered_ns - at_ns))
+    for fill in past.fills:
+        at_ns = fill.venue_ns + past.offset_ns
+        answers.append(max(0, fill.told_ns - at_ns - past.seen_after_ns(at_ns)))
+    return replace(
+        queue, orders_ns=_kept(orders), answers_ns=_kept(answers), seed=1,
+        rate_threshold=past.rate_threshold or None,
+    )  # fmt: skip
+
+
+def _kept(delays_ns: list[int]) -> tuple[int, ...]:
+    """Return so many of a distribution that every one is as likely as the next."""
+    ranked = sorted(min(max(0, one), DELAY_NS_MAX) for one in delays_ns)
+    last = len(ranked) - 1
+    if last < DELAYS_KEPT:
+        return tuple(ranked)
+    return tuple(ranked[round(place * last / (DELAYS_KEPT - 1))] for place in range(DELAYS_KEPT))
+
+
+def _booked(
+    records: Iterable[JournalRecord], folder: Path, session_id: str,
+    on_progress: Callable[[int], None] | None,
+) -> Report:  # fmt: skip
+    """Return the session's own report, by the booking that any session goes through."""
+    url = f"sqlite:///{folder / 'live.sqlite'}"
+    store = Store(url)
+    try:
+        booker = Booker(store, session_id)
+        batch: list[JournalRecord] = []
+        for number, one in enumerate(records):
+            batch.append(one)
+            if len(batch) >= BATCH_RECORDS:
+                booker.apply(batch)
+                batch.clear()
+                if on_progress is not None:
+                    on_progress(number)
+        booker.apply(batch)
+        booker.commit()
+        return load_report(url, session_id)
+    finally:
+        store.close()
+
+
+def _money(report: Report) -> Money:
+    causes = {} if report.by_cause is None else dict(causes_of(report))
+    return Money(report.pnl.asset, report.pnl.net, causes)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from statistics import median
 from typing import Any, Final, TypeAlias, cast, final
 
@@ -54,6 +54,7 @@ LOOK_EVERY: Final = 16  # market messages between looks whether own orders stand
 SETTLED_NS: Final = 200_000_000  # so long after an order was last touched, the book must show it
 APART_SHARE: Final = 0.02
 OUTSIDE_LEVELS: Final = 1 << 16
+PRINT_NS: Final = 2_000_000  # between an own fill and its print, by the venue's times
 STALE_NS: Final = 250_000_000  # between a venue's two words about one request
 GRAINS_NS: Final = (1_000_000_000, 1_000_000, 1_000, 1)  # that venues cut their times to
 FINE_NS: Final = 1_000  # finer than which no time has to be guessed
@@ -528,6 +529,11 @@ class Past:
         rows = np.frombuffer(b"".join(self._rows), ROW)
         return rows, np.repeat(self.market_ns, np.array(self._counts, np.int64))
 
+    def seen_ns(self) -> Int64s:
+        """Return int64[n], how long each market message was on its way here, ns."""
+        delays: Int64s = np.array(self._recv, np.int64) - self.market_ns
+        return delays
+
     def filled_ns(self, fill: Got) -> int:
         """Return when the venue filled, by the bot's clock; of a cut time its end."""
         return fill.venue_ns + self.offset_ns + (self.grain_ns - 1 if self.is_coarse else 0)
@@ -591,16 +597,26 @@ class Past:
 
 
 @final
-class OwnBook:
-    """Tell which own orders the public book of a session contained, moment after moment."""
+class OwnOrders:
+    """Tell what of a session's public market was its own, moment after moment.
 
-    def __init__(self, steps: Sequence[Stood]) -> None:
-        self._steps = steps
-        self._times = [one.ts_ns for one in steps]
+    Where own orders stand in the public book, they are taken out of it, and prints of own fills are
+    trades like any: somebody came for that much. Where they do not (`Past.apart`), such prints say
+    nothing of the market, and are left out.
+    """
+
+    def __init__(self, past: Past) -> None:
+        self._steps = () if past.apart else past.steps
+        self._times = [one.ts_ns for one in self._steps]
         self._at = 0
         self._orders: dict[int, Stood] = {}
+        self._prints: dict[tuple[int, int, int], deque[int]] = defaultdict(deque)
+        for one in past.fills if past.apart else ():
+            taker = Side.SELL if one.side == Side.BUY else Side.BUY
+            key = (int(taker), one.price_ticks, one.qty_lots)
+            self._prints[key].append(past.filled_ns(one))
 
-    def __call__(self, now_ns: int) -> list[tuple[int, int, int]]:
+    def resting(self, now_ns: int) -> list[tuple[int, int, int]]:
         """Return (book side, price, lots) at a moment; moments do not go back."""
         until = bisect_right(self._times, now_ns, self._at)
         for one in self._steps[self._at : until]:
@@ -614,3 +630,11 @@ class OwnBook:
             place = (int(BookSide.BID if one.side == Side.BUY else BookSide.ASK), one.price_ticks)
             held[place] = held.get(place, 0) + one.left_lots
         return [(*place, lots) for place, lots in held.items()]
+
+    def printed(self, taker_side: int, price_ticks: int, lots: int, now_ns: int) -> bool:
+        """Whether a trade is only the print of an own fill; each is one print."""
+        times = self._prints.get((taker_side, price_ticks, lots))
+        if not times or abs(times[0] - now_ns) > PRINT_NS:
+            return False
+        times.popleft()
+        return True

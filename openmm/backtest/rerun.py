@@ -120,7 +120,7 @@ class Again:
         session_s: of its client ids.
         watchdog: whether a watchdog process had to run.
         timing: of single messages.
-        own: orders of the session that its public book contained.
+        own: what of the session's public market was not the market's.
         neighbours: what its other bots showed.
         cost_decimals: of the quote asset, that its venue rounded costs and fees to.
     """

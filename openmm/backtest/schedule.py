@@ -7,7 +7,7 @@ An order that was filled stays in the model for a while, to tell how much later 
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Final, final
@@ -20,13 +20,12 @@ from openmm._fast.book import Book
 from openmm._fast.planner import ActionKind
 from openmm._fast.units import Side
 from openmm.backtest.model import QUEUES, Model
-from openmm.backtest.past import Got, Moved, OwnBook, Past
+from openmm.backtest.past import Got, Moved, OwnOrders, Past
 from openmm.data.events import ASK, BROKEN, CLEAR, FILTERED, KIND_BITS, LEVEL, MESSAGE_END, TRADE
 
 OUTSIDE_LEVELS: Final = 1 << 16
 STAY_NS: Final = 10_000_000_000  # that a filled order stays in the model, at most
 SAME_NS: Final = 1_000_000_000  # fills that are further apart are not the same one
-PRINT_NS: Final = 2_000_000  # between an own fill and its print
 ORDERS_MAX: Final = 512  # that a `QueueVenue` holds
 FOREVER_NS: Final = 1 << 62
 # Queue models that a fit tries, the careful one first: of two as good it is taken.
@@ -90,22 +89,6 @@ class Schedule:
         self._keep = keep
         self._flags, self._times = flags, times
         self._prices, self._lots = rows["price_ticks"], rows["qty_lots"]
-        if past.apart:
-            self._without_own_prints()
-
-    def _without_own_prints(self) -> None:
-        """Leave out prints of own fills: where orders do not move the market, it did not trade."""
-        waiting: dict[tuple[int, int, int], list[int]] = defaultdict(list)
-        for one in self._past.fills:
-            sold = one.side == Side.BUY  # the taker did
-            key = (one.price_ticks, one.qty_lots, int(sold))
-            waiting[key].append(self._past.filled_ns(one))
-        for place in np.flatnonzero(self._keep & (self._flags & KIND_BITS == TRADE)):
-            sold = bool(self._flags[place] & ASK)
-            times = waiting.get((int(self._prices[place]), int(self._lots[place]), int(sold)))
-            if times and abs(times[0] - int(self._times[place])) <= PRINT_NS:
-                times.pop(0)
-                self._keep[place] = False
 
     def run(self, model: Model, on_progress: Progress | None = None) -> list[Fate]:
         """Return what became of each order, in the order in which they were placed.
@@ -119,7 +102,7 @@ class Schedule:
             Book(outside_levels=OUTSIDE_LEVELS), answers, QUEUES[model.queue], model.power,
             model.impact_ns,
         )  # fmt: skip
-        own = None if past.apart else OwnBook(past.steps)
+        own = OwnOrders(past)
         run = _Run(past, venue, answers)
         book = venue.book
         rows = zip(
@@ -133,15 +116,17 @@ class Schedule:
                 run.pass_to(at_ns)
             kind = flags & KIND_BITS
             if keep and kind == LEVEL:
-                if own is not None and at_ns != own_ns:
+                if at_ns != own_ns:
                     own_ns = at_ns
-                    held = {(side, price): left for side, price, left in own(at_ns)}
+                    held = {(side, price): left for side, price, left in own.resting(at_ns)}
                 side = 1 if flags & ASK else 0
                 venue.level(
                     side, price_ticks, max(0, lots - held.get((side, price_ticks), 0)), at_ns
                 )
             elif keep and kind == TRADE:
-                venue.trade(Side.SELL if flags & ASK else Side.BUY, price_ticks, lots, at_ns)
+                taker = Side.SELL if flags & ASK else Side.BUY
+                if not own.printed(taker, price_ticks, lots, at_ns):
+                    venue.trade(taker, price_ticks, lots, at_ns)
             elif keep:
                 book.clear()
             if ends:

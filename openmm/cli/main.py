@@ -24,6 +24,7 @@ from openmm.cli import (
     data,
     demo,
     doctor,
+    drift,
     explain,
     export,
     fills,
@@ -107,6 +108,7 @@ app.command("explain", epilog=explain.EXAMPLE)(explain.explain)
 app.command("replay", epilog=replay.EXAMPLE)(replay.replay)
 app.command("backtest", epilog=backtest.EXAMPLE)(backtest.backtest)
 app.command("compare", epilog=compare.EXAMPLE)(compare.compare)
+app.command("drift", epilog=drift.EXAMPLE)(drift.drift)
 app.command("fit", epilog=fit.EXAMPLE)(fit.fit)
 app.command("shadow", epilog=shadow.EXAMPLE)(shadow.shadow)
 app.command("sweep", epilog=sweep.EXAMPLE)(sweep.sweep)

@@ -65,7 +65,7 @@ def paper_venue(
     Args:
         market: makes the decoder of the venue's public feed.
         delays: of single messages, where they are known.
-        own: orders in the public feed's book that are not the market's.
+        own: what of the public feed is not the market's.
         cost_decimals: that the venue rounds costs and fees to; None: as finely as they come.
 
     Raises:

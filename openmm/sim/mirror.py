@@ -7,8 +7,8 @@ live, whatever its wire format and however its increments join their snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final, TypeAlias, final
+from collections.abc import Iterable
+from typing import Final, Protocol, final
 
 from openmm._fast.book import Book, BookBreak, BookState
 from openmm._fast.ports import Decoded, Decoder, TradeLog
@@ -21,8 +21,18 @@ LEVELS_MAX: Final = 1000  # of a side that are told to the core
 TRADES_MAX: Final = 4096  # of one message
 WINDOW_TICKS: Final = 1 << 15
 OUTSIDE_LEVELS: Final = 1 << 15
-# (book side, price in ticks, quantity in lots) of orders that a public book contains at a moment.
-Own: TypeAlias = Callable[[int], Iterable[tuple[int, int, int]]]
+
+
+class Own(Protocol):
+    """Tells what of a public market is not the market's: orders of ours, and their prints."""
+
+    def resting(self, now_ns: int) -> Iterable[tuple[int, int, int]]:
+        """Return (book side, price in ticks, lots) of orders that the public book contains."""
+        ...
+
+    def printed(self, taker_side: int, price_ticks: int, lots: int, now_ns: int) -> bool:
+        """Whether a public trade is only the print of a fill that moved no market."""
+        ...
 
 
 @final
@@ -33,7 +43,7 @@ class MirroredFeed:
         pair: whose messages they are.
         decoder: bound to `book`, for this instrument alone.
         told: whether the core's public hears of recorded trades and of fills the book implies.
-        own: orders in the public book that are not the market's: they are taken out of it.
+        own: what of the public market is not the market's: it is taken out.
     """
 
     def __init__(
@@ -74,6 +84,11 @@ class MirroredFeed:
         self._forget(core)
 
     def _trade(self, core: VenueCore, trade: TradeRecord, now_ns: int) -> None:
+        own = self._own
+        if own is not None and own.printed(
+            trade.taker_side, trade.price_ticks, trade.qty_lots, now_ns
+        ):
+            return
         if self._told:
             core.tell_recorded(trade)
         kernel = core.recording(self.pair.name)
@@ -93,7 +108,7 @@ class MirroredFeed:
         kernel = core.recording(self.pair.name)
         changed = kernel.follow(book, LEVELS_MAX)
         if self._own is not None:
-            for side, price_ticks, lots in self._own(now_ns):
+            for side, price_ticks, lots in self._own.resting(now_ns):
                 shown_lots = book.qty_at(side, price_ticks) or 0
                 if shown_lots:
                     kernel.set_level(side, price_ticks, max(0, shown_lots - lots))

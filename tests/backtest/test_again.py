@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from openmm.backtest.again import Made, Reproduction
-from openmm.backtest.past import OwnBook, Past
+from openmm.backtest.past import Past
 from openmm.journal import JournalRecord
 from tests.backtest import live
 
 
 def again(folder: Path, records: Sequence[JournalRecord]) -> tuple[Past, Made]:
     past = Past(records)
-    made = Reproduction(past, lambda: records, folder, None if past.apart else OwnBook(past.steps))
+    made = Reproduction(past, lambda: records, folder)
     try:
         return past, made.run()
     finally:

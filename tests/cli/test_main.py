@@ -36,6 +36,7 @@ COMMANDS = [
     "data list",
     "demo",
     "doctor",
+    "drift",
     "explain",
     "export",
     "fills",
