@@ -264,7 +264,7 @@ class Reproduction:
         venue = rerun.venue
         while True:
             ahead = self._ahead
-            due_ns = venue.acts_ns(until_ns)
+            due_ns = venue.next_ns(until_ns)
             if (
                 ahead is not None
                 and ahead[0] <= until_ns

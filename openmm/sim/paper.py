@@ -121,9 +121,10 @@ class PaperVenue:
         """Carry out what has reached the venue by now; what it says leaves when it was made."""
         self._step(now_ns)
 
-    def acts_ns(self, now_ns: int) -> int | None:
+    def next_ns(self, now_ns: int) -> int | None:
         """Return when a message arrives next at either end, or the venue acts; None: never."""
-        due = [one for one in (self.next_ns(now_ns), self.core.next_ns()) if one is not None]
+        due = [line[0][0] for line in (self._asked, self._answers) if line]
+        due += [one for one in (self._pipe.next_ns(now_ns), self.core.next_ns()) if one is not None]
         return min(due, default=None)
 
     def on_order(self, request: bytes, headers: Mapping[str, str], now_ns: int) -> None:
