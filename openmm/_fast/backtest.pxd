@@ -204,6 +204,7 @@ cdef class Backtest:
     cdef void begin_read_c(self, Feed feed, int64_t recv_ns) noexcept
     cdef void end_message_c(self, Feed feed, Decoded decoded, bint last, int64_t venue_ns) noexcept
     cdef int read_frames_c(self, Source* source, Feed feed) except -1
+    cdef int pass_c(self, int64_t until_ns) except -1
     cdef int due_c(self, int64_t until_ns) except -1
     cdef void next_due_c(self) noexcept
     cdef int answer_c(self, const Message* message) except -1

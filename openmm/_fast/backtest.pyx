@@ -45,9 +45,18 @@ cdef extern from *:
     """
     #define OPENMM_MINUTE_NS INT64_C(60000000000)
     #define OPENMM_FAR_LOTS (INT64_C(1) << 60)
+    #define OPENMM_SILENCE_NS INT64_C(600000000000)
     """
     const int64_t FAR_LOTS "OPENMM_FAR_LOTS"    # in front of an order at a price that was never told
     const int64_t MINUTE_NS "OPENMM_MINUTE_NS"
+    const int64_t SILENCE_NS "OPENMM_SILENCE_NS"    # longer than any delay, and than a book is believed
+
+
+cdef inline int64_t later(int64_t at_ns, int64_t every_ns, int64_t now_ns) noexcept nogil:
+    """Return the last firing of a timer that is not after now; its next one if that is."""
+    if every_ns <= 0 or at_ns >= now_ns:
+        return at_ns
+    return at_ns + (now_ns - at_ns) // every_ns * every_ns
 
 
 cdef inline int own_side(int side) noexcept nogil:
@@ -884,7 +893,7 @@ cdef class Backtest:
                 return 0
             if first_ns > until_ns:
                 if self.begun and self.wake_ns <= until_ns:
-                    self.due_c(until_ns)
+                    self.pass_c(until_ns)
                 return 1
             if not self.begun:
                 self.start(first_ns)
@@ -909,7 +918,7 @@ cdef class Backtest:
         if recv_ns < self.now_ns:
             recv_ns = self.now_ns
         if recv_ns >= self.wake_ns:
-            self.due_c(recv_ns)
+            self.pass_c(recv_ns)
         self.begin_read_c(feed, recv_ns)
         while more and i < source.stop:
             flags = source.flags[i]
@@ -925,7 +934,7 @@ cdef class Backtest:
                     if venue.taken_count:
                         venue.told_c(side, price, recv_ns)
             elif flags & EVENT_KIND_BITS == EVENT_TRADE:
-                if not flags & EVENT_FILTERED:
+                if not flags & EVENT_FILTERED and price > 0 and source.qty_lots[i] > 0:
                     if decoded == DECODED_IGNORED:
                         decoded = DECODED_TRADE
                     side = <int>SELL if flags & EVENT_ASK else <int>BUY
@@ -990,7 +999,7 @@ cdef class Backtest:
         if recv_ns < self.now_ns:
             recv_ns = self.now_ns
         if recv_ns >= self.wake_ns:
-            self.due_c(recv_ns)
+            self.pass_c(recv_ns)
         self.begin_read_c(feed, recv_ns)
         while not last:
             decoded = feed.decoder.decode_c(
@@ -1021,6 +1030,18 @@ cdef class Backtest:
         if self.answers.head != self.answers.tail:
             due = min(due, self.answers.ring[self.answers.head & (MESSAGES_MAX - 1)].due_ns)
         self.wake_ns = due
+
+    cdef int pass_c(self, int64_t until_ns) except -1:
+        """Let time pass; of a silence in which nothing can rest any more, no timer fires to the end."""
+        cdef int64_t quiet_ns = saturate(<i128>self.now_ns + SILENCE_NS)
+        if until_ns <= quiet_ns:
+            return self.due_c(until_ns)
+        self.due_c(quiet_ns)
+        self.cadence_ns = later(self.cadence_ns, self.every_ns, until_ns)
+        self.tick_ns = later(self.tick_ns, self.timer_ns, until_ns)
+        self.mark_ns = later(self.mark_ns, self.mark_every_ns, until_ns)
+        self.next_due_c()
+        return self.due_c(until_ns)
 
     cdef int due_c(self, int64_t until_ns) except -1:
         """Do what is due before market news: requests, answers, marks, decisions, in order of time."""

@@ -314,13 +314,13 @@ def market(seconds: int = 60, seed: int = 1, drift: int = 0) -> Columns:
 
 def make(
     events: Columns, *, latency_ns: int = 5_000_000, every_ns: int = 0, fee_ppm: int = 0,
-    atoms: tuple[int, int] = (1, 1),
+    atoms: tuple[int, int] = (1, 1), timer_ns: int = 0,
 ) -> tuple[Backtest, CanonicalBot]:  # fmt: skip
     outlet, answers = Outlet(Link([latency_ns])), Link([latency_ns])
     bot = make_bot(encoder=outlet, transport=OutletTransport(), own_in_book=False)
     made = Backtest(
         bot.pipeline, [bot.feed], QueueVenue(bot.book, answers), outlet, every_ns=every_ns,
-        maker_fee_ppm=fee_ppm, atoms=atoms,
+        maker_fee_ppm=fee_ppm, atoms=atoms, timer_ns=timer_ns,
     )  # fmt: skip
     events.add_to(made)
     return made, bot
@@ -484,3 +484,47 @@ def test_what_does_not_fit_is_refused() -> None:
     made.add(one, one, one, one, np.zeros(1, np.uint16))
     with pytest.raises(ValueError, match="1 feeds"):
         made.add(one, one, one, one, np.zeros(1, np.uint16))
+
+
+def test_a_silence_of_years_is_passed_over() -> None:
+    events = market(20)
+    year_ns = 365 * 86_400 * NS
+    rows = list(events.rows)
+    late = Columns()
+    late.rows = rows + [(one[0] + 30 * year_ns, *one[1:]) for one in rows]
+    backtest, _ = make(late, timer_ns=50_000_000)
+    backtest.run()
+    marks = np.frombuffer(backtest.marks_bytes(), np.int64).reshape(-1, 5)
+    assert backtest.event_count == 2 * len(rows)
+    assert 40 <= len(marks) < 200, "none while the book is too old to tell what is held"
+    assert marks[-1, 0] > 30 * year_ns
+    assert np.all(np.diff(marks[:, 0]) % NS == 0)
+    assert backtest.finish() == 0
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 5 * NS) | st.sampled_from((0, 1 << 40, 1 << 61)),
+            st.integers(-1, 5) | st.sampled_from((-(1 << 63), (1 << 63) - 1, 1 << 45)),
+            st.integers(-1, 3) | st.sampled_from((-(1 << 63), (1 << 63) - 1, 1 << 52)),
+            st.integers(0, (1 << 16) - 1),
+        ),
+        max_size=60,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_garbage_ends_nothing_and_is_not_traded_on(rows: list[tuple[int, int, int, int]]) -> None:
+    times = np.cumsum([min(one[0], (1 << 61) // max(1, len(rows))) for one in rows], dtype=np.int64)
+    outlet, answers = Outlet(Link([5])), Link([5])
+    bot = make_bot(encoder=outlet, transport=OutletTransport(), own_in_book=False)
+    backtest = Backtest(bot.pipeline, [bot.feed], QueueVenue(bot.book, answers), outlet)
+    prices, qtys = (np.array([one[place] for one in rows], np.int64) for place in (1, 2))
+    flags = np.array([one[3] for one in rows], np.uint16)
+    backtest.add(times, times, prices, qtys, flags)
+    backtest.run()
+    assert backtest.event_count == len(rows)
+    assert backtest.finish() == 0
+    for one in backtest.fill_rows():
+        assert one.price_ticks > 0
+        assert one.qty_lots > 0
