@@ -36,7 +36,7 @@ BLOCKS_MIN: Final = 12
 ERRORS: Final = 3.0  # standard errors from which on a difference counts
 HOLDS, IMPROVES, HANGS, SHORT = "holds", "improves", "hangs", "too short"
 TOLD: Final = {
-    HOLDS: "one event later it comes to the same, within the error",
+    HOLDS: "the same, within the error",
     IMPROVES: (
         "it gains by acting one event later: receive times that are late, or an edge that is noise"
     ),

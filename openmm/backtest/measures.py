@@ -33,7 +33,10 @@ _EXACT: Final = Context(prec=60)
 @final
 @dataclass(frozen=True, slots=True)
 class Causes:
-    """P&L in quote by cause: spread, adverse, drift and unsplit, less fees, are `net`."""
+    """P&L in quote by cause: spread, adverse, drift and unsplit, less fees, are `net`.
+
+    `net` is what the account gained beyond the way of its opening inventory, at the last reference.
+    """
 
     spread: Decimal
     adverse: Decimal
@@ -223,8 +226,10 @@ def measure(outcome: Outcome) -> Measures:
     rows = _Fills(outcome.fills)
     curve, last_uticks = _curve(outcome, rows)
     held = rows.position_lots
-    fees = outcome.fees_ticklots
     spread, adverse, drift, unsplit, markouts = _split(outcome, rows, last_uticks, unit)
+    # What the account has less than its fills made: fees in base count at the last reference.
+    net = int(curve.pnl_ticklots[-1])
+    fees = spread + adverse + drift + unsplit - net
     volume = total(rows.cost)
     hours = (int(curve.ts_ns[-1]) - int(curve.ts_ns[0])) / HOUR_NS
     actions = outcome.placed + outcome.amended + outcome.cancelled
@@ -243,7 +248,7 @@ def measure(outcome: Outcome) -> Measures:
         crossed=outcome.crossed, halted=outcome.halted,
         causes=Causes(
             money(spread), money(adverse), money(drift), money(unsplit), money(fees),
-            money(spread + adverse + drift + unsplit - fees),
+            money(net),
         ),
         fills=len(rows.ts_ns), volume=money(volume), volume_base=base(total(np.abs(rows.lots))),
         maker_share=total(rows.cost[rows.maker]) / volume if volume else None,

@@ -117,6 +117,7 @@ def backtest(
     bots side by side. Exit code 1 when a run quoted nothing, or --look-ahead found one. Nothing is
     asked of a venue, and no key is needed.
     """
+    _need_numpy()
     if whole:
         return _whole(
             bots, data or [], changes or [], pair, html, json_,
@@ -153,6 +154,20 @@ def backtest(
         write_page(made, spans, html)
     emit(trying.to_json(made, spans), json_, lambda: text_of(made, spans))
     return EXIT_FAILED if any(one.failed for one in made) else EXIT_DONE
+
+
+def _need_numpy() -> None:
+    import importlib
+
+    from openmm.errors import CommandError
+
+    try:
+        importlib.import_module("numpy")
+    except ModuleNotFoundError:
+        raise CommandError(
+            "a backtest needs a package that is not installed (numpy): "
+            "pip install 'openmm-engine[research]'"
+        ) from None
 
 
 def models(

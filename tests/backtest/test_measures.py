@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -106,6 +107,15 @@ def test_causes_add_up_to_what_the_account_gained(seed: int) -> None:
     assert told.net == told.spread + told.adverse + told.drift + told.unsplit - told.fees
     assert atoms(told.net) == balance(outcome, last_uticks) == found.curve.pnl_ticklots[-1]
     assert told.fees > 0
+
+
+def test_fees_in_base_count_at_the_last_reference() -> None:
+    outcome = made([fill(0.5, BUY, 100, 10, 100 * U)], [100 * U, 110 * U], fee_ppm=0)
+    base, quote = outcome.closing
+    found = measure(replace(outcome, closing=(base - 2, quote), fees_ticklots=200))
+    assert atoms(found.causes.fees) == 2 * 110
+    assert atoms(found.net) == 10 * 110 - 10 * 100 - 2 * 110
+    assert found.position == Decimal("0.010")
 
 
 def test_a_held_opening_that_gains_is_no_pnl() -> None:
