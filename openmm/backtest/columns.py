@@ -72,6 +72,7 @@ class Outcome:
         fees_ticklots: paid in all, in quote, those in base at the price of their fill; negative:
             received.
         base_fees_lots: what of them was charged in base.
+        closing_uticks: the reference at the end; 0: there was none.
         crossed: messages after which a book was not whole.
         halted: at the end.
         problems: moves of the risk state and what else a person would have been told.
@@ -104,6 +105,7 @@ class Outcome:
     halted: bool
     problems: tuple[str, ...] = ()
     base_fees_lots: int = 0
+    closing_uticks: int = 0
 
 
 @final
@@ -249,6 +251,7 @@ def run(
         if on_progress is not None:
             on_progress(made.event_count)
     ended_ns = made.now_ns
+    closing_uticks = pipeline.reference.price_uticks or 0
     open_orders = made.finish()
     held = pipeline.inventory
     assert held.base_lots is not None, "set at the beginning"
@@ -262,7 +265,7 @@ def run(
         marks=_rows(made.marks_bytes(), len(MARK_FIELDS)),
         orders=_rows(made.stays_bytes(), len(ORDER_FIELDS)), opening=wired.held,
         closing=(held.base_lots, held.quote_ticklots), fees_ticklots=made.fees,
-        base_fees_lots=made.base_fees,
+        closing_uticks=closing_uticks, base_fees_lots=made.base_fees,
         placed=pipeline.placed_count, amended=pipeline.amended_count,
         cancelled=pipeline.cancel_count, refused=made.refused_count,
         batches=made.outlet.batch_count, decisions=pipeline.decision_count,

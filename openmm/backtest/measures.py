@@ -339,11 +339,8 @@ def _curve(outcome: Outcome, rows: _Fills) -> tuple[Curve, int]:
     base, quote = outcome.opening
     closing_base, closing_quote = outcome.closing
     ts_ns, equity, held, uticks = (marks[:, place] for place in range(4))
-    last_uticks = int(uticks[-1]) if len(uticks) else 0
+    last_uticks = outcome.closing_uticks or (int(uticks[-1]) if len(uticks) else 0)
     end_ns = int(ts_ns[-1]) if len(ts_ns) else 0
-    told = np.flatnonzero(rows.uticks > 0)
-    if len(told) and int(rows.ts_ns[told[-1]]) >= end_ns:
-        last_uticks = int(rows.uticks[told[-1]])
     ended_ns = max(outcome.ended_ns, end_ns, int(rows.ts_ns[-1]) if len(rows.ts_ns) else 0)
     position = held - base
     # The opening inventory's own way is no P&L: it would have been held in any case.

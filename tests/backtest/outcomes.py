@@ -88,7 +88,12 @@ def made(
             count = 2 if live is None else live[number]
             equity = quote + base * uticks // UTICKS_PER_TICK
             marks.append((until_ns, equity, base, uticks, count))
+    told = sorted(
+        [(one[0], 0, one[3]) for one in marks] + [(one[0], 1, one[6]) for one in fills]
+    )  # fmt: skip
+    last_uticks = next((uticks for _, _, uticks in reversed(told) if uticks > 0), 0)
     return outcome(
+        closing_uticks=last_uticks,
         ended_ns=START_NS + len(references) * NS,
         fills=rows(fills, 10), marks=rows(marks, 5), orders=rows(orders, 11), opening=opening,
         closing=(base, quote), fees_ticklots=fees, instrument=instrument, placed=placed,

@@ -16,11 +16,16 @@ from hypothesis import strategies as st
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.backtest.columns import Outcome
 from openmm.backtest.measures import Causes, measure, product, total, worth
+from openmm.backtest.streams import synthetic
 from openmm.settlement.causes import Causes as Oracle
 from openmm.settlement.causes import FillMark, add_up, split_by_cause
 from openmm.settlement.pnl import Valuer
+from openmm.settlement.report import Report
+from openmm.settlement.results import CausePart
 from tests.backtest import outcomes
+from tests.backtest.made import bot
 from tests.backtest.outcomes import BUY, NS, PAIR, SELL, START_NS, chance, fill, made, rows
+from tests.backtest.test_guard import both
 
 UNIT = PAIR.tick_size * PAIR.lot_size
 U = UTICKS_PER_TICK
@@ -218,7 +223,7 @@ def test_wide_amounts_stay_exact() -> None:
         fill(0.5, BUY, price, lots, (price + 1) * U), fill(1.5, SELL, price + 3, lots, price * U),
     ]  # fmt: skip
     closing = 1000, 600_000_000 + 3 * lots
-    outcome = outcomes.outcome(fills=rows(fills, 10), closing=closing)
+    outcome = outcomes.outcome(fills=rows(fills, 10), closing=closing, closing_uticks=price * U)
     found = measure(outcome)
     assert atoms(found.net) == 3 * lots
     assert atoms(found.volume) == (2 * price + 3) * lots
@@ -254,3 +259,28 @@ def test_ten_thousand_fills_take_milliseconds() -> None:
         spent.append(time.process_time_ns() - begin)
     assert min(spent) < 10_000_000, spent
     assert isinstance(measure(outcome).causes, Causes)
+
+
+@pytest.mark.parametrize(("venue", "regime"), [("mexc", "volatile"), ("gateio", "thin")])
+def test_figures_are_those_of_the_whole_engines_report(venue: str, regime: str) -> None:
+    whole, booked, outcome = both(bot(venue=venue, pair="BTC/USDT"), synthetic(regime, 5, 120))
+    found, report = measure(outcome), whole.report
+    assert found.fills == len(booked) > 50
+    assert (found.volume, found.causes.spread) == pytest.approx(
+        (report.volume.quote, _total(report).spread), abs=Decimal("1e-6")
+    )
+    # References are sampled otherwise, so that the two part drift from adverse selection otherwise.
+    mine = found.causes.adverse + found.causes.drift
+    assert mine == pytest.approx(_total(report).adverse + _total(report).drift, abs=Decimal("1e-6"))
+    # Of fees in base whole lots are gone, rounded up.
+    lot = outcome.instrument.lot_size * 100_000
+    assert found.net == pytest.approx(report.pnl.net, abs=lot)
+    assert found.causes.fees == pytest.approx(report.pnl.fees, abs=lot)
+    rate = report.fill_rate
+    assert found.chances.by_order == pytest.approx(float(rate.by_order or 0), abs=1e-6)
+    assert found.chances.by_quantity == pytest.approx(float(rate.by_quantity or 0), abs=1e-6)
+
+
+def _total(report: Report) -> CausePart:
+    assert report.by_cause is not None
+    return report.by_cause.total
