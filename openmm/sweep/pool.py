@@ -20,6 +20,7 @@ from openmm.sweep.store import Result
 from openmm.sweep.worker import CRASHED, READY
 
 ATTEMPTS_MAX: Final = 3  # a run that ended so many workers is given up
+LOST_MAX: Final = 3  # runs that end workers before there is any result: no fault of theirs
 AHEAD_S: Final = 0.05  # work that lies ready at a worker
 AHEAD_MAX: Final = 64  # runs; what is under way fits a socket's buffer both ways
 STOP_S: Final = 5.0
@@ -122,6 +123,8 @@ class LocalPool:
         self._attempts: dict[str, int] = {}
         self._why: dict[str, str] = {}
         self._stillborn = 0  # workers in a row that ended before they were ready
+        self._late: deque[Spec] = deque()  # what ended a worker is tried again behind the rest
+        self._came = 0  # runs with a result
 
     @property
     def pids(self) -> list[int]:
@@ -132,7 +135,7 @@ class LocalPool:
         """Yield results as they come, each run's once.
 
         Raises:
-            CommandError: workers do not even start.
+            CommandError: workers do not even start, or every run ends its worker.
         """
         todo = iter(specs)
         again: deque[Spec] = deque()
@@ -158,6 +161,8 @@ class LocalPool:
         specs: list[Spec] = []
         while len(specs) < worker.room:
             one = again.popleft() if again else next(todo, None)
+            if one is None and self._late:
+                one = self._late.popleft()
             if one is None:
                 break
             specs.append(one)
@@ -181,6 +186,7 @@ class LocalPool:
             spec = worker.given.popleft()
             assert spec.run_id == result.run_id
             begun = self._attempts.pop(spec.run_id, 0) + 1
+            self._came += 1
             came.append(msgspec.structs.replace(result, attempts=begun))
             if not worker.connection.poll():
                 return True
@@ -189,7 +195,7 @@ class LocalPool:
         """Put a new worker in a dead one's place; what it had is done again.
 
         Raises:
-            CommandError: workers do not even start.
+            CommandError: workers do not even start, or every run ends its worker.
         """
         code = worker.end()
         if not worker.is_ready:
@@ -199,11 +205,13 @@ class LocalPool:
         elif worker.given:
             lost = worker.given.popleft()
             begun = self._attempts[lost.run_id] = self._attempts.get(lost.run_id, 0) + 1
+            told = self._why.get(lost.run_id) or f"its worker ended with {code}"
+            if not self._came and len(self._attempts) >= LOST_MAX:
+                raise CommandError(f"every run ends its worker: {told}")
             if begun >= ATTEMPTS_MAX:
-                told = self._why.get(lost.run_id) or f"its worker ended with {code}"
                 came.append(Result(lost.run_id, "failed", told, attempts=begun))
             else:
-                again.append(lost)
+                self._late.append(lost)
         again.extend(worker.given)
         self._workers[self._workers.index(worker)] = Worker(self._job)
 

@@ -24,7 +24,7 @@ import ray
 from openmm.data import store
 from openmm.errors import CommandError, DataError
 from openmm.sweep.plan import Job, Part, Spec, build_of
-from openmm.sweep.pool import ATTEMPTS_MAX
+from openmm.sweep.pool import ATTEMPTS_MAX, LOST_MAX
 from openmm.sweep.store import Result
 from openmm.sweep.worker import Runner, let_go, outcome, runner_of
 
@@ -183,12 +183,13 @@ class RayPool:
         self._flight: dict[Any, list[Spec]] = {}
         self._attempts: dict[str, int] = {}
         self._seconds = CHUNK_S  # of a run, lately
+        self._came = self._given_up = 0
 
     def run(self, specs: Iterable[Spec]) -> Iterator[list[Result]]:
         """Yield results as they come, each run's once.
 
         Raises:
-            CommandError: a node has another build, or no node is left.
+            CommandError: a node has another build, no node is left, or every run is lost.
         """
         todo = iter(specs)
         again: deque[list[Spec]] = deque()
@@ -245,6 +246,7 @@ class RayPool:
                 self._send(content)
             again.append(chunk)
             return []
+        self._came += len(told.results)
         for one in told.results:
             self._seconds += (one.seconds - self._seconds) / 8
         return [
@@ -259,9 +261,11 @@ class RayPool:
             begun = self._attempts[spec.run_id] = self._attempts.get(spec.run_id, 0) + 1
             if len(chunk) == 1 and begun >= ATTEMPTS_MAX:
                 told = why.strip().splitlines()
-                given_up.append(
-                    Result(spec.run_id, "failed", told[-1] if told else "lost", attempts=begun)
-                )
+                said = told[-1] if told else "lost"
+                given_up.append(Result(spec.run_id, "failed", said, attempts=begun))
+                self._given_up += 1
+                if not self._came and self._given_up >= LOST_MAX:
+                    raise CommandError(f"every run is lost: {said}")
             else:
                 again.append([spec])
         return given_up

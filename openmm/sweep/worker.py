@@ -67,6 +67,8 @@ def serve(connection: Connection) -> None:
     job = msgspec.msgpack.decode(connection.recv_bytes(), type=Job)
     runner, host = runner_of(job), socket.gethostname()
     _send(connection, Result("", READY))
+    # From here on the owner is told what a worker dies of: it need not be printed as well.
+    sys.excepthook = lambda kind, error, trace: None
     while specs := _SPECS.decode(connection.recv_bytes()):
         for spec in specs:
             told = None

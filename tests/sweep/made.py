@@ -149,18 +149,6 @@ def picky(job: Job) -> Runner:
     return run
 
 
-def faulty(job: Job) -> Runner:
-    """Raise what no run should, at the third combination."""
-    made = tiny(job)
-
-    def run(spec: Spec) -> Figures:
-        if spec.trial == 2:
-            raise ZeroDivisionError("a fault of the program")
-        return made(spec)
-
-    return run
-
-
 def deadly_once(job: Job) -> Runner:
     """End the process at the third combination, the first time that one is run."""
     made = tiny(job)
@@ -176,13 +164,24 @@ def deadly_once(job: Job) -> Runner:
 
 
 def deadly(job: Job) -> Runner:
-    """End the process at the third combination, each time."""
+    """End the process at the third combination, each time; at the fifth raise what none should."""
     made = tiny(job)
 
     def run(spec: Spec) -> Figures:
         if spec.trial == 2:
             os.kill(os.getpid(), signal.SIGKILL)
+        if spec.trial == 4:
+            raise ZeroDivisionError("a fault of the program")
         return made(spec)
+
+    return run
+
+
+def fatal(job: Job) -> Runner:
+    """Raise what no run should, each time."""
+
+    def run(spec: Spec) -> Figures:
+        raise ZeroDivisionError(f"a fault of the program at {spec.trial}")
 
     return run
 

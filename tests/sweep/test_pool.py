@@ -57,27 +57,29 @@ def test_killed_worker_loses_its_own_run_which_is_done_again(tmp_path: Path) -> 
     assert {one.state for one in found.values()} == {"done"}
 
 
-def test_run_that_ends_every_worker_is_given_up() -> None:
+def test_run_that_ends_every_worker_is_given_up_and_says_of_what() -> None:
     made = job("deadly")
     found = carried_out(made, 12)
     results = [found[one.run_id] for one in specs(made, points(12))]
     assert (results[2].state, results[2].attempts) == ("failed", 3)
     assert results[2].why == "its worker ended with -9"
-    assert all(one.state == "done" for at, one in enumerate(results) if at != 2)
-
-
-def test_fault_of_the_program_is_told_with_its_place() -> None:
-    made = job("faulty")
-    found = carried_out(made, 6)
-    result = [found[one.run_id] for one in specs(made, points(6))][2]
-    assert result.state == "failed"
-    assert "ZeroDivisionError: a fault of the program" in result.why
-    assert "made.py" in result.why
+    assert (results[4].state, results[4].attempts) == ("failed", 3)
+    assert "ZeroDivisionError: a fault of the program" in results[4].why
+    assert "made.py" in results[4].why
+    assert all(one.state == "done" for at, one in enumerate(results) if at not in (2, 4))
 
 
 def test_workers_that_do_not_start_are_an_error_and_no_endless_loop() -> None:
     with pytest.raises(CommandError, match="workers end with 7 before they are ready"):
         carried_out(job("stillborn"), 4)
+
+
+def test_fault_of_every_run_is_an_error_and_not_a_result_each(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(CommandError, match=r"every run ends its worker: (.|\n)*a fault of the"):
+        carried_out(job("fatal"), 10_000, workers=1)
+    assert capfd.readouterr().err == "", "it is told once, by the owner"
 
 
 def test_close_leaves_no_process_behind() -> None:

@@ -26,8 +26,7 @@ from openmm.sweep.worker import outcome, runner_of
 from tests.sweep.made import job, points
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SOAK = os.environ.get("OPENMM_SOAK") == "1"
-RUNS = 10_000 if SOAK else 1_000
+RUNS = 10_000
 GRID = Search("grid", [{"key": "strategy.num_orders"}])
 OWNER = """
 import sys
