@@ -188,14 +188,25 @@ def times_of(one: Events | Stream) -> tuple[int, int]:
     return int(one.recv_ns[0]), int(one.recv_ns[-1])
 
 
+def need_recordings(option: str, texts: Sequence[str]) -> None:
+    """Refuse columns where an option needs the messages that came.
+
+    Raises:
+        ConfigError: nothing, a store or a folder is named.
+    """
+    for text in texts or ("",):
+        if not text or Path(text).suffix == SUFFIX or Path(text).is_dir():
+            allowed = f"a recording, FILE or VENUE:FILE, with {option}"
+            raise ConfigError("--data", text or "nothing", allowed)
+
+
 def frames(texts: Sequence[str], pair: str = "") -> list[Span]:
     """Read recordings as the messages that came, not as columns; markets at one time are one span.
 
     Raises:
         ConfigError: nothing there, no recording, or several of one market at one time.
     """
-    if not texts:
-        raise ConfigError("--data", "nothing", "a recording: FILE or VENUE:FILE")
+    need_recordings("--frames", texts)
     made: list[list[Piece]] = []
     pieces = [Piece(one.about, one, UNCHECKED, ()) for one in (recorded(t, pair) for t in texts)]
     for piece in sorted(pieces, key=lambda one: times_of(one.events)[0]):

@@ -48,6 +48,21 @@ class Causes:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Level:
+    """Fills of one level of the ladder, 0 the best, -1 of an order that was gone: in quote.
+
+    Over the levels they add up to the run's; drift is of what they hold together.
+    """
+
+    level: int
+    fills: int
+    volume: Decimal
+    spread: Decimal
+    adverse: Decimal
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Fall:
     """The deepest fall of the P&L after fees from its highest so far, the start included.
 
@@ -171,6 +186,7 @@ class Measures:
     crossed: int
     halted: bool
     causes: Causes
+    levels: tuple[Level, ...]
     fills: int
     volume: Decimal
     volume_base: Decimal
@@ -226,7 +242,7 @@ def measure(outcome: Outcome) -> Measures:
     rows = _Fills(outcome.fills)
     curve, last_uticks = _curve(outcome, rows)
     held = rows.position_lots
-    spread, adverse, drift, unsplit, markouts = _split(outcome, rows, last_uticks, unit)
+    (spread, adverse, drift, unsplit), levels, markouts = _split(outcome, rows, last_uticks, unit)
     # What the account has less than its fills made: fees in base count at the last reference.
     net = int(curve.pnl_ticklots[-1])
     fees = spread + adverse + drift + unsplit - net
@@ -250,7 +266,8 @@ def measure(outcome: Outcome) -> Measures:
             money(spread), money(adverse), money(drift), money(unsplit), money(fees),
             money(net),
         ),
-        fills=len(rows.ts_ns), volume=money(volume), volume_base=base(total(np.abs(rows.lots))),
+        levels=levels, fills=len(rows.ts_ns), volume=money(volume),
+        volume_base=base(total(np.abs(rows.lots))),
         maker_share=total(rows.cost[rows.maker]) / volume if volume else None,
         average_fill=money(round(Decimal(volume) / len(rows.ts_ns))) if volume else None,
         drawdown=_fall(outcome, curve, money), moments=_moments(outcome, curve, float(unit)),
@@ -324,6 +341,7 @@ class _Fills:
         sign = np.where(columns[FILL["side"]] == int(Side.BUY), 1, -1)
         self.ts_ns: Int64s = columns[FILL["told_ns"]]
         self.uticks: Int64s = columns[FILL["reference_uticks"]]
+        self.level: Int64s = columns[FILL["level"]]
         self.maker = columns[FILL["maker"]] != 0
         self.ahead: Int64s = columns[FILL["ahead_lots"]][self.maker]
         self.age_ns: Int64s = (self.ts_ns - columns[FILL["joined_ns"]])[self.maker]
@@ -359,8 +377,8 @@ def _curve(outcome: Outcome, rows: _Fills) -> tuple[Curve, int]:
 
 def _split(
     outcome: Outcome, rows: _Fills, last_uticks: int, unit: Decimal
-) -> tuple[int, int, int, int, dict[str, Markout]]:
-    """Return spread, adverse, drift and unsplit in ticklots, and the markouts."""
+) -> tuple[tuple[int, int, int, int], tuple[Level, ...], dict[str, Markout]]:
+    """Return spread, adverse, drift and unsplit in ticklots, the levels, and the markouts."""
     times = np.concatenate([outcome.marks[:, 0], rows.ts_ns])
     uticks = np.concatenate([outcome.marks[:, 3], rows.uticks])
     order = np.argsort(times, kind="stable")
@@ -383,15 +401,21 @@ def _split(
             int(np.count_nonzero(there)), int(np.count_nonzero(old & ~there)),
         )  # fmt: skip
     split = rows.uticks > 0
-    then = worth(rows.lots[split], rows.uticks[split])
-    spread = total(then) - total(rows.signed_cost[split])
-    adverse = total(aged[split]) - total(then)
+    then = worth(rows.lots, np.where(split, rows.uticks, 1))
+    captured = np.where(split, then - rows.signed_cost, 0)
+    later = np.where(split, aged - then, 0)
+    levels = []
+    for level in np.unique(rows.level).tolist():
+        at = rows.level == level
+        sums = (total(one[at]) for one in (rows.cost, captured, later))
+        volume, spread, adverse = (_EXACT.multiply(Decimal(one), unit) for one in sums)
+        levels.append(Level(level, int(np.count_nonzero(at)), volume, spread, adverse))
     unsplit = total(aged[~split]) - total(rows.signed_cost[~split])
     held = int(rows.position_lots[-1]) if len(rows.lots) else 0
     drift = -total(aged)
     if last_uticks:
         drift += int(worth(np.array([held]), last_uticks)[0])
-    return spread, adverse, drift, unsplit, markouts
+    return (total(captured), total(later), drift, unsplit), tuple(levels), markouts
 
 
 def _fall(outcome: Outcome, curve: Curve, money: Any) -> Fall:

@@ -17,6 +17,7 @@ from openmm.backtest.trials_text import (
     CHANCE_COLUMNS,
     CHANCE_LEGEND,
     COLUMNS,
+    LEVEL_COLUMNS,
     assets,
     bounds,
     bps,
@@ -24,6 +25,7 @@ from openmm.backtest.trials_text import (
     cells,
     chance_row,
     facts,
+    level_row,
     money,
     notes,
     percent,
@@ -136,6 +138,9 @@ def _details(one: Measures) -> list[str]:
         figure(f"P&L by cause, {asset}", bars("P&L by cause", causes)),
         figure("Markouts, bps of the fill's price", bars("Markouts", markouts)),
     ]
+    if one.levels:
+        told = data_table(LEVEL_COLUMNS, [level_row(part) for part in one.levels])
+        made.append(f"<h3>By level, {escape(asset)}</h3><div class='wide'>{told}</div>")
     for title, unit, first, bins, unknown in tables(one):
         left = f"; {unknown:,} unknown" if unknown else ""
         rows = [chance_row(part, first) for part in bins]

@@ -14,7 +14,7 @@ from rich.text import Text
 from openmm.backtest.chances import Chance
 from openmm.backtest.compare import brief, rounded
 from openmm.backtest.gather import Span
-from openmm.backtest.measures import Causes, Measures
+from openmm.backtest.measures import Causes, Level, Measures
 from openmm.backtest.trials import LIMITS, Trial, assumptions
 from openmm.data.events import utc
 
@@ -31,6 +31,7 @@ LEGEND: Final = (
     "orders placed, amended or cancelled an hour. 1s, 10s, 60s: markouts in bps of the fill's "
     "price. Mev/s: million events dealt with per second of computing."
 )
+LEVEL_COLUMNS: Final = ("level", "fills", "volume", "spread", "adverse")
 CHANCE_COLUMNS: Final = ("stays", "filled", "share", "95%", "rested", "an hour")
 CHANCE_LEGEND: Final = (
     "A stay is an order at one place in one queue. share: filled at least in part; one that was "
@@ -192,6 +193,14 @@ def facts(one: Measures) -> list[tuple[str, str]]:
     return found
 
 
+def level_row(one: Level) -> list[str]:
+    """Return a level's figures, in the order of `LEVEL_COLUMNS`."""
+    return [
+        "-" if one.level < 0 else f"{one.level}", f"{one.fills:,}", money(one.volume, 0),
+        money(one.spread), money(one.adverse),
+    ]  # fmt: skip
+
+
 def chance_row(one: Chance, first: str = "") -> list[str]:
     """Return a bin's bounds and its figures, in the order of `CHANCE_COLUMNS`."""
     return [
@@ -237,6 +246,9 @@ def _in_full(one: Measures, console: Console) -> None:
     width = max(len(name) for name, _ in facts(one))
     for name, text in facts(one):
         console.print(Text(f"{name.ljust(width)}  {text}"))
+    if one.levels:
+        console.print(Text(f"\nBy level, {one.quote}", "bold"))
+        console.print(_table(LEVEL_COLUMNS, [level_row(part) for part in one.levels]))
     for title, unit, first, bins, unknown in tables(one):
         left = f"; {unknown:,} unknown" if unknown else ""
         console.print(Text(f"\n{title}{left}", "bold"))

@@ -45,7 +45,10 @@ def backtest(
     ] = None,
     queue: Annotated[
         str | None,
-        typer.Option("--queue", help="Who leaves a level: careful, power or log; see docs."),
+        typer.Option(
+            "--queue",
+            help="Who leaves a level when others cancel: careful (those behind us), power or log.",
+        ),
     ] = None,
     power: Annotated[
         int | None, typer.Option("--power", help="Exponent of --queue power, 1 to 8.")
@@ -182,6 +185,7 @@ def models(
 
     from openmm.backtest.model import DELAY_NS_MAX, QUEUES, Model, load
     from openmm.cli.spans import span_s
+    from openmm.config.values import parse_duration_ns
     from openmm.errors import ConfigError
 
     told: dict[str, object] = {}
@@ -196,9 +200,12 @@ def models(
             raise ConfigError("--power", power, "with --queue power")
         told["power"] = power
     if latency is not None:
-        ns = 0 if latency.strip("0ms") == "" else round(span_s("--latency", latency) * 1e9)
-        if ns > DELAY_NS_MAX:
-            raise ConfigError("--latency", latency, f"at most {DELAY_NS_MAX // 10**9}s")
+        try:
+            ns = parse_duration_ns(latency)
+        except ValueError as error:
+            raise ConfigError("--latency", latency, str(error)) from None
+        if not 0 <= ns <= DELAY_NS_MAX:
+            raise ConfigError("--latency", latency, f"0s to {DELAY_NS_MAX // 10**9}s")
         told["orders_ns"] = told["answers_ns"] = (ns,)
     if every is not None:
         told["every_ns"] = round(span_s("--every", every) * 1e9)
@@ -260,6 +267,7 @@ def _whole(
 ) -> int:  # fmt: skip
     """Run the whole engine over recordings instead: what `openmm compare` runs."""
     from openmm.backtest import compare as comparing
+    from openmm.backtest.gather import need_recordings
     from openmm.backtest.streams import asked
     from openmm.backtest.trials import variants
     from openmm.cli import compare
@@ -268,6 +276,7 @@ def _whole(
     for option, value in unused.items():
         if value:
             raise ConfigError(option, value, "left out with --whole: [paper] latency counts there")
+    need_recordings("--whole", data)
     found = variants(bots, changes)
     streams = asked(data, "", 1, None, pair)
     configs = [

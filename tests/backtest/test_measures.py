@@ -97,6 +97,20 @@ def test_causes_and_markouts_are_the_ledgers(seed: int) -> None:
         assert told.unsplit
 
 
+def test_levels_add_up_to_the_whole() -> None:
+    outcome = chance(4, 300, 200, missing=0.2)
+    fills = outcome.fills.copy()
+    fills[:, 9] = np.arange(len(fills)) % 4 - 1
+    found = measure(replace(outcome, fills=fills))
+    assert [one.level for one in found.levels] == [-1, 0, 1, 2]
+    assert [one.fills for one in found.levels] == [50] * 4
+    assert sum(one.volume for one in found.levels) == found.volume
+    assert sum(one.spread for one in found.levels) == found.causes.spread
+    assert sum(one.adverse for one in found.levels) == found.causes.adverse
+    (first,) = measure(outcome).levels
+    assert first.spread == found.causes.spread
+
+
 def balance(outcome: Outcome, uticks: int) -> int:
     """Return what the account gained beyond the way of its opening inventory."""
     (base, quote), (last_base, last_quote) = outcome.opening, outcome.closing

@@ -121,7 +121,7 @@ def test_a_span_is_cut_by_times_into_the_data_and_by_the_clock(store: str, capsy
         (["--power", "2"], "--power: with --queue power; got 2"),
         (["--queue", "power", "--power", "9"], "--power: 1 to 8; got 9"),
         (["--latency", "5"], "--latency: "),
-        (["--latency", "2h"], "--latency: at most 60s; got '2h'"),
+        (["--latency", "2h"], "--latency: 0s to 60s; got '2h'"),
         (["--every", "0ms"], "--every: more than zero; got '0ms'"),
         (["--from", "noon"], "--from: UTC such as"),
         (["--from", "20s", "--to", "10s"], "--to: later than --from, 20s; got '10s'"),
@@ -131,6 +131,8 @@ def test_a_span_is_cut_by_times_into_the_data_and_by_the_clock(store: str, capsy
         (["--rate", "USDT/USD=1"], "--rate: a pair that a [[venue]] has as rate: none"),
         (["--set", "strategy.spread"], "--set: KEY=VALUE"),
         (["--whole", "--queue", "log"], "--queue: left out with --whole"),
+        (["--whole"], "--data: a recording, FILE or VENUE:FILE, with --whole"),
+        (["--frames"], "--data: a recording, FILE or VENUE:FILE, with --frames"),
     ],
 )
 def test_a_bad_option_says_what_is_allowed(
