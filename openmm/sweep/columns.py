@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, final
 
@@ -11,9 +10,9 @@ import msgspec
 
 from openmm.backtest import columns
 from openmm.backtest.model import Model
-from openmm.config import BotConfig, parse
+from openmm.config import parse
 from openmm.data import store
-from openmm.data.events import Events, finer
+from openmm.data.events import Events
 from openmm.errors import ConfigError
 from openmm.sweep.figures import Figures, figures_of
 from openmm.sweep.plan import Job, Spec
@@ -45,29 +44,18 @@ class Columns:
         except msgspec.ValidationError as error:
             raise ConfigError("model", told, str(error)) from error
         config = parse(data, source="run", folder=Path(self._job.folder))
-        markets = self.events(config, spec.span)
-        return figures_of(columns.run(config, markets, model), self._job.returns_ns)
+        made = columns.run(config, self.events(spec.span), model)
+        return figures_of(made, self._job.returns_ns)
 
-    def events(self, config: BotConfig, span: int) -> list[Events]:
-        """Return a span's markets, the quoted one first: mapped, in the venues' steps.
-
-        Where those are finer than the file's, prices and quantities are a copy, made once.
-        """
+    def events(self, span: int) -> list[Events]:
+        """Return a span's markets, the quoted one first, mapped."""
         found = self._opened.get(span)
         if found is None:
             parts = self._job.spans[span].parts
-            found = [_in_steps(config, store.load(part.path, whole=False).events) for part in parts]
+            found = [store.load(part.path, whole=False).events for part in parts]
             self._opened[span] = found
             if len(self._opened) > SPANS_OPEN:
                 self._opened.popitem(last=False)
         else:
             self._opened.move_to_end(span)
         return found
-
-
-def _in_steps(config: BotConfig, events: Events) -> Events:
-    venue = next((one for one in config.venue if columns.is_of(one, events)), config.quoted)
-    made = columns.instrument_of(venue.name, events)
-    steps = replace(events.market, tick_size=made.tick_size, lot_size=made.lot_size)
-    same = (steps.tick_size, steps.lot_size) == (events.market.tick_size, events.market.lot_size)
-    return events if same else finer(events, steps)

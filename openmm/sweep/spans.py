@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, final
 
-from openmm.backtest.columns import is_of
+from openmm.backtest.columns import instrument_of, is_of
 from openmm.config import BotConfig
 from openmm.data import store
-from openmm.data.events import Events
+from openmm.data.events import Events, finer
 from openmm.data.store import SUFFIX, Header, Source
 from openmm.errors import ConfigError, DataError
 from openmm.sweep.plan import Part, Span
@@ -117,8 +117,8 @@ def spans(
 ) -> list[Span]:
     """Return what runs are over: each market that the bot does not only watch, window by window.
 
-    What is not a whole file is written below `folder`, once, behind the book that it meets: all
-    processes map the same pages then, and none builds that book again.
+    What is not a whole file in the venue's steps is written below `folder`, once, behind the book
+    that it meets: all processes map the same pages then, and none makes them again.
 
     Raises:
         ConfigError: all files are of markets that the bot only watches.
@@ -133,11 +133,11 @@ def spans(
     found = []
     for place, window in enumerate(cuts):
         for one in quoted:
-            part = cut(one, window, folder, told)
+            part = cut(config, one, window, folder, told)
             if part is None:
                 continue
             start_ns, end_ns = max(window[0], one.window[0]), min(window[1], one.window[1])
-            beside = [cut(other, (start_ns, end_ns), folder, told) for other in watched]
+            beside = [cut(config, other, (start_ns, end_ns), folder, told) for other in watched]
             parts = (part, *(other for other in beside if other is not None))
             found.append(Span(place, start_ns, end_ns, parts))
     if len(found) > PARTS_MAX:
@@ -147,23 +147,39 @@ def spans(
     return found
 
 
-def cut(one: Opened, window: Window, folder: Path, told: Told | None = None) -> Part | None:
-    """Return a file's part within a window, written unless it is all of it or was written before.
+def in_steps(config: BotConfig, events: Events) -> Events:
+    """Return events in the ticks and lots of the venue that they are run at.
+
+    Theirs are multiples: a venue's steps are taken as fine as those of the data.
+    """
+    venue = next((one for one in config.venue if is_of(one, events)), config.quoted)
+    made, market = instrument_of(venue.name, events), events.market
+    if (made.tick_size, made.lot_size) == (market.tick_size, market.lot_size):
+        return events
+    return finer(events, replace(market, tick_size=made.tick_size, lot_size=made.lot_size))
+
+
+def cut(
+    config: BotConfig, one: Opened, window: Window, folder: Path, told: Told | None = None
+) -> Part | None:
+    """Return a file's part within a window, written unless it can be mapped as it is.
 
     None: there are no events in it.
     """
     header = one.header
-    first, end = one.window
-    if window[0] <= first and end <= window[1]:
-        return Part(str(one.path), header.content, one.label, header.events)
-    begin, end = max(first, window[0]), min(end, window[1])
+    begin, end = max(one.window[0], window[0]), min(one.window[1], window[1])
     if begin >= end:
         return None
-    path = folder / FOLDER / f"{one.path.stem}-{header.content[:12]}-{begin}-{end}{SUFFIX}"
+    whole = (begin, end) == one.window
+    steps = in_steps(config, one.events.cut(0, 0)).market
+    if whole and steps == one.events.market:
+        return Part(str(one.path), header.content, one.label, header.events)
+    lots = f"{begin}-{end}-{steps.tick_size}-{steps.lot_size}"
+    path = folder / FOLDER / f"{one.path.stem}-{header.content[:12]}-{lots}{SUFFIX}"
     if not path.exists():
         if told is not None:
             told(f"writing {path.name}")
-        events = one.events.opened(begin, end)
+        events = in_steps(config, one.events if whole else one.events.opened(begin, end))
         if len(events) < EVENTS_MIN:
             return None
         path.parent.mkdir(parents=True, exist_ok=True)

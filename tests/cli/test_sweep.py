@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +32,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def swept(folder: Path, *args: str, out: str = "out") -> int:
+def command(folder: Path, *args: str, out: str = "out") -> list[str]:
     bot, data = str(folder / "bot.toml"), str(folder / "market2.omd")
-    return main(["sweep", bot, "--data", data, "--out", str(folder / out), *args])
+    return ["sweep", bot, "--data", data, "--out", str(folder / out), *args]
+
+
+def swept(folder: Path, *args: str, out: str = "out") -> int:
+    return main(command(folder, *args, out=out))
+
+
+def until(file: Path, count: int, running: subprocess.Popen[str]) -> None:
+    """Wait until a sweep has so many results."""
+    deadline_s = time.monotonic() + 60
+    while time.monotonic() < deadline_s:
+        assert running.poll() is None, running.communicate()
+        if file.exists():
+            with (
+                closing(sqlite3.connect(file, timeout=10)) as beside,
+                suppress(
+                    sqlite3.OperationalError  # the tables are not there yet
+                ),
+            ):
+                if beside.execute("SELECT count(*) FROM result").fetchone()[0] >= count:
+                    return
+        time.sleep(0.01)
+    raise AssertionError(f"fewer than {count} results in a minute")
 
 
 GRID = ("--grid", "strategy.spread=2bps,2.5bps,9bps", "strategy.num_orders=1,2",
@@ -81,6 +111,26 @@ def test_combinations_that_do_not_fit_are_results(folder: Path, capsys: Capture)
     assert told["runs"]["refused"] > 2
     why = {one["why"] for one in told["ranking"] if one["state"] == "refused"}
     assert any("max_order_size" in one for one in why)
+
+
+def test_interrupted_it_says_how_to_go_on_and_does(folder: Path, capsys: Capture) -> None:
+    args = ("--random", "150", "strategy.spread=2bps..9bps", "strategy.vol_factor=0..1",
+            "--workers", "1", "--json")  # fmt: skip
+    running = subprocess.Popen(
+        [sys.executable, "-m", "openmm.cli.main", *command(folder, *args, out="stopped")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    until(folder / "stopped" / "sweep.sqlite", 5, running)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    out, err = running.communicate(timeout=30)
+    assert (running.returncode, out) == (1, "")
+    error = json.loads(err)["error"]
+    assert error["code"] == "interrupted"
+    assert re.fullmatch(
+        r"stopped with (\d+) of 150 runs done: the same command goes on", error["message"]
+    )
+    assert swept(folder, *args, out="stopped") == 0
+    assert json.loads(capsys.readouterr().out)["runs"]["done"] == 150
 
 
 def test_suggested_combinations_are_run(folder: Path, capsys: Capture) -> None:

@@ -78,6 +78,18 @@ def test_parts_are_written_once_behind_the_book_that_they_meet(tmp_path: Path) -
     assert before == {one: one.stat().st_mtime_ns for one in (tmp_path / "out" / "spans").iterdir()}
 
 
+def test_events_in_coarser_steps_are_written_once_in_the_venues(tmp_path: Path) -> None:
+    made = market(20)
+    lots = replace(made.market, lot_size=made.market.lot_size * 10)
+    coarse = replace(made, market=lots, qty_lots=made.qty_lots // 10)
+    store.write(tmp_path / "coarse.omd", coarse)
+    (one,) = spans(CONFIG, opened([tmp_path / "coarse.omd"]), tmp_path / "out", 0)
+    found = store.load(one.parts[0].path)
+    assert Path(one.parts[0].path).parent == tmp_path / "out" / "spans"
+    assert found.market.lot_size == made.market.lot_size
+    assert found.qty_lots.tolist() == (coarse.qty_lots * 10).tolist()
+
+
 def test_file_that_was_changed_below_its_header_is_refused(tmp_path: Path) -> None:
     path = market_file(tmp_path, 6)
     data = bytearray(path.read_bytes())
