@@ -287,7 +287,7 @@ def _whole(
         made = comparing.compare(configs, streams, on_progress)
     if html is not None:
         compare.write_page(made, html)
-    emit(comparing.to_json(made), json_, lambda: compare.text_of(made))
+    emit(comparing.to_json(made), json_, lambda: compare.text_of(made, WIDTH))
     quoted = all(one.messages.placed for one in made)
     return EXIT_DONE if quoted else EXIT_FAILED
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from openmm.backtest.runs import Result
     from openmm.backtest.streams import Stream
 
+WIDTH = 150
 EXAMPLE = "Example: openmm compare examples/bots/*.toml --regime calm,volatile --seed 3"
 
 
@@ -81,7 +82,7 @@ def write_page(found: Sequence[Result], path: Path) -> None:
     write_file(path, page(found))
 
 
-def text_of(found: Sequence[Result]) -> str:
+def text_of(found: Sequence[Result], width: int = WIDTH) -> str:
     """Render results as text."""
     import io
 
@@ -90,7 +91,7 @@ def text_of(found: Sequence[Result]) -> str:
     from openmm.backtest.compare import render
 
     out = io.StringIO()
-    console = Console(file=out, width=150, force_terminal=sys.stdout.isatty(), highlight=False)
+    console = Console(file=out, width=width, force_terminal=sys.stdout.isatty(), highlight=False)
     render(found, console)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").splitlines())
 
