@@ -22,13 +22,15 @@ from openmm import journal
 from openmm._fast.feed import EventClock
 from openmm._fast.recalled import RecalledNeighbours
 from openmm._fast.tape import Record, Tape, TapeReader
-from openmm.backtest.past import DOWN, Got, Ordered, OwnOrders, Past, Progress, Sent, key_of
+from openmm.backtest.own import Got, Ordered, OwnOrders, Sent, key_of
+from openmm.backtest.past import DOWN, Past, Progress
 from openmm.backtest.rerun import TOKEN_NS, Again, Rerun
 from openmm.backtest.runs import TAPE_BYTES
+from openmm.config import Ladder
 from openmm.engine.context import SOURCE_PRIVATE
 from openmm.engine.entry import read_call
 from openmm.engine.step import Step
-from openmm.errors import JournalError
+from openmm.errors import ConfigError, JournalError
 from openmm.events import Event, RequestAccepted, RequestRefused
 from openmm.journal import ActionRecord, JournalRecord
 from openmm.settlement.booking import Booker
@@ -175,6 +177,11 @@ class Reproduction:
         past = self._past
         config, session, opening = past.config, past.session, past.opening
         instrument = past.instrument
+        if past.seeds["recalled"] and isinstance(config.strategy, Ladder):
+            raise ConfigError(
+                "strategy", "an object of the program that ran the bot",
+                "a strategy that the bot's file names: another cannot be asked again",
+            )  # fmt: skip
         paper = config.paper.model_copy(
             update={
                 "base": Decimal(opening[instrument.base]),
@@ -226,15 +233,13 @@ class Reproduction:
             if self._over:
                 break
             kind = one.kind
-            if kind == Record.REC_NEIGHBOURS:
-                self._neighbours.recall([tuple(journal.read_neighbours(one.payload))])
-                continue
             market = kind in (Record.REC_FRAME, Record.REC_BATCH_END) and one.source < count
             private = kind == Record.REC_FRAME and one.source == SOURCE_PRIVATE
             if not (market or private or kind in (Record.REC_CALL, Record.REC_END)):
                 continue
             now_ns = max(now_ns, one.ts_ns)
             self._pass(now_ns - 1)
+            self._neighbours.recall(self._past.neighbours.get(one.record_index, []))
             answered, self._heard = kind == Record.REC_CALL and not self._heard, private
             if private:
                 self._pass(now_ns)

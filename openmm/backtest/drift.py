@@ -20,7 +20,8 @@ from msgspec.structs import asdict, replace
 from openmm.backtest.again import Made, Records, Reproduction
 from openmm.backtest.compare import causes_of
 from openmm.backtest.model import DELAY_NS_MAX, Model
-from openmm.backtest.past import Got, Ordered, Past
+from openmm.backtest.own import Got, Ordered
+from openmm.backtest.past import Past
 from openmm.backtest.schedule import TRIED, Fate, Schedule, Tally, tally
 from openmm.errors import JournalError
 from openmm.journal import JournalRecord

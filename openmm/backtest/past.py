@@ -8,14 +8,12 @@ of its round trip, and a market message as long as the answers do.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from statistics import median
 from typing import Any, Final, TypeAlias, cast, final
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from openmm import journal
@@ -25,6 +23,7 @@ from openmm._fast.feed import EventClock
 from openmm._fast.planner import ActionKind
 from openmm._fast.tape import Record
 from openmm._fast.units import BookSide, Side
+from openmm.backtest.own import KINDS, Got, Key, Moved, Ordered, Sent, Stood, key_of
 from openmm.config import BotConfig, Venue
 from openmm.config.restore import restore
 from openmm.data.events import KIND_BITS, ROW, TRADE, Int64s
@@ -34,9 +33,7 @@ from openmm.engine.replay import NoRequests
 from openmm.engine.step import Step
 from openmm.errors import ConfigError, JournalError
 from openmm.events import (
-    BalanceUpdated,
     Event,
-    OrderFilled,
     OrderStatus,
     OrderUpdated,
     RequestAccepted,
@@ -54,111 +51,15 @@ LOOK_EVERY: Final = 16  # market messages between looks whether own orders stand
 SETTLED_NS: Final = 200_000_000  # so long after an order was last touched, the book must show it
 APART_SHARE: Final = 0.02
 OUTSIDE_LEVELS: Final = 1 << 16
-PRINT_NS: Final = 2_000_000  # between an own fill and its print, by the venue's times
 STALE_NS: Final = 250_000_000  # between a venue's two words about one request
 GRAINS_NS: Final = (1_000_000_000, 1_000_000, 1_000, 1)  # that venues cut their times to
 FINE_NS: Final = 1_000  # finer than which no time has to be guessed
 COARSE_NS: Final = 1_000_000  # of market messages
 NOTHING: Final = -1
 DOWN: Final = b"0"
-KINDS: Final = {
-    "add": ActionKind.ACTION_PLACE, "amend": ActionKind.ACTION_AMEND,
-    "cancel": ActionKind.ACTION_CANCEL,
-}  # fmt: skip
+HEADS: Final = frozenset({Record.REC_FRAME, Record.REC_BATCH_END, Record.REC_CALL})  # inputs
 
 Progress: TypeAlias = Callable[[int], None]
-Key: TypeAlias = tuple[object, ...]
-
-
-class Ordered(Struct, frozen=True):
-    """One order action: what was to be done, and when it was sent."""
-
-    sent_ns: int
-    action: ActionRecord
-
-
-class Sent(Struct):
-    """One order message. Times by the bot's clock, 0: not known.
-
-    Args:
-        batch: actions of everything that left with it, in their order.
-        place: of the message among those that left with it.
-        own: the actions that it carries itself.
-        arrived_ns: when it reached the venue, and how that is known: `told` or half of the trip;
-            `stamped`: in the answer itself.
-        answered_ns: when the first word of the venue about it was received.
-    """
-
-    sent_ns: int
-    batch: tuple[ActionRecord, ...]
-    place: int
-    own: tuple[ActionRecord, ...]
-    venue_ns: int = 0
-    answered_ns: int = 0
-    arrived_ns: int = 0
-    told: bool = False
-    stamped: bool = False
-
-
-class Got(Struct, frozen=True):
-    """One execution of the session. `venue_ns`: by the venue's clock; `told_ns`: received."""
-
-    seq: int
-    side: int
-    price_ticks: int
-    qty_lots: int
-    maker: bool
-    venue_ns: int
-    told_ns: int
-    trade_id: int = 0
-
-
-class Moved(Struct):
-    """A request that the venue carried out, or an order's end that it told of by itself.
-
-    Args:
-        kind: of `ActionKind`.
-        ts_ns: by the bot's clock.
-        qty_lots: in all, what was filled included.
-        sent: the request; None: there was none.
-    """
-
-    kind: int
-    seq: int
-    side: int
-    price_ticks: int
-    qty_lots: int
-    ts_ns: int
-    sent: Sent | None = None
-
-
-class Stood(Struct, frozen=True):
-    """From a moment on, an own order rests at a price with so much left; 0: it is gone."""
-
-    ts_ns: int
-    seq: int
-    side: int
-    price_ticks: int
-    left_lots: int
-
-
-def key_of(event: Event) -> Key | None:
-    """Return what makes an event of a session the same one in another run; None: nothing does."""
-    match event:
-        case RequestAccepted() | RequestRefused() if event.kind in KINDS:
-            return event.kind, event.req_id, event.index
-        case RequestAccepted() | RequestRefused() if event.kind != "subscribe":
-            return type(event).__name__, event.kind
-        case OrderUpdated() if event.source is Source.STREAM:
-            return (
-                "order", event.client_id, event.status, event.price_ticks, event.qty_lots,
-                event.filled_lots, event.amended,
-            )  # fmt: skip
-        case OrderFilled() if event.source is Source.STREAM:
-            return "fill", event.client_id, event.price_ticks, event.qty_lots, event.filled_lots
-        case BalanceUpdated() if event.change is not None:
-            return "balance", event.asset, event.change
-    return None
 
 
 def _amends(sent: Sent, event: OrderUpdated, seq: int) -> bool:
@@ -202,12 +103,16 @@ class Past:
         self.rate_threshold: int | None = None  # of the venue's counter of requests, when told
         self.cost_decimals: int | None = None  # that the venue rounds costs to, where it does
         self.apart = False  # own orders do not stand in the public book
+        # What the bot's others showed, by the record it was looked up for.
+        self.neighbours: dict[int, list[tuple[int, ...]]] = {}
+        self._head = 0
         self._batch: list[ActionRecord] = []
         self._batch_sent = 0
         # Messages whose answer, and whose word on the stream, is still to come: by kind and order.
         self._unanswered: dict[tuple[int, int], deque[Sent]] = defaultdict(deque)
         self._untold: dict[tuple[int, int], deque[Sent]] = defaultdict(deque)
         self._seqs: dict[str, int] = {}  # by the venue's id
+        self._ids: dict[int, bytes] = {}  # and the other way round
         self._private = False
         self._shown = [0, 0]  # looks at own orders, and those that the book did not contain
         self._resting: dict[int, tuple[int, int, int, int]] = {}
@@ -243,6 +148,8 @@ class Past:
 
     def _take(self, one: JournalRecord) -> None:
         kind = one.kind
+        if kind in HEADS and not (kind == Record.REC_CALL and self._private):
+            self._head = one.record_index
         if kind == Record.REC_FRAME:
             if one.source == self.quoted:
                 self._market(one)
@@ -282,6 +189,9 @@ class Past:
                 self._book.break_(BookBreak.BREAK_DISCONNECT)
             elif one.source == SOURCE_PRIVATE and not self._stopped:
                 self._losses += 1
+        elif kind == Record.REC_NEIGHBOURS:
+            rows = self.neighbours.setdefault(self._head, [])
+            rows.append(tuple(journal.read_neighbours(one.payload)))
         elif kind == Record.REC_END:
             self.ended = True
 
@@ -360,11 +270,12 @@ class Past:
 
     def _carried(self, payload: bytes, batch: tuple[ActionRecord, ...]) -> tuple[ActionRecord, ...]:
         """Tell which actions a message carries: it names their orders."""
-        venue_ids = {seq: venue_id for venue_id, seq in self._seqs.items()}
+        if len(batch) == 1:
+            return batch
         named = [
             one for one in batch
             if self.trading.client_id(one.seq).encode() in payload
-            or (one.seq in venue_ids and venue_ids[one.seq].encode() in payload)
+            or (one.seq in self._ids and self._ids[one.seq] in payload)
         ]  # fmt: skip
         return tuple(named) if named else batch
 
@@ -407,6 +318,7 @@ class Past:
         seq = self.trading.seq_of(client_id) if client_id else self._seqs.get(venue_id, 0)
         if seq and venue_id:
             self._seqs.setdefault(venue_id, seq)
+            self._ids.setdefault(seq, venue_id.encode())
         return seq
 
     def _update(self, event: OrderUpdated, seq: int, recv_ns: int) -> None:
@@ -509,7 +421,11 @@ class Past:
             if not (raw[kind] % COARSE_NS).any():
                 at[kind] = np.clip(guess[kind], at[kind], at[kind] + COARSE_NS - 1)
         at = np.where(known, at, guess)
-        at = np.where(raw == NOTHING, 0, at)
+        first = int(at[raw != NOTHING][0]) if (raw != NOTHING).any() else 0
+        at = np.where(raw == NOTHING, np.minimum(guess, first), at)
+        # What follows a message that tells a time and tells none itself was sent no earlier.
+        quiet = (raw == NOTHING) & (np.cumsum(raw != NOTHING) > 0)
+        at = np.where(quiet, 0, at)
         # One after the other, and none later than it was received.
         self.market_ns = np.maximum.accumulate(np.minimum(at, recv)) if len(recv) else at
         for one in self.moves:
@@ -594,47 +510,3 @@ class Past:
             if one.arrived_ns:
                 last_ns = one.arrived_ns = max(last_ns, one.arrived_ns)
         return there, back
-
-
-@final
-class OwnOrders:
-    """Tell what of a session's public market was its own, moment after moment.
-
-    Where own orders stand in the public book, they are taken out of it, and prints of own fills are
-    trades like any: somebody came for that much. Where they do not (`Past.apart`), such prints say
-    nothing of the market, and are left out.
-    """
-
-    def __init__(self, past: Past) -> None:
-        self._steps = () if past.apart else past.steps
-        self._times = [one.ts_ns for one in self._steps]
-        self._at = 0
-        self._orders: dict[int, Stood] = {}
-        self._prints: dict[tuple[int, int, int], deque[int]] = defaultdict(deque)
-        for one in past.fills if past.apart else ():
-            taker = Side.SELL if one.side == Side.BUY else Side.BUY
-            key = (int(taker), one.price_ticks, one.qty_lots)
-            self._prints[key].append(past.filled_ns(one))
-
-    def resting(self, now_ns: int) -> list[tuple[int, int, int]]:
-        """Return (book side, price, lots) at a moment; moments do not go back."""
-        until = bisect_right(self._times, now_ns, self._at)
-        for one in self._steps[self._at : until]:
-            if one.left_lots:
-                self._orders[one.seq] = one
-            else:
-                self._orders.pop(one.seq, None)
-        self._at = until
-        held: dict[tuple[int, int], int] = {}
-        for one in self._orders.values():
-            place = (int(BookSide.BID if one.side == Side.BUY else BookSide.ASK), one.price_ticks)
-            held[place] = held.get(place, 0) + one.left_lots
-        return [(*place, lots) for place, lots in held.items()]
-
-    def printed(self, taker_side: int, price_ticks: int, lots: int, now_ns: int) -> bool:
-        """Whether a trade is only the print of an own fill; each is one print."""
-        times = self._prints.get((taker_side, price_ticks, lots))
-        if not times or abs(times[0] - now_ns) > PRINT_NS:
-            return False
-        times.popleft()
-        return True

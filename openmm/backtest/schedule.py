@@ -20,7 +20,8 @@ from openmm._fast.book import Book
 from openmm._fast.planner import ActionKind
 from openmm._fast.units import Side
 from openmm.backtest.model import QUEUES, Model
-from openmm.backtest.past import Got, Moved, OwnOrders, Past
+from openmm.backtest.own import Got, Moved, OwnOrders
+from openmm.backtest.past import Past
 from openmm.data.events import ASK, BROKEN, CLEAR, FILTERED, KIND_BITS, LEVEL, MESSAGE_END, TRADE
 
 OUTSIDE_LEVELS: Final = 1 << 16

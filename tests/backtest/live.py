@@ -68,3 +68,24 @@ def synthetic(seconds: float = 60) -> tuple[JournalRecord, ...]:
     """Return a session in a market that is made as it goes, own orders in its book."""
     with TemporaryDirectory() as folder:
         return tuple(records_of(virtual.config(), sim(market=LIVELY), Path(folder), seconds))
+
+
+@cache
+def queued(seconds: float = 240) -> tuple[JournalRecord, ...]:
+    """Return a session in a market whose levels hold several orders: places in them are unknown."""
+    market = {
+        "half_spread_bps": 0.3, "depth_bps": 5.0, "orders_a_side": 120, "taker_share": 0.3,
+        "order_notional": 400.0, "calm_volatility": 0.1, "volatile_volatility": 0.3,
+    }  # fmt: skip
+    made = virtual.config(
+        {"order_amount": "200", "spread": "2bps", "level_step": "1bps"}, max_order_size="2000",
+        max_inventory="30000",
+    )  # fmt: skip
+    venue = made.venue[0].model_copy(update={"quote": "XRP/USD", "depth": 100})
+    at = sim(
+        market=market, instrument="XRP/USD",
+        balances={"XRP": Decimal(50_000), "USD": Decimal(30_000)},
+    )  # fmt: skip
+    with TemporaryDirectory() as folder:
+        config = made.model_copy(update={"venue": (venue,)})
+        return tuple(records_of(config, at, Path(folder), seconds))

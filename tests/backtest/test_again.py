@@ -35,3 +35,37 @@ def test_a_session_on_a_recording_is_reproduced_exactly(
     assert [(one.seq, one.price_ticks, one.qty_lots, one.told_ns) for one in made.fills] == [
         (one.seq, one.price_ticks, one.qty_lots, one.told_ns) for one in past.fills
     ]
+
+
+def test_the_market_of_a_session_with_other_delays_is_another_session(
+    tmp_path: Path, shared: Path
+) -> None:
+    records = live.recorded(shared / "data")
+    past = Past(records)
+    for one in past.sent:
+        one.arrived_ns += 300_000_000
+    past.told.clear()
+    made = Reproduction(past, lambda: records, tmp_path)
+    try:
+        found = made.run()
+    finally:
+        made.close()
+    assert found.orders != past.orders
+    assert found.drawn > 0
+    assert len(found.fills) > 0
+
+
+def test_own_orders_in_the_book_are_taken_out_of_it(tmp_path: Path) -> None:
+    records = live.synthetic()
+    past, made = again(tmp_path, records)
+    assert not past.apart
+    assert made.orders == past.orders
+    assert len(made.fills) == len(past.fills) > 20
+    (tmp_path / "taken").mkdir()
+    # As if they were the market's: each order would stand behind itself.
+    past.steps.clear()
+    other = Reproduction(past, lambda: records, tmp_path / "taken")
+    try:
+        assert other.run().fills != made.fills
+    finally:
+        other.close()

@@ -1,0 +1,111 @@
+"""Counts of what is the same, and the whole comparison of a session with its backtest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from openmm.backtest.drift import count_fates, count_fills, count_orders, matched, measured
+from openmm.backtest.model import Model, load
+from openmm.backtest.own import Got, Ordered
+from openmm.backtest.past import Past
+from openmm.backtest.schedule import Fate
+from openmm.errors import JournalError
+from openmm.journal import ActionRecord, read_session, session_record
+from tests.backtest import live
+
+MS = 1_000_000
+
+
+def order(ns: int, price: int = 100, seq: int = 1, kind: int = 3) -> Ordered:
+    return Ordered(ns, ActionRecord(kind, 4, seq, price, 5, 1, 0))
+
+
+def test_the_nearest_of_the_same_is_its_pair_and_none_is_taken_twice() -> None:
+    session = [("a", 10), ("a", 50), ("b", 60)]
+    expected = [("a", 11), ("a", 49), ("a", 52), ("c", 60)]
+    assert matched(session, expected, 5) == [(0, 0), (1, 1)]
+    assert matched(session, [("b", 66)], 5) == []
+    assert matched(session, [("b", 65)], 5) == [(2, 0)]
+    assert matched([("a", 1), ("a", 2)], [("a", 2)], 5) == [(0, 0)]
+
+
+def test_orders_are_exact_in_every_field_and_the_same_by_what_they_ask() -> None:
+    session = [order(10), order(20, 101), order(30, 102)]
+    assert count_orders(session, session).exact == 3
+    expected = [order(10), order(25, 101, seq=9), order(31, 102, kind=2)]
+    told = count_orders(session, expected)
+    assert (told.exact, told.matched, told.missing, told.extra) == (1, 2, 1, 1)
+    assert told.share == 0.5
+    assert told.apart_ns == (-5, 0, 0, 0)
+    assert count_orders([], []).share == 1
+
+
+def test_fills_are_matched_one_by_one() -> None:
+    session = [Got(1, 1, 100, 5, True, 10, 12), Got(2, 2, 101, 4, True, 20, 22)]
+    expected = [Got(1, 1, 100, 5, True, 10, 12), Got(2, 2, 101, 3, True, 20, 22)]
+    told = count_fills(session, expected)
+    assert (told.exact, told.matched, told.missing, told.extra) == (1, 1, 1, 1)
+    fates = [
+        Fate(1, 1, 5, 0, 0, [(10, 100, 5)], [(14, 100, 5)]),
+        Fate(2, 1, 5, 0, 0, [(10, 100, 5)], [(10, 100, 2), (11, 100, 3)]),
+    ]
+    told = count_fates(fates, within_ns=5)
+    assert (told.matched, told.missing, told.extra, told.exact) == (1, 1, 2, 0)
+    assert count_fates(fates, within_ns=3).matched == 0
+
+
+def test_a_session_over_rest_is_its_backtest_and_its_delays_are_fitted(tmp_path: Path) -> None:
+    records = live.over_rest()
+    stages: list[str] = []
+    told = measured(
+        lambda: records, tmp_path, fit=True, on_stage=lambda stage, _: stages.append(stage)
+    )
+    assert told.exact
+    assert told.drawn == 0
+    assert told.queue.fills.share == 1
+    assert (told.got.net, told.got.causes) == (told.expected.net, told.expected.causes)
+    assert {"reading", "running again", "queue"} <= set(stages)
+    fitted = told.fitted
+    assert fitted is not None
+    path = tmp_path / "model.json"
+    fitted.save(path)
+    assert load(path) == fitted
+    # The venue of a model sees the market when the bot does: a request takes its own 4 ms and the
+    # market's; an answer what is left of its own.
+    assert min(fitted.orders_ns) > 7 * MS
+    assert min(fitted.answers_ns) < 2 * MS
+    assert len(fitted.orders_ns) == len(fitted.answers_ns) == 101
+    assert fitted.seed == 1
+    # What was assumed is the bot's own [paper].
+    latency_ns = Past(records).config.paper.latency_ns
+    assert told.delays.assumed_requests == (latency_ns,) * 4
+    assert told.delays.requests[1] == 4 * MS  # requests over REST take the constant part alone
+
+
+def test_a_market_with_queues_drifts_and_says_how_far(tmp_path: Path) -> None:
+    records = live.queued()
+    told = measured(lambda: records, tmp_path, Model(queue="log"))
+    assert not told.exact
+    assert 0 < told.fills.exact < told.fills.session
+    assert told.fills.missing + told.fills.extra > 0
+    # Up to the first fill that differs every order is the session's.
+    assert told.orders.exact > 100
+    assert told.queue.name == "log"
+    plain = told.to_json()
+    assert plain["own_orders_in_book"] is True
+    assert plain["queue"]["fills"]["session"] == told.fills.session
+    assert plain["model"] is None
+    assert plain["tried"] == []
+
+
+def test_a_session_on_paper_is_refused(tmp_path: Path) -> None:
+    records = list(live.synthetic())
+    session = read_session(records[0].payload)
+    paper = session_record(type(session)(**{
+        **{name: getattr(session, name) for name in session.__struct_fields__}, "mode": "paper",
+    }))  # fmt: skip
+    records[0] = records[0]._replace(payload=paper)
+    with pytest.raises(JournalError, match="was on paper"):
+        measured(lambda: records, tmp_path)
