@@ -87,6 +87,7 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.rest": HOT,
     "openmm._fast.recalled": HOT,
     "openmm._fast.pipeline": HOT,
+    "openmm._fast.queue_venue": HOT,
     "openmm._fast.backtest": HOT,
     "openmm._fast.rehearsal": HOT,
     "openmm._fast.feed": HOT,

@@ -16,19 +16,11 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from openmm._fast.backtest import (
-    Backtest,
-    BacktestFill,
-    BacktestStay,
-    Link,
-    Outlet,
-    OutletTransport,
-    QueueVenue,
-)
+from openmm._fast.backtest import Backtest, BacktestFill, BacktestStay
 from openmm._fast.book import Book
 from openmm._fast.checks import RiskState
-from openmm._fast.pipeline import Pipeline
 from openmm._fast.ports import Decoder
+from openmm._fast.queue_venue import Link, Outlet, OutletTransport, QueueVenue
 from openmm._fast.tape import Tape
 from openmm.backtest.guard import Guard
 from openmm.backtest.model import QUEUES, Model
@@ -270,7 +262,7 @@ def run(
         cancelled=pipeline.cancel_count, refused=made.refused_count,
         batches=made.outlet.batch_count, decisions=pipeline.decision_count,
         crossed=made.crossed_count, open_orders=open_orders, halted=wired.guard.halted,
-        problems=_problems(wired.guard, pipeline),
+        problems=_problems(wired.guard, made),
     )  # fmt: skip
 
 
@@ -400,7 +392,8 @@ def _placed(config: BotConfig, instrument: Instrument, mid_ticks: int) -> BotCon
     return placed
 
 
-def _problems(guard: Guard, pipeline: Pipeline) -> tuple[str, ...]:
+def _problems(guard: Guard, made: Backtest) -> tuple[str, ...]:
+    pipeline = made.pipeline
     told = [
         f"risk {one.before.name} -> {one.after.name}: {one.reason}: {one.detail}"
         for _, one in guard.changes
@@ -411,6 +404,8 @@ def _problems(guard: Guard, pipeline: Pipeline) -> tuple[str, ...]:
         # A row of zeros would look like a bot that nobody traded with.
         refused = ", ".join(one.name for one in pipeline.checks.refusals())
         told.append(f"nothing was quoted: {refused or 'the strategy wanted nothing'}")
+    if forgotten := made.venue.forgotten_count:
+        told.append(f"{forgotten} levels that were taken from counted as whole again: too many")
     return (*told, *guard.notes)
 
 

@@ -15,9 +15,9 @@ from typing import Final, final
 import numpy as np
 from msgspec import Struct
 
-from openmm._fast.backtest import Link, QueueVenue, Told
 from openmm._fast.book import Book
 from openmm._fast.planner import ActionKind
+from openmm._fast.queue_venue import Link, QueueVenue, Told
 from openmm._fast.units import Side
 from openmm.backtest.model import QUEUES, Model
 from openmm.backtest.own import Got, Moved, OwnOrders
