@@ -7,7 +7,7 @@ from openmm._fast.pipeline import Feed, Frames, Pipeline
 from openmm._fast.ports import Sink
 from openmm._fast.queue_venue import Link, Outlet, QueueVenue
 
-class Bounds(Protocol):
+class _Bounds(Protocol):
     @property
     def always(self) -> bool: ...
     @property
@@ -17,8 +17,8 @@ class Bounds(Protocol):
     @property
     def q_lots_most(self) -> int: ...
 
-class Guard(Protocol):
-    def bounds(self) -> Bounds: ...
+class _Guard(Protocol):
+    def bounds(self) -> _Bounds: ...
     def start(self, now_ns: int) -> None: ...
     def fill(self, now_ns: int, made_ns: int, side: int, price_ticks: int) -> None: ...
     def refused(self, now_ns: int) -> None: ...
@@ -72,7 +72,7 @@ class Backtest:
         taker_fee_ppm: int = 0,
         atoms: tuple[int, int] = ...,
         lot_atoms: int = 0,
-        guard: Guard | None = None,
+        guard: _Guard | None = None,
     ) -> Backtest: ...
     def add(
         self,
