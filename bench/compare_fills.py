@@ -38,9 +38,9 @@ from bench.fill_schedule import (
 )
 from bench.peers import ROOT, peers_python
 from bench.replay_streams import read
-from openmm._fast.backtest import Link, QueueVenue, Told
 from openmm._fast.book import Book
 from openmm._fast.queue import QueueModel
+from openmm._fast.queue_venue import Link, QueueVenue, Told
 from openmm.data.events import LEVEL, TRADE, Events
 from openmm.data.hftbacktest import arrays
 
