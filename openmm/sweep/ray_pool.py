@@ -9,10 +9,12 @@ Source: https://docs.ray.io/en/latest/ray-core/fault_tolerance/tasks.html.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
 import socket
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -171,9 +173,13 @@ class RayPool:
     """
 
     def __init__(self, job: Job, address: str) -> None:
+        # Ray tells of lost processes on the standard output, which is the results' alone.
+        self._aside = contextlib.redirect_stdout(sys.stderr)
+        self._aside.__enter__()
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
+            self._aside.__exit__(None, None, None)
             raise CommandError(f"no Ray cluster at {address}: {error}") from None
         self._job = job
         self._jobs = [ray.put(msgspec.msgpack.encode(job))]
@@ -278,9 +284,13 @@ class RayPool:
             part.path for span in self._job.spans for part in span.parts if part.content == content
         )
         found = []
-        with open(next(paths), "rb") as file:
-            while piece := file.read(PIECE_BYTES):
-                found.append(ray.put(piece))
+        path = next(paths)
+        try:
+            with open(path, "rb") as file:
+                while piece := file.read(PIECE_BYTES):
+                    found.append(ray.put(piece))
+        except OSError as error:
+            raise DataError(path, "file", error.strerror, "a file that can be read") from error
         self._pieces[content] = found
 
     def close(self) -> None:
@@ -289,3 +299,4 @@ class RayPool:
             ray.cancel(reference, force=True)
         self._flight.clear()
         ray.shutdown()
+        self._aside.__exit__(None, None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -27,7 +28,7 @@ from openmm.sweep.store import FILE
 from tests.sweep.made import bot_file, market, market_file
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-RUNS = 600
+RUNS = 400
 SEARCH = ("--random", str(RUNS), "strategy.spread=2bps..9bps", "strategy.num_orders=1,2,3",
           "strategy.vol_factor=0..1", "model.queue=careful,power")  # fmt: skip
 
@@ -89,7 +90,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[tuple[str, list[Node]]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -137,6 +138,47 @@ def rows(folder: Path, out: str) -> Any:
     return parquet.read_table(folder / out / "results.parquet")
 
 
+OWNER = """
+import json, sys
+from contextlib import closing
+import msgspec
+from openmm.errors import CommandError
+from openmm.sweep.plan import build_of, specs
+from openmm.sweep.ray_pool import RayPool
+from tests.sweep.made import job, points, span
+spans = (msgspec.structs.replace(span(0), parts=()),)  # its runner needs no data
+made = msgspec.structs.replace(job("deadly"), build=build_of(), spans=spans)
+other = msgspec.structs.replace(made, build="0.0.1+another")
+refused = ""
+with closing(RayPool(other, sys.argv[1])) as pool:
+    try:
+        list(pool.run(specs(other, points(12))))
+    except CommandError as error:
+        refused = str(error)
+with closing(RayPool(made, sys.argv[1])) as pool:
+    came = {one.run_id: one for part in pool.run(specs(made, points(12))) for one in part}
+print(json.dumps([refused, *([one.state, one.why, one.attempts] for one in
+                             (came[spec.run_id] for spec in specs(made, points(12))))]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_run_that_ends_its_process_is_given_up_and_a_node_of_another_build_refused(
+    cluster: tuple[str, list[Node]],
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OWNER, cluster[0]], cwd=ROOT, check=False, timeout=100,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    refused, *found = json.loads(done.stdout)
+    assert "not 0.0.1+another: install the same" in refused
+    assert [(state, attempts) for state, _, attempts in (found[2], found[4])] == [("failed", 3)] * 2
+    assert "ZeroDivisionError: a fault of the program" in found[4][1]
+    assert {state for at, (state, _, _) in enumerate(found) if at not in (2, 4)} == {"done"}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_cluster_that_loses_a_node_gives_the_local_results(
@@ -157,8 +199,9 @@ def test_cluster_that_loses_a_node_gives_the_local_results(
     raylet = nodes[1].raylet()
     assert raylet is not None
     os.kill(raylet, signal.SIGKILL)
-    _, errors = running.communicate(timeout=90)
+    out, errors = running.communicate(timeout=90)
     assert running.returncode == 0, errors
+    assert json.loads(out)["runs"] == {"done": RUNS, "refused": 0, "failed": 0}
     local = sweep(tmp_path, str(file), "local", "--workers", "2")
     _, errors = local.communicate(timeout=90)
     assert local.returncode == 0, errors
