@@ -29,11 +29,11 @@ from openmm.data.events import (
     Market,
 )
 
-EVERY_NS = 400_000_000
+EVERY_NS = 250_000_000
 LIFE_NS = (500_000_000, 20_000_000_000)
 ODD_NS = 333  # beside the times of events
-TICKS_BACK = (0, 0, 0, 0, 1, 1, 2, 3, 5, 7, 20)
-SHOWN = 6  # levels a side of the market of `queues`
+TICKS_BACK = (0, 0, 0, 0, 1, 1, 2, 3, 5, 5, 20)
+SHOWN = 4  # levels a side of the market of `queues`
 LOTS = (1, 5, 20, 100, 400, 2_000)
 
 
@@ -152,13 +152,13 @@ def queues(seconds: float = 240.0, seed: int = 9) -> Events:
             rows.append((now, price, lots, TRADE | MESSAGE_END | (0 if side else ASK)))
             now += 1_000_000
             here = sides[side][best]
-            if rng.random() < 0.2:
+            if rng.random() < 0.35:
                 # The book before the trade comes behind it.
                 tell([(side, best, here)])
                 now += 1_000_000
             if rng.random() < 0.9:
                 # Others leave with what was traded, now and then.
-                gone = lots + (round(here * rng.random()) if rng.random() < 0.4 else 0)
+                gone = lots + (round(here * rng.random()) if rng.random() < 0.6 else 0)
                 changes.append((side, best, here - gone if gone < here else some()))
         if rng.random() < 1 / 50:
             up = rng.random() < 0.5
