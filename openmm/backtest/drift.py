@@ -19,7 +19,7 @@ from msgspec.structs import asdict, replace
 
 from openmm.backtest.again import Made, Records, Reproduction
 from openmm.backtest.compare import causes_of
-from openmm.backtest.model import DELAY_NS_MAX, Model
+from openmm.backtest.model import DELAY_NS_MAX, DELAYS_MAX, Model
 from openmm.backtest.own import Got, Ordered
 from openmm.backtest.past import Past
 from openmm.backtest.schedule import TRIED, Fate, Schedule, Tally, tally
@@ -261,7 +261,7 @@ def count_fates(fates: Sequence[Fate], within_ns: int = MATCH_NS) -> Count:
 
 def measured(
     records: Records, folder: Path, model: Model | None = None, *, within_ns: int = MATCH_NS,
-    fit: bool = False, on_stage: Stage | None = None,
+    fit: bool = False, each: bool = False, on_stage: Stage | None = None,
 ) -> Drift:  # fmt: skip
     """Run a session again, put its orders to the queue models, and compare.
 
@@ -271,6 +271,7 @@ def measured(
         model: what is assumed; None: the careful queue, and the delays of the bot's `[paper]`.
         within_ns: that two fills may be apart and are the same.
         fit: try every queue model, and fit one to the session.
+        each: the fitted one has the delay of each message, in turn, instead of their distribution.
 
     Raises:
         JournalError: damaged, of another build, of a session on paper, or one that sent no order.
@@ -300,7 +301,7 @@ def measured(
     if fit:
         tried = [_queue(schedule, one, within_ns, at("queue")) for one in TRIED]
         tried.sort(key=lambda one: (one.tally.error, sum(map(abs, one.tally.apart_ns))))
-        fitted = _fitted(past, tried[0].model)
+        fitted = model_of(past, tried[0].model, each)
     live = _booked(records(), folder, past.session.session_id, at("booking"))
     assert made.report is not None, "a run ends with its report"
     return _drift(past, made, queue, tuple(tried), fitted, assumed, (live, made.report))
@@ -337,26 +338,33 @@ def _drift(
     )  # fmt: skip
 
 
-def _fitted(past: Past, queue: Model) -> Model:
+def model_of(past: Past, queue: Model, each: bool) -> Model:
     """Return a model with the session's delays: as if the venue saw the market when the bot did."""
-    orders, answers = [], []
+    orders: list[tuple[int, int]] = []  # (when at the venue, delay)
+    answers: list[tuple[int, int]] = []
     for one in past.sent:
         if one.arrived_ns and one.answered_ns:
-            at_ns = one.arrived_ns + past.seen_after_ns(one.arrived_ns)
-            orders.append(at_ns - one.sent_ns)
-            answers.append(max(0, one.answered_ns - at_ns))
+            at_ns = past.seen_at_ns(one.arrived_ns)
+            for _ in one.own:
+                orders.append((one.sent_ns, max(0, at_ns - one.sent_ns)))
+                answers.append((one.arrived_ns, max(0, one.answered_ns - at_ns)))
     for fill in past.fills:
-        at_ns = fill.venue_ns + past.offset_ns
-        answers.append(max(0, fill.told_ns - at_ns - past.seen_after_ns(at_ns)))
+        filled_ns = past.filled_ns(fill)
+        answers.append((filled_ns, max(0, fill.told_ns - past.seen_at_ns(filled_ns))))
+    kept = []
+    for told in (orders, answers):
+        told.sort()  # requests in the order in which they left, answers as the venue gave them
+        delays = [min(DELAY_NS_MAX, delay_ns) for _, delay_ns in told]
+        kept.append(tuple(delays[:DELAYS_MAX]) if each else _kept(delays))
     return replace(
-        queue, orders_ns=_kept(orders), answers_ns=_kept(answers), seed=1,
+        queue, orders_ns=kept[0], answers_ns=kept[1], seed=0 if each else 1,
         rate_threshold=past.rate_threshold or None,
     )  # fmt: skip
 
 
 def _kept(delays_ns: list[int]) -> tuple[int, ...]:
     """Return so many of a distribution that every one is as likely as the next."""
-    ranked = sorted(min(max(0, one), DELAY_NS_MAX) for one in delays_ns)
+    ranked = sorted(delays_ns)
     last = len(ranked) - 1
     if last < DELAYS_KEPT:
         return tuple(ranked)

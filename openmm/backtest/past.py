@@ -459,12 +459,15 @@ class Past:
         """Whether the venue cuts its times to what is too coarse to order by."""
         return self.grain_ns > FINE_NS
 
-    def seen_after_ns(self, at_ns: int) -> int:
-        """Return how long the venue's market took to be seen here, about a moment."""
-        place = int(np.searchsorted(self.market_ns, at_ns, side="right")) - 1
-        if place < 0:
-            return 0
-        return int(self._recv[place] - self.market_ns[place])
+    def seen_at_ns(self, at_ns: int) -> int:
+        """Return when the bot had seen the market that the venue had at a moment."""
+        place = int(np.searchsorted(self.market_ns, at_ns, side="right"))
+        if not place:
+            return at_ns
+        seen_ns = at_ns + self._recv[place - 1] - int(self.market_ns[place - 1])
+        later = self._recv[place] if place < len(self._recv) else seen_ns + 1
+        # Not after the next message: it was not there yet.
+        return max(self._recv[place - 1], min(seen_ns, later - 1))
 
     def _offset(self, recv: Any, venue: Any) -> int:
         """Find what has to be added to the venue's times: in the middle of what fits them all."""

@@ -34,6 +34,12 @@ def drift(
             "this file, for openmm backtest --model.",
         ),
     ] = None,
+    each: Annotated[
+        bool,
+        typer.Option(
+            "--each", help="Write the delay of each message in turn, not their distribution."
+        ),
+    ] = False,
     model: Annotated[
         Path | None,
         typer.Option("--model", help="A file of what is assumed; [paper] of the bot unless told."),
@@ -75,6 +81,8 @@ def drift(
         within_ns = parse_duration_ns(within)
     except ValueError as error:
         raise ConfigError("--within", within, str(error)) from None
+    if each and fit is None:
+        raise ConfigError("--each", each, "only together with --fit")
     assumed = None if model is None else load(model)
     folder = pick_journal(session, bot, run_dir)
     with (
@@ -83,7 +91,7 @@ def drift(
     ):
         found = measured(
             lambda: Journal(folder), Path(books), assumed, within_ns=within_ns,
-            fit=fit is not None, on_stage=on_stage,
+            fit=fit is not None, each=each, on_stage=on_stage,
         )  # fmt: skip
     if fit is not None and found.fitted is not None:
         try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from openmm.backtest.drift import count_fates, count_fills, count_orders, matched, measured
+from openmm.backtest.drift import count_fates, count_fills, count_orders, matched, measured, model_of
 from openmm.backtest.model import Model, load
 from openmm.backtest.own import Got, Ordered
 from openmm.backtest.past import Past
@@ -78,8 +78,15 @@ def test_a_session_over_rest_is_its_backtest_and_its_delays_are_fitted(tmp_path:
     assert min(fitted.answers_ns) < 2 * MS
     assert len(fitted.orders_ns) == len(fitted.answers_ns) == 101
     assert fitted.seed == 1
+    past = Past(records)
+    each = model_of(past, Model(), each=True)
+    assert (each.seed, len(each.orders_ns)) == (0, len(past.orders))
+    assert len(each.answers_ns) == len(past.orders) + len(past.fills)
+    assert {min(each.orders_ns), max(each.orders_ns)} == {
+        min(fitted.orders_ns), max(fitted.orders_ns),
+    }  # fmt: skip
     # What was assumed is the bot's own [paper].
-    latency_ns = Past(records).config.paper.latency_ns
+    latency_ns = past.config.paper.latency_ns
     assert told.delays.assumed_requests == (latency_ns,) * 4
     assert told.delays.requests[1] == 4 * MS  # requests over REST take the constant part alone
 

@@ -139,10 +139,10 @@ def test_a_market_with_queues_tells_models_apart(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("venue", ["kraken", "mexc", "synthetic"])
 def test_a_venue_whose_queues_are_known_fills_as_expected(shared: Any, venue: str) -> None:
-    records = {
-        "kraken": lambda: live.recorded(shared / "data"), "mexc": live.over_rest,
-        "synthetic": live.synthetic,
-    }[venue]()  # fmt: skip
+    if venue == "kraken":
+        records = live.recorded(shared / "data")
+    else:
+        records = live.over_rest() if venue == "mexc" else live.synthetic()
     told = tally(Schedule(Past(records)).run(Model()))
     assert told.filled == told.both > 5
     assert (told.error, told.extra, told.never) == (0, 0, 0)

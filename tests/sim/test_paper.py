@@ -13,7 +13,7 @@ import pytest
 
 from openmm._fast.book import Book
 from openmm.sim.dialects import MEXC_PAIRS, dialect
-from openmm.sim.mirror import MirroredFeed
+from openmm.sim.mirror import MirroredFeed, Own
 from openmm.sim.options import DEMO_KEY, DEMO_SECRET
 from openmm.sim.paper import PaperVenue
 from openmm.venues.kraken.wire import KrakenDecoder
@@ -26,14 +26,14 @@ from tests.sim.venue import BTC, NS, T0
 MS = 1_000_000
 
 
-def paper_venue(latency_ns: int = 0) -> PaperVenue:
+def paper_venue(latency_ns: int = 0, own: Own | None = None) -> PaperVenue:
     """Make one whose book messages need no right checksum."""
     book, decoder = Book(), KrakenDecoder()
     decoder.bind(
         BTC.name, 0, book, BTC.tick_points, BTC.price_decimals, BTC.lot_points, BTC.qty_decimals,
         10, False,
     )  # fmt: skip
-    feed = MirroredFeed(BTC, decoder, book, told=False)
+    feed = MirroredFeed(BTC, decoder, book, told=False, own=own)
     balances = {"BTC": Decimal(1), "USD": Decimal(50_000)}
     return PaperVenue(
         dialect("kraken"), feed, BTC, (0, 1000), balances, seed=1, latency_ns=latency_ns
@@ -146,6 +146,28 @@ def test_paper_latency_lets_the_market_move_before_an_order_arrives() -> None:
     assert venue.poll(T0 + 9 * MS) == []
     (reply,) = [loads(frame) for frame in venue.poll(T0 + 10 * MS)]
     assert reply["error"] == "EOrder:Post only order"
+
+
+class Ours:
+    """Own orders in a public book, and prints that are no trades."""
+
+    def resting(self, now_ns: int) -> list[tuple[int, int, int]]:
+        return [(0, 10_000, 40_000_000)] if now_ns > T0 else []
+
+    def printed(self, taker_side: int, price_ticks: int, lots: int, now_ns: int) -> bool:
+        return lots == 7
+
+
+def test_what_is_ours_is_taken_out_of_the_public_market() -> None:
+    venue = paper_venue(own=Ours())
+    venue.on_public_frame(SNAPSHOT, T0)
+    assert venue.core.qty_at("BTC/USD", 0, 10_000) == 100_000_000
+    venue.on_public_frame(book_frame("update", {"1000.0": "1.5"}, {}), T0 + NS)
+    assert venue.core.qty_at("BTC/USD", 0, 10_000) == 110_000_000
+    venue.on_public_frame(book_frame("update", {"1000.0": "0.4"}, {}), T0 + 2 * NS)
+    assert venue.core.qty_at("BTC/USD", 0, 10_000) == 0
+    venue.live_until(T0 + 2 * NS)
+    assert venue.next_ns(T0 + 2 * NS) is not None
 
 
 def test_a_lost_public_feed_fills_nothing_until_it_is_back() -> None:

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 
 from openmm.sim.market import SyntheticMarket, market_options
-from openmm.sim.pipe import DelayLine, Pipe
+from openmm.sim.pipe import DelayLine, Delays, Pipe
 from tests.oracles.kraken_reader import loads
 from tests.sim.venue import BTC, T0, Venue
 
@@ -20,6 +20,36 @@ def test_delay_line_never_overtakes_and_follows_its_seed() -> None:
     assert times[0] == sorted(times[0])
     assert all(due >= T0 + i * MS + 2 * MS for i, due in enumerate(times[0]))
     assert DelayLine("a", 0, 0).due_ns(T0) == T0
+
+
+def test_told_delays_come_first_and_the_rest_is_drawn_as_ever() -> None:
+    told = {b"a": T0 + 9 * MS, b"b": T0 + 4 * MS, b"past": T0 - MS}
+    line = DelayLine("a", 2 * MS, 0, lambda frame, _: told.get(frame))
+    # Each as it is told, whatever left before it; none before it was sent.
+    assert [line.due_ns(T0, frame) for frame in (b"a", b"b", b"past")] == [
+        T0 + 9 * MS, T0 + 4 * MS, T0,
+    ]  # fmt: skip
+    # One whose delay is drawn overtakes none of them.
+    assert line.due_ns(T0 + MS, b"c") == T0 + 9 * MS
+    assert line.due_ns(T0 + 20 * MS, b"c") == T0 + 22 * MS
+
+
+def test_pipe_delivers_each_message_when_it_is_told_to() -> None:
+    at = {b'"status"': T0 + 7 * MS, b'"pong"': T0 + 5 * MS}
+
+    def told(frame: bytes, now_ns: int) -> int | None:
+        return next((ns for word, ns in at.items() if word in frame), None)
+
+    ping = b'{"method":"ping","req_id":1}'
+    delays = Delays(inward=lambda frame, now_ns: now_ns + 3 * MS, outward=told)
+    pipe = Pipe(Venue().gateway, private=False, now_ns=T0, latency_ns=50 * MS, delays=delays)
+    pipe.send(ping, T0)
+    assert pipe.next_ns(T0) == T0 + 3 * MS
+    assert pipe.receive(T0 + 5 * MS - 1) == []
+    (pong,) = pipe.receive(T0 + 5 * MS)
+    assert loads(pong)["time_in"] == "2023-11-14T22:13:20.003000Z"
+    (status,) = pipe.receive(T0 + 7 * MS)
+    assert loads(status)["channel"] == "status"
 
 
 def test_pipe_delivers_a_round_trip_after_both_delays() -> None:

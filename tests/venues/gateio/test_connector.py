@@ -57,6 +57,14 @@ def test_connector_fills_in_the_protocol() -> None:
     assert connector.dead_man(30) is None
 
 
+def test_an_answer_tells_when_its_request_came() -> None:
+    connector = private()[0].connector
+    assert connector.answered_ns(b'{"header":{"x_in_time":1681985856667598}}') == (
+        1_681_985_856_667_598_000
+    )
+    assert connector.answered_ns(b'{"header":{}}') == 0
+
+
 @pytest.mark.asyncio
 async def test_questions_of_start_up() -> None:
     venue = Venue()

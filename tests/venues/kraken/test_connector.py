@@ -77,6 +77,14 @@ def test_connector_fills_in_the_protocol() -> None:
     assert "ws://a" in repr(connector)
 
 
+def test_an_answer_tells_when_its_request_came() -> None:
+    connector = made()[0]
+    answer = b'{"method":"add_order","time_in":"2023-11-14T22:13:20.013001Z","time_out":"x"}'
+    assert connector.answered_ns(answer) == 1_700_000_000_013_001_000
+    assert connector.answered_ns(b'{"channel":"heartbeat"}') == 0
+    assert connector.answered_ns(b'{"time_in":"soon"}') == 0
+
+
 @pytest.mark.asyncio
 async def test_questions_of_start_up() -> None:
     connector, sim = made()
