@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from openmm.backtest.drift import count_fates, count_fills, count_orders, matched, measured, model_of
+from openmm.backtest.drift import (
+    count_fates,
+    count_fills,
+    count_orders,
+    matched,
+    measured,
+    model_of,
+)
 from openmm.backtest.model import Model, load
 from openmm.backtest.own import Got, Ordered
 from openmm.backtest.past import Past
