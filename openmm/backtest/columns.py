@@ -32,7 +32,7 @@ from openmm.data.events import CLEAR, MESSAGE_END, Events
 from openmm.engine import wiring
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
-from openmm.sim.dialects import dialect
+from openmm.sim.dialects import dialect, paper_threshold
 from openmm.sim.recorded import recorded_instrument
 from openmm.venues import registry
 from openmm.venues.recordings import RecordedPair
@@ -345,8 +345,9 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns:
         tape=Tape(None, size_bytes=TAPE_BYTES, follow=False), encoder=outlet,
         transport=OutletTransport(), outside_levels=OUTSIDE_LEVELS,
     )  # fmt: skip
-    if model.rate_threshold is not None:
-        tables.pipeline.checks.budget.set_threshold(*trading.tier(model.rate_threshold))
+    threshold = model.rate_threshold or paper_threshold(placed.quoted.name)
+    if threshold is not None:
+        tables.pipeline.checks.budget.set_threshold(*trading.tier(threshold))
     guard = Guard(placed, tables)
     unit = instrument.tick_size * instrument.lot_size
     # The account counts in atoms of an order's cost; finer ones could hold nothing more.

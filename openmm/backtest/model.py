@@ -40,8 +40,8 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
         timer_ns: of the slow path, which looks at everything afresh.
         impact_ns: what we took of a level stays missing for so long whatever the recording says
             of it; 0: until it is told again.
-        rate_threshold: of the venue's counter of requests, as an account's tier has it; None: its
-            least.
+        rate_threshold: of the venue's counter of requests, as an account's tier has it; None: as of
+            paper mode's account.
     """
 
     queue: str = "careful"

@@ -43,6 +43,7 @@ from openmm.venues.mexc.spec import TAKER_FEE_PPM as MEXC_TAKER_FEE_PPM
 from openmm.venues.mexc.verify import read_recording as mexc_recording
 from openmm.venues.recordings import Recording
 
+PAPER_TIER: Final = "pro"
 Pair = tuple[Instrument, Decimal]  # and the price a synthetic market starts from
 
 
@@ -256,3 +257,9 @@ def dialect(venue: str) -> Dialect:
     if found is None:
         raise ConfigError("sim.venue", venue, f"one of {', '.join((*DIALECTS, *WATCHED))}")
     return found
+
+
+def paper_threshold(venue: str) -> int | None:
+    """Return the counter of messages that a venue tells a paper account; None: it tells none."""
+    tier = dialect(venue).tiers[PAPER_TIER]
+    return None if tier.name != PAPER_TIER else tier.threshold_milli // 1000

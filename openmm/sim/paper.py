@@ -12,7 +12,7 @@ from typing import final
 from openmm._fast.ports import Decoded
 from openmm.instrument import Instrument
 from openmm.sim.core import VenueCore
-from openmm.sim.dialects import Dialect
+from openmm.sim.dialects import PAPER_TIER, Dialect
 from openmm.sim.mirror import MirroredFeed
 from openmm.sim.options import DEMO_KEY, DEMO_SECRET
 from openmm.sim.pipe import DelayLine, Delays, Pipe
@@ -46,7 +46,7 @@ class PaperVenue:
         fees_ppm: tuple[int, int],
         balances: Mapping[str, Decimal],
         seed: int,
-        tier: str = "pro",
+        tier: str = PAPER_TIER,
         latency_ns: int = 0,
         jitter_ns: int = 0,
         delays: Delays | None = None,

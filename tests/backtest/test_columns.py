@@ -103,7 +103,7 @@ def test_the_same_arguments_give_the_same_outcome(thin: Events, found: Outcome) 
     [
         Model(orders_ns=(200 * MS,)),
         Model(answers_ns=(200 * MS,)), Model(orders_ns=(1 * MS, 90 * MS)), Model(every_ns=SECOND),
-        Model(timer_ns=0), Model(rate_threshold=180),
+        Model(timer_ns=0), Model(rate_threshold=60),
     ],
     ids=lambda model: str(model)[6:40],
 )  # fmt: skip

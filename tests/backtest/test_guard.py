@@ -24,7 +24,6 @@ EXAMPLES = ("glft", "avellaneda", "glft-touch", "grid-deep", "grid-queue", "grid
 HOUR_NS = 3_600_000_000_000
 FILL = {name: place for place, name in enumerate(FILL_FIELDS)}
 SLOW = {"latency": "400ms"}
-THRESHOLD = 180  # of the account that a rerun opens
 
 
 def both(config: BotConfig, stream: Stream) -> tuple[runs.Result, list[OrderFilled], Outcome]:
@@ -35,8 +34,7 @@ def both(config: BotConfig, stream: Stream) -> tuple[runs.Result, list[OrderFill
     config = config.model_copy(update={"settlement": settlement})
     whole = runs.run(config, stream, on_fill=booked.append)
     ns = (config.paper.latency_ns,)
-    threshold = THRESHOLD if config.quoted.name == "kraken" else None
-    model = Model(orders_ns=ns, answers_ns=ns, rate_threshold=threshold)
+    model = Model(orders_ns=ns, answers_ns=ns)
     made = columns.run(config, [events_of(stream)], model, start_ns=whole.quoted_ns)
     return whole, booked, made
 
