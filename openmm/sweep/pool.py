@@ -21,7 +21,7 @@ from openmm.sweep.worker import CRASHED, READY
 
 ATTEMPTS_MAX: Final = 3  # a run that ended so many workers is given up
 LOST_MAX: Final = 3  # runs that end workers before there is any result: no fault of theirs
-AHEAD_S: Final = 0.05  # work that lies ready at a worker
+AHEAD_S: Final = 0.05  # of work lies ready at a worker; longer runs are handed out singly
 AHEAD_MAX: Final = 64  # runs; what is under way fits a socket's buffer both ways
 STOP_S: Final = 5.0
 _RESULT = msgspec.msgpack.Decoder(Result)
@@ -59,8 +59,8 @@ class Worker:
     @property
     def room(self) -> int:
         """Return how many more runs it should have."""
-        ahead = 1 + min(AHEAD_MAX, int(AHEAD_S / max(self.seconds, 1e-6)))
-        return ahead + 1 - len(self.given)
+        ahead = min(AHEAD_MAX, int(AHEAD_S / max(self.seconds, 1e-6)))
+        return 1 + ahead - len(self.given)
 
     def give(self, specs: list[Spec]) -> None:
         """Hand runs over."""
