@@ -122,8 +122,7 @@ def figures_of(outcome: Outcome, returns_ns: int) -> Figures:
     base, quote = outcome.opening
     worth = base * int(outcome.marks[0, 3]) // UTICKS_PER_TICK if len(outcome.marks) else 0
     capital = quote + worth
-    # The end is no whole stretch behind the last mark.
-    returns = returns_of(curve.ts_ns[:-1], curve.pnl_ticklots[:-1], capital, returns_ns)
+    returns = returns_of(curve.ts_ns, curve.pnl_ticklots, capital, returns_ns)
     markouts = made.markouts
     return Figures(
         pnl=float(causes.net), spread=float(causes.spread), adverse=float(causes.adverse),
@@ -161,22 +160,23 @@ def pooled(parts: Iterable[Moments]) -> Moments:
 def returns_of(
     ts_ns: NDArray[np.int64], pnl: NDArray[np.int64], capital: int, returns_ns: int
 ) -> list[float]:
-    """Return what was gained from one stretch of time to the next, as a share of the capital.
+    """Return what was gained in each of equal stretches of time, as a share of the capital.
+
+    All of the time is covered, so that the returns add up to the whole: stretches are as near to
+    the length asked for as it allows. One without a mark is part of the next.
 
     Args:
-        ts_ns: int64[m], when it was marked, rising.
+        ts_ns: int64[m], when it was marked, rising; the last mark of a stretch counts.
         pnl: int64[m], in any unit, and `capital` in the same.
-        returns_ns: length of a stretch; its last mark counts. One without a mark is left out, and
-            so is the last if it is not whole.
+        returns_ns: length of a stretch.
     """
     if len(ts_ns) < 2 or capital <= 0:
         return []
-    stretches = (ts_ns[1:] - ts_ns[0] - 1) // returns_ns
-    last = np.flatnonzero(np.diff(stretches)) + 1
-    if (int(ts_ns[-1]) - int(ts_ns[0])) % returns_ns == 0:
-        last = np.append(last, len(ts_ns) - 1)
-    levels = np.concatenate([pnl[:1], pnl[last]])
-    gains: list[float] = (np.diff(levels) / np.float64(capital)).tolist()
+    start_ns, span_ns = int(ts_ns[0]), int(ts_ns[-1] - ts_ns[0])
+    count = max(1, (2 * span_ns + returns_ns) // (2 * returns_ns))
+    ends = [start_ns + span_ns * place // count for place in range(count + 1)]
+    marks = np.unique(np.searchsorted(ts_ns, np.array(ends), side="right") - 1)
+    gains: list[float] = (np.diff(pnl[marks]) / np.float64(capital)).tolist()
     return gains
 
 
