@@ -238,6 +238,11 @@ def _told(
     from openmm.sweep.run import ranking_of
 
     found = ranking_of(store, job, search)
+    notes = [
+        *notes,
+        *(f"{key} made no difference: no value of it changed any figure."
+          for key in ranking.inert(found)),
+    ]  # fmt: skip
     parquet, html = store.folder / results.FILE, store.folder / SUMMARY
     results.write(store, job, [one.key for one in space], parquet)
     write_file(html, page.page(found, job, bot.name, store.results(), notes))

@@ -183,6 +183,24 @@ def rank(
     )  # fmt: skip
 
 
+def inert(ranking: Ranking) -> list[str]:
+    """Return keys that made no difference: combinations apart in one alone gave the same figures.
+
+    Of drawn values there are no such pairs, and nothing is said.
+    """
+    rows = [one for one in ranking.rows if one.train is not None]
+    found = []
+    for at, (key, _) in enumerate(rows[0].point if rows else ()):
+        groups: dict[Point, list[object]] = {}
+        for row in rows:
+            rest = row.point[:at] + row.point[at + 1 :]
+            groups.setdefault(rest, []).append((row.slices, row.train, row.test))
+        pairs = [one for one in groups.values() if len(one) > 1]
+        if pairs and all(figures == one[0] for one in pairs for figures in one):
+            found.append(key)
+    return found
+
+
 def _train(test: int, rolling: bool) -> range:
     return range(test - 1 if rolling else 0, test)
 

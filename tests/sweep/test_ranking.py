@@ -10,7 +10,7 @@ import pytest
 from openmm.sweep.figures import Moments, moments_of, pooled
 from openmm.sweep.luck import deflated_sharpe, expected_best
 from openmm.sweep.plan import Span, Spec, specs
-from openmm.sweep.ranking import Ranking, rank, to_json
+from openmm.sweep.ranking import Ranking, inert, rank, to_json
 from openmm.sweep.store import Result
 from tests.sweep.made import NS, encoded, job, points, span
 
@@ -145,6 +145,22 @@ def test_markets_of_one_time_are_one_slice() -> None:
     found = ranked(lambda trial, at: noise(10 * trial + at, 0.1), 3, spans, split=1)
     assert all(len(row.slices) == 2 for row in found.rows)
     assert all(row.train is not None and row.train.spans == 2 for row in found.rows)
+
+
+def test_key_that_made_no_difference_is_found() -> None:
+    made = job("tiny", 2)
+    values = [(("strategy.a", f"{a}"), ("strategy.b", f"{b}")) for a in range(3) for b in range(2)]
+
+    def of(spec: Spec, differs: bool) -> Result:
+        a, b = (int(value) for _, value in spec.point)
+        seed = 100 * a + spec.span + (1000 * b if a == 2 and differs else 0)
+        return Result(spec.run_id, "done", "", encoded(noise(seed, 0.1)))
+
+    for differs, wanted in ((False, ["strategy.b"]), (True, [])):
+        listed = [(spec, of(spec, differs)) for spec in specs(made, values)]
+        assert inert(rank(listed, made.spans, NS, 0, False)) == wanted
+    alone = [(spec, of(spec, False)) for spec in specs(made, values[:1])]
+    assert inert(rank(alone, made.spans, NS, 0, False)) == []
 
 
 def test_plain_values_have_every_figure_as_of_a_day() -> None:
