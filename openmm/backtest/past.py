@@ -428,6 +428,7 @@ class Past:
         at = np.where(quiet, 0, at)
         # One after the other, and none later than it was received.
         self.market_ns = np.maximum.accumulate(np.minimum(at, recv)) if len(recv) else at
+        self._news = self.market_ns[raw != NOTHING], recv[raw != NOTHING]
         for one in self.moves:
             arrived_ns = 0 if one.sent is None else one.sent.arrived_ns
             one.ts_ns = arrived_ns or one.ts_ns + self.offset_ns
@@ -446,8 +447,9 @@ class Past:
         return rows, np.repeat(self.market_ns, np.array(self._counts, np.int64))
 
     def seen_ns(self) -> Int64s:
-        """Return int64[n], how long each market message was on its way here, ns."""
-        delays: Int64s = np.array(self._recv, np.int64) - self.market_ns
+        """Return int64[n], how long each message that told of the market was on its way, ns."""
+        sent, recv = self._news
+        delays: Int64s = recv - sent
         return delays
 
     def filled_ns(self, fill: Got) -> int:
@@ -461,13 +463,15 @@ class Past:
 
     def seen_at_ns(self, at_ns: int) -> int:
         """Return when the bot had seen the market that the venue had at a moment."""
-        place = int(np.searchsorted(self.market_ns, at_ns, side="right"))
+        sent, recv = self._news
+        place = int(np.searchsorted(sent, at_ns, side="right"))
         if not place:
             return at_ns
-        seen_ns = at_ns + self._recv[place - 1] - int(self.market_ns[place - 1])
-        later = self._recv[place] if place < len(self._recv) else seen_ns + 1
+        last_ns = int(recv[place - 1])
+        seen_ns = at_ns + last_ns - int(sent[place - 1])
+        later_ns = int(recv[place]) if place < len(recv) else seen_ns + 1
         # Not after the next message: it was not there yet.
-        return max(self._recv[place - 1], min(seen_ns, later - 1))
+        return max(last_ns, min(seen_ns, later_ns - 1))
 
     def _offset(self, recv: Any, venue: Any) -> int:
         """Find what has to be added to the venue's times: in the middle of what fits them all."""

@@ -46,7 +46,7 @@ def test_every_request_of_the_session_arrived_when_the_venue_says(past: Past) ->
     for delays in (there, back, past.seen_ns().tolist()):
         assert min(delays) > 20 * MS - 1_001
         assert 21 * MS < np.mean(delays) < 60 * MS
-    assert len(past.market_ns) == len(past.seen_ns())
+    assert len(past.market_ns) > len(past.seen_ns()) > 1000  # some messages tell nothing
     assert (np.diff(past.market_ns) >= 0).all()
 
 
