@@ -272,6 +272,8 @@ def text_of(found: Ranking, top: int, notes: Sequence[str]) -> str:
         lines.append(f"{len(refused):,} combinations without figures, the first: {refused[0].why}")
     if found.folds:
         lines += ["", "walking forward:", table([tuple(row) for row in _walk(found)])]
+    if found.blanks:
+        lines.append(found.blanks)
     if found.overfit is not None:
         lines += ["", f"probability of overfitting: {found.overfit.probability:.2f}"]
     return "\n".join([*lines, "", *notes])

@@ -220,7 +220,9 @@ def _walk(ranking: Ranking) -> list[str]:
         f"All tests together: Sharpe {_ratio(ranking, ranking.walked)} a day, P&L "
         f"{_money(ranking.walked)}; probability that it is above 0: {sure}."
     )
-    return [f'<p class="note">{escape(all_tests)}</p>', data_table(heads, rows)]
+    notes = [one for one in (all_tests, ranking.blanks) if one]
+    told = "".join(f'<p class="note">{escape(one)}</p>' for one in notes)
+    return [told, data_table(heads, rows)]
 
 
 def _overfit(ranking: Ranking) -> list[str]:

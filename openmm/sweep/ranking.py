@@ -77,6 +77,7 @@ class Ranking(msgspec.Struct, frozen=True):
         rows: the best first; those without a figure last, in the plan's order.
         trials: how many were run, which is what luck had.
         bar: the Sharpe ratio of one return that luck's best is expected to have.
+        blank: slices that were to be tested, but nothing traded enough ahead of them to pick by.
         walked: what picking the best at each step came to, over all test slices.
         walked_sure: probability that its true Sharpe ratio is above 0: it was tried once.
     """
@@ -90,6 +91,7 @@ class Ranking(msgspec.Struct, frozen=True):
     walked_sure: float | None
     overfit: Overfit | None
     counts: dict[str, int]
+    blank: tuple[int, ...] = ()
 
     @property
     def best(self) -> Row | None:
@@ -105,6 +107,14 @@ class Ranking(msgspec.Struct, frozen=True):
     def a_day(self, sharpe: float | None) -> float | None:
         """Return a Sharpe ratio as of a day, as if returns were independent."""
         return None if sharpe is None else sharpe * math.sqrt(DAY_NS / self.returns_ns)
+
+    @property
+    def blanks(self) -> str:
+        """Say which steps are missing, and why; nothing where none is."""
+        if not self.blank:
+            return ""
+        slices = ", ".join(map(str, self.blank))
+        return f"not walked to: slice {slices}; too little traded ahead of it to pick a best by"
 
     @property
     def verdict(self) -> str:
@@ -180,6 +190,7 @@ def rank(
         tuple(sorted(rows, key=_order) + others), len(whole), bar, returns_ns, tuple(folds), walked,
         None if walked is None else deflated_sharpe(walked.moments, 0.0),
         overfit([row.slices for row, _ in whole]), counts,
+        tuple(sorted({*range(1, last + 1)} - {one.test_slice for one in folds})) if split else (),
     )  # fmt: skip
 
 
@@ -317,7 +328,7 @@ def to_json(ranking: Ranking, most: int) -> dict[str, Any]:
                 }
                 for one in ranking.folds
             ],
-            "all": told(ranking.walked), "sure": ranking.walked_sure,
+            "blank": list(ranking.blank), "all": told(ranking.walked), "sure": ranking.walked_sure,
         },
         "ranking": [
             {

@@ -128,6 +128,18 @@ def test_split_ranks_on_what_is_before_the_last_slice_and_tests_on_it() -> None:
     assert found.walked_sure == deflated_sharpe(found.walked.moments, 0.0)
 
 
+def test_steps_that_nothing_was_traded_ahead_of_are_told() -> None:
+    flat = moments_of([0.0] * 50)
+    found = ranked(
+        lambda trial, at: flat if at < 2 else noise(10 * trial + at, 0.3), 2, SPANS, split=3
+    )
+    assert [one.test_slice for one in found.folds] == [3]
+    assert found.blank == (1, 2)
+    assert "slice 1, 2" in found.blanks
+    assert to_json(found, 2)["walk_forward"]["blank"] == [1, 2]
+    assert ranked(lambda trial, at: noise(10 * trial + at, 0.3), 2, SPANS, split=3).blanks == ""
+
+
 def test_rolling_ranks_on_the_slice_ahead_of_the_test_alone() -> None:
     # The best changes at every slice: rolling follows, one step late.
     found = ranked(
