@@ -123,6 +123,7 @@ class Past:
         self._trades: list[bool] = []
         self._touch: list[tuple[int, int, int, int, int]] = []
         self._losses = 0
+        self._last_ns = 0
         self._stopped = False
         self._read(iter(records), on_progress)
         self._finish()
@@ -147,7 +148,7 @@ class Past:
             self._take(one)
 
     def _take(self, one: JournalRecord) -> None:
-        kind = one.kind
+        kind, self._last_ns = one.kind, one.ts_ns
         if kind in HEADS and not (kind == Record.REC_CALL and self._private):
             self._head = one.record_index
         if kind == Record.REC_FRAME:
@@ -511,7 +512,14 @@ class Past:
                     back.append(one.answered_ns - one.arrived_ns)
         if not there:
             there = [one.arrived_ns - one.sent_ns for one in self.sent if one.arrived_ns]
-        # Requests of one connection do not overtake each other.
+        # Requests of one connection do not overtake each other. One that was never answered, on a
+        # connection that stood, came no sooner than the next, or not before the end.
+        next_ns = self._last_ns
+        for one in reversed(self.sent):
+            if one.arrived_ns:
+                next_ns = one.arrived_ns
+            elif not self._losses:
+                one.arrived_ns = max(one.sent_ns, next_ns)
         last_ns = 0
         for one in self.sent:
             if one.arrived_ns:

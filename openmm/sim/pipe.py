@@ -151,10 +151,12 @@ class Pipe:
             if self.is_deaf(now_ns):
                 break
             self._going.popleft()
+            # Another connection may have let the venue live beyond it: then it is late, and says so.
+            at_ns = max(due_ns, self._core.now_ns)
             if self._strikes is None:
-                self._leave(self.session.on_client_frame(frame, due_ns), due_ns)
+                self._leave(self.session.on_client_frame(frame, at_ns), at_ns)
             else:
-                self._arrive(frame, due_ns)
+                self._arrive(frame, at_ns)
         self._pass(now_ns)
 
     def receive(self, now_ns: int) -> list[bytes]:

@@ -215,6 +215,10 @@ class Core(Protocol):
     def mode(self) -> SystemMode:
         """Return the trading mode."""
 
+    @property
+    def now_ns(self) -> int:
+        """Return the moment up to which everything has happened."""
+
     def advance(self, now_ns: int) -> None:
         """Let everything that is due happen."""
 

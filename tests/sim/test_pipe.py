@@ -52,6 +52,15 @@ def test_pipe_delivers_each_message_when_it_is_told_to() -> None:
     assert loads(status)["channel"] == "status"
 
 
+def test_a_request_that_the_venue_has_lived_beyond_is_late_and_says_so() -> None:
+    venue = Venue()
+    pipe = Pipe(venue.gateway, private=False, now_ns=T0)
+    pipe.send(b'{"method":"ping","req_id":1}', T0 + 10 * MS)
+    venue.core.advance(T0 + 13 * MS)  # for another connection
+    pong = next(f for f in pipe.receive(T0 + 20 * MS) if b"pong" in f)
+    assert loads(pong)["time_in"] == "2023-11-14T22:13:20.013000Z"
+
+
 def test_pipe_delivers_a_round_trip_after_both_delays() -> None:
     pipe = Pipe(Venue().gateway, private=False, now_ns=T0, latency_ns=3 * MS)
     pipe.send(b'{"method":"ping","req_id":1}', T0 + 10 * MS)
