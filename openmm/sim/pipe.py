@@ -151,7 +151,7 @@ class Pipe:
             if self.is_deaf(now_ns):
                 break
             self._going.popleft()
-            # Another connection may have let the venue live beyond it: then it is late, and says so.
+            # Another connection may have let the venue live beyond it: then it comes late.
             at_ns = max(due_ns, self._core.now_ns)
             if self._strikes is None:
                 self._leave(self.session.on_client_frame(frame, at_ns), at_ns)
