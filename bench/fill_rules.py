@@ -1,8 +1,8 @@
 """Our fill model in plain Python, with each rule in which hftbacktest's differs as a switch.
 
-With no switch it fills as `_fast.queue_venue.QueueVenue` does, with all of them as hftbacktest 2.4.4
-does: `bench.compare_fills` proves both on the same orders. Between the two, switch by switch, every
-order whose fills change is put down to the rule that changed them.
+With no switch it fills as `_fast.queue_venue.QueueVenue` does, with all of them as hftbacktest
+2.4.4 does: `bench.compare_fills` proves both on the same orders. Between the two, switch by switch,
+every order whose fills change is put down to the rule that changed them.
 
 Source: hftbacktest's documentation, "Order Fill", and the descriptions of its queue models
 (hftbacktest.readthedocs.io, docs.rs/hftbacktest; read 2026-11). Floats, as there.

@@ -30,7 +30,8 @@ CADENCE_NS = 100_000_000
 LATENCY_NS = 20_000_000
 NEVER_NS = 3_600_000_000_000
 COUNTER = 10**9  # of the venue's requests: no counter holds the bench's bot back
-NAUTILUS_ROUNDS = 3  # its runs take longest and scatter least
+RUNS = 3  # a round's time is their median: a run of some milliseconds is easily disturbed
+NAUTILUS_ROUNDS = 3  # one run each: they take longest and scatter least
 
 
 def bot() -> BotConfig:
@@ -50,7 +51,8 @@ def bot() -> BotConfig:
             },
             "risk": {
                 "max_order_size": "0.1", "max_open_notional": "1000000", "max_inventory": "0.5",
-                "max_drawdown": "20%",
+                "max_drawdown": "20%", "fills_per_minute": 100_000,
+                "cancels_per_minute": 1_000_000,
             },
             "paper": {"base": "1", "quote": "60000", "latency": "20ms"},
         }
@@ -89,7 +91,7 @@ class Found:
 
     Args:
         events: levels and trades, the same ones for every engine.
-        times_ns: by engine and job, one a round.
+        times_ns: by engine and job, one a round: the median of `RUNS` runs.
         counts: by engine and job: orders, fills and the like of one run.
     """
 
@@ -153,7 +155,7 @@ def ours(replay: Replay, every_ns: int, frames: bool) -> tuple[int, Backtest]:
     """Run ours once; returns the time of the run alone and the run."""
     model = Model(
         queue="power", power=3, orders_ns=(LATENCY_NS,), answers_ns=(LATENCY_NS,),
-        every_ns=every_ns, rate_threshold=COUNTER,
+        every_ns=every_ns, timer_ns=CADENCE_NS, rate_threshold=COUNTER,
     )  # fmt: skip
     made = columns.prepare(bot(), [replay.messages if frames else replay.events], model)
     began = thread_time_ns()
@@ -174,11 +176,14 @@ def measure(replay: Replay, rounds: int, on_round: Progress | None = None) -> Fo
             if on_round is not None:
                 on_round(replay.name, at + 1)
             for job, (every_ns, frames) in OURS.items():
-                took, _ = ours(replay, every_ns, frames)
-                found.times_ns.setdefault(job, []).append(took)
+                some = [ours(replay, every_ns, frames)[0] for _ in range(RUNS)]
+                found.times_ns.setdefault(job, []).append(round(statistics.median(some)))
             for job, asked in PEERS.items():
-                if at < NAUTILUS_ROUNDS or asked["engine"] != "nautilus":
-                    found.times_ns.setdefault(job, []).append(peers.ask(asked)["ns"])
+                slow = asked["engine"] == "nautilus"
+                if slow and at >= NAUTILUS_ROUNDS:
+                    continue
+                some = [peers.ask(asked)["ns"] for _ in range(1 if slow else RUNS)]
+                found.times_ns.setdefault(job, []).append(round(statistics.median(some)))
     return found
 
 

@@ -124,9 +124,9 @@ def synthetic(folder: Path, messages: int = 6_200, seed: int = 5) -> Replay:
     """Make a market and read it as a recording; the same arguments give the same bytes.
 
     As in the recording of 2024-08-08, a change of the book comes every 50 ms on average and carries
-    65 levels, most of them near the best prices, and three of four messages are trades. One change
-    in seven moves the mid by a few ticks; now and then it runs 150 ticks in three changes, through
-    every quote of a grid. Half of the levels that a move removes were taken by trades.
+    65 levels, most of them near the best prices, and three of four messages are trades. 7% of the
+    changes move the mid, by 35 ticks on average; now and then it runs 150 ticks in three changes,
+    through every quote of a grid. Half of the levels that a move removes were taken by trades.
     """
     path = folder / "synthetic.gz"
     with gzip.open(path, "wb", 1) as file:
@@ -168,12 +168,12 @@ def _market(count: int, seed: int) -> Iterator[tuple[int, bytes]]:
     run = way = 0
     for _ in range(count):
         now += round(rng.expovariate(1 / 35.0) * MS) + 1_000
-        if run == 0 and rng.random() < 0.01:
+        if run == 0 and rng.random() < 0.003:
             run, way = 3, rng.choice((-1, 1))
         move = way * rng.randint(40, 60) if run else 0
         run = max(0, run - 1)
-        if not move and rng.random() < 0.15:
-            move = round(rng.gauss(0, 4))
+        if not move and rng.random() < 0.065:
+            move = rng.choice((-1, 1)) * (1 + round(rng.lognormvariate(3.0, 0.95)))
         changes: tuple[dict[int, int], dict[int, int]] = ({}, {})
         for _trade in range(rng.randint(0, 5)):
             side = rng.randrange(2)

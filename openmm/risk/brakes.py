@@ -30,6 +30,9 @@ class Brake(StrEnum):
     SLIPPAGE = "slippage"
 
 
+KINDS = tuple(Brake)  # walked at every fill of a backtest
+
+
 class BrakeLimits(Struct, frozen=True):
     """Limits a minute; None switches one off, zero does not."""
 
@@ -41,12 +44,13 @@ class BrakeLimits(Struct, frozen=True):
 
     def of(self, kind: Brake) -> int | None:
         """Return the limit of a kind."""
-        return {
-            Brake.FILLS: self.fills_max,
-            Brake.REJECTS: self.rejects_max,
-            Brake.POST_ONLY: self.post_only_max,
-            Brake.CANCELS: self.cancels_max,
-        }.get(kind)
+        if kind is Brake.FILLS:
+            return self.fills_max
+        if kind is Brake.REJECTS:
+            return self.rejects_max
+        if kind is Brake.POST_ONLY:
+            return self.post_only_max
+        return self.cancels_max if kind is Brake.CANCELS else None
 
 
 class Excess(Struct, frozen=True):
@@ -90,7 +94,7 @@ class Brakes:
 
     def excess(self, now_ns: int) -> Excess | None:
         """Return the first count beyond its limit."""
-        for kind in Brake:
+        for kind in KINDS:
             limit = self.limits.of(kind)
             if limit is not None and (seen := self.count(kind, now_ns)) > limit:
                 return Excess(kind, limit, seen)
