@@ -555,8 +555,11 @@ cdef class QueueVenue:
         cdef int64_t part
         cdef Resting* order
         while lots > 0 and self.count_of[side]:
+            # Most trades come to no order of ours: nobody is looked for then.
+            if not through(side, self.best_ticks[side], price_ticks):
+                break
             order = self.first_c(side)
-            if order == NULL or not through(side, order.price_ticks, price_ticks):
+            if order == NULL:
                 break
             if order.price_ticks == price_ticks and order.ahead_lots > passed:
                 part = min(order.ahead_lots - passed, lots)
