@@ -23,6 +23,13 @@ cdef struct Source:             # columns, or messages of which recv_ns alone is
     const Py_ssize_t* offsets
     Py_ssize_t at
     Py_ssize_t stop
+    # Trades that were received after a book that holds them: the venue has them ahead of it.
+    const int64_t* late_at      # first event of that book's message, rising
+    const int64_t* late_trade   # and the trade's place
+    const int64_t* late_skip    # the trades' places, rising
+    Py_ssize_t late_count
+    Py_ssize_t late_next
+    Py_ssize_t late_skipped
 
 cdef enum:
     SOURCES = 16
@@ -86,6 +93,7 @@ cdef class Backtest:
     cdef int read_c(self, Source* source, Feed feed) except -1
     cdef void begin_read_c(self, Feed feed, int64_t recv_ns) noexcept
     cdef void end_message_c(self, Feed feed, Decoded decoded, bint last, int64_t venue_ns) noexcept
+    cdef void late_c(self, Source* source, Py_ssize_t at, int64_t now_ns) noexcept nogil
     cdef int read_frames_c(self, Source* source, Feed feed) except -1
     cdef int pass_c(self, int64_t until_ns) except -1
     cdef int due_c(self, int64_t until_ns) except -1
@@ -94,6 +102,7 @@ cdef class Backtest:
     cdef int fill_c(self, const Message* message) except -1
     cdef int taking_c(self, const Message* message) except -1
     cdef int stay_begins_c(self, const Message* message) except -1
+    cdef void stay_shrinks_c(self, const Message* message) noexcept nogil
     cdef void stay_ends_c(self, uint64_t seq, int64_t now_ns) noexcept nogil
     cdef int mark_c(self, int64_t now_ns) except -1
     cdef int watch_c(self, int64_t now_ns, bint timer) except -1

@@ -81,6 +81,9 @@ class Backtest:
         price_ticks: _Column,
         qty_lots: _Column,
         flags: npt.NDArray[np.uint16],
+        late_at: _Column | None = None,
+        late_trade: _Column | None = None,
+        late_skip: _Column | None = None,
     ) -> None: ...
     def add_frames(self, frames: Frames) -> None: ...
     def run(self, until_ns: int = ..., events_max: int = ...) -> bool: ...

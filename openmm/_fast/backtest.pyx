@@ -157,14 +157,20 @@ cdef class Backtest:
     def add(
         self, const int64_t[::1] recv_ns not None, const int64_t[::1] venue_ns not None,
         const int64_t[::1] price_ticks not None, const int64_t[::1] qty_lots not None,
-        const uint16_t[::1] flags not None,
+        const uint16_t[::1] flags not None, const int64_t[::1] late_at=None, const int64_t[::1] late_trade=None,
+        const int64_t[::1] late_skip=None,
     ):
         """Add the events of the next feed, in order of receive time; nothing is copied.
 
+        Args:
+            late_at, late_trade, late_skip: `data.events.late_trades` of them, which the venue is to have
+                when they were made and not when they were told; of the quoted feed alone.
+
         Raises:
-            ValueError: more sources than feeds, or columns of different lengths.
+            ValueError: more sources than feeds, columns of different lengths, or places beyond them.
         """
         cdef Source* source
+        cdef Py_ssize_t i
         cdef Py_ssize_t count = recv_ns.shape[0]
         if self.source_count == len(self.feeds):
             raise ValueError(f"there are {len(self.feeds)} feeds")
@@ -174,6 +180,19 @@ cdef class Backtest:
         self.source_count += 1
         self.columns.append((recv_ns, venue_ns, price_ticks, qty_lots, flags))
         source.stop = count
+        if late_at is not None and late_at.shape[0] and (<Feed>self.feeds[self.source_count - 1]).quoted:
+            if late_trade is None or late_skip is None or not (
+                late_at.shape[0] == late_trade.shape[0] == late_skip.shape[0]
+            ):
+                raise ValueError("places of late trades of different lengths")
+            for i in range(late_at.shape[0]):
+                if not (0 <= late_at[i] < count and 0 <= late_trade[i] < count and 0 <= late_skip[i] < count):
+                    raise ValueError(f"a late trade beyond the columns: {late_at[i]}, {late_trade[i]}, {late_skip[i]}")
+            self.columns.append((late_at, late_trade, late_skip))
+            source.late_at = &late_at[0]
+            source.late_trade = &late_trade[0]
+            source.late_skip = &late_skip[0]
+            source.late_count = late_at.shape[0]
         if count:
             source.recv_ns = &recv_ns[0]
             source.venue_ns = &venue_ns[0]
@@ -313,6 +332,8 @@ cdef class Backtest:
         if recv_ns >= self.wake_ns:
             self.pass_c(recv_ns)
         self.begin_read_c(feed, recv_ns)
+        if source.late_next < source.late_count:
+            self.late_c(source, i, recv_ns)
         while more and i < source.stop:
             flags = source.flags[i]
             price = source.price_ticks[i]
@@ -331,7 +352,9 @@ cdef class Backtest:
                     if decoded == DECODED_IGNORED:
                         decoded = DECODED_TRADE
                     side = <int>SELL if flags & EVENT_ASK else <int>BUY
-                    if quoted:
+                    if source.late_skipped < source.late_count and source.late_skip[source.late_skipped] == i:
+                        source.late_skipped += 1
+                    elif quoted:
                         venue.trade_c(side, price, source.qty_lots[i], recv_ns)
                     trade.ts_ns = source.venue_ns[i]
                     trade.price_ticks = price
@@ -352,11 +375,25 @@ cdef class Backtest:
             if flags & EVENT_MESSAGE_END:
                 self.end_message_c(feed, decoded, not more, source.venue_ns[i])
                 decoded = DECODED_IGNORED
+                if more and source.late_next < source.late_count:
+                    self.late_c(source, i + 1, recv_ns)
             i += 1
         self.event_count += <uint64_t>(i - source.at)
         source.at = i
         self.next_due_c()
         return 0
+
+    cdef void late_c(self, Source* source, Py_ssize_t at, int64_t now_ns) noexcept nogil:
+        """Let the venue have the trades that a message's book holds already."""
+        cdef Py_ssize_t i
+        while source.late_next < source.late_count and source.late_at[source.late_next] <= at:
+            i = source.late_trade[source.late_next]
+            source.late_next += 1
+            if source.price_ticks[i] > 0 and source.qty_lots[i] > 0:
+                self.venue.trade_c(
+                    <int>SELL if source.flags[i] & EVENT_ASK else <int>BUY, source.price_ticks[i],
+                    source.qty_lots[i], now_ns,
+                )
 
     cdef void begin_read_c(self, Feed feed, int64_t recv_ns) noexcept:
         self.now_ns = recv_ns
@@ -485,6 +522,8 @@ cdef class Backtest:
             if message.last:
                 self.stay_ends_c(message.seq, message.joined_ns)
                 self.stay_begins_c(message)
+            else:
+                self.stay_shrinks_c(message)
         elif message.kind == TOLD_CANCELLED:
             self.stay_ends_c(message.seq, message.joined_ns)
             table.event_c(message.seq, EV_CANCELLED, now_ns)
@@ -551,6 +590,16 @@ cdef class Backtest:
         if before and self.stays[(before - 1) * STAY_FIELDS] == <int64_t>message.seq:
             row[10] = self.stays[(before - 1) * STAY_FIELDS + 10] + 1
         return 0
+
+    cdef void stay_shrinks_c(self, const Message* message) noexcept nogil:
+        """Keep that an order asks for less where it stands."""
+        cdef const Order* order = self.pipeline.table.find_c(message.seq)
+        cdef int64_t at = self.stay_of[message.seq & (ORDERS_MAX - 1)]
+        cdef int64_t* row
+        if at and order != NULL:
+            row = &self.stays[(at - 1) * STAY_FIELDS]
+            if row[0] == <int64_t>message.seq:
+                row[5] = row[8] + message.qty_lots - order.filled_lots
 
     cdef void stay_ends_c(self, uint64_t seq, int64_t now_ns) noexcept nogil:
         """Keep that an order has left its place."""

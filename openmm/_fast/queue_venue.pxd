@@ -49,6 +49,7 @@ cdef class Link:
     cdef int64_t delay_count
     cdef int64_t at             # of the next delay
     cdef uint64_t seed          # 0: one after the other, around; else drawn
+    cdef int32_t spell          # left of the spell that was drawn
     cdef Message* push_c(self, int64_t now_ns) noexcept nogil
     cdef int64_t delay_c(self) noexcept nogil
 

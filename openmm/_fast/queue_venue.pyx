@@ -21,6 +21,8 @@ from openmm._fast.units cimport ASK, BID, BUY, SELL
 
 cdef enum:
     POWER_MAX = 8
+    SPELL = 32
+    UNTOLD = -1             # in front: nobody told
 
 
 cdef extern from *:
@@ -57,7 +59,9 @@ cdef class Link:
 
     Args:
         delays_ns: taken in turn, around and around; one is a constant.
-        seed: not 0: drawn at random instead, the same ones for the same seed.
+        seed: not 0: spells of consecutive ones drawn at random instead, the same for the same seed. A
+            slow message holds up those behind it: drawn one by one, a list with one such would
+            hold up far more than it did.
 
     Raises:
         ValueError: no delay, or a negative one.
@@ -85,13 +89,15 @@ cdef class Link:
         if self.delay_count == 1:
             return self.delays_ns[0]
         if self.seed:
-            # xorshift64*: the same on every machine.
-            self.seed ^= self.seed >> 12
-            self.seed ^= self.seed << 25
-            self.seed ^= self.seed >> 27
-            at = <int64_t>(((self.seed * <uint64_t>0x2545F4914F6CDD1D) >> 33) % <uint64_t>self.delay_count)
-        else:
-            self.at = at + 1 if at + 1 < self.delay_count else 0
+            if self.spell == 0:
+                # xorshift64*: the same on every machine.
+                self.seed ^= self.seed >> 12
+                self.seed ^= self.seed << 25
+                self.seed ^= self.seed >> 27
+                at = <int64_t>(((self.seed * <uint64_t>0x2545F4914F6CDD1D) >> 33) % <uint64_t>self.delay_count)
+                self.spell = SPELL
+            self.spell -= 1
+        self.at = at + 1 if at + 1 < self.delay_count else 0
         return self.delays_ns[at]
 
     cdef Message* push_c(self, int64_t now_ns) noexcept nogil:
@@ -332,7 +338,7 @@ cdef class QueueVenue:
         self.count_of[order.side] += 1
         self.join_c(order, now_ns)
         if out != NULL:
-            out.ahead_lots = order.first_ahead_lots if order.known else -1
+            out.ahead_lots = order.first_ahead_lots
 
     cdef void amend_c(self, const Message* message, int64_t now_ns) noexcept nogil:
         cdef Resting* order = &self.orders[message.seq & (ORDERS_MAX - 1)]
@@ -362,7 +368,7 @@ cdef class QueueVenue:
         order.remaining_lots = remaining_lots
         self.join_c(order, now_ns)
         if out != NULL:
-            out.ahead_lots = order.first_ahead_lots if order.known else -1
+            out.ahead_lots = order.first_ahead_lots
             out.last = 1    # a place of its own
         self.rank_c(order.side)
 
@@ -389,7 +395,7 @@ cdef class QueueVenue:
         if not order.known:
             self.touched = True
         order.shown_lots = shown
-        order.first_ahead_lots = shown
+        order.first_ahead_lots = shown if order.known else UNTOLD
         self.here[book_side][order.price_ticks & 255] += 1
         if self.best_ticks[order.side] == 0 or not through(
             order.side, self.best_ticks[order.side], order.price_ticks

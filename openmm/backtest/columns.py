@@ -28,7 +28,7 @@ from openmm.backtest.runs import OUTSIDE_LEVELS, placed_in
 from openmm.backtest.streams import Stream
 from openmm.config import BotConfig, Venue, check_with_instrument, maker_fee_ppm, taker_fee_ppm
 from openmm.config.load import read_options
-from openmm.data.events import CLEAR, MESSAGE_END, Events
+from openmm.data.events import CLEAR, MESSAGE_END, Events, late_trades
 from openmm.engine import wiring
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
@@ -125,7 +125,11 @@ class _Columns:
 
     def add_to(self, made: Backtest, instrument: Instrument) -> None:
         one = in_steps_of(instrument, self.events)
-        made.add(one.recv_ns, one.venue_ns, one.price_ticks, one.qty_lots, one.flags)
+        late = late_trades(one)
+        made.add(
+            one.recv_ns, one.venue_ns, one.price_ticks, one.qty_lots, one.flags, late.at,
+            late.trade, late.skip,
+        )  # fmt: skip
 
 
 @final

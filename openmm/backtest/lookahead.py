@@ -28,7 +28,7 @@ from openmm.backtest.columns import Outcome, run
 from openmm.backtest.measures import FILL, Measures, measure
 from openmm.backtest.model import Model
 from openmm.config import BotConfig
-from openmm.data.events import Events
+from openmm.data.events import LATE_NS_MAX, Events
 
 CUTS: Final = 4  # of the span, into so many and one parts
 BLOCK: Final = 10  # marks that one difference is of
@@ -134,8 +134,11 @@ def look_ahead(
 
 
 def differences(short: Outcome, whole: Outcome, cut_ns: int) -> list[str]:
-    """Return what a run over data cut short told otherwise, before its last event."""
-    until_ns = short.ended_ns
+    """Return what a run over data cut short told otherwise, before its last event.
+
+    The venue has a trade when it was made: one that the cut took away may have filled us before.
+    """
+    until_ns = short.ended_ns - LATE_NS_MAX
     # A place at the venue is told to the engine an answer's time later.
     told_ns = until_ns - max(whole.model.answers_ns)
     fixed = [STAY[name] for name in STAY if name not in ("filled_lots", "ended_ns")]

@@ -132,12 +132,14 @@ class QueueAtFill:
 
     Args:
         fills: how many.
-        first_share: of them, with nothing in front when they joined.
-        ahead_median: what stood in front then, base units, the lower of two in the middle.
+        known: of them, that somebody told what stood in front when they joined; of these:
+        first_share: with nothing in front.
+        ahead_median: what stood in front, base units, the lower of two in the middle.
         age_s_median, age_s_p90: from joining to the fill's being told.
     """
 
     fills: int
+    known: int
     first_share: float | None
     ahead_median: Decimal | None
     age_s_median: float | None
@@ -437,12 +439,14 @@ def _fall(outcome: Outcome, curve: Curve, money: Any) -> Fall:
 def _queue(rows: _Fills, lot_size: Decimal) -> QueueAtFill:
     count = len(rows.ahead)
     if not count:
-        return QueueAtFill(0, None, None, None, None)
+        return QueueAtFill(0, 0, None, None, None, None)
     middle, high = (count - 1) // 2, -(-count * 9 // 10) - 1
     ages = np.sort(rows.age_ns)
+    ahead = np.sort(rows.ahead[rows.ahead >= 0])
+    known = len(ahead)
     return QueueAtFill(
-        count, float(np.mean(rows.ahead == 0)),
-        _EXACT.multiply(Decimal(int(np.sort(rows.ahead)[middle])), lot_size),
+        count, known, float(np.mean(ahead == 0)) if known else None,
+        _EXACT.multiply(Decimal(int(ahead[(known - 1) // 2])), lot_size) if known else None,
         int(ages[middle]) / SECOND_NS, int(ages[high]) / SECOND_NS,
     )  # fmt: skip
 

@@ -35,7 +35,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
         power: of the queue model "power", 1 to 8.
         orders_ns: delays of requests on their way to the venue, in turn; one is a constant.
         answers_ns: the same of what the venue says.
-        seed: not 0: delays are drawn from the lists, the same ones for the same seed.
+        seed: not 0: spells of 32 delays are drawn from the lists, the same ones for the same seed.
         every_ns: decide at this cadence; 0: with every read, after each answer and at the timer.
         timer_ns: of the slow path, which looks at everything afresh.
         impact_ns: what we took of a level stays missing for so long whatever the recording says

@@ -181,8 +181,8 @@ def facts(one: Measures) -> list[tuple[str, str]]:
         found.append(
             (
                 "queue at fill",
-                f"{percent(queue.first_share)}% joined with nothing in front, "
-                f"median {queue.ahead_median} {base}; rested {queue.age_s_median:.1f} s (median), "
+                f"{percent(queue.first_share)}% of {queue.known:,} whose place was told joined "
+                f"with nothing in front, median {queue.ahead_median or '-'} {base}; rested {queue.age_s_median:.1f} s (median), "
                 f"{queue.age_s_p90:.1f} s (90%)",
             )
         )  # fmt: skip

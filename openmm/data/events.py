@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -33,6 +34,8 @@ COLUMNS: Final = ("recv_ns", "venue_ns", "price_ticks", "qty_lots", "flags")
 ROW: Final = np.dtype(
     [*((name, "<i8") for name in COLUMNS[:4]), ("flags", "<u2"), ("unused", "<u2", 3)]
 )
+# A trade that comes later than this after its book has a clock of its own.
+LATE_NS_MAX: Final = 1_000_000_000
 OUTSIDE_LEVELS: Final = 1 << 17  # of a plain book: whole books of tens of thousands of levels
 
 
@@ -154,6 +157,61 @@ class Events:
         times = np.full(len(flags), part.recv_ns[0])
         head = Events(self.market, times, np.zeros_like(times), prices, qtys, flags)
         return joined(self.market, [head, part])
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class LateTrades:
+    """Trades that were received after a book that holds them, by the venue's own times.
+
+    Args:
+        at: int64[k], the place of the first event of that book's message, rising.
+        trade: int64[k], the trade's place.
+        skip: int64[k], the trades' places, rising.
+    """
+
+    at: Int64s
+    trade: Int64s
+    skip: Int64s
+
+
+_LATE: dict[int, tuple[weakref.ref[Flags], LateTrades]] = {}
+
+
+def late_trades(events: Events) -> LateTrades:
+    """Find the trades that a book of a later venue time was received ahead of, a second at most.
+
+    A venue sends its book and its trades on ways of their own; who takes the trade for news when it
+    comes lets it fill orders that were placed, or spares those that were cancelled, in between.
+    Kept for as long as the events are.
+    """
+    key = id(events.flags)
+    known = _LATE.get(key)
+    if known is not None and known[0]() is events.flags:
+        return known[1]
+    found = _late_trades(events)
+    _LATE[key] = (weakref.ref(events.flags, lambda _: _LATE.pop(key, None)), found)
+    return found
+
+
+def _late_trades(events: Events) -> LateTrades:
+    flags, venue_ns, recv_ns = events.flags, events.venue_ns, events.recv_ns
+    ends = np.flatnonzero(flags & np.uint16(MESSAGE_END))
+    kinds = flags[ends] & np.uint16(KIND_BITS)
+    told_ns = np.where((kinds == LEVEL) | (kinds == CLEAR), venue_ns[ends], 0)
+    newest_ns = np.maximum.accumulate(told_ns) if len(told_ns) else told_ns
+    trades = np.flatnonzero((flags & np.uint16(KIND_BITS | FILTERED)) == TRADE)
+    trades = trades[venue_ns[trades] > 0]
+    message = np.searchsorted(newest_ns, venue_ns[trades], side="right")
+    # That many messages are before the first of a book that is newer than the trade.
+    starts = np.concatenate([[0], ends + 1])
+    at = starts[message]
+    inside = at < trades
+    late_ns = recv_ns[trades[inside]] - recv_ns[at[inside]]
+    inside[inside] = late_ns <= LATE_NS_MAX
+    at, trades = at[inside].astype(np.int64), trades[inside].astype(np.int64)
+    order = np.argsort(at, kind="stable")
+    return LateTrades(at[order], trades[order], trades)
 
 
 def from_rows(market: Market, rows: bytes) -> Events:

@@ -34,13 +34,15 @@ class Columns:
                 flags |= EventFlag.EVENT_MESSAGE_END | EventFlag.EVENT_READ_END
             self.rows.append((recv_ns, price, qty, flags))
 
-    def add_to(self, backtest: Backtest) -> None:
-        """Give them to a run."""
+    def add_to(self, backtest: Backtest, late_at: int | None = None) -> None:
+        """Give them to a run; `late_at`: where the last event, a late trade, belongs."""
         table = np.array(self.rows, dtype=np.int64).reshape(-1, 4)
         recv_ns = np.ascontiguousarray(table[:, 0])
+        last = np.array([len(self.rows) - 1])
+        late = () if late_at is None else (np.array([late_at]), last, last)
         backtest.add(
             recv_ns, recv_ns, np.ascontiguousarray(table[:, 1]), np.ascontiguousarray(table[:, 2]),
-            table[:, 3].astype(np.uint16),
+            table[:, 3].astype(np.uint16), *late,
         )  # fmt: skip
 
 
@@ -73,7 +75,7 @@ def market(seconds: int = 60, seed: int = 1, drift: int = 0) -> Columns:
 
 def make(
     events: Columns, *, latency_ns: int = 5_000_000, every_ns: int = 0, fee_ppm: int = 0,
-    atoms: tuple[int, int] = (1, 1), timer_ns: int = 0,
+    atoms: tuple[int, int] = (1, 1), timer_ns: int = 0, late_at: int | None = None,
 ) -> tuple[Backtest, CanonicalBot]:  # fmt: skip
     outlet, answers = Outlet(Link([latency_ns])), Link([latency_ns])
     bot = make_bot(encoder=outlet, transport=OutletTransport(), own_in_book=False)
@@ -81,7 +83,7 @@ def make(
         bot.pipeline, [bot.feed], QueueVenue(bot.book, answers), outlet, every_ns=every_ns,
         maker_fee_ppm=fee_ppm, atoms=atoms, timer_ns=timer_ns,
     )  # fmt: skip
-    events.add_to(made)
+    events.add_to(made, late_at)
     return made, bot
 
 
@@ -188,6 +190,46 @@ def test_cost_and_fee_are_whole_atoms_of_the_venue() -> None:
         spent += sign * half_up(paid, atom) + half_up(paid * 200, atom * 1_000_000)
     flows = sum(one.price_ticks * one.qty_lots * (1 if one.side == BUY else -1) for one in fills)
     assert coarse.fees == spent * atom - flows
+
+
+def test_the_venue_has_a_late_print_ahead_of_the_book_that_holds_it() -> None:
+    """A book is told, then the print that it holds: by time of receipt and by the venue's."""
+
+    def run(late: bool, cancel: bool) -> list[BacktestFill]:
+        rows = market(20)
+        at_ns, at = 21 * NS, len(rows.rows)
+        # Takers have sold through all that rests; the book says so first.
+        gone = [(LEVEL, 0, price, 0) for price in range(MID - 2_000, MID + 2_000)]
+        rows.message(at_ns, *gone, (LEVEL, 0, MID - 3_000, LOTS))
+        rows.message(at_ns + 200_000_000, (TRADE, 1, MID - 3_000, 9_000 * LOTS))
+        backtest, bot = make(rows, late_at=at if late else None)
+        backtest.run(at_ns + 50_000_000)
+        if cancel:
+            bot.pipeline.quoting = False
+            bot.pipeline.requote(at_ns + 50_000_000)
+        backtest.run()
+        backtest.finish()
+        return [one for one in backtest.fill_rows() if one.told_ns > at_ns and one.side == BUY]
+
+    filled = run(late=True, cancel=True)
+    assert filled, "the venue had filled them before the cancel came"
+    assert {one.told_ns for one in filled} == {21 * NS + 5_000_000}
+    assert run(late=False, cancel=True) == []
+    # What is placed on the new book was not there yet.
+    assert {one.told_ns for one in run(late=True, cancel=False)} == {21 * NS + 5_000_000}
+
+
+def test_places_of_late_trades_are_checked() -> None:
+    one, two = np.zeros(1, np.int64), np.zeros(2, np.int64)
+    flags = np.zeros(1, np.uint16)
+    bot = make_bot(encoder=(outlet := Outlet(Link([0]))), transport=OutletTransport())
+    backtest = Backtest(bot.pipeline, [bot.feed], QueueVenue(bot.book, Link([0])), outlet)
+    with pytest.raises(ValueError, match="different lengths"):
+        backtest.add(one, one, one, one, flags, one, two, one)
+    bot = make_bot(encoder=(outlet := Outlet(Link([0]))), transport=OutletTransport())
+    backtest = Backtest(bot.pipeline, [bot.feed], QueueVenue(bot.book, Link([0])), outlet)
+    with pytest.raises(ValueError, match="beyond the columns: 1"):
+        backtest.add(one, one, one, one, flags, one + 1, one, one)
 
 
 def test_it_begins_once_and_not_in_the_past() -> None:

@@ -268,3 +268,32 @@ def test_what_we_took_stays_missing_for_its_time() -> None:
     assert fills == [(1, 3), (2, 1), (3, 4)]
     with pytest.raises(ValueError, match="impact_ns"):
         QueueVenue(book, answers, impact_ns=-1)
+
+
+def test_drawn_delays_come_in_spells_as_they_were() -> None:
+    delays = list(range(1_000, 2_000))
+    book, answers = Book(), Link(delays, 5)
+    book.catch_up()
+    venue = QueueVenue(book, answers)
+    for seq in range(1, 201):
+        # Far enough apart that none waits for the one ahead.
+        venue.request(PLACE, seq, seq * 10_000, side=BUY, price_ticks=90, qty_lots=1)
+    drawn = [one.due_ns - one.seq * 10_000 for one in answers.take(1 << 62)]
+    steps = [b - a for a, b in zip(drawn, drawn[1:], strict=False)]
+    whole = sum(1 for step in steps if step in (1, -999))
+    assert whole == len(steps) - (len(drawn) - 1) // 32
+    assert len({drawn[at] for at in range(0, 200, 32)}) > 3
+
+
+def test_a_fill_whose_place_nobody_told_says_so() -> None:
+    book, answers = Book(), Link([0])
+    book.catch_up()
+    venue = QueueVenue(book, answers)
+    for (side, price), qty in BOOK.items():
+        venue.level(side, price, qty)
+    venue.request(PLACE, 1, 0, side=BUY, price_ticks=90, qty_lots=5)
+    venue.request(PLACE, 2, 0, side=BUY, price_ticks=99, qty_lots=5)
+    venue.trade(SELL, 80, 10, 1)
+    came = answers.take(1 << 62)
+    told = {one.seq: one.ahead_lots for one in came if one.told == Told.TOLD_FILL}
+    assert told == {1: -1, 2: 5}

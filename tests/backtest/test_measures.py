@@ -201,9 +201,10 @@ def test_queue_places_are_of_maker_fills() -> None:
         fill(0.6, BUY, 100, 3, 100 * U, ahead=9, rested_s=4.0),
         fill(0.7, SELL, 100, 3, 100 * U, ahead=7, rested_s=2.0),
         fill(0.8, SELL, 100, 1, 100 * U, maker=0, ahead=0, rested_s=0.0),
+        fill(0.9, SELL, 100, 1, 100 * U, ahead=-1, rested_s=3.0),  # nobody told
     ]
     found = measure(made(fills, [100 * U] * 4)).queue
-    assert (found.fills, found.ahead_median) == (3, Decimal("0.007"))
+    assert (found.fills, found.known, found.ahead_median) == (4, 3, Decimal("0.007"))
     assert found.first_share == pytest.approx(1 / 3)
     assert (found.age_s_median, found.age_s_p90) == (2.0, 4.0)
 

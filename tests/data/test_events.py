@@ -13,13 +13,19 @@ from hypothesis import strategies as st
 from openmm._fast.book import Book
 from openmm._fast.changes import follow
 from openmm.data.events import (
+    ASK,
     CLEAR,
+    FILTERED,
+    LATE_NS_MAX,
+    LEVEL,
     MESSAGE_END,
     READ_END,
+    TRADE,
     Events,
     Market,
     coarsest,
     finer,
+    late_trades,
     merged_events,
     plain,
     sealed,
@@ -134,3 +140,30 @@ def test_numbers_and_moments_for_people() -> None:
     assert utc(START_NS) == "2025-06-15T15:06:40.000Z"
     assert Market("kraken", "BTC/USD", Decimal(1), Decimal(1)).label == "kraken BTC/USD"
     assert Market("b", "A/B", Decimal(1), Decimal(1), 0, "spot").label == "b-spot A/B"
+
+
+def test_late_trades_are_those_a_newer_book_came_ahead_of() -> None:
+    # (receive ns, venue ns, flags): books at 10 and 20 by the venue, prints around them.
+    level, trade, end = LEVEL, TRADE | MESSAGE_END, MESSAGE_END
+    rows = [
+        (100, 10, CLEAR), (100, 10, level | end),  # 0, 1
+        (110, 10, trade),  # 2: of the book's own moment: not older than it
+        (120, 20, level), (120, 20, level | ASK | end),  # 3, 4
+        (130, 15, trade),  # 5: in the book of 3
+        (140, 9, trade),  # 6: in the book of 0
+        (150, 0, trade),  # 7: no time told
+        (160, 25, trade),  # 8: news
+        (170, 12, trade | FILTERED),  # 9: not the market's
+        (180 + LATE_NS_MAX, 15, trade),  # 10: a clock of its own
+    ]  # fmt: skip
+    recv_ns, venue_ns, flags = (np.array(one, np.int64) for one in zip(*rows, strict=True))
+    prices = np.where(flags == CLEAR, 0, 5)
+    market = Market("kraken", "BTC/USD", Decimal("0.1"), Decimal("0.1"))
+    events = Events(market, recv_ns, venue_ns, prices, prices, flags.astype(np.uint16))
+    found = late_trades(events)
+    assert found.trade.tolist() == [6, 5]
+    assert found.at.tolist() == [0, 3]
+    assert found.skip.tolist() == [5, 6]
+    assert late_trades(events) is found
+    nothing = late_trades(events.cut(0, 0))
+    assert len(nothing.at) == len(nothing.trade) == len(nothing.skip) == 0
