@@ -155,7 +155,7 @@ def ours(replay: Replay, every_ns: int, frames: bool) -> tuple[int, Backtest]:
     """Run ours once; returns the time of the run alone and the run."""
     model = Model(
         queue="power", power=3, orders_ns=(LATENCY_NS,), answers_ns=(LATENCY_NS,),
-        every_ns=every_ns, timer_ns=CADENCE_NS, rate_threshold=COUNTER,
+        every_ns=every_ns, timer_ns=CADENCE_NS, rate_threshold=COUNTER, as_received=True,
     )  # fmt: skip
     made = columns.prepare(bot(), [replay.messages if frames else replay.events], model)
     began = thread_time_ns()

@@ -123,13 +123,14 @@ class _Columns:
     ) -> Decoder:
         return Decoder()
 
-    def add_to(self, made: Backtest, instrument: Instrument) -> None:
+    def add_to(self, made: Backtest, instrument: Instrument, model: Model) -> None:
         one = in_steps_of(instrument, self.events)
+        columns = (one.recv_ns, one.venue_ns, one.price_ticks, one.qty_lots, one.flags)
+        if model.as_received:
+            made.add(*columns)
+            return
         late = late_trades(one)
-        made.add(
-            one.recv_ns, one.venue_ns, one.price_ticks, one.qty_lots, one.flags, late.at,
-            late.trade, late.skip,
-        )  # fmt: skip
+        made.add(*columns, late.at, late.trade, late.skip)
 
 
 @final
@@ -147,7 +148,7 @@ class _Messages:
     def is_of(self, venue: Venue) -> bool:
         return (venue.name, venue.pair) == (self._stream.venue, self._stream.pair)
 
-    def add_to(self, made: Backtest, instrument: Instrument) -> None:
+    def add_to(self, made: Backtest, instrument: Instrument, model: Model) -> None:
         made.add_frames(self._stream.frames())
 
 
@@ -370,7 +371,7 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns:
         atoms=atoms.as_integer_ratio(), lot_atoms=lot_atoms, guard=guard,
     )  # fmt: skip
     for one, steps in zip(markets, instruments, strict=True):
-        one.add_to(made, steps)
+        one.add_to(made, steps, model)
     held = instrument.floor_lots(placed.paper.base), int(placed.paper.quote / unit)
     pipeline = tables.pipeline
     pipeline.inventory.set_balances(*held)

@@ -40,6 +40,8 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
         timer_ns: of the slow path, which looks at everything afresh.
         impact_ns: what we took of a level stays missing for so long whatever the recording says
             of it; 0: until it is told again.
+        as_received: the venue has a trade when we have it, though a book that holds it was received
+            before; of recordings' messages it always is so.
         rate_threshold: of the venue's counter of requests, as an account's tier has it; None: as of
             paper mode's account.
     """
@@ -52,6 +54,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     every_ns: Span = 0
     timer_ns: Span = 50 * MS
     impact_ns: Span = 0
+    as_received: bool = False
     rate_threshold: Annotated[int, Meta(ge=1)] | None = None
 
     def __post_init__(self) -> None:

@@ -243,6 +243,13 @@ def assumptions(models: Sequence[Model]) -> str:
 def _assumed(model: Model) -> str:
     queue = QUEUE_TOLD[model.queue].format(power=model.power)
     cadence = "with each message" if not model.every_ns else f"every {_span(model.every_ns)}"
+    late = (
+        ""
+        if model.as_received
+        else (
+            " The venue has a trade when it was made, though it is told after a book that holds it."
+        )
+    )
     impact = ""
     if model.impact_ns:
         impact = f" What we took of a level stays missing for {_span(model.impact_ns)}."
@@ -251,7 +258,7 @@ def _assumed(model: Model) -> str:
         f"stands behind all that is shown at its price when it arrives; {queue}. It is filled by "
         "a trade through its price, up to the trade's quantity; by a trade at its price after the "
         "queue ahead has traded; and where the opposite best reaches its price, up to what is "
-        f"shown there.{impact} Orders take {_delays(model.orders_ns, model.seed)}, answers "
+        f"shown there.{impact}{late} Orders take {_delays(model.orders_ns, model.seed)}, answers "
         f"{_delays(model.answers_ns, model.seed)}; decisions are made {cadence}."
     )
 

@@ -182,7 +182,8 @@ def facts(one: Measures) -> list[tuple[str, str]]:
             (
                 "queue at fill",
                 f"{percent(queue.first_share)}% of {queue.known:,} whose place was told joined "
-                f"with nothing in front, median {queue.ahead_median or '-'} {base}; rested {queue.age_s_median:.1f} s (median), "
+                f"with nothing in front, median {queue.ahead_median or '-'} {base}; "
+                f"rested {queue.age_s_median:.1f} s (median), "
                 f"{queue.age_s_p90:.1f} s (90%)",
             )
         )  # fmt: skip

@@ -174,8 +174,9 @@ def _need_numpy() -> None:
 
 
 def models(
-    path: Path | None, queue: str | None, power: int | None, latency: str | None, every: str | None
-) -> Callable[[BotConfig], Model]:
+    path: Path | None, queue: str | None, power: int | None, latency: str | None,
+    every: str | None, *, frames: bool = False,
+) -> Callable[[BotConfig], Model]:  # fmt: skip
     """Return what is assumed of the venue, by bot: the file's, with what options say instead.
 
     Raises:
@@ -188,7 +189,7 @@ def models(
     from openmm.config.values import parse_duration_ns
     from openmm.errors import ConfigError
 
-    told: dict[str, object] = {}
+    told: dict[str, object] = {"as_received": True} if frames else {}
     if queue is not None:
         if queue not in QUEUES:
             raise ConfigError("--queue", queue, f"one of {', '.join(QUEUES)}")

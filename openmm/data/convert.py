@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -76,7 +76,9 @@ def read_files(
     others = [text for text in texts if Path(text) not in rows]
     if rows and pair:
         raise ConfigError("--pair", pair, "no pair with files that hold one market each")
-    made = [_read(text, pair, quotes, lot_size, on_progress) for text in others]
+    made: list[Iterable[Converted]] = [
+        _read(text, pair, quotes, lot_size, on_progress) for text in others
+    ]
     if rows:
         made.append(tardis.convert(rows, lot_size=lot_size, on_progress=on_progress))
     for some in made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -279,7 +280,7 @@ def test_drawn_delays_come_in_spells_as_they_were() -> None:
         # Far enough apart that none waits for the one ahead.
         venue.request(PLACE, seq, seq * 10_000, side=BUY, price_ticks=90, qty_lots=1)
     drawn = [one.due_ns - one.seq * 10_000 for one in answers.take(1 << 62)]
-    steps = [b - a for a, b in zip(drawn, drawn[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(drawn)]
     whole = sum(1 for step in steps if step in (1, -999))
     assert whole == len(steps) - (len(drawn) - 1) // 32
     assert len({drawn[at] for at in range(0, 200, 32)}) > 3

@@ -192,9 +192,13 @@ def test_broken_data_is_told_loudly(tmp_path: Path, capsys: Capture) -> None:
     assert "gap.omd is broken" in captured.out
 
 
-def test_messages_come_to_what_their_columns_come_to(shared: Path, capsys: Capture) -> None:
+def test_messages_come_to_what_their_columns_come_to(
+    shared: Path, capsys: Capture, tmp_path: Path
+) -> None:
     path = str(shared / "data/binance/spot_btcusdt_20240808.gz")
-    arguments = ["backtest", TIGHT, "--data", path, "--json"]
+    # Of messages a trade is known when it is received, and no sooner.
+    Model(as_received=True).save(model := tmp_path / "model.json")
+    arguments = ["backtest", TIGHT, "--data", path, "--model", str(model), "--json"]
     found = []
     for options in ([], ["--frames"]):
         assert main([*arguments, *options]) == 0
