@@ -9,7 +9,7 @@ how long a backtest stays true. The session's own orders, as they were sent, mee
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from openmm._fast.planner import ActionKind
 from openmm.backtest.again import Made, Records, Reproduction
 from openmm.backtest.compare import causes_of
 from openmm.backtest.model import DELAY_NS_MAX, DELAYS_MAX, Model
@@ -31,7 +32,7 @@ from openmm.settlement.store import Store
 
 MATCH_NS: Final = 1_000_000_000  # two orders, or fills, further apart are not the same one
 PERCENTILES: Final = (10, 50, 90, 99)
-DELAYS_KEPT: Final = 101  # of a distribution, in a model's file
+DELAYS_KEPT: Final = 1_000  # of a distribution, in a model's file
 BATCH_RECORDS: Final = 4_096
 
 # (what is done now, how much of it is done)
@@ -89,31 +90,69 @@ def percentiles(values: Iterable[int]) -> tuple[int, ...]:
     return tuple(ranked[min(len(ranked) - 1, len(ranked) * one // 100)] for one in PERCENTILES)
 
 
-def count_orders(session: Sequence[Ordered], expected: Sequence[Ordered]) -> Count:
-    """Compare order actions: kind, order, side, price, quantity; and when they were sent."""
-    both = Counter(session) & Counter(expected)
+def same_orders(
+    session: Sequence[Ordered], expected: Sequence[Ordered], within_ns: int = MATCH_NS
+) -> dict[int, int | None]:
+    """Return by the number of each order that was expected the session's; None: it placed none.
+
+    An order is the same one that was placed on the same side, at the same price, of the same
+    quantity, at about the same time; its number is another once one run placed one order more.
+    """
     mine, theirs = (
-        [
-            ((one.action.kind, one.action.side, one.action.price_ticks, one.action.qty_lots),
-             one.sent_ns)
-            for one in side
-        ]
+        [one for one in side if one.action.kind == ActionKind.ACTION_PLACE]
         for side in (session, expected)
+    )
+    same: dict[int, int | None] = dict.fromkeys(one.action.seq for one in theirs)
+    pairs = matched(
+        [(_asked(one), one.sent_ns) for one in mine],
+        [(_asked(one), one.sent_ns) for one in theirs], within_ns,
     )  # fmt: skip
+    same |= {theirs[there].action.seq: mine[here].action.seq for here, there in pairs}
+    return same
+
+
+def _asked(one: Ordered) -> tuple[int, int, int]:
+    return one.action.side, one.action.price_ticks, one.action.qty_lots
+
+
+def count_orders(session: Sequence[Ordered], expected: Sequence[Ordered]) -> Count:
+    """Compare order actions: kind, order, side, price, quantity; and when they were sent.
+
+    What is matched is of one order, as `same_orders` tells; exact ones have its number as well.
+    """
+    both = Counter(session) & Counter(expected)
+    same = same_orders(session, expected)
+
+    def told(one: Ordered, seq: int | None) -> tuple[tuple[object, ...], int]:
+        # An order is placed once: what it asks for says which one it is.
+        place = one.action.kind == ActionKind.ACTION_PLACE
+        return (one.action.kind, None if place else (seq,), *_asked(one)), one.sent_ns
+
+    mine = [told(one, one.action.seq) for one in session]
+    theirs = [told(one, same.get(one.action.seq, one.action.seq)) for one in expected]
     return _count(mine, theirs, sum(both.values()))
 
 
-def count_fills(session: Sequence[Got], expected: Sequence[Got]) -> Count:
-    """Compare executions: side, price, quantity; exact ones are of one order at one moment."""
+def count_fills(
+    session: Sequence[Got], expected: Sequence[Got], same: Mapping[int, int | None] | None = None
+) -> Count:
+    """Compare executions: order, side, price, quantity; exact ones are at one moment as well.
+
+    Args:
+        same: which of the session's orders is which of those expected, as `same_orders` tells;
+            None: that of its number.
+    """
 
     def exact(one: Got) -> tuple[object, ...]:
         return one.seq, one.side, one.price_ticks, one.qty_lots, one.maker, one.told_ns
 
+    def told(one: Got, seq: int | None) -> tuple[tuple[object, ...], int]:
+        return (seq, one.side, one.price_ticks, one.qty_lots), one.told_ns
+
     both = Counter(map(exact, session)) & Counter(map(exact, expected))
-    mine, theirs = (
-        [((one.side, one.price_ticks, one.qty_lots), one.told_ns) for one in side]
-        for side in (session, expected)
-    )
+    known = same or {}
+    mine = [told(one, one.seq) for one in session]
+    theirs = [told(one, known.get(one.seq, one.seq)) for one in expected]
     return _count(mine, theirs, sum(both.values()))
 
 
@@ -327,7 +366,8 @@ def _drift(
         session=session.session_id, bot=session.bot, venue=session.venue,
         instrument=session.instrument, seconds=float(reports[0].session.duration_s),
         records=past.records, apart=past.apart, offset_ns=past.offset_ns,
-        orders=count_orders(past.orders, made.orders), fills=count_fills(past.fills, made.fills),
+        orders=count_orders(past.orders, made.orders),
+        fills=count_fills(past.fills, made.fills, same_orders(past.orders, made.orders)),
         drawn=made.drawn, queue=queue, tried=tried,
         delays=Delays(
             percentiles(past.requests_ns), percentiles(past.answers_ns), percentiles(market),
@@ -355,20 +395,25 @@ def model_of(past: Past, queue: Model, each: bool) -> Model:
     for told in (orders, answers):
         told.sort()  # requests in the order in which they left, answers as the venue gave them
         delays = [min(DELAY_NS_MAX, delay_ns) for _, delay_ns in told]
-        kept.append(tuple(delays[:DELAYS_MAX]) if each else _kept(delays))
+        kept.append(tuple(delays[:DELAYS_MAX]) if each else fitted_delays(delays))
     return replace(
         queue, orders_ns=kept[0], answers_ns=kept[1], seed=0 if each else 1,
         rate_threshold=past.rate_threshold or None,
     )  # fmt: skip
 
 
-def _kept(delays_ns: list[int]) -> tuple[int, ...]:
-    """Return so many of a distribution that every one is as likely as the next."""
+def fitted_delays(delays_ns: list[int]) -> tuple[int, ...]:
+    """Return so many of a distribution that every one is as likely as the next.
+
+    All of them where they are few; of more the middle of each of `DELAYS_KEPT` equal parts, so that
+    the one longest delay of many does not come as often as a whole part of them.
+    """
     ranked = sorted(delays_ns)
-    last = len(ranked) - 1
-    if last < DELAYS_KEPT:
+    if len(ranked) <= DELAYS_KEPT:
         return tuple(ranked)
-    return tuple(ranked[round(place * last / (DELAYS_KEPT - 1))] for place in range(DELAYS_KEPT))
+    return tuple(
+        ranked[(2 * part + 1) * len(ranked) // (2 * DELAYS_KEPT)] for part in range(DELAYS_KEPT)
+    )
 
 
 def _booked(

@@ -23,7 +23,7 @@ QUEUES: Final = (
 DELAYS: Final = ("ms", "measured", "assumed")
 RANKS: Final = "/".join(f"{one}%" for one in PERCENTILES)
 LEGEND: Final = (
-    "exact: in every field, to the nanosecond. matched: the same in kind or order, side, price and "
+    "exact: in every field, to the nanosecond. matched: the same in kind, order, side, price and "
     f"quantity, at about the same time. Several figures: {RANKS}. lots off: filled too much or too "
     "little, order by order, as a share of what was filled. earlier, later: the model filled it at "
     "another time; never: not while it looked; ahead: what stood in front, by the model."

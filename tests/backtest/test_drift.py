@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from openmm._fast.planner import ActionKind
 from openmm.backtest.drift import (
     count_fates,
     count_fills,
     count_orders,
+    fitted_delays,
     matched,
     measured,
     model_of,
+    same_orders,
 )
 from openmm.backtest.model import Model, load
 from openmm.backtest.own import Got, Ordered
@@ -23,6 +27,9 @@ from openmm.journal import ActionRecord, read_session, session_record
 from tests.backtest import live
 
 MS = 1_000_000
+PLACE, AMEND, CANCEL = (
+    int(getattr(ActionKind, f"ACTION_{name}")) for name in ("PLACE", "AMEND", "CANCEL")
+)
 
 
 def order(ns: int, price: int = 100, seq: int = 1, kind: int = 3) -> Ordered:
@@ -39,14 +46,53 @@ def test_the_nearest_of_the_same_is_its_pair_and_none_is_taken_twice() -> None:
 
 
 def test_orders_are_exact_in_every_field_and_the_same_by_what_they_ask() -> None:
-    session = [order(10), order(20, 101), order(30, 102)]
+    session = [order(10, kind=PLACE), order(20, 101, 2, PLACE), order(30, 102)]
     assert count_orders(session, session).exact == 3
-    expected = [order(10), order(25, 101, seq=9), order(31, 102, kind=2)]
+    expected = [order(10, kind=PLACE), order(25, 101, 9, PLACE), order(31, 102, kind=CANCEL)]
     told = count_orders(session, expected)
     assert (told.exact, told.matched, told.missing, told.extra) == (1, 2, 1, 1)
     assert told.share == 0.5
     assert told.apart_ns == (-5, 0, 0, 0)
     assert count_orders([], []).share == 1
+
+
+def test_what_becomes_of_an_order_is_matched_with_that_order() -> None:
+    # One run places an order more, so that the numbers of all later ones are others.
+    session = [order(10, kind=PLACE), order(20, 101, 2, PLACE), order(30, 102, 2, AMEND)]
+    expected = [
+        order(10, kind=PLACE), order(15, 90, 2, PLACE), order(20, 101, 3, PLACE),
+        order(30, 102, 3, AMEND),
+    ]  # fmt: skip
+    assert same_orders(session, expected) == {1: 1, 2: None, 3: 2}
+    told = count_orders(session, expected)
+    assert (told.exact, told.matched, told.missing, told.extra) == (1, 3, 0, 1)
+    # The same move of another order is no match, and none of an order that was not placed is.
+    for seq in (1, 2):
+        other = [*expected[:3], order(30, 102, seq, AMEND)]
+        assert count_orders(session, other).matched == 2
+
+
+def test_a_fill_of_another_order_is_another_fill() -> None:
+    (one,) = session = [Got(1, 1, 100, 5, True, 10, 12)]
+    expected = [replace(one, seq=77, told_ns=900 * MS)]
+    told = count_fills(session, expected)
+    assert (told.matched, told.missing, told.extra) == (0, 1, 1)
+    assert count_fills(session, expected, {77: 1}).matched == 1
+    assert count_fills(session, [replace(one, told_ns=900 * MS)]).matched == 1
+    assert count_fills(session, [one], {1: None}).matched == 0
+
+
+def test_a_fitted_distribution_is_the_sessions_own() -> None:
+    few = [3 * MS] * 150 + [900 * MS]
+    assert fitted_delays(few) == tuple(few)
+    # One message of ten thousand took a second: no backtest's one of a hundred does.
+    many = [3 * MS] * 6_000 + [4 * MS] * 3_999 + [1_000 * MS]
+    told = fitted_delays(many)
+    assert len(told) == 1_000
+    assert max(told) == 4 * MS
+    assert abs(told.count(3 * MS) - 600) <= 1
+    mean_ns = sum(many) / len(many)
+    assert abs(sum(told) / len(told) - mean_ns) < 0.05 * mean_ns
 
 
 def test_fills_are_matched_one_by_one() -> None:
@@ -83,15 +129,13 @@ def test_a_session_over_rest_is_its_backtest_and_its_delays_are_fitted(tmp_path:
     # market's; an answer what is left of its own.
     assert min(fitted.orders_ns) > 7 * MS
     assert min(fitted.answers_ns) < 2 * MS
-    assert len(fitted.orders_ns) == len(fitted.answers_ns) == 101
     assert fitted.seed == 1
     past = Past(records)
     each = model_of(past, Model(), each=True)
     assert (each.seed, len(each.orders_ns)) == (0, len(past.orders))
     assert len(each.answers_ns) == len(past.orders) + len(past.fills)
-    assert {min(each.orders_ns), max(each.orders_ns)} == {
-        min(fitted.orders_ns), max(fitted.orders_ns),
-    }  # fmt: skip
+    assert sorted(each.orders_ns) == list(fitted.orders_ns)
+    assert sorted(each.answers_ns) == list(fitted.answers_ns)
     # What was assumed is the bot's own [paper].
     latency_ns = past.config.paper.latency_ns
     assert told.delays.assumed_requests == (latency_ns,) * 4
