@@ -8,8 +8,9 @@ the feed's decoder instead, and come to the same.
 
 from typing import NamedTuple
 
+from cpython.exc cimport PyErr_CheckSignals
 from cython cimport final
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
 from openmm._fast.book cimport BOOK_VERIFIED, BREAK_GAP, Book
@@ -31,6 +32,8 @@ from openmm._fast.units cimport BUY, PPM, SELL, floor_div, floor_div_wide, i128,
 
 cdef enum:
     ATOMS_MAX = 1 << 30
+    CADENCE_NS_MIN = 10_000
+    TURNS = 1 << 16             # between two looks for Ctrl+C
     GROW = 4096
 
 
@@ -38,8 +41,10 @@ cdef extern from *:
     """
     #define OPENMM_MINUTE_NS INT64_C(60000000000)
     #define OPENMM_SILENCE_NS INT64_C(600000000000)
+    #define OPENMM_TIME_NS_MAX (INT64_C(1) << 62)
     """
     const int64_t MINUTE_NS "OPENMM_MINUTE_NS"
+    const int64_t TIME_NS_MAX "OPENMM_TIME_NS_MAX"
     const int64_t SILENCE_NS "OPENMM_SILENCE_NS"    # longer than any delay, and than a book is believed
 
 
@@ -126,8 +131,9 @@ cdef class Backtest:
             raise ValueError(f"1 to {SOURCES} feeds, not {len(feeds)}")
         if pipeline.feed not in feeds or pipeline.feed.book is not venue.book:
             raise ValueError("the venue's book must be the quoted feed's")
-        if every_ns < 0 or timer_ns < 0 or mark_every_ns <= 0:
-            raise ValueError(f"not a cadence: {every_ns}, {timer_ns}, {mark_every_ns}")
+        for span_ns in (every_ns, timer_ns, mark_every_ns):
+            if span_ns < 0 or 0 < span_ns < <int64_t>CADENCE_NS_MIN or (span_ns == 0 and mark_every_ns == 0):
+                raise ValueError(f"not a cadence: {every_ns}, {timer_ns}, {mark_every_ns}")
         self.pipeline = pipeline
         self.feeds = feeds
         self.venue = venue
@@ -176,6 +182,8 @@ cdef class Backtest:
             raise ValueError(f"there are {len(self.feeds)} feeds")
         if not count == venue_ns.shape[0] == price_ticks.shape[0] == qty_lots.shape[0] == flags.shape[0]:
             raise ValueError("columns of different lengths")
+        if count and (recv_ns[0] < 0 or recv_ns[count - 1] > TIME_NS_MAX):
+            raise ValueError(f"no receive times: {recv_ns[0]} to {recv_ns[count - 1]}")
         source = &self.sources[self.source_count]
         self.source_count += 1
         self.columns.append((recv_ns, venue_ns, price_ticks, qty_lots, flags))
@@ -211,6 +219,8 @@ cdef class Backtest:
         if self.source_count == len(self.feeds):
             raise ValueError(f"there are {len(self.feeds)} feeds")
         feed = self.feeds[self.source_count]
+        if frames.count and (frames.recv_ns[0] < 0 or frames.recv_ns[frames.count - 1] > TIME_NS_MAX):
+            raise ValueError(f"no receive times: {frames.recv_ns[0]} to {frames.recv_ns[frames.count - 1]}")
         if feed.quoted:
             feed.decoder.sink = Tap(self.venue, feed)
         source = &self.sources[self.source_count]
@@ -479,9 +489,13 @@ cdef class Backtest:
         cdef Link answers = self.answers
         cdef Message message
         cdef int64_t at_ns
+        cdef uint32_t turns = 0
         if requests.lost_count + answers.lost_count:
             raise OverflowError(f"more than {MESSAGES_MAX} messages on their way: delays too long")
         while self.wake_ns <= until_ns:
+            turns += 1
+            if turns & (TURNS - 1) == 0:
+                PyErr_CheckSignals()
             at_ns = self.wake_ns
             self.now_ns = at_ns
             while requests.head != requests.tail and (

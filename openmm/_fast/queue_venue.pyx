@@ -264,7 +264,10 @@ cdef class QueueVenue:
 
     def request(self, int told, uint64_t seq, int64_t now_ns, *, int side=BUY, int64_t price_ticks=0,
                 int64_t qty_lots=0, bint post_only=True):
-        """Carry out one request: TOLD_PLACE, TOLD_AMEND (`qty_lots` the new total) or TOLD_CANCEL."""
+        """Carry out one request: TOLD_PLACE, TOLD_AMEND (`qty_lots` the new total) or TOLD_CANCEL.
+
+        An order whose slot (`seq` modulo 512) another has is refused.
+        """
         cdef Message message
         if told not in (<int>TOLD_PLACE, <int>TOLD_AMEND, <int>TOLD_CANCEL) or side not in (<int>BUY, <int>SELL):
             raise ValueError(f"not a request: {told}, side {side}")
@@ -275,6 +278,8 @@ cdef class QueueVenue:
         message.price_ticks = price_ticks
         message.qty_lots = qty_lots
         message.post_only = post_only
+        if seq == 0:
+            raise ValueError("seq 0 is no order's")
         self.take_c(&message, now_ns)
 
     def ahead(self, uint64_t seq):
@@ -318,7 +323,10 @@ cdef class QueueVenue:
         cdef int32_t slot = <int32_t>(message.seq & (ORDERS_MAX - 1))
         cdef Resting* order = &self.orders[slot]
         cdef Message* out
-        if message.post_only and self.takes_c(message.side, message.price_ticks):
+        # An order's slot is free, as its table's is; anyone else's may not be.
+        if order.seq or message.qty_lots <= 0 or message.price_ticks <= 0 or (
+            message.post_only and self.takes_c(message.side, message.price_ticks)
+        ):
             self.answer_c(TOLD_REFUSED, message, now_ns)
             return
         out = self.answer_c(TOLD_ACKED, message, now_ns)
@@ -358,7 +366,7 @@ cdef class QueueVenue:
             order.remaining_lots = remaining_lots
             self.answer_c(TOLD_AMENDED, message, now_ns)
             return
-        if self.takes_c(order.side, message.price_ticks):
+        if message.price_ticks <= 0 or self.takes_c(order.side, message.price_ticks):
             self.answer_c(TOLD_AMEND_REFUSED, message, now_ns)
             return
         out = self.answer_c(TOLD_AMENDED, message, now_ns)

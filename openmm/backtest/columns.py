@@ -39,6 +39,7 @@ from openmm.venues.recordings import RecordedPair
 
 EVENTS_AT_ONCE: Final = 1_000_000
 TAPE_BYTES: Final = 1 << 16
+TIME_NS_MAX: Final = 1 << 62
 FILL_FIELDS: Final = BacktestFill._fields
 ORDER_FIELDS: Final = BacktestStay._fields
 MARK_FIELDS: Final = ("told_ns", "equity_ticklots", "base_lots", "reference_uticks", "live_count")
@@ -125,6 +126,11 @@ class _Columns:
 
     def add_to(self, made: Backtest, instrument: Instrument, model: Model) -> None:
         one = in_steps_of(instrument, self.events)
+        if len(one) and not 0 <= one.recv_ns[0] <= one.recv_ns[-1] <= TIME_NS_MAX:
+            raise ConfigError(
+                "data", f"{self.label}, received {one.recv_ns[0]} to {one.recv_ns[-1]}",
+                f"receive times of 0 to {TIME_NS_MAX} ns",
+            )  # fmt: skip
         columns = (one.recv_ns, one.venue_ns, one.price_ticks, one.qty_lots, one.flags)
         if model.as_received:
             made.add(*columns)

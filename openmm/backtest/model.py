@@ -22,7 +22,9 @@ QUEUES: Final = {
 
 Delay = Annotated[int, Meta(ge=0, le=DELAY_NS_MAX)]
 Delays = Annotated[tuple[Delay, ...], Meta(min_length=1, max_length=DELAYS_MAX)]
-Span = Annotated[int, Meta(ge=0, le=3600 * SECOND)]
+SPAN_NS_MAX: Final = 3600 * SECOND
+CADENCE_NS_MIN: Final = 10_000
+Span = Annotated[int, Meta(ge=0, le=SPAN_NS_MAX)]
 
 
 @final
@@ -36,8 +38,9 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
         orders_ns: delays of requests on their way to the venue, in turn; one is a constant.
         answers_ns: the same of what the venue says.
         seed: not 0: spells of 32 delays are drawn from the lists, the same ones for the same seed.
-        every_ns: decide at this cadence; 0: with every read, after each answer and at the timer.
-        timer_ns: of the slow path, which looks at everything afresh.
+        every_ns: decide at this cadence, 10 us at least; 0: with every read, after each answer and
+            at the timer.
+        timer_ns: of the slow path, which looks at everything afresh; 0: it does not.
         impact_ns: what we took of a level stays missing for so long whatever the recording says
             of it; 0: until it is told again.
         as_received: the venue has a trade when we have it, though a book that holds it was received
@@ -58,9 +61,19 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     rate_threshold: Annotated[int, Meta(ge=1)] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a queue model that there is not."""
+        """Refuse what the kernel could not run, however it was made."""
         if self.queue not in QUEUES:
             raise ValueError(f"queue must be one of {', '.join(QUEUES)}: {self.queue}")
+        for name in ("every_ns", "timer_ns"):
+            span_ns = getattr(self, name)
+            if span_ns and not CADENCE_NS_MIN <= span_ns <= SPAN_NS_MAX:
+                raise ValueError(
+                    f"{name} must be 0, or {CADENCE_NS_MIN} to {SPAN_NS_MAX}: {span_ns}"
+                )
+        for name in ("orders_ns", "answers_ns"):
+            delays = getattr(self, name)
+            if not delays or not 0 <= min(delays) <= max(delays) <= DELAY_NS_MAX:
+                raise ValueError(f"{name} must be delays of 0 to {DELAY_NS_MAX}, one at least")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""

@@ -184,7 +184,14 @@ def models(
     """
     import msgspec
 
-    from openmm.backtest.model import DELAY_NS_MAX, QUEUES, Model, load
+    from openmm.backtest.model import (
+        CADENCE_NS_MIN,
+        DELAY_NS_MAX,
+        QUEUES,
+        SPAN_NS_MAX,
+        Model,
+        load,
+    )
     from openmm.cli.spans import span_s
     from openmm.config.values import parse_duration_ns
     from openmm.errors import ConfigError
@@ -209,7 +216,10 @@ def models(
             raise ConfigError("--latency", latency, f"0s to {DELAY_NS_MAX // 10**9}s")
         told["orders_ns"] = told["answers_ns"] = (ns,)
     if every is not None:
-        told["every_ns"] = round(span_s("--every", every) * 1e9)
+        ns = round(span_s("--every", every) * 1e9)
+        if ns and not CADENCE_NS_MIN <= ns <= SPAN_NS_MAX:
+            raise ConfigError("--every", every, "0s, or 10us to 1h")
+        told["every_ns"] = ns
     read = None if path is None else load(path)
 
     def model_of(config: BotConfig) -> Model:

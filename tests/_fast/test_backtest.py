@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -329,3 +331,38 @@ def test_garbage_ends_nothing_and_is_not_traded_on(rows: list[tuple[int, int, in
     for one in backtest.fill_rows():
         assert one.price_ticks > 0
         assert one.qty_lots > 0
+
+
+@pytest.mark.parametrize("told", [{"every_ns": 1}, {"timer_ns": 9_999}, {"every_ns": -1}])
+def test_cadences_that_never_come_to_an_end_are_refused(told: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="not a cadence"):
+        make(market(1), **told)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("times", [(-1, 5), (5, (1 << 62) + 1)])
+def test_times_that_are_none_are_refused(times: tuple[int, int]) -> None:
+    outlet = Outlet(Link([0]))
+    bot = make_bot(encoder=outlet, transport=OutletTransport())
+    made = Backtest(bot.pipeline, [bot.feed], QueueVenue(bot.book, Link([0])), outlet)
+    recv_ns = np.array(times, np.int64)
+    with pytest.raises(ValueError, match="no receive times"):
+        made.add(recv_ns, recv_ns, recv_ns, recv_ns, np.zeros(2, np.uint16))
+
+
+def test_a_long_silence_hears_of_a_signal() -> None:
+    """Ctrl+C ends a run whose timers fire on."""
+    events = market(1)
+    events.message(590 * NS, (LEVEL, 0, MID - 4, LOTS))
+    made, _ = make(events, timer_ns=10_000)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            made.run()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -298,3 +298,31 @@ def test_a_fill_whose_place_nobody_told_says_so() -> None:
     came = answers.take(1 << 62)
     told = {one.seq: one.ahead_lots for one in came if one.told == Told.TOLD_FILL}
     assert told == {1: -1, 2: 5}
+
+
+def test_no_slot_is_taken_twice() -> None:
+    venue, said = linked(BOOK)
+    for seq in (5, 5, 5 + 512):
+        venue.request(PLACE, seq, 0, side=BUY, price_ticks=90, qty_lots=5)
+    assert said() == [
+        (Told.TOLD_ACKED, 5, 5),
+        (Told.TOLD_REFUSED, 5, 5),
+        (Told.TOLD_REFUSED, 517, 5),
+    ]
+    for seq in range(1, 20_000):
+        venue.request(PLACE, seq, 0, side=BUY, price_ticks=90 + seq % 5, qty_lots=5)
+    assert venue.resting_count == 512
+    said()
+    venue.trade(SELL, 80, 1 << 40, 1)
+    assert venue.resting_count == 0
+    assert len(said()) == 512
+
+
+def test_orders_that_are_none_are_refused() -> None:
+    venue, said = linked(BOOK)
+    with pytest.raises(ValueError, match="seq 0"):
+        venue.request(PLACE, 0, 0, side=BUY, price_ticks=90, qty_lots=5)
+    for price, qty in ((0, 5), (-1, 5), (90, 0), (90, -3)):
+        venue.request(PLACE, 1, 0, side=BUY, price_ticks=price, qty_lots=qty)
+        assert said() == [(Told.TOLD_REFUSED, 1, qty)]
+    assert venue.resting_count == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,8 @@ def test_a_saved_model_is_the_one_that_is_loaded(tmp_path: Path) -> None:
         ('{"orders_ns": []}', "length >= 1"),
         ('{"answers_ns": [-1]}', ">= 0"),
         ('{"latency": 3}', "latency"),
+        ('{"every_ns": 1}', "every_ns must be 0, or 10000 to"),
+        ('{"timer_ns": 9999}', "timer_ns must be 0, or 10000 to"),
         ("[", "got `array`"),
     ],
 )
@@ -41,3 +44,15 @@ def test_what_no_model_can_be_is_refused(tmp_path: Path, text: str, told: str) -
 def test_a_missing_file_is_told_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.json"):
         load(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"answers_ns": (1 << 62, 1)}, {"orders_ns": (-1,)}, {"orders_ns": ()},
+        {"every_ns": 1 << 62}, {"timer_ns": -1},
+    ],
+)  # fmt: skip
+def test_one_that_is_made_is_checked_too(told: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(told))):
+        Model(**told)
