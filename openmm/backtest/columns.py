@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openmm._fast.backtest import Backtest, BacktestFill, BacktestStay
-from openmm._fast.book import Book
+from openmm._fast.book import Book, BookState
 from openmm._fast.checks import RiskState
 from openmm._fast.ports import Decoder
 from openmm._fast.queue_venue import Link, Outlet, OutletTransport, QueueVenue
@@ -66,6 +66,9 @@ class Outcome:
             received.
         base_fees_lots: what of them was charged in base.
         closing_uticks: the reference at the end; 0: there was none.
+        closing_spread_ticks: of the quoted book then; 0: it was not whole.
+        quoting_ns: when quoting began: the quoted book was whole; 0: with the first event.
+        taker_fee_ppm: what taking would have cost.
         crossed: messages after which a book was not whole.
         halted: at the end.
         problems: moves of the risk state and what else a person would have been told.
@@ -99,6 +102,9 @@ class Outcome:
     problems: tuple[str, ...] = ()
     base_fees_lots: int = 0
     closing_uticks: int = 0
+    closing_spread_ticks: int = 0
+    quoting_ns: int = 0
+    taker_fee_ppm: int = 0
 
 
 @final
@@ -255,6 +261,7 @@ def run(
             on_progress(made.event_count)
     ended_ns = made.now_ns
     closing_uticks = pipeline.reference.price_uticks or 0
+    closing_spread_ticks = _spread_ticks(wired.book)
     open_orders = made.finish()
     held = pipeline.inventory
     assert held.base_lots is not None, "set at the beginning"
@@ -269,6 +276,8 @@ def run(
         orders=_rows(made.stays_bytes(), len(ORDER_FIELDS)), opening=wired.held,
         closing=(held.base_lots, held.quote_ticklots), fees_ticklots=made.fees,
         closing_uticks=closing_uticks, base_fees_lots=made.base_fees,
+        closing_spread_ticks=closing_spread_ticks, quoting_ns=wired.quoting_ns,
+        taker_fee_ppm=taker_fee_ppm(placed, wired.instrument) or 0,
         placed=pipeline.placed_count, amended=pipeline.amended_count,
         cancelled=pipeline.cancel_count, refused=made.refused_count,
         batches=made.outlet.batch_count, decisions=pipeline.decision_count,
@@ -340,6 +349,8 @@ class _Wired:
     instrument: Instrument
     held: tuple[int, int]
     guard: Guard
+    book: Book
+    quoting_ns: int
 
 
 def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns: int = 0) -> _Wired:
@@ -387,8 +398,16 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns:
     )  # fmt: skip
     # The book that makes it whole is seen, and nothing that comes at a later beginning.
     made.warm(max(whole_ns + 1, start_ns))
-    made.start(max(whole_ns, start_ns))
-    return _Wired(made, instrument, held, guard)
+    quoting_ns = max(whole_ns, start_ns)
+    made.start(quoting_ns)
+    return _Wired(made, instrument, held, guard, tables.feeds[0].book, quoting_ns)
+
+
+def _spread_ticks(book: Book) -> int:
+    bid, ask = book.best_bid_ticks, book.best_ask_ticks
+    if book.state != BookState.BOOK_VERIFIED or bid is None or ask is None:
+        return 0
+    return ask - bid
 
 
 def _placed(config: BotConfig, instrument: Instrument, mid_ticks: int) -> BotConfig:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from openmm._fast.units import UTICKS_PER_TICK, Side
 from openmm.backtest.chances import Chances, chances
 from openmm.backtest.columns import FILL_FIELDS, Outcome
+from openmm.backtest.standing import standing
 
 Int64s: TypeAlias = NDArray[np.int64]
 
@@ -25,6 +26,7 @@ HORIZONS_S: Final = (1, 10, 60)
 SECOND_NS: Final = 1_000_000_000
 MARK_NS: Final = SECOND_NS  # between two marks
 HOUR_NS: Final = 3600 * SECOND_NS
+PPM: Final = 1_000_000
 NARROW: Final = float(1 << 62)  # what a product of int64 may come to
 FILL: Final[Mapping[str, int]] = {name: place for place, name in enumerate(FILL_FIELDS)}
 _EXACT: Final = Context(prec=60)
@@ -171,7 +173,12 @@ class Measures:
         maker_share: of the volume; None without fills.
         average_fill: of quote, rounded to a ticklot.
         least, greatest, position: of base beyond the opening: least, greatest, at the end.
-        uptime: share of marks with an order at the venue.
+        quoting_ns: when quoting began.
+        quoted, one_sided: shares of the time since with orders at the venue on both sides, and on
+            one alone.
+        flattened: the net with what is left of the position sold or bought back: at the last
+            reference, half the last spread worse, less the taker fee; `net` has it at the
+            reference.
     """
 
     bot: str
@@ -200,7 +207,10 @@ class Measures:
     least: Decimal
     greatest: Decimal
     position: Decimal
-    uptime: float | None
+    quoting_ns: int
+    quoted: float | None
+    one_sided: float | None
+    flattened: Decimal
     orders: Traffic
     queue: QueueAtFill
     chances: Chances
@@ -210,6 +220,11 @@ class Measures:
     def net(self) -> Decimal:
         """Return the P&L after fees, in quote, at the last reference."""
         return self.causes.net
+
+    @property
+    def quoting_s(self) -> float:
+        """Return how long it could quote."""
+        return (self.ended_ns - self.quoting_ns) / SECOND_NS
 
     @property
     def seconds(self) -> float:
@@ -249,7 +264,11 @@ def measure(outcome: Outcome) -> Measures:
     net = int(curve.pnl_ticklots[-1])
     fees = spread + adverse + drift + unsplit - net
     volume = total(rows.cost)
-    hours = (int(curve.ts_ns[-1]) - int(curve.ts_ns[0])) / HOUR_NS
+    started_ns, ended_ns = int(curve.ts_ns[0]), int(curve.ts_ns[-1])
+    # What was watched before the quoted book was whole is no time in which orders could be sent.
+    quoting_ns = outcome.quoting_ns or started_ns
+    hours = (ended_ns - quoting_ns) / HOUR_NS
+    quoted, one_sided = standing(outcome.orders, quoting_ns, ended_ns) or (None, None)
     actions = outcome.placed + outcome.amended + outcome.cancelled
     lots = instrument.lot_size
 
@@ -261,7 +280,7 @@ def measure(outcome: Outcome) -> Measures:
 
     return Measures(
         bot=outcome.bot, pair=instrument.name, quote=instrument.quote, base=instrument.base,
-        unit=unit, lot_size=lots, started_ns=int(curve.ts_ns[0]), ended_ns=int(curve.ts_ns[-1]),
+        unit=unit, lot_size=lots, started_ns=started_ns, ended_ns=ended_ns,
         events=outcome.events, messages=outcome.messages, decisions=outcome.decisions,
         crossed=outcome.crossed, halted=outcome.halted,
         causes=Causes(
@@ -275,10 +294,11 @@ def measure(outcome: Outcome) -> Measures:
         drawdown=_fall(outcome, curve, money), moments=_moments(outcome, curve, float(unit)),
         markouts=markouts, least=base(int(held.min(initial=0))),
         greatest=base(int(held.max(initial=0))), position=base(int(held[-1]) if len(held) else 0),
-        uptime=float(np.mean(outcome.marks[:, 4] > 0)) if len(outcome.marks) else None,
+        quoting_ns=quoting_ns, quoted=quoted, one_sided=one_sided,
+        flattened=money(net - flattening(outcome, int(curve.position_lots[-1]), last_uticks)),
         orders=Traffic(
             outcome.placed, outcome.amended, outcome.cancelled, outcome.refused, outcome.batches,
-            actions / hours if hours else 0.0,
+            actions / hours if hours > 0 else 0.0,
         ),
         queue=_queue(rows, lots), chances=chances(outcome.orders, lots, outcome.ended_ns),
         curve=curve,
@@ -375,6 +395,20 @@ def _curve(outcome: Outcome, rows: _Fills) -> tuple[Curve, int]:
         np.concatenate([[0], position, [closing_base - base]]),
         np.concatenate([[0], uticks, [last_uticks]]),
     ), last_uticks
+
+
+def flattening(outcome: Outcome, lots: int, uticks: int) -> int:
+    """Return what bringing a position to zero costs against a reference, in ticklots, rounded up.
+
+    Half the last spread, nothing where the book was not whole then, and the taker fee.
+    """
+    half_uticks = outcome.closing_spread_ticks * UTICKS_PER_TICK // 2
+    price_uticks = max(uticks + (half_uticks if lots < 0 else -half_uticks), 0)
+    if not uticks:
+        return 0
+    spread = -(-abs(lots) * half_uticks // UTICKS_PER_TICK)
+    fee = -(-abs(lots) * price_uticks * outcome.taker_fee_ppm // (UTICKS_PER_TICK * PPM))
+    return spread + fee
 
 
 def _split(

@@ -20,16 +20,18 @@ from openmm.data.events import utc
 
 TEXT_WIDTH: Final = 140
 COLUMNS: Final = (
-    "run", "fills", "volume", "spread", "adverse", "drift", "fees", "net", "fall", "sharpe",
-    "inventory", "quoted", "orders/h", "1s", "10s", "60s", "Mev/s",
+    "run", "fills", "volume", "spread", "adverse", "drift", "fees", "net", "flat", "fall", "sharpe",
+    "inventory", "quoted", "one side", "orders/h", "1s", "10s", "60s", "Mev/s",
 )  # fmt: skip
 LEGEND: Final = (
     "spread, adverse, drift and fees add up to net, the P&L at the last reference; the opening "
-    "inventory's own way is none of it. fall: deepest fall of the P&L. sharpe: mean over standard "
-    "deviation of its changes from second to second, not annualised. inventory: least and greatest "
-    "position off the opening one, in base. quoted: seconds with an order, in percent. orders/h: "
-    "orders placed, amended or cancelled an hour. 1s, 10s, 60s: markouts in bps of the fill's "
-    "price. Mev/s: million events dealt with per second of computing."
+    "inventory's own way is none of it. flat: net if what is left of the position were sold or "
+    "bought back, at half the last spread and the taker fee. fall: deepest fall of the P&L. "
+    "sharpe: mean over standard deviation of its changes from second to second, not annualised. "
+    "inventory: least and greatest position off the opening one, in base. quoted: time with orders "
+    "at the venue on both sides, one side: on one alone, in percent of that since quoting began. "
+    "orders/h: orders placed, amended or cancelled in an hour of it. 1s, 10s, 60s: markouts in bps "
+    "of the fill's price. Mev/s: million events dealt with per second of computing."
 )
 LEVEL_COLUMNS: Final = ("level", "fills", "volume", "spread", "adverse")
 CHANCE_COLUMNS: Final = ("stays", "filled", "share", "95%", "rested", "an hour")
@@ -46,10 +48,11 @@ def cells(one: Trial) -> list[str]:
     sharpe = found.moments.sharpe
     return [
         one.label, f"{found.fills:,}", money(found.volume, 0),
-        *(money(value) for _, value in causes_of(found.causes)), money(found.drawdown.amount),
+        *(money(value) for _, value in causes_of(found.causes)), money(found.flattened),
+        money(found.drawdown.amount),
         "-" if sharpe is None else f"{sharpe:.3f}",
-        f"{brief(found.least)} {brief(found.greatest, sign=True)}", percent(found.uptime),
-        f"{found.orders.an_hour:,.0f}",
+        f"{brief(found.least)} {brief(found.greatest, sign=True)}", percent(found.quoted),
+        percent(found.one_sided), f"{found.orders.an_hour:,.0f}",
         *(bps(found.markouts[name].bps) for name in ("1s", "10s", "60s")),
         f"{one.events_per_s / 1e6:.1f}",
     ]  # fmt: skip
@@ -141,7 +144,11 @@ def facts(one: Measures) -> list[tuple[str, str]]:
     base, quote = one.base, one.quote
     when = f", {utc(fall.peak_ns)} to {utc(fall.trough_ns)}" if fall.amount else ""
     found = [
-        ("net", f"{money(one.net)} {quote} after {money(one.causes.fees)} fees"),
+        (
+            "net",
+            f"{money(one.net)} {quote} after {money(one.causes.fees)} fees; "
+            f"{money(one.flattened)} if flattened",
+        ),
         ("volume", f"{money(one.volume)} {quote}, {one.volume_base} {base}, {one.fills:,} fills"),
     ]
     if one.average_fill is not None:
@@ -154,7 +161,11 @@ def facts(one: Measures) -> list[tuple[str, str]]:
     found += [
         ("deepest fall", f"{money(fall.amount)} {quote}, {fall.ppm / 1e4:.3f}%{when}"),
         ("position", f"{one.least} to {one.greatest} {base} off the opening, {one.position} last"),
-        ("quoted", f"{percent(one.uptime)}% of {one.seconds:,.0f} s"),
+        (
+            "quoted",
+            f"on both sides {percent(one.quoted)}% of {one.quoting_s:,.0f} s, on one "
+            f"alone {percent(one.one_sided)}%",
+        ),
     ]
     if moments.sharpe is not None:
         found.append(

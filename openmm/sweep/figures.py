@@ -79,14 +79,18 @@ class Figures(msgspec.Struct, frozen=True):
 
     Args:
         pnl: after fees; spread, adverse, drift and unsplit less fees.
+        flattened: the P&L with what is left of the position sold or bought back at the end.
         capital: what the account was worth at the first mark; returns are shares of it.
         drawdown: deepest fall of the P&L from its highest so far.
+        highest, lowest: of the P&L, the zero at the start included.
         markout_1s, markout_10s, markout_60s: in bps of the notional; None: no fill as old.
-        moments: of the returns.
+        quoted, one_sided: shares of the time with orders on both sides, and on one alone.
+        moments: of the returns, the last of them with the position flattened.
         curve: P&L at up to 64 moments, evenly spaced.
     """
 
     pnl: float
+    flattened: float
     spread: float
     adverse: float
     drift: float
@@ -95,6 +99,8 @@ class Figures(msgspec.Struct, frozen=True):
     volume: float
     capital: float
     drawdown: float
+    highest: float
+    lowest: float
     fills: int
     maker_share: float | None
     markout_1s: float | None
@@ -103,7 +109,8 @@ class Figures(msgspec.Struct, frozen=True):
     least: float
     greatest: float
     position: float
-    uptime: float | None
+    quoted: float | None
+    one_sided: float | None
     placed: int
     amended: int
     cancelled: int
@@ -122,20 +129,42 @@ def figures_of(outcome: Outcome, returns_ns: int) -> Figures:
     base, quote = outcome.opening
     worth = base * int(outcome.marks[0, 3]) // UTICKS_PER_TICK if len(outcome.marks) else 0
     capital = quote + worth
-    returns = returns_of(curve.ts_ns, curve.pnl_ticklots, capital, returns_ns)
+    # A position left at the end is no gain yet, and a sweep ranks by what is.
+    ended = curve.pnl_ticklots.copy()
+    ended[-1] = int(made.flattened / made.unit)
+    returns = returns_of(curve.ts_ns, ended, capital, returns_ns)
     markouts = made.markouts
     return Figures(
-        pnl=float(causes.net), spread=float(causes.spread), adverse=float(causes.adverse),
-        drift=float(causes.drift), unsplit=float(causes.unsplit), fees=float(causes.fees),
-        volume=float(made.volume), capital=capital * unit, drawdown=float(made.drawdown.amount),
-        fills=made.fills, maker_share=made.maker_share, markout_1s=markouts["1s"].bps,
+        pnl=float(causes.net), flattened=float(made.flattened), spread=float(causes.spread),
+        adverse=float(causes.adverse), drift=float(causes.drift), unsplit=float(causes.unsplit),
+        fees=float(causes.fees), volume=float(made.volume), capital=capital * unit,
+        drawdown=float(made.drawdown.amount), highest=int(curve.pnl_ticklots.max()) * unit,
+        lowest=int(curve.pnl_ticklots.min()) * unit, fills=made.fills,
+        maker_share=made.maker_share, markout_1s=markouts["1s"].bps,
         markout_10s=markouts["10s"].bps, markout_60s=markouts["60s"].bps,
         least=float(made.least), greatest=float(made.greatest), position=float(made.position),
-        uptime=made.uptime, placed=outcome.placed, amended=outcome.amended,
-        cancelled=outcome.cancelled, refused=outcome.refused, halted=outcome.halted,
-        events=outcome.events, span_s=made.seconds, moments=moments_of(returns),
-        curve=curve_of(curve.pnl_ticklots, unit),
+        quoted=made.quoted, one_sided=made.one_sided, placed=outcome.placed,
+        amended=outcome.amended, cancelled=outcome.cancelled, refused=outcome.refused,
+        halted=outcome.halted, events=outcome.events, span_s=made.seconds,
+        moments=moments_of(returns), curve=curve_of(curve.pnl_ticklots, unit),
     )  # fmt: skip
+
+
+def deepest_fall(parts: Sequence[Figures]) -> float:
+    """Return the deepest fall of spans that follow each other, each flattened at its end.
+
+    The P&L goes on from span to span; so does what it has fallen from.
+    """
+    level = highest = deepest = 0.0
+    for one in parts:
+        lowest = min(one.lowest, one.flattened)
+        deepest = max(
+            deepest, one.drawdown, one.highest - one.flattened, highest - (level + lowest)
+        )
+        highest = max(highest, level + one.highest)
+        level += one.flattened
+        highest = max(highest, level)
+    return deepest
 
 
 def moments_of(returns: Sequence[float]) -> Moments:

@@ -13,6 +13,7 @@ from openmm._fast.changes import ChangeLog
 from openmm._fast.units import Side
 from openmm.backtest.columns import (
     FILL_FIELDS,
+    MARK_FIELDS,
     ORDER_FIELDS,
     Outcome,
     in_steps_of,
@@ -20,6 +21,7 @@ from openmm.backtest.columns import (
     prepare,
     run,
 )
+from openmm.backtest.measures import measure
 from openmm.backtest.model import MS, SECOND, Model
 from openmm.backtest.streams import Stream, synthetic
 from openmm.config import BotConfig
@@ -197,6 +199,42 @@ def test_a_watched_market_moves_the_reference(thin: Events, found: Outcome) -> N
     alone = run(config, [thin])
     assert alone.left_out == ("binance",)
     assert alone.fills.tobytes() == found.fills.tobytes() != made.fills.tobytes()
+
+
+def test_quoting_begins_when_the_quoted_book_is_whole(thin: Events, found: Outcome) -> None:
+    first_ns = int(thin.recv_ns[0])
+    assert found.quoting_ns == first_ns
+    ahead = replace(
+        thin, market=replace(thin.market, venue="binance"), recv_ns=thin.recv_ns - 30 * SECOND
+    )
+    made = run(watching(bot()), [thin, ahead])
+    assert (made.started_ns, made.quoting_ns) == (first_ns - 30 * SECOND, first_ns)
+    assert measure(made).orders.an_hour == pytest.approx(
+        (made.placed + made.amended + made.cancelled) / (made.ended_ns - first_ns) * 3600 * SECOND
+    )
+    assert run(bot(), [thin], start_ns=first_ns + 9 * SECOND).quoting_ns == first_ns + 9 * SECOND
+
+
+def test_what_leaving_would_cost_at_the_end_is_kept(thin: Events, found: Outcome) -> None:
+    book = thin.book_before(len(thin))
+    assert book.best_bid_ticks is not None
+    assert book.best_ask_ticks is not None
+    assert found.closing_spread_ticks == book.best_ask_ticks - book.best_bid_ticks > 0
+    assert found.taker_fee_ppm > 0
+    told = measure(found)
+    assert told.position
+    assert told.flattened < told.net
+
+
+def test_orders_on_their_way_do_not_stand(thin: Events, found: Outcome) -> None:
+    late = run(bot(), [thin], Model(orders_ns=(40 * SECOND,)))
+    near, far = measure(found), measure(late)
+    stood = [(one.quoted or 0) + (one.one_sided or 0) for one in (near, far)]
+    assert stood[0] > 0.8
+    assert 0 < stood[1] < 0.67, "of 120 s the first 40 are without"
+    assert np.mean(late.marks[:, MARK_FIELDS.index("live_count")] > 0) > 0.9, (
+        "they are sent at once"
+    )
 
 
 @pytest.mark.parametrize("regime", ["thin", "volatile"])

@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from openmm.settlement.report import Report
 from openmm.settlement.results import CausePart
 from tests.backtest import outcomes
 from tests.backtest.made import bot
-from tests.backtest.outcomes import BUY, NS, PAIR, SELL, START_NS, chance, fill, made, rows
+from tests.backtest.outcomes import BUY, NS, PAIR, SELL, START_NS, chance, fill, made, rows, stay
 from tests.backtest.test_guard import both
 
 UNIT = PAIR.tick_size * PAIR.lot_size
@@ -184,15 +185,40 @@ def test_uptime_maker_share_and_traffic() -> None:
     fills = [
         fill(0.5, BUY, 100, 3, 100 * U), fill(1.5, SELL, 100, 1, 100 * U, maker=0),
     ]  # fmt: skip
+    orders = [stay(1.0, BUY, 99, 3, 0, rested_s=2.0), stay(2.0, SELL, 101, 3, 0, rested_s=1.5)]
     outcome = made(
-        fills, [100 * U] * 4, live=[0, 2, 1, 0], placed=6, amended=3, cancelled=1
-    )  # fmt: skip
+        fills, [100 * U] * 4, live=[2] * 4, orders=orders, placed=6, amended=3, cancelled=1
+    )
     found = measure(outcome)
-    assert found.uptime == 0.5
+    assert (found.quoted, found.one_sided) == (0.25, 0.375), "not what is on its way: live"
     assert found.maker_share == 0.75
     assert found.average_fill == 200 * UNIT
     assert found.orders.an_hour == pytest.approx(10 / (4 / 3600))
     assert (found.least, found.greatest) == (Decimal(0), Decimal("0.003"))
+
+
+def test_rates_are_of_the_time_since_quoting_began() -> None:
+    orders = [stay(2.0, BUY, 99, 3, 0, rested_s=2.0), stay(2.0, SELL, 101, 3, 0, rested_s=1.0)]
+    outcome = made([], [100 * U] * 4, orders=orders, placed=6, amended=3, cancelled=1)
+    found = measure(replace(outcome, quoting_ns=START_NS + 2 * NS))
+    assert found.orders.an_hour == pytest.approx(10 / (2 / 3600))
+    assert (found.quoted, found.one_sided) == (0.5, 0.5)
+    assert (found.seconds, found.quoting_s) == (4.0, 2.0)
+
+
+def test_what_is_left_is_flattened_at_half_the_spread_and_the_taker_fee() -> None:
+    told: dict[str, Any] = {"closing_spread_ticks": 5, "taker_fee_ppm": 1_000}
+    bought = made([fill(0.5, BUY, 1000, 10, 1000 * U)], [1000 * U, 1100 * U])
+    found = measure(replace(bought, **told))
+    assert atoms(found.net) == 1000
+    # 25 of half a spread, and 0.1% of 10 x 1097.5, rounded up.
+    assert atoms(found.flattened) == 1000 - 25 - 11
+    sold = made([fill(0.5, SELL, 1000, 10, 1000 * U)], [1000 * U, 1100 * U])
+    assert atoms(measure(replace(sold, **told)).flattened) == -1000 - 25 - 12
+    assert measure(bought).flattened == measure(bought).net, "nothing is known of the costs"
+    flat = made([fill(0.5, BUY, 99, 1, 100 * U), fill(0.6, SELL, 101, 1, 100 * U)], [100 * U])
+    assert atoms(measure(replace(flat, **told)).flattened) == 2
+    assert measure(replace(bought, **told)).to_json()["flattened"] == format(found.flattened, "f")
 
 
 def test_queue_places_are_of_maker_fills() -> None:
@@ -211,7 +237,7 @@ def test_queue_places_are_of_maker_fills() -> None:
 
 def test_nothing_at_all_is_told_as_nothing() -> None:
     found = measure(outcomes.outcome())
-    assert (found.fills, found.maker_share, found.uptime) == (0, None, None)
+    assert (found.fills, found.maker_share, found.quoted) == (0, None, None)
     assert found.net == 0
     assert found.moments.count == 0
     assert found.markouts["1s"].bps is None

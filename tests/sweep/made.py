@@ -98,13 +98,16 @@ def points(count: int) -> list[Point]:
     return [(("strategy.num_orders", str(place)),) for place in range(count)]
 
 
-def figures_with(moments: Moments, pnl: float = 0.0, fills: int = 1) -> Figures:
+def figures_with(
+    moments: Moments, pnl: float = 0.0, fills: int = 1, halted: bool = False
+) -> Figures:
     """Return figures of which these count."""
     return Figures(
-        pnl=pnl, spread=pnl, adverse=0.0, drift=0.0, unsplit=0.0, fees=0.0, volume=1.0,
-        capital=1.0, drawdown=0.0, fills=fills, maker_share=1.0, markout_1s=None, markout_10s=None,
-        markout_60s=None, least=0.0, greatest=0.0, position=0.0, uptime=1.0, placed=1, amended=0,
-        cancelled=1, refused=0, halted=False, events=1, span_s=60.0, moments=moments,
+        pnl=pnl, flattened=pnl, spread=pnl, adverse=0.0, drift=0.0, unsplit=0.0, fees=0.0,
+        volume=1.0, capital=1.0, drawdown=0.0, highest=max(pnl, 0.0), lowest=min(pnl, 0.0),
+        fills=fills, maker_share=1.0, markout_1s=None, markout_10s=None, markout_60s=None,
+        least=0.0, greatest=0.0, position=0.0, quoted=1.0, one_sided=0.0, placed=1, amended=0,
+        cancelled=1, refused=0, halted=halted, events=1, span_s=60.0, moments=moments,
         curve=[0.0, pnl],
     )  # fmt: skip
 

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace as changed
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from openmm.backtest.columns import run
 from openmm.backtest.measures import measure
 from openmm.config import parse
-from openmm.sweep.figures import Moments, curve_of, figures_of, moments_of, pooled, returns_of
-from tests.sweep.made import BOT, NS, START_NS, job, market
+from openmm.sweep.figures import (
+    Figures,
+    Moments,
+    curve_of,
+    deepest_fall,
+    figures_of,
+    moments_of,
+    pooled,
+    returns_of,
+)
+from tests.sweep.made import BOT, NS, START_NS, figures_with, job, market
 
 
 def test_moments_are_numpys() -> None:
@@ -58,6 +69,21 @@ def test_returns_cover_all_of_the_time_in_equal_stretches() -> None:
     assert returns_of(told, pnl, 0, NS) == []
 
 
+def test_fall_goes_on_from_span_to_span() -> None:
+    def span(highest: float, lowest: float, flattened: float, drawdown: float) -> Figures:
+        made = figures_with(Moments(), flattened)
+        return replace(made, highest=highest, lowest=lowest, drawdown=drawdown)
+
+    first, second = span(5.0, -1.0, 3.0, 2.0), span(1.0, -3.0, -2.0, 4.0)
+    assert deepest_fall([first]) == 2.0
+    # From 5 in the first to 3 - 3 in the second.
+    assert deepest_fall([first, second]) == 5.0
+    assert deepest_fall([first, second, second]) == 5.0 + 2.0
+    assert deepest_fall([second, first]) == 4.0
+    assert deepest_fall([span(5.0, 0.0, 1.0, 0.0)]) == 4.0, "flattening is part of the fall"
+    assert deepest_fall([]) == 0.0
+
+
 def test_curve_keeps_its_ends() -> None:
     pnl = np.arange(1000)
     found = curve_of(pnl, 0.5)
@@ -75,10 +101,15 @@ def test_figures_are_the_measures_of_the_run() -> None:
     assert made.pnl == pytest.approx(
         made.spread + made.adverse + made.drift + made.unsplit - made.fees
     )
-    assert made.moments.sum1 * made.capital == pytest.approx(made.pnl)
+    assert made.flattened == float(told.flattened) < made.pnl, "what is left costs something"
+    assert made.moments.sum1 * made.capital == pytest.approx(made.flattened)
+    assert made.highest >= made.pnl >= made.lowest
+    assert made.highest - made.lowest >= made.drawdown
     # The Sharpe ratio does not depend on the capital that returns are shares of.
     assert abs(made.moments.count - told.moments.count) <= 1
-    assert made.moments.sharpe == pytest.approx(told.moments.sharpe, rel=0.2)
+    free = figures_of(changed(outcome, taker_fee_ppm=0, closing_spread_ticks=0), NS)
+    assert free.moments.sharpe == pytest.approx(told.moments.sharpe, rel=0.2)
+    assert (made.moments.sharpe or 0) < (free.moments.sharpe or 0)
     assert made.capital == pytest.approx(60_000 + float(outcome.marks[0, 3]) / 1e6 * 0.1, rel=0.01)
     assert made.curve[-1] == pytest.approx(made.pnl)
     assert BOT in job("tiny").bot
