@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from openmm.sweep.pool import Pool
     from openmm.sweep.ranking import Ranking
     from openmm.sweep.run import Search
-    from openmm.sweep.space import Dimension
+    from openmm.sweep.space import Dimension, Point
     from openmm.sweep.spans import Opened
     from openmm.sweep.store import SweepStore
 
@@ -30,6 +30,7 @@ strategy.num_orders=1,2,4 --split 4; openmm sweep bot.toml market/*.omd --random
 strategy.spread=1bps..20bps:log risk.max_inventory=0.1..1 model.queue=careful,power"""
 RUNNER = "openmm.sweep.columns:Columns"
 SUMMARY = "summary.html"
+TEXT_WIDTH = 140
 
 
 def sweep(
@@ -116,6 +117,7 @@ def sweep(
     from msgspec.structs import replace
 
     from openmm.sweep.run import Search, run_points, run_suggested
+    from openmm.sweep.space import models_of
     from openmm.sweep.store import SweepStore
 
     told = list(more or [])
@@ -131,6 +133,7 @@ def sweep(
             kind, [one.to_json() for one in space], random or optuna or 0,
             seed if kind != "grid" else 0, batch if optuna else 1, split, rolling,
         )  # fmt: skip
+        own, models = models_of(space)
         notes = _notes(bot, files)
         status("")
         try:
@@ -140,10 +143,10 @@ def sweep(
                     from openmm.sweep import suggest
 
                     search = replace(search, version=suggest.VERSION)
-                    suggesting = suggest.Suggestions(space, seed)
-                    run_suggested(store, job, search, suggesting, make, on_progress)
+                    suggesting = suggest.Suggestions(own, seed)
+                    run_suggested(store, job, search, suggesting, make, on_progress, models)
                 else:
-                    points = _points(kind, space, random or 0, seed)
+                    points = _points(kind, own, models, random or 0, seed)
                     run_points(store, job, search, points, make, on_progress)
         except KeyboardInterrupt:
             planned, done = store.counts()
@@ -173,7 +176,7 @@ def _prepared(
     model: Path | None, returns: str, split: int, status: Callable[[str], None],
 ) -> tuple[Job, list[Dimension], list[Opened]]:  # fmt: skip
     """Read everything that runs follow from, and refuse what is wrong with it."""
-    from openmm.backtest.model import load as load_model
+    from openmm.cli.backtest import models as assumed_models
     from openmm.config import load
     from openmm.errors import ConfigError
     from openmm.sweep import space as varied
@@ -181,7 +184,8 @@ def _prepared(
     from openmm.sweep.spans import opened, spans
 
     config = load(bot)
-    assumed = load_model(model).to_json() if model is not None else {}
+    # As a backtest takes it: the file's [paper] latency, unless a model says otherwise.
+    assumed = assumed_models(model, None, None, None, None)(config).to_json()
     returns_ns = round(span_s("--returns", returns) * 1e9)
     if returns_ns % 1_000_000_000:
         raise ConfigError("--returns", returns, "whole seconds: P&L is marked once a second")
@@ -196,16 +200,26 @@ def _prepared(
         raise ConfigError(f"--{kind}", "nothing", "KEY=VALUES, such as strategy.spread=2bps,3bps")
     space = [varied.read(kinds, one, ranges=kind != "grid") for one in texts]
     varied.check(job.data, kinds, space)
+    own, _ = varied.models_of(space)
+    if not own and kind != "grid":
+        raise ConfigError(f"--{kind}", ", ".join(texts), "a key of the bot's file: it is chosen")
+    space = [*own, *(one for one in space if one not in own)]
     return job, space, files
 
 
 def _points(
-    kind: str, space: Sequence[Dimension], count: int, seed: int
-) -> Sequence[tuple[tuple[str, str], ...]]:
+    kind: str, own: Sequence[Dimension], models: Sequence[Point], count: int, seed: int
+) -> Sequence[Point]:
+    """Return every combination under every model."""
+    from openmm.errors import ConfigError
     from openmm.sweep.plan import RUNS_MAX
     from openmm.sweep.space import drawn, grid
 
-    return grid(space, RUNS_MAX) if kind == "grid" else drawn(space, count, seed)
+    points = grid(own, RUNS_MAX) if kind == "grid" else drawn(own, count, seed)
+    if len(points) * len(models) > RUNS_MAX:
+        told = f"{len(points):,} combinations under {len(models):,} models each"
+        raise ConfigError(f"--{kind}", told, f"{RUNS_MAX:,} in all at most")
+    return [(*one, *model) for one in points for model in models]
 
 
 def _pool(job: Job, workers: int | None, ray: str) -> Callable[[], Pool]:
@@ -238,6 +252,7 @@ def _told(
     from openmm.sweep.run import ranking_of
 
     found = ranking_of(store, job, search)
+    assumed = _assumed(job, space)
     notes = [
         *notes,
         *(f"{key} made no difference: no value of it changed any figure."
@@ -245,28 +260,57 @@ def _told(
     ]  # fmt: skip
     parquet, html = store.folder / results.FILE, store.folder / SUMMARY
     results.write(store, job, [one.key for one in space], parquet)
-    write_file(html, page.page(found, job, bot.name, store.results(), notes))
+    write_file(html, page.page(found, job, bot.name, store.results(), [*assumed, *notes]))
     payload = {
-        **ranking.to_json(found, top), "results": parquet, "summary": html, "notes": list(notes),
+        **ranking.to_json(found, top), "model": job.model, "assumptions": assumed,
+        "results": parquet, "summary": html, "notes": list(notes),
     }  # fmt: skip
-    emit(payload, json_, lambda: text_of(found, top, [*notes, f"{parquet}", f"{html}"]))
+    emit(payload, json_, lambda: text_of(found, top, [*notes, f"{parquet}", f"{html}"], assumed))
     return EXIT_DONE if found.counts["done"] else EXIT_FAILED
 
 
-def text_of(found: Ranking, top: int, notes: Sequence[str]) -> str:
-    """Render a ranking as text, the verdict first."""
-    from openmm.sweep.page import cells, columns
+def _assumed(job: Job, space: Sequence[Dimension]) -> list[str]:
+    """Say what every figure rests on, and what of it is varied."""
+    import msgspec
+
+    from openmm.backtest.model import Model
+    from openmm.backtest.trials import LIMITS, assumptions
+    from openmm.sweep.space import MODEL, Choices
+
+    told = [assumptions([msgspec.convert(job.model, Model)])]
+    varied = [
+        f"{one.key} {', '.join(one.values)}"
+        for one in space
+        if isinstance(one, Choices) and one.key.startswith(MODEL)
+    ]
+    if varied:
+        told.append(
+            f"In place of that: {'; '.join(varied)}. Each combination is run under all of it, and "
+            "counts by what it did worst under in train."
+        )
+    return [*told, LIMITS]
+
+
+def text_of(found: Ranking, top: int, notes: Sequence[str], assumed: Sequence[str] = ()) -> str:
+    """Render a ranking as text, the verdict first, then what it rests on."""
+    import textwrap
+
+    from openmm.sweep.page import cells, columns, under_models
 
     counts = found.counts
     lines = [
         found.verdict,
         f"{counts['done']:,} runs done, {counts['refused']:,} refused, "
         f"{counts['failed']:,} failed.",
+        *(line for one in assumed for line in textwrap.wrap(one, TEXT_WIDTH)),
     ]
+    lines += [one for one in (found.assumed, found.disqualified) if one]
     shown = [one for one in found.rows[:top] if one.train is not None]
     if shown:
         rows = [columns(found), *(cells(found, one) for one in shown)]
         lines += ["", table([tuple(row) for row in rows])]
+    if told := under_models(found):
+        lines += ["", "the best under each model:", table([tuple(row) for row in told])]
     refused = [one for one in found.rows if one.train is None]
     if refused:
         lines.append(f"{len(refused):,} combinations without figures, the first: {refused[0].why}")
@@ -280,15 +324,18 @@ def text_of(found: Ranking, top: int, notes: Sequence[str]) -> str:
 
 
 def _walk(found: Ranking) -> list[list[str]]:
+    from openmm.sweep.page import place
+
     def told(value: float | None) -> str:
         return "-" if value is None else f"{value:,.2f}"
 
-    rows = [["train", "test", "best try", "train Sharpe", "test Sharpe", "test P&L", "its place"]]
+    rows = [["train", "test", "best try", "train Sharpe", "test Sharpe", "test P&L",
+             "flattened", "fills", "its place"]]  # fmt: skip
     rows += [
         [
             f"{one.train_slices[0]}-{one.train_slices[1]}", str(one.test_slice), str(one.trial),
             told(found.a_day(one.train.sharpe)), told(found.a_day(one.test.sharpe)),
-            told(one.test.pnl), f"{one.rank} of {found.trials}",
+            told(one.test.pnl), told(one.test.flattened), f"{one.test.fills:,}", place(one),
         ]
         for one in found.folds
     ]  # fmt: skip

@@ -16,8 +16,8 @@ from openmm.settlement.plots import Line, Plot, bars, over_time
 from openmm.sweep.figures import Figures
 from openmm.sweep.luck import SURE
 from openmm.sweep.plan import Job, Spec
-from openmm.sweep.ranking import Ranking, Row, Score
-from openmm.sweep.space import NUMBER
+from openmm.sweep.ranking import Fold, Ranking, Row, Score
+from openmm.sweep.space import MODEL, NUMBER, parted
 from openmm.sweep.store import Result
 
 ROWS: Final = 50
@@ -59,6 +59,8 @@ def page(
     if best:
         drawn = _curves(best, job, results)
         body.append(section("P&L after fees, span by span", figure("of the best", drawn)))
+    if models := under_models(ranking):
+        body.append(section("The best under each model", data_table(models[0], models[1:])))
     body += _effects(ranking)
     if ranking.folds:
         body.append(section("Walking forward", *_walk(ranking)))
@@ -75,6 +77,10 @@ def _about(ranking: Ranking, job: Job) -> list[str]:
         f"{counts['done']:,} runs done, {counts['refused']:,} refused by the file's checks, "
         f"{counts['failed']:,} failed; returns over {ranking.returns_ns / 1e9:g} s; "
         f"{len(job.spans):,} spans: {shown}.",
+        *(one for one in (ranking.assumed, ranking.disqualified) if one),
+        "P&L: after fees, at the last reference. flattened: with what is left of each span's "
+        "position sold or bought back at half the last spread and the taker fee; Sharpe ratios, "
+        "and so the order, are of this one.",
         f"Deflated: the probability that the true Sharpe ratio is above what luck's best of "
         f"{ranking.trials:,} tries would have. From {SURE:.2f} on one in twenty is left to luck. "
         "Returns and tries count as independent: docs/sweep.md.",
@@ -84,11 +90,14 @@ def _about(ranking: Ranking, job: Job) -> list[str]:
 
 def columns(ranking: Ranking) -> list[str]:
     """Return the heads of the table."""
-    keys = [key for key, _ in ranking.rows[0].point] if ranking.rows else []
-    test = ["test: Sharpe", "P&L"] if ranking.folds else []
+    point = ranking.rows[0].point if ranking.rows else ()
+    keys = [f"worst {key}" if key.startswith(MODEL) else key for key, _ in point]
+    test = ["test: Sharpe", "P&L", "flattened", "fills"] if ranking.folds else []
     train = "train: " if ranking.folds else ""
-    heads = ["try", *keys, "deflated", f"{train}Sharpe", "P&L", "fees", "fills", "drawdown", *test]
-    return heads
+    return [
+        "try", *keys, "deflated", f"{train}Sharpe", "P&L", "flattened", "fees", "fills",
+        "drawdown", "halted", *test,
+    ]  # fmt: skip
 
 
 def cells(ranking: Ranking, row: Row) -> list[str]:
@@ -98,11 +107,17 @@ def cells(ranking: Ranking, row: Row) -> list[str]:
         rest = len(columns(ranking)) - len(values) - 2
         return [str(row.trial), *values, f"{row.state}: {row.why}", *[""] * rest]
     one = row.train
-    test = [_ratio(ranking, row.test), _money(row.test)] if ranking.folds else []
+    tested = row.test
+    test: list[str] = []
+    if ranking.folds and tested is not None:
+        test = [_ratio(ranking, tested), *_money(tested), f"{tested.fills:,}"]
+    halts = f"{one.halted} of {one.spans}" if one.halted else "-"
+    if tested is not None and tested.halted:
+        halts = f"{halts}, test"
     return [
         str(row.trial), *values, "-" if row.deflated is None else f"{row.deflated:.3f}",
-        _ratio(ranking, one), _money(one), f"{one.fees:,.2f}", f"{one.fills:,}",
-        f"{one.drawdown:,.2f}", *test,
+        _ratio(ranking, one), *_money(one), f"{one.fees:,.2f}", f"{one.fills:,}",
+        f"{one.drawdown:,.2f}", halts, *test,
     ]  # fmt: skip
 
 
@@ -111,8 +126,28 @@ def _ratio(ranking: Ranking, one: Score | None) -> str:
     return "-" if found is None else f"{found:,.2f}"
 
 
-def _money(one: Score | None) -> str:
-    return "-" if one is None else f"{one.pnl:,.2f}"
+def _money(one: Score | None) -> list[str]:
+    return ["-"] * 2 if one is None else [f"{one.pnl:,.2f}", f"{one.flattened:,.2f}"]
+
+
+def under_models(ranking: Ranking) -> list[list[str]]:
+    """Return the best under each model, heads first; nothing where there is one model alone."""
+    row = ranking.best
+    if row is None or len(row.under) < 2:
+        return []
+    keys = [key for key, _ in parted(row.point)[1]]
+    rows = [["try", *keys, "Sharpe", "P&L", "flattened", "fills", "drawdown"]]
+    for one in row.under:
+        found = one.train
+        assert found is not None, "of a run that is done"
+        rows.append(
+            [
+                str(one.trial), *(value for _, value in parted(one.point)[1]),
+                _ratio(ranking, found), *_money(found), f"{found.fills:,}",
+                f"{found.drawdown:,.2f}",
+            ]
+        )  # fmt: skip
+    return rows
 
 
 def label(row: Row) -> str:
@@ -164,7 +199,7 @@ def _curves(
 
 def _effects(ranking: Ranking) -> list[str]:
     """Return the mean Sharpe ratio of every value of every key."""
-    rows = [one for one in ranking.rows if one.train is not None]
+    rows = [one for one in ranking.every if one.train is not None and one.train.traded]
     keys = [key for key, _ in rows[0].point] if rows else []
     drawn = []
     for at, key in enumerate(keys):
@@ -207,22 +242,28 @@ def _walk(ranking: Ranking) -> list[str]:
         (
             f"{one.train_slices[0]} to {one.train_slices[1]}", str(one.test_slice), str(one.trial),
             "-" if one.deflated is None else f"{one.deflated:.3f}", _ratio(ranking, one.train),
-            _ratio(ranking, one.test), _money(one.test), f"{one.rank} of {ranking.trials:,}",
+            _ratio(ranking, one.test), *_money(one.test), f"{one.test.fills:,}", place(one),
         )
         for one in ranking.folds
     ]  # fmt: skip
     heads = (
         "train slices", "test slice", "best try", "deflated", "train Sharpe", "test Sharpe",
-        "test P&L", "its place in test",
+        "test P&L", "flattened", "fills", "its place in test",
     )  # fmt: skip
     sure = "-" if ranking.walked_sure is None else f"{ranking.walked_sure:.3f}"
     all_tests = (
         f"All tests together: Sharpe {_ratio(ranking, ranking.walked)} a day, P&L "
-        f"{_money(ranking.walked)}; probability that it is above 0: {sure}."
+        f"{', flattened '.join(_money(ranking.walked))}; probability that it is above 0: {sure}."
     )
     notes = [one for one in (all_tests, ranking.blanks) if one]
     told = "".join(f'<p class="note">{escape(one)}</p>' for one in notes)
     return [told, data_table(heads, rows)]
+
+
+def place(fold: Fold) -> str:
+    """Say which place a step's choice had in its test, among those that traded there."""
+    text = "did not trade" if fold.rank is None else f"{fold.rank} of {fold.ranked:,}"
+    return f"{text}, halted" if fold.test.halted else text
 
 
 def _overfit(ranking: Ranking) -> list[str]:

@@ -1,21 +1,27 @@
-"""The order of a sweep's combinations: by what is left of them when luck has had its part."""
+"""The order of a sweep's combinations: by what is left of them when luck has had its part.
+
+A combination is what is varied of the bot's file. What is varied of the fill model is no choice of
+anyone's: each combination counts by the model that it does worst under.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import variance as variance_of
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, final
 
 import msgspec
 
-from openmm.sweep.figures import DAY_NS, Figures, Moments, pooled
+from openmm.sweep.figures import DAY_NS, Figures, Moments, deepest_fall, pooled
 from openmm.sweep.luck import SURE, Overfit, deflated_sharpe, expected_best, overfit
 from openmm.sweep.plan import Span, Spec
-from openmm.sweep.space import Point
+from openmm.sweep.space import Point, parted
 from openmm.sweep.store import Result
 
 _FIGURES: Final = msgspec.msgpack.Decoder(Figures)
+Part: TypeAlias = tuple[str, Figures]  # the market that was quoted, and what came of a span
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -23,25 +29,37 @@ class Score(msgspec.Struct, frozen=True):
 
     spans: int
     pnl: float
+    flattened: float  # the P&L with each span's position brought to zero at its end
     fees: float
     volume: float
     fills: int
-    drawdown: float  # the deepest of a span
+    drawdown: float  # the deepest of a market, from span to span
     moments: Moments
+    halted: int = 0  # spans that ended halted
 
     @property
     def sharpe(self) -> float | None:
         """Return the Sharpe ratio of one return; None where nothing was traded."""
         return self.moments.sharpe
 
+    @property
+    def traded(self) -> bool:
+        """Tell whether there is anything to place it by."""
+        return self.fills > 0 and self.sharpe is not None
+
 
 class Row(msgspec.Struct, frozen=True):
     """A combination: how it did where it is ranked (train) and where it is not (test).
 
+    Of several models it is run under, all figures are of the one it did worst under in train.
+
     Args:
+        trial: of that model.
+        point: with that model's values.
         deflated: the deflated Sharpe ratio in train; None: nothing to be told.
         state, why: of `store.Result`, the first that is not `done`.
         slices: its moments, slice by slice of time.
+        under: it under each model, itself among them; without deflated figures.
     """
 
     trial: int
@@ -52,13 +70,20 @@ class Row(msgspec.Struct, frozen=True):
     test: Score | None = None
     deflated: float | None = None
     slices: tuple[Moments, ...] = ()
+    under: tuple[Row, ...] = ()
+
+    @property
+    def halted(self) -> bool:
+        """Tell whether it halted in train: it is not to be chosen, whatever it made since."""
+        return self.train is not None and self.train.halted > 0
 
 
 class Fold(msgspec.Struct, frozen=True):
     """One step of walking forward: the best of the train slices, and how it did in the next.
 
     Args:
-        rank: its place in test among all, the best 1.
+        rank: its place in test among those that traded there, the best 1; None: it did not.
+        ranked: how many those are.
     """
 
     train_slices: tuple[int, int]  # first and last
@@ -67,17 +92,20 @@ class Fold(msgspec.Struct, frozen=True):
     train: Score
     test: Score
     deflated: float | None
-    rank: int
+    rank: int | None
+    ranked: int
 
 
 class Ranking(msgspec.Struct, frozen=True):
     """All of it.
 
     Args:
-        rows: the best first; those without a figure last, in the plan's order.
-        trials: how many were run, which is what luck had.
+        rows: the best first; then those that halted in train, and those without a figure, in the
+            plan's order.
+        trials: how many combinations of the bot's values were run, which is what luck had.
         bar: the Sharpe ratio of one return that luck's best is expected to have.
-        blank: slices that were to be tested, but nothing traded enough ahead of them to pick by.
+        blank: slices that were to be tested, but nothing traded enough ahead of them, or all of
+            it halted.
         walked: what picking the best at each step came to, over all test slices.
         walked_sure: probability that its true Sharpe ratio is above 0: it was tried once.
     """
@@ -95,8 +123,37 @@ class Ranking(msgspec.Struct, frozen=True):
 
     @property
     def best(self) -> Row | None:
-        """Return the first that has a figure."""
-        return self.rows[0] if self.rows and self.rows[0].deflated is not None else None
+        """Return the first that has a figure and did not halt."""
+        first = self.rows[0] if self.rows else None
+        return None if first is None or first.deflated is None or first.halted else first
+
+    @property
+    def models(self) -> int:
+        """Return how many models each combination was run under."""
+        return max((len(one.under) for one in self.rows), default=0)
+
+    @property
+    def every(self) -> list[Row]:
+        """Return every combination under every model."""
+        return [one for row in self.rows for one in row.under]
+
+    @property
+    def assumed(self) -> str:
+        """Say how models were dealt with; nothing where there is one alone."""
+        if self.models < 2:
+            return ""
+        return (
+            f"{self.trials:,} combinations under {self.models:,} models each: all figures are of "
+            "the one that a combination did worst under in train"
+        )
+
+    @property
+    def disqualified(self) -> str:
+        """Say how many halted where they were to be ranked; nothing where none did."""
+        count = sum(1 for one in self.rows if one.halted)
+        if not count:
+            return ""
+        return f"{count:,} of {self.trials:,} combinations halted in train: not to be chosen"
 
     @property
     def beats_luck(self) -> bool:
@@ -114,14 +171,17 @@ class Ranking(msgspec.Struct, frozen=True):
         if not self.blank:
             return ""
         slices = ", ".join(map(str, self.blank))
-        return f"not walked to: slice {slices}; too little traded ahead of it to pick a best by"
+        return (
+            f"not walked to: slice {slices}; ahead of it too little was traded without a halt to "
+            "pick a best by"
+        )
 
     @property
     def verdict(self) -> str:
         """Say in words what it came to."""
         best = self.best
         if best is None or best.train is None:
-            return "Nothing can be told: no combination traded over enough returns."
+            return "Nothing can be told: no combination traded over enough returns without a halt."
         bar, found = self.a_day(self.bar) or 0.0, self.a_day(best.train.sharpe) or 0.0
         told = (
             f"The best of {self.trials:,} tries has a Sharpe ratio of {found:.2f} a day, where "
@@ -139,13 +199,18 @@ class Ranking(msgspec.Struct, frozen=True):
         return text
 
 
-def score(figures: Sequence[Figures]) -> Score:
-    """Add up figures over spans."""
+def score(parts: Sequence[Part]) -> Score:
+    """Add up figures over spans; of one market these follow each other."""
+    figures = [one for _, one in parts]
+    markets: dict[str, list[Figures]] = {}
+    for market, one in parts:
+        markets.setdefault(market, []).append(one)
     return Score(
         len(figures), math.fsum(one.pnl for one in figures),
-        math.fsum(one.fees for one in figures), math.fsum(one.volume for one in figures),
-        sum(one.fills for one in figures), max((one.drawdown for one in figures), default=0.0),
-        pooled(one.moments for one in figures),
+        math.fsum(one.flattened for one in figures), math.fsum(one.fees for one in figures),
+        math.fsum(one.volume for one in figures), sum(one.fills for one in figures),
+        max((deepest_fall(some) for some in markets.values()), default=0.0),
+        pooled(one.moments for one in figures), sum(one.halted for one in figures),
     )  # fmt: skip
 
 
@@ -156,9 +221,10 @@ def rank(
     """Rank combinations.
 
     With a split the last slice is the test of all others, which are what the order follows from.
+    Each combination counts by the model that it did worst under in train, in test as well.
 
     Args:
-        results: of all runs; a combination that lacks one is left out.
+        results: of all runs; a combination that lacks one, under any model, is left out.
         split: how many steps to walk forward; 0: every span is train, and there is no test.
         rolling: train on one slice, the one ahead of the test; else on all ahead of it.
     """
@@ -169,27 +235,39 @@ def rank(
         counts[result.state] += 1
     last = max((one.slice for one in spans), default=0)
     train = _train(last, rolling) if split else range(last + 1)
-    whole: list[tuple[Row, dict[int, list[Figures]]]] = []
-    others: list[Row] = []
+    models: set[Point] = set()
+    runs: dict[Point, list[_Run]] = {}
     for trial, found in sorted(trials.items()):
-        if len(found) < len(spans):
+        own, model = parted(next(iter(found.values()))[0].point)
+        models.add(model)
+        if len(found) == len(spans):
+            runs.setdefault(own, []).append(
+                _run(trial, found, spans, train, last if split else None)
+            )
+    whole: list[list[_Run]] = []
+    reps: list[Row] = []
+    others: list[Row] = []
+    for under in runs.values():
+        if len(under) < len(models):
             continue
-        row, by_slice = _row(trial, found, spans, train, last if split else None)
-        if row.state == "done":
-            whole.append((row, by_slice))
-        else:
-            others.append(row)
-    bar = _bar([row.train for row, _ in whole if row.train is not None])
+        refused = [one.row for one in under if one.row.state != "done"]
+        if refused:
+            others.append(refused[0])
+            continue
+        whole.append(under)
+        worst = _worst(under, train).row
+        reps.append(msgspec.structs.replace(worst, under=tuple(one.row for one in under)))
+    bar = _bar([row.train for row in reps if row.train is not None])
     rows = [
         msgspec.structs.replace(row, deflated=deflated_sharpe(row.train.moments, bar))
-        for row, _ in whole if row.train is not None
+        for row in reps if row.train is not None
     ]  # fmt: skip
-    folds = _walk(whole, last, rolling) if split else []
-    walked = _walked(folds)
+    folds, tested = _walk(whole, last, rolling) if split else ([], [])
+    walked = score(tested) if folds else None
     return Ranking(
         tuple(sorted(rows, key=_order) + others), len(whole), bar, returns_ns, tuple(folds), walked,
         None if walked is None else deflated_sharpe(walked.moments, 0.0),
-        overfit([row.slices for row, _ in whole]), counts,
+        overfit([row.slices for row in rows if not row.halted]), counts,
         tuple(sorted({*range(1, last + 1)} - {one.test_slice for one in folds})) if split else (),
     )  # fmt: skip
 
@@ -199,7 +277,7 @@ def inert(ranking: Ranking) -> list[str]:
 
     Of drawn values there are no such pairs, and nothing is said.
     """
-    rows = [one for one in ranking.rows if one.train is not None]
+    rows = ranking.every
     found = []
     for at, (key, _) in enumerate(rows[0].point if rows else ()):
         groups: dict[Point, list[object]] = {}
@@ -216,36 +294,56 @@ def _train(test: int, rolling: bool) -> range:
     return range(test - 1 if rolling else 0, test)
 
 
-def _order(row: Row) -> tuple[float, float, int]:
+def _order(row: Row) -> tuple[bool, float, float, int]:
     """Sort by the deflated figure; where it rounds to the same, by the Sharpe ratio itself."""
     sharpe = row.train.sharpe if row.train is not None else None
     return (
+        row.halted,
         math.inf if row.deflated is None else -row.deflated,
         math.inf if sharpe is None else -sharpe,
         row.trial,
     )
 
 
-def _row(
+@final
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A combination under one model, and its figures by slice."""
+
+    row: Row
+    by_slice: Mapping[int, Sequence[Part]]
+
+    def over(self, slices: Iterable[int]) -> list[Part]:
+        return [one for at in slices for one in self.by_slice.get(at, ())]
+
+
+def _run(
     trial: int, found: Mapping[int, tuple[Spec, Result]], spans: Sequence[Span], train: range,
     test: int | None,
-) -> tuple[Row, dict[int, list[Figures]]]:  # fmt: skip
-    point = found[0][0].point
-    by_slice: dict[int, list[Figures]] = {}
+) -> _Run:  # fmt: skip
+    point = next(iter(found.values()))[0].point
+    by_slice: dict[int, list[Part]] = {}
     for at, span in enumerate(spans):
         result = found[at][1]
         if result.state != "done" or result.figures is None:
-            return Row(trial, point, result.state, result.why), {}
-        by_slice.setdefault(span.slice, []).append(_FIGURES.decode(result.figures))
-    slices = tuple(pooled(one.moments for one in by_slice[at]) for at in sorted(by_slice))
-    return Row(
-        trial, point, "done", "", score(_of(by_slice, train)),
-        None if test is None else score(by_slice.get(test, [])), None, slices,
-    ), by_slice  # fmt: skip
+            return _Run(Row(trial, point, result.state, result.why), {})
+        figures = _FIGURES.decode(result.figures)
+        by_slice.setdefault(span.slice, []).append((span.parts[0].label, figures))
+    slices = tuple(pooled(one.moments for _, one in by_slice[at]) for at in sorted(by_slice))
+    made = _Run(Row(trial, point, "done", ""), by_slice)
+    tested = None if test is None else score(made.over((test,)))
+    row = Row(trial, point, "done", "", score(made.over(train)), tested, None, slices)
+    return _Run(row, by_slice)
 
 
-def _of(by_slice: Mapping[int, list[Figures]], slices: Iterable[int]) -> list[Figures]:
-    return [one for at in slices for one in by_slice.get(at, [])]
+def _worst(under: Sequence[_Run], train: Iterable[int]) -> _Run:
+    """Return the run of the model that does worst: it halts, does not trade, or has the least."""
+
+    def strength(one: Score) -> tuple[bool, bool, float]:
+        return not one.halted, one.traded, one.sharpe or 0.0
+
+    slices = list(train)
+    return min(under, key=lambda one: strength(score(one.over(slices))))
 
 
 def _bar(scores: Sequence[Score]) -> float:
@@ -256,41 +354,36 @@ def _bar(scores: Sequence[Score]) -> float:
 
 
 def _walk(
-    whole: Sequence[tuple[Row, dict[int, list[Figures]]]], last: int, rolling: bool
-) -> list[Fold]:
-    folds = []
+    whole: Sequence[Sequence[_Run]], last: int, rolling: bool
+) -> tuple[list[Fold], list[Part]]:
+    """Return the steps, and the figures of all their tests."""
+    folds: list[Fold] = []
+    parts: list[Part] = []
     for test in range(1, last + 1):
         train = _train(test, rolling)
-        scores = [score(_of(by_slice, train)) for _, by_slice in whole]
+        runs = [_worst(under, train) for under in whole]
+        scores = [score(one.over(train)) for one in runs]
         bar = _bar(scores)
-        ranked = [
-            (row.trial, one, score(by_slice.get(test, [])), deflated_sharpe(one.moments, bar))
-            for (row, by_slice), one in zip(whole, scores, strict=True)
+        known = [
+            (-deflated, -(one.sharpe or 0.0), run.row.trial, at)
+            for at, (run, one) in enumerate(zip(runs, scores, strict=True))
+            if not one.halted and (deflated := deflated_sharpe(one.moments, bar)) is not None
         ]
-        known = [one for one in ranked if one[3] is not None]
         if not known:
             continue
-        trial, best, tested, deflated = min(
-            known, key=lambda one: (-(one[3] or 0.0), -(one[1].sharpe or 0.0), one[0])
-        )
-        mine = tested.sharpe or 0.0
-        better = sum(1 for _, _, other, _ in ranked if (other.sharpe or 0.0) > mine)
+        deflated, _, trial, at = min(known)
+        tests = [score(one.over((test,))) for one in runs]
+        traded = [one.sharpe for one in tests if one.traded and one.sharpe is not None]
+        mine = tests[at].sharpe if tests[at].traded else None
+        place = None if mine is None else sum(1 for one in traded if one > mine) + 1
         folds.append(
-            Fold((train[0], train[-1]), test, trial, best, tested, deflated, better + 1)
+            Fold(
+                (train[0], train[-1]), test, trial, scores[at], tests[at], -deflated, place,
+                len(traded),
+            )
         )  # fmt: skip
-    return folds
-
-
-def _walked(folds: Sequence[Fold]) -> Score | None:
-    if not folds:
-        return None
-    tests = [one.test for one in folds]
-    return Score(
-        sum(one.spans for one in tests), math.fsum(one.pnl for one in tests),
-        math.fsum(one.fees for one in tests), math.fsum(one.volume for one in tests),
-        sum(one.fills for one in tests), max(one.drawdown for one in tests),
-        pooled(one.moments for one in tests),
-    )  # fmt: skip
+        parts += runs[at].over((test,))
+    return folds, parts
 
 
 def to_json(ranking: Ranking, most: int) -> dict[str, Any]:
@@ -304,8 +397,9 @@ def to_json(ranking: Ranking, most: int) -> dict[str, Any]:
         if one is None:
             return None
         return {
-            "spans": one.spans, "pnl": one.pnl, "fees": one.fees, "volume": one.volume,
-            "fills": one.fills, "drawdown": one.drawdown, "returns": one.moments.count,
+            "spans": one.spans, "halted": one.halted, "pnl": one.pnl, "flattened": one.flattened,
+            "fees": one.fees, "volume": one.volume, "fills": one.fills,
+            "drawdown": one.drawdown, "returns": one.moments.count,
             "sharpe": ranking.a_day(one.sharpe), "skew": one.moments.skew,
             "kurtosis": one.moments.kurtosis,
         }  # fmt: skip
@@ -313,6 +407,7 @@ def to_json(ranking: Ranking, most: int) -> dict[str, Any]:
     luck = ranking.overfit
     return {
         "verdict": ranking.verdict, "beats_luck": ranking.beats_luck, "trials": ranking.trials,
+        "models": ranking.models,
         "runs": ranking.counts, "returns_ns": ranking.returns_ns,
         "luck_sharpe": ranking.a_day(ranking.bar),
         "overfit": None if luck is None else {
@@ -323,8 +418,8 @@ def to_json(ranking: Ranking, most: int) -> dict[str, Any]:
             "folds": [
                 {
                     "train": list(one.train_slices), "test": one.test_slice, "trial": one.trial,
-                    "deflated": one.deflated, "rank": one.rank, "train_figures": told(one.train),
-                    "test_figures": told(one.test),
+                    "deflated": one.deflated, "rank": one.rank, "ranked": one.ranked,
+                    "train_figures": told(one.train), "test_figures": told(one.test),
                 }
                 for one in ranking.folds
             ],
@@ -333,8 +428,15 @@ def to_json(ranking: Ranking, most: int) -> dict[str, Any]:
         "ranking": [
             {
                 "trial": one.trial, "parameters": dict(one.point), "state": one.state,
-                "why": one.why, "deflated": one.deflated, "train": told(one.train),
-                "test": told(one.test),
+                "why": one.why, "deflated": one.deflated, "halted": one.halted,
+                "train": told(one.train), "test": told(one.test),
+                "models": [
+                    {
+                        "trial": other.trial, "parameters": dict(parted(other.point)[1]),
+                        "train": told(other.train), "test": told(other.test),
+                    }
+                    for other in one.under
+                ],
             }
             for one in ranking.rows[:most]
         ],

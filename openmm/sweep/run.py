@@ -11,7 +11,7 @@ import msgspec
 from openmm.sweep.plan import Job, described, specs
 from openmm.sweep.pool import Pool
 from openmm.sweep.ranking import Ranking, rank
-from openmm.sweep.space import Point
+from openmm.sweep.space import Point, parted
 from openmm.sweep.store import SweepStore
 
 MakePool = Callable[[], Pool]
@@ -66,9 +66,9 @@ def run_points(
 
 def run_suggested(
     store: SweepStore, job: Job, search: Search, suggesting: Suggesting, make_pool: MakePool,
-    told: Told,
+    told: Told, models: Sequence[Point] = ((),),
 ) -> None:  # fmt: skip
-    """Run what is suggested, batch by batch.
+    """Run what is suggested, batch by batch, each combination under every model.
 
     Raises:
         ConfigError: the folder is another sweep's.
@@ -86,10 +86,12 @@ def run_suggested(
     try:
         for first in range(0, search.count, search.batch):
             points = suggesting.ask(min(search.batch, search.count - first))
+            every = [(*one, *model) for one in points for model in models]
+            trial = first * len(models)
             # One that was suggested before is not run again: its figure is known.
-            store.plan(one for one in specs(job, points, first) if one.point not in known)
-            _run_open(store, kept, told, search.count * len(job.spans))
-            found = _values(store, job, search, first)
+            store.plan(one for one in specs(job, every, trial) if parted(one.point)[0] not in known)
+            _run_open(store, kept, told, search.count * len(models) * len(job.spans))
+            found = _values(store, job, search, trial)
             known |= {point: found.get(point) for point in points if point not in known}
             suggesting.tell([known[point] for point in points])
     finally:
@@ -108,13 +110,16 @@ class _Kept:
 
 
 def _values(store: SweepStore, job: Job, search: Search, first: int) -> dict[Point, float | None]:
-    """Return the Sharpe ratio in train of each combination from a trial on."""
+    """Return the Sharpe ratio in train of each combination from a trial on, by its worst model.
+
+    Without one is what was not traded, and what halted.
+    """
     ranked = rank(
         store.results(first), job.spans, job.returns_ns, search.split, search.rolling
     )  # fmt: skip
     return {
-        row.point: row.train.sharpe
-        for row in ranked.rows if row.state == "done" and row.train is not None
+        parted(row.point)[0]: row.train.sharpe
+        for row in ranked.rows if row.train is not None and not row.halted
     }  # fmt: skip
 
 

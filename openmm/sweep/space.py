@@ -40,6 +40,8 @@ MODEL_KEYS: Final[Mapping[str, str]] = {
     "queue": "text", "power": "whole", "seed": "whole", "orders": "delays", "answers": "delays",
     "every": "delay", "timer": "delay", "impact": "delay", "rate_threshold": "whole",
 }  # fmt: skip
+MODEL: Final = "model."  # before its keys
+MODELS_MAX: Final = 1_000
 DIGITS: Final = 6  # significant ones of a drawn value
 NUMBER: Final = re.compile(r"([+-]?\d{1,15}(?:\.\d{1,15})?)\s*(%|[A-Za-z]*)")
 # Finest decimals that a unit is told in: one ppm, one nanosecond, one tick.
@@ -292,6 +294,36 @@ def grid(space: Sequence[Dimension], most: int) -> list[Point]:
         raise ConfigError("--grid", f"{count:,} combinations", f"{most:,} at most")
     rows = product(*(one.values for one in listed))
     return [tuple(zip((one.key for one in listed), row, strict=True)) for row in rows]
+
+
+def parted(point: Point) -> tuple[Point, Point]:
+    """Return what a combination has of the bot's file, and what it has of the fill model.
+
+    The first is what is chosen; the second is the weather that it is looked at in.
+    """
+    own = tuple(one for one in point if not one[0].startswith(MODEL))
+    return own, tuple(one for one in point if one[0].startswith(MODEL))
+
+
+def models_of(space: Sequence[Dimension]) -> tuple[list[Dimension], list[Point]]:
+    """Return what is varied of the bot's file, and every model that each combination is run under.
+
+    One, which changes nothing, where no key of the model is varied.
+
+    Raises:
+        ConfigError: a range of a model's key.
+    """
+    own = [one for one in space if not one.key.startswith(MODEL)]
+    models = [one for one in space if one.key.startswith(MODEL)]
+    for one in models:
+        if isinstance(one, Range):
+            low, high = one.told(float(one.low)), one.told(float(one.high))
+            raise ConfigError(
+                one.key,
+                f"{low}..{high}",
+                "listed values: each combination is run under all of them",
+            )
+    return own, grid(models, MODELS_MAX)
 
 
 def drawn(space: Sequence[Dimension], count: int, seed: int) -> list[Point]:

@@ -8,13 +8,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, final
 
+from openmm.backtest import gather
 from openmm.backtest.columns import instrument_of, is_of
 from openmm.config import BotConfig
 from openmm.data import store
 from openmm.data.events import Events, finer
 from openmm.data.store import SUFFIX, Header, Source
 from openmm.errors import ConfigError, DataError
-from openmm.sweep.plan import Part, Span
+from openmm.sweep.plan import Part, Span, digest
 
 EVENTS_MIN: Final = 2  # of a part: fewer are no market
 PARTS_MAX: Final = 1_000
@@ -118,10 +119,12 @@ def spans(
     """Return what runs are over: each market that the bot does not only watch, window by window.
 
     What is not a whole file in the venue's steps is written below `folder`, once, behind the book
-    that it meets: all processes map the same pages then, and none makes them again.
+    that it meets: all processes map the same pages then, and none makes them again. Files of one
+    watched market within a window are one series, as in a backtest.
 
     Raises:
-        ConfigError: all files are of markets that the bot only watches.
+        ConfigError: all files are of markets that the bot only watches, or two of one such market
+            overlap.
         DataError: a part cannot be written.
     """
     quoted = [one for one in files if not is_watched(config, one.events)]
@@ -129,6 +132,10 @@ def spans(
     if not quoted:
         labels = ", ".join(dict.fromkeys(one.label for one in files))
         raise ConfigError("--data", labels, "a market that the bot's file does not only watch")
+    by_market: dict[tuple[str, str, str], list[Opened]] = {}
+    for one in watched:
+        by_market.setdefault(one.events.market.key, []).append(one)
+    markets = list(by_market.values())
     cuts = windows(quoted, split)
     found = []
     for place, window in enumerate(cuts):
@@ -137,7 +144,7 @@ def spans(
             if part is None:
                 continue
             start_ns, end_ns = max(window[0], one.window[0]), min(window[1], one.window[1])
-            beside = [cut(config, other, (start_ns, end_ns), folder, told) for other in watched]
+            beside = [series(config, some, (start_ns, end_ns), folder, told) for some in markets]
             parts = (part, *(other for other in beside if other is not None))
             found.append(Span(place, start_ns, end_ns, parts))
     if len(found) > PARTS_MAX:
@@ -185,5 +192,46 @@ def cut(
         path.parent.mkdir(parents=True, exist_ok=True)
         source = Source(one.path.name, header.content, one.path.stat().st_size)
         store.write(path, events, sources=[source])
+    return _part(path, one.label)
+
+
+def series(
+    config: BotConfig, files: Sequence[Opened], window: Window, folder: Path,
+    told: Told | None = None,
+) -> Part | None:  # fmt: skip
+    """Return what files of one market hold within a window, as one series of events.
+
+    None: there are no events in it.
+
+    Raises:
+        ConfigError: they overlap.
+    """
+    held = [one for one in files if one.window[0] < window[1] and window[0] < one.window[1]]
+    if not held:
+        return None
+    if len(held) == 1:
+        return cut(config, held[0], window, folder, told)
+    contents = digest([one.header.content for one in held])[:12]
+    steps = in_steps(config, held[0].events.cut(0, 0)).market
+    lots = f"{window[0]}-{window[1]}-{steps.tick_size}-{steps.lot_size}"
+    path = folder / FOLDER / f"{held[0].path.stem}-and-{len(held) - 1}-{contents}-{lots}{SUFFIX}"
+    if not path.exists():
+        if told is not None:
+            told(f"writing {path.name}")
+        cuts = [(one.path.name, one.events.opened(*window)) for one in held]
+        pieces = [gather.Piece(*one, gather.UNCHECKED, ()) for one in cuts if len(one[1])]
+        # As a backtest joins them: where the book is not carried on it is broken.
+        events = in_steps(config, gather._series(pieces))
+        if len(events) < EVENTS_MIN:
+            return None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sources = [
+            Source(one.path.name, one.header.content, one.path.stat().st_size) for one in held
+        ]
+        store.write(path, events, sources=sources)
+    return _part(path, held[0].label)
+
+
+def _part(path: Path, label: str) -> Part:
     made = store.read_header(path)
-    return Part(str(path.absolute()), made.content, one.label, made.events)
+    return Part(str(path.absolute()), made.content, label, made.events)

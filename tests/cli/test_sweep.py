@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
+from openmm.backtest.model import Model
 from openmm.cli.main import main
 from tests.sweep.made import BOT, bot_file, market_file
 
@@ -69,7 +70,8 @@ def test_grid_is_run_ranked_and_written_and_the_same_command_does_nothing_again(
     assert swept(folder, *GRID, "--json") == 0
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert told["runs"] == {"done": 48, "refused": 0, "failed": 0}
-    assert told["trials"] == len(told["ranking"]) == 12
+    assert (told["trials"], told["models"], len(told["ranking"])) == (6, 2, 6)
+    assert told["model"]["orders_ns"] == [20_000_000], "of the file's [paper]"
     assert told["ranking"][0]["train"]["fills"] > 0
     assert len(told["walk_forward"]["folds"]) == 3
     rows = parquet.read_table(told["results"]).to_pylist()
@@ -87,8 +89,35 @@ def test_grid_is_run_ranked_and_written_and_the_same_command_does_nothing_again(
     text = capsys.readouterr().out
     assert text.splitlines()[0] == told["verdict"]
     assert "48 runs done, 0 refused, 0 failed." in text
+    assert "Orders take 20 ms, answers 20 ms" in " ".join(text.split())
+    assert "In place of that: model.queue careful, power." in text
+    ahead, _, behind = text.partition("\n\n")
+    assert "Fill model:" in ahead
+    assert "Fill model:" not in behind
+    assert "6 combinations under 2 models each" in text
+    assert "the best under each model:" in text
     assert "walking forward:" in text
     assert (folder / "out" / "sweep.sqlite").read_bytes() == before
+
+
+def test_delays_are_those_of_the_file_unless_a_model_says_otherwise(
+    folder: Path, capsys: Capture
+) -> None:
+    args = ("--grid", "strategy.spread=2.5bps", "--workers", "1", "--json")
+    slow, model = folder / "slow", folder / "model.json"
+    slow.mkdir()
+    bot_file(slow, BOT.replace('latency = "20ms"', 'latency = "700ms"'))
+    market_file(slow, 160)
+    Model(orders_ns=(700_000_000,), answers_ns=(700_000_000,)).save(model)
+    found = {}
+    for name, at, more in (
+        ("slow", slow, ()), ("told", folder, ("--model", str(model))),
+    ):  # fmt: skip
+        assert swept(at, *args, *more, out=f"delays-{name}") == 0
+        told = json.loads(capsys.readouterr().out)
+        found[name] = told["model"]["orders_ns"], told["ranking"][0]["train"]
+    assert found["slow"] == found["told"]
+    assert found["slow"][0] == [700_000_000]
 
 
 def test_folder_of_a_changed_bot_is_refused(folder: Path, capsys: Capture) -> None:
@@ -134,9 +163,15 @@ def test_interrupted_it_says_how_to_go_on_and_does(folder: Path, capsys: Capture
 
 
 def test_suggested_combinations_are_run(folder: Path, capsys: Capture) -> None:
-    args = ("--optuna", "6", "strategy.spread=2bps..9bps", "--batch", "3", "--workers", "1")
+    args = ("--optuna", "6", "strategy.spread=2bps..9bps", "model.queue=careful,power",
+            "--batch", "3", "--workers", "1")  # fmt: skip
     assert swept(folder, *args, "--json", out="optuna") == 0
-    assert json.loads(capsys.readouterr().out)["runs"]["done"] == 6
+    told = json.loads(capsys.readouterr().out)
+    assert (told["runs"]["done"], told["trials"], told["models"]) == (12, 6, 2)
+    for one in told["ranking"]:
+        assert [under["parameters"] for under in one["models"]] == [
+            {"model.queue": "careful"}, {"model.queue": "power"},
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -145,6 +180,11 @@ def test_suggested_combinations_are_run(folder: Path, capsys: Capture) -> None:
         ((), "sweep: --grid, --random or --optuna; got 'nothing'"),
         (("--grid", "strategy.spread=2bps", "--random", "3"), "got '--grid and --random'"),
         (("--random", "3"), "--random: KEY=VALUES"),
+        (
+            ("--random", "3", "strategy.spread=2bps..9bps", "model.orders=1ms..9ms"),
+            "model.orders: listed values",
+        ),
+        (("--random", "3", "model.orders=1ms,9ms"), "--random: a key of the bot's file"),
         (("--grid", "strategy.spred=2bps"), 'strategy.spred: did you mean "strategy.spread"?'),
         (("--grid", "strategy.spread=2bps", "--rolling"), "--rolling: with --split"),
         (("--grid", "strategy.spread=2bps", "--returns", "1500ms"), "--returns: whole seconds"),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from openmm.sweep.figures import Moments, moments_of, pooled
 from openmm.sweep.luck import deflated_sharpe, expected_best
+from openmm.sweep.page import place
 from openmm.sweep.plan import Span, Spec, specs
 from openmm.sweep.ranking import Ranking, inert, rank, to_json
+from openmm.sweep.space import Point
 from openmm.sweep.store import Result
-from tests.sweep.made import NS, encoded, job, points, span
+from tests.sweep.made import NS, encoded, figures_with, job, points, span
 
 Of = Callable[[int, int], Moments | Result | None]  # of trial and span
 
@@ -112,6 +115,7 @@ def test_split_ranks_on_what_is_before_the_last_slice_and_tests_on_it() -> None:
 
     found = ranked(of, 2, SPANS, split=3)
     assert [row.trial for row in found.rows] == [0, 1]
+    assert [one.ranked for one in found.folds] == [2] * 3
     first = found.rows[0]
     assert first.train is not None
     assert first.test is not None
@@ -186,3 +190,128 @@ def test_plain_values_have_every_figure_as_of_a_day() -> None:
     assert told["beats_luck"] is found.beats_luck
     assert len(told["walk_forward"]["folds"]) == 3
     assert told["overfit"]["splits"] == 6
+
+
+MODELS = ("careful", "power", "log")
+
+
+def under_models(of: Callable[[int, str, int], bytes], split: int = 0) -> Ranking:
+    """Rank four combinations under three models each; `of`: combination, model and span."""
+    every: list[Point] = [
+        (("strategy.num_orders", str(at)), ("model.queue", one)) for at in range(4)
+        for one in MODELS
+    ]  # fmt: skip
+    made = job("tiny", len(SPANS))
+    listed = [
+        (spec, Result(spec.run_id, "done", "", of(int(own[1]), model[1], spec.span)))
+        for spec in specs(made, every)
+        for own, model in [spec.point]
+    ]
+    return rank(listed, SPANS, NS, split, False)
+
+
+def test_combination_counts_by_the_model_that_it_does_worst_under() -> None:
+    # 0 is the best by far, and the worst, as it is assumed; 2 is good whatever is.
+    def of(own: int, model: str, at: int) -> bytes:
+        good = {(0, "power"): 2.0, (0, "careful"): -0.5, (2, "log"): 0.3}
+        mean = good.get((own, model), 0.5 if own == 2 else 0.0)
+        return encoded(noise(1000 * own + 100 * MODELS.index(model) + at, mean))
+
+    found = under_models(of, split=3)
+    assert (found.trials, found.models, len(found.rows)) == (4, 3, 4), "tries are of the bot alone"
+    assert "best of 4 tries" in found.verdict
+    assert "4 combinations under 3 models each" in found.assumed
+    best = found.rows[0]
+    assert best.point == (("strategy.num_orders", "2"), ("model.queue", "log"))
+    assert best.train is not None
+    assert best.train == best.under[2].train
+    assert [dict(one.point)["model.queue"] for one in best.under] == list(MODELS)
+    worst = found.rows[-1]
+    assert worst.point == (("strategy.num_orders", "0"), ("model.queue", "careful"))
+    assert (worst.train, worst.test) == (worst.under[0].train, worst.under[0].test)
+    assert {one.trial // 3 for one in found.folds} == {2}, "0 ms is never what is picked"
+    sharpes = [row.train.sharpe for row in found.rows if row.train is not None]
+    assert all(
+        row.train is not None and row.train.sharpe == min(
+            one.train.sharpe or 0 for one in row.under if one.train is not None
+        )
+        for row in found.rows
+    )  # fmt: skip
+    assert len(sharpes) == 4
+    told = to_json(found, 9)
+    assert (told["trials"], told["models"]) == (4, 3)
+    assert [one["parameters"] for one in told["ranking"][0]["models"]] == [
+        {"model.queue": one} for one in MODELS
+    ]
+
+
+def test_models_that_change_nothing_are_no_tries() -> None:
+    found = under_models(lambda own, model, at: encoded(noise(100 * own + at, 0.1)))
+    alone = ranked(lambda trial, at: noise(100 * trial + at, 0.1), 4, SPANS)
+    assert (found.trials, found.bar) == (alone.trials, alone.bar)
+    assert [one.deflated for one in found.rows] == [one.deflated for one in alone.rows]
+    assert inert(found) == ["model.queue"]
+
+
+def test_halt_in_train_disqualifies_and_is_told() -> None:
+    # 0 makes most, for it halted in the first slice and began anew in the second.
+    def of(trial: int, at: int) -> Result:
+        moments = noise(100 * trial + at, 0.8 if trial == 0 else 0.1)
+        figures = figures_with(moments, halted=(trial, at) in ((0, 0), (1, 3)))
+        return Result("x", "done", "", msgspec.msgpack.encode(figures))
+
+    found = ranked(of, 3, SPANS, split=3)
+    assert found.rows[-1].trial == 0
+    assert found.rows[-1].halted
+    assert found.rows[-1].train is not None
+    assert found.rows[-1].train.halted == 1
+    assert found.trials == 3, "luck had it all the same"
+    assert 0 not in {one.trial for one in found.folds}
+    assert found.disqualified.startswith("1 of 3 combinations halted")
+    told = to_json(found, 9)["ranking"]
+    assert [one["halted"] for one in told] == [False, False, True]
+    tested = {one["trial"]: one["test"]["halted"] for one in told}
+    assert tested == {0: 0, 1: 1, 2: 0}
+    all_halted = ranked(lambda trial, at: of(0, 0), 2, SPANS, split=3)
+    assert all_halted.best is None
+    assert all_halted.verdict.startswith("Nothing can be told")
+    assert all_halted.blank == (1, 2, 3)
+
+
+def test_halt_under_one_model_is_the_worst_of_them() -> None:
+    def of(own: int, model: str, at: int) -> bytes:
+        moments = noise(100 * own + at, 0.5 if model == "log" else 0.1)
+        figures = figures_with(moments, halted=own == 1 and model == "log")
+        return msgspec.msgpack.encode(figures)
+
+    found = under_models(of)
+    assert [one.halted for one in found.rows] == [False, False, False, True]
+    assert dict(found.rows[-1].point) == {"strategy.num_orders": "1", "model.queue": "log"}
+
+
+def test_test_without_a_trade_has_no_place() -> None:
+    def of(trial: int, at: int) -> Result:
+        silent = trial == 0 and at == 2
+        moments = moments_of([0.0] * 50) if silent else noise(100 * trial + at, 0.9 - trial)
+        figures = figures_with(moments, fills=0 if silent else 3)
+        return Result("x", "done", "", msgspec.msgpack.encode(figures))
+
+    found = ranked(of, 3, SPANS, split=3)
+    assert [one.trial for one in found.folds] == [0, 0, 0]
+    assert [one.rank for one in found.folds] == [1, None, 1]
+    assert [one.ranked for one in found.folds] == [3, 2, 3]
+    assert [place(one) for one in found.folds] == ["1 of 3", "did not trade", "1 of 3"]
+
+
+def test_falls_are_of_one_market_from_span_to_span() -> None:
+    spans = [span(0), span(0, "other", 0), span(1), span(1, "other", 1)]
+    lowest = [-3.0, -1.0, -4.0, -1.0]
+
+    def of(trial: int, at: int) -> Result:
+        figures = figures_with(noise(10 * trial + at, 0.1), lowest[at])
+        return Result("x", "done", "", msgspec.msgpack.encode(figures))
+
+    found = ranked(of, 2, spans)
+    assert found.rows[0].train is not None
+    assert found.rows[0].train.drawdown == 7.0
+    assert found.rows[0].train.flattened == -9.0

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from openmm.backtest.columns import run
+from openmm.backtest.gather import gather
 from openmm.config import parse
 from openmm.data import store
-from openmm.data.events import CLEAR
+from openmm.data.events import CLEAR, Events
 from openmm.errors import ConfigError, DataError
 from openmm.sweep.spans import Opened, left_out, opened, spans, windows
-from tests.sweep.made import job, market, market_file
+from tests.sweep.made import NS, job, market, market_file
 
 CONFIG = parse(job("tiny").data)
 
@@ -128,6 +130,42 @@ def test_watched_markets_are_beside_the_quoted_one(tmp_path: Path) -> None:
     assert left_out(config, files) == ["coinbase"]
     with pytest.raises(ConfigError, match="does not only watch"):
         spans(config, opened([tmp_path / "b.omd"]), tmp_path / "out", 0)
+
+
+def test_watched_market_in_several_files_is_one_series(tmp_path: Path) -> None:
+    data = job("tiny").data
+    data["venue"] = [*data["venue"], {"name": "gateio", "reference": "BTC/USD"}]
+    config = parse(data)
+    store.write(tmp_path / "a.omd", market(30))
+    watched = market(30, seed=5)
+    watched = replace(watched, market=replace(watched.market, venue="gateio"))
+    start_ns = int(watched.recv_ns[0])
+    middle_ns, end_ns = start_ns + 14 * NS, int(watched.recv_ns[-1]) + 1
+    store.write(tmp_path / "b.omd", watched.opened(0, middle_ns))
+    store.write(tmp_path / "c.omd", watched.opened(middle_ns, end_ns))
+    paths = sorted(tmp_path.glob("?.omd"))
+    (one,) = spans(config, opened(paths), tmp_path / "out", 0)
+    assert [part.label for part in one.parts] == ["kraken BTC/USD", "gateio BTC/USD"]
+    made = store.load(one.parts[1].path).events
+    as_backtest = gather([str(path) for path in paths])[0].markets[1]
+    assert isinstance(as_backtest, Events)
+    assert made.recv_ns.tolist() == as_backtest.recv_ns.tolist()
+    assert store.digest(made) == one.contents[1]
+    assert int(made.recv_ns[-1]) == end_ns - 1, "what is in the second file is not left out"
+    outcome = run(config, [store.load(part.path).events for part in one.parts])
+    assert outcome.events == one.parts[0].events + len(watched.opened(0, middle_ns)) + len(
+        watched.opened(middle_ns, end_ns)
+    )
+    # Steps within one file map a part of that one alone; the one across has both.
+    steps = spans(config, opened(paths), tmp_path / "steps", 2)
+    assert [len(one.parts) for one in steps] == [2, 2, 2]
+    names = [Path(one.parts[1].path).name.partition("-")[0] for one in steps]
+    assert names == ["b", "b", "c"]
+    assert "-and-1-" in steps[1].parts[1].path
+    assert spans(config, opened(paths), tmp_path / "steps", 2) == steps
+    store.write(tmp_path / "d.omd", watched.opened(start_ns + 9 * NS, start_ns + 20 * NS))
+    with pytest.raises(ConfigError, match="do not overlap"):
+        spans(config, opened(sorted(tmp_path.glob("?.omd"))), tmp_path / "twice", 0)
 
 
 def test_markets_that_are_not_watched_are_each_quoted(tmp_path: Path) -> None:
