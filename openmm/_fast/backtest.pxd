@@ -66,6 +66,9 @@ cdef class Backtest:
     cdef int64_t start_ppm
     cdef int64_t peak_ppm
     cdef int64_t q_lots_most
+    cdef int64_t fills_most                 # of a minute
+    cdef int64_t slippage_ppm
+    cdef int64_t told_fills                 # of `fills`, that the guard has counted
     cdef int64_t start_ticklots
     cdef int64_t peak_ticklots
     cdef uint64_t cancels_seen
@@ -107,6 +110,8 @@ cdef class Backtest:
     cdef int mark_c(self, int64_t now_ns) except -1
     cdef int watch_c(self, int64_t now_ns, bint timer) except -1
     cdef int rebound_c(self) except -1
+    cdef int tell_fills_c(self, int64_t until) except -1
+    cdef bint slipped_c(self, const Message* message) noexcept nogil
     cdef int tick_c(self, int64_t now_ns) except -1
     cdef void base_fee_c(self, const Message* message, int64_t fee_ppm) noexcept nogil
     cdef i128 atoms_c(self, i128 ticklots, int64_t part) noexcept nogil

@@ -28,7 +28,7 @@ from openmm._fast.queue_venue cimport (
     MESSAGES_MAX, TOLD_ACKED, TOLD_AMENDED, TOLD_AMEND_REFUSED, TOLD_CANCELLED, TOLD_FILL, TOLD_REFUSED,
     TOLD_UNKNOWN, Link, Message, Outlet, QueueVenue,
 )
-from openmm._fast.units cimport BUY, PPM, SELL, floor_div, floor_div_wide, i128, saturate
+from openmm._fast.units cimport BUY, PPM, SELL, UTICKS, floor_div, floor_div_wide, i128, saturate
 
 cdef enum:
     ATOMS_MAX = 1 << 30
@@ -554,6 +554,7 @@ cdef class Backtest:
             self.taking_c(message)
             table.event_c(message.seq, EV_AMEND_REJECTED, now_ns)
         if self.guard is not None and (message.kind == TOLD_REFUSED or message.kind == TOLD_AMEND_REFUSED):
+            self.tell_fills_c(self.fills_kept)
             self.guard.refused(now_ns)
             self.rebound_c()
         if message.kind == TOLD_UNKNOWN:
@@ -686,11 +687,35 @@ cdef class Backtest:
                 if row[8] >= row[5]:
                     row[9] = message.made_ns
         self.minute_c(now_ns)
-        if self.guard is not None:
+        if self.guard is None:
+            return 0
+        if self.guard_always or (
+            self.fills_most >= 0 and pipeline.inputs.fills_last_minute >= self.fills_most
+        ) or self.slipped_c(message):
+            self.tell_fills_c(self.fills_kept - 1)
+            self.told_fills = self.fills_kept
             self.guard.fill(now_ns, message.made_ns, message.side, message.price_ticks)
-            self.watch_c(now_ns, False)
             self.rebound_c()
+        self.watch_c(now_ns, False)
         return 0
+
+    cdef int tell_fills_c(self, int64_t until) except -1:
+        """Let the guard count the fills that broke no limit of its."""
+        if self.told_fills < until:
+            self.guard.counted([self.fills[i * FILL_FIELDS] for i in range(self.told_fills, until)])
+            self.told_fills = until
+        return 0
+
+    cdef bint slipped_c(self, const Message* message) noexcept nogil:
+        """Whether a fill may be too far on the losing side of the reference."""
+        cdef int64_t reference = self.pipeline.reference.price_uticks
+        cdef i128 loss
+        if self.slippage_ppm < 0 or reference <= 0:
+            return False
+        loss = <i128>message.price_ticks * UTICKS - reference
+        if message.side != BUY:
+            loss = -loss
+        return loss * PPM > <i128>reference * self.slippage_ppm
 
     cdef void base_fee_c(self, const Message* message, int64_t fee_ppm) noexcept nogil:
         """Charge the fee of a buy in what it brought: of the base held whole lots count."""
@@ -750,10 +775,13 @@ cdef class Backtest:
             ) or q_lots > self.q_lots_most or -q_lots > self.q_lots_most
         if ask and timer:
             self.cancels_seen = pipeline.cancel_count
+            self.tell_fills_c(self.fills_kept)
             self.guard.timer(now_ns, self.peak_ticklots)
             self.rebound_c()
         elif ask:
+            self.tell_fills_c(self.fills_kept)
             self.guard.mark(now_ns, self.peak_ticklots)
+            self.rebound_c()
         return 0
 
     cdef int rebound_c(self) except -1:
@@ -763,6 +791,8 @@ cdef class Backtest:
         self.start_ppm = bounds.start_ppm
         self.peak_ppm = bounds.peak_ppm
         self.q_lots_most = bounds.q_lots_most
+        self.fills_most = bounds.fills_most
+        self.slippage_ppm = bounds.slippage_ppm
         return 0
 
     cdef int mark_c(self, int64_t now_ns) except -1:

@@ -7,7 +7,7 @@ same sums, and asks only where a limit may be passed; what follows is the monito
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, final
 
 from msgspec import Struct
@@ -30,14 +30,18 @@ class Bounds(Struct, frozen=True):
 
     Args:
         always: ask at every timer.
+        fills_most: of a minute.
+        slippage_ppm: of a fill, on the losing side of the reference.
         start_ppm, peak_ppm: equity's loss, of that at the start and of its highest since, in ppm;
-            negative: not looked at.
+            negative, of the others too: not looked at.
     """
 
     always: bool
     start_ppm: int
     peak_ppm: int
     q_lots_most: int
+    fills_most: int
+    slippage_ppm: int
 
 
 @final
@@ -76,12 +80,19 @@ class Guard:
             -1 if limits.drawdown_ppm_max is None else limits.drawdown_ppm_max,
             -1 if limits.drawdown_peak_ppm_max is None else limits.drawdown_peak_ppm_max,
             NEVER if inventory is None else inventory,
+            -1 if limits.brakes.fills_max is None else limits.brakes.fills_max,
+            -1 if limits.slippage_ppm_max is None else limits.slippage_ppm_max,
         )
 
     def start(self, now_ns: int) -> None:
         """Let the bot run, and take its equity as the one that losses count from."""
         self._pipeline.set_inputs(risk_state=self._monitor.state, drawdown_breached=False)
         self.mark(now_ns)
+
+    def counted(self, times_ns: Sequence[int]) -> None:
+        """Count fills of before that broke no limit when they were told."""
+        for now_ns in times_ns:
+            self._changed(self._monitor.on_fill(now_ns), now_ns)
 
     def fill(self, now_ns: int, made_ns: int, side: int, price_ticks: int) -> None:
         """Take note of a fill of ours."""
