@@ -229,6 +229,8 @@ def _remarks(
         notes.append(f"the book was not whole after {outcome.crossed:,} messages: nothing stood")
     if outcome.halted:
         notes.append("halted by the risk layer before the end")
+    if outcome.closing[0] != outcome.opening[0] and not outcome.closing_spread_ticks:
+        notes.append("no whole book at the end: flattened by the taker fee alone")
     if outcome.open_orders:
         notes.append(f"{outcome.open_orders} orders were open when all answers had come")
     notes += [f"{one.name} is broken: {'; '.join(one.problems)}" for one in span.broken]

@@ -99,7 +99,8 @@ def sweep(
     takes luck into account.
 
     Keys are those of the bot's file ([strategy], [risk], [signal], [inventory]) and of the fill
-    model (model.queue, model.orders, …), values as the file has them. The same command again goes
+    model (model.queue, model.orders, …), values as the file has them; each combination is run under
+    every model and counts by the one that it does worst under. The same command again goes
     on where it was stopped or killed. In the folder: results.parquet with every run, summary.html.
     """
     import importlib

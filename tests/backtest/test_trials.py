@@ -17,7 +17,7 @@ from openmm.config.schema import Grid
 from openmm.data.integrity import BAD
 from openmm.errors import ConfigError, ConfigErrors
 from tests.backtest.made import bot
-from tests.backtest.outcomes import market, whole_for_a_moment
+from tests.backtest.outcomes import broken, market, whole_for_a_moment
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "bots"
 GRID = EXAMPLES / "grid.toml"
@@ -86,7 +86,7 @@ def test_runs_come_by_span_then_by_variant_with_their_time(span: Span) -> None:
     assert [(one.label, one.span is other) for one in found] == [
         ("a", False), ("b", False), ("a", True), ("b", True),
     ]  # fmt: skip
-    events = len(span.markets[0])
+    events = span.count
     assert [one.events_per_s for one in found] == [events / 2] * 4
     assert {("a", events), ("b", events)} == set(seen)
     assert found[0].measures.fills > 0
@@ -101,13 +101,23 @@ def test_nothing_quoted_is_a_problem() -> None:
 
 
 def test_what_was_quoted_and_left_out_is_noted(span: Span) -> None:
-    (events,) = span.markets
+    (events,) = span.columns("")
     watched = replace(events, market=replace(events.market, venue="mexc", pair="BTC/USDC"))
     pieces = (*span.pieces, Piece("beside", watched, BAD, ("continuity lost",)))
     found = trial(bot(pair="BTC/EUR"), Span((events, watched), pieces))
     assert "kraken BTC/USD was quoted as if it were kraken BTC/EUR" in found.notes
     assert "no [[venue]] of the bot watches mexc BTC/USDC: left out" in found.notes
     assert "beside is broken: continuity lost" in found.notes
+
+
+def test_a_book_that_is_broken_at_the_end_tells_no_spread(span: Span) -> None:
+    (events,) = span.columns("")
+    lost = broken(events, events.place(int(events.recv_ns[-1])))
+    found = trial(bot(), Span((lost,), (Piece("thin", lost, "good", ()),)))
+    assert found.measures.position
+    assert found.outcome.closing_spread_ticks == 0
+    assert "no whole book at the end: flattened by the taker fee alone" in found.notes
+    assert found.measures.flattened < found.measures.net
 
 
 def test_assumptions_say_every_part_of_the_model() -> None:

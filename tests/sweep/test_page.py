@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 
 from openmm.sweep.figures import moments_of
-from openmm.sweep.page import page
+from openmm.sweep.page import cells, columns, page, under_models
 from openmm.sweep.plan import specs
 from openmm.sweep.ranking import rank
+from openmm.sweep.space import Choices, grid
 from openmm.sweep.store import Result
-from tests.sweep.made import NS, encoded, job
+from tests.sweep.made import NS, encoded, figures_with, job
 
 
 def made(trials: int, spans: int, split: int, *, refused: bool = False) -> str:
@@ -58,6 +59,31 @@ def test_why_of_what_was_refused_stands_in_its_row_as_text() -> None:
     text = made(3, 2, 1, refused=True)
     assert "refused: strategy.spread: &lt;wider&gt;" in text
     assert "<wider>" not in text
+
+
+def test_models_and_halts_are_told() -> None:
+    told = job("tiny", 3)
+    results = []
+    for spec in specs(told, grid(
+        [Choices("risk.fills_max", tuple("1234")), Choices("model.queue", ("careful", "log"))], 99
+    )):  # fmt: skip
+        chance = random.Random(spec.trial * 10 + spec.span)
+        moments = moments_of([chance.gauss(0.1 * (spec.trial % 2), 1) for _ in range(60)])
+        figures = figures_with(moments, halted=spec.trial == 7 and spec.span == 1)
+        results.append((spec, Result(spec.run_id, "done", "", msgspec.msgpack.encode(figures))))
+    ranking = rank(results, told.spans, NS, 2, False)
+    text = page(ranking, told, "bot.toml", results)
+    for wanted in (
+        "4 combinations under 2 models each", "1 of 4 combinations halted in train",
+        "The best under each model", "<th>worst model.queue</th>", "<th>flattened</th>",
+    ):  # fmt: skip
+        assert wanted in text, wanted
+    shown = dict(zip(columns(ranking), cells(ranking, ranking.rows[-1]), strict=True))
+    assert (shown["try"], shown["halted"]) == ("7", "1 of 2")
+    under = under_models(ranking)
+    assert [one[1] for one in under] == ["model.queue", "careful", "log"]
+    assert len({len(one) for one in under}) == 1
+    assert "under each model" not in made(3, 2, 1)
 
 
 def test_page_lets_nothing_in(tmp_path: Path) -> None:

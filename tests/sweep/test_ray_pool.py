@@ -29,7 +29,7 @@ from tests.sweep.made import bot_file, market, market_file
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUNS = 400
-SEARCH = ("--random", str(RUNS), "strategy.spread=2bps..9bps", "strategy.num_orders=1,2,3",
+SEARCH = ("--random", str(RUNS // 2), "strategy.spread=2bps..9bps", "strategy.num_orders=1,2,3",
           "strategy.vol_factor=0..1", "model.queue=careful,power")  # fmt: skip
 
 

@@ -11,7 +11,18 @@ import pytest
 
 from openmm.config import parse
 from openmm.errors import ConfigError, ConfigErrors
-from openmm.sweep.space import Choices, Range, check, drawn, grid, kinds_of, read, with_point
+from openmm.sweep.space import (
+    Choices,
+    Range,
+    check,
+    drawn,
+    grid,
+    kinds_of,
+    models_of,
+    parted,
+    read,
+    with_point,
+)
 from tests.sweep.made import BOT
 
 DATA: dict[str, Any] = tomllib.loads(BOT)
@@ -147,3 +158,22 @@ def test_a_drawn_value_is_no_finer_than_it_may_be_told(value: float, text: str) 
     made = Range("strategy.spread", Decimal(1), Decimal(20), "bps", 2, False)
     assert made.told(value) == text
     assert made.told(float(made.draw(random.Random(1)).removesuffix("bps"))).endswith("bps")
+
+
+def test_every_combination_of_the_models_values_is_one_model() -> None:
+    own = [Choices("strategy.num_orders", ("1", "2"))]
+    space = [
+        Choices("model.queue", ("careful", "log")), *own, Choices("model.orders", ("0", "20ms")),
+    ]  # fmt: skip
+    found, models = models_of(space)
+    assert found == own
+    assert models == [
+        (("model.queue", queue), ("model.orders", delay))
+        for queue in ("careful", "log")
+        for delay in ("0", "20ms")
+    ]
+    assert models_of(own) == (own, [()])
+    point = (("model.queue", "log"), ("strategy.num_orders", "1"), ("model.orders", "0"))
+    assert parted(point) == (point[1:2], (point[0], point[2]))
+    with pytest.raises(ConfigError, match="listed values"):
+        models_of([Range("model.orders", Decimal(1), Decimal(9), "ms", 6, False)])
