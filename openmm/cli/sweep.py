@@ -200,7 +200,7 @@ def _prepared(
     if not texts:
         raise ConfigError(f"--{kind}", "nothing", "KEY=VALUES, such as strategy.spread=2bps,3bps")
     space = [varied.read(kinds, one, ranges=kind != "grid") for one in texts]
-    varied.check(job.data, kinds, space)
+    varied.check(job.data, kinds, space, job.model)
     own, _ = varied.models_of(space)
     if not own and kind != "grid":
         raise ConfigError(f"--{kind}", ", ".join(texts), "a key of the bot's file: it is chosen")
@@ -267,7 +267,8 @@ def _told(
         "results": parquet, "summary": html, "notes": list(notes),
     }  # fmt: skip
     emit(payload, json_, lambda: text_of(found, top, [*notes, f"{parquet}", f"{html}"], assumed))
-    return EXIT_DONE if found.counts["done"] else EXIT_FAILED
+    is_done = found.counts["done"] and not found.counts["failed"]
+    return EXIT_DONE if is_done else EXIT_FAILED
 
 
 def _assumed(job: Job, space: Sequence[Dimension]) -> list[str]:

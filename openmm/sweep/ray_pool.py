@@ -33,6 +33,7 @@ from openmm.sweep.worker import Runner, let_go, outcome, runner_of
 CHUNK_S: Final = 0.25  # of work in one task: what Ray adds to each is a few milliseconds
 CHUNK_MAX: Final = 256
 WAIT_S: Final = 1.0
+REACH_S: Final = 5.0  # Ray itself waits for a closed port for ever
 PIECE_BYTES: Final = 32 << 20
 CACHE: Final = "OPENMM_SWEEP_CACHE"  # of the environment: where nodes keep data that they were sent
 
@@ -161,6 +162,21 @@ def run_chunk(jobs: Sequence[Any], specs: bytes, pieces: Mapping[str, Sequence[A
 # ---------------------------------------------------------------- the driver
 
 
+def reach(address: str) -> None:
+    """Prove that something answers at HOST:PORT; an address without a port is Ray's to judge.
+
+    Raises:
+        CommandError: nothing does within `REACH_S`.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACH_S).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise CommandError(f"no Ray cluster at {address}: {error}") from None
+
+
 @final
 class RayPool:
     """The processors of a cluster, those that come and go while it runs included.
@@ -173,6 +189,7 @@ class RayPool:
     """
 
     def __init__(self, job: Job, address: str) -> None:
+        reach(address)
         # Ray tells of lost processes on the standard output, which is the results' alone.
         self._aside = contextlib.redirect_stdout(sys.stderr)
         self._aside.__enter__()

@@ -55,11 +55,14 @@ def run_points(
 ) -> None:  # fmt: skip
     """Run combinations that are all known: first the plan is written, then what of it is open.
 
+    What failed before is open again.
+
     Raises:
         ConfigError: the folder is another sweep's.
         CommandError: workers do not start.
     """
     store.claim(described(job, msgspec.to_builtins(search)))
+    store.reopen()
     store.plan(specs(job, points))
     _run_open(store, make_pool, told, len(points) * len(job.spans))
 
@@ -70,11 +73,14 @@ def run_suggested(
 ) -> None:  # fmt: skip
     """Run what is suggested, batch by batch, each combination under every model.
 
+    What failed before is run again; what was suggested without knowing its figures is dropped.
+
     Raises:
         ConfigError: the folder is another sweep's.
         CommandError: workers do not start.
     """
     store.claim(described(job, msgspec.to_builtins(search)))
+    store.reopen()
     pools: list[Pool] = []
     known: dict[Point, float | None] = {}
 
@@ -87,9 +93,10 @@ def run_suggested(
         for first in range(0, search.count, search.batch):
             points = suggesting.ask(min(search.batch, search.count - first))
             every = [(*one, *model) for one in points for model in models]
-            trial = first * len(models)
+            trial, end = first * len(models), (first + len(points)) * len(models)
             # One that was suggested before is not run again: its figure is known.
-            store.plan(one for one in specs(job, every, trial) if parted(one.point)[0] not in known)
+            wanted = [one for one in specs(job, every, trial) if parted(one.point)[0] not in known]
+            store.replan(wanted, trial, end)
             _run_open(store, kept, told, search.count * len(models) * len(job.spans))
             found = _values(store, job, search, trial)
             known |= {point: found.get(point) for point in points if point not in known}

@@ -13,6 +13,9 @@ from itertools import islice, product
 from types import NoneType
 from typing import Any, Final, TypeAlias, final, get_args
 
+import msgspec
+
+from openmm.backtest.model import Model
 from openmm.config import field_errors
 from openmm.config.schema import (
     Avellaneda,
@@ -240,7 +243,7 @@ def _typed(kind: str, text: str) -> Any:
 
 def _model_value(key: str, name: str, kind: str, text: str) -> dict[str, Any]:
     if kind == "whole":
-        if not text.isdigit():
+        if not re.fullmatch(r"[0-9]{1,19}", text):
             raise ConfigError(key, text, "a whole number")
         return {name: int(text)}
     if kind in ("delay", "delays"):
@@ -252,10 +255,16 @@ def _model_value(key: str, name: str, kind: str, text: str) -> dict[str, Any]:
     return {name: text}
 
 
-def check(data: Mapping[str, Any], kinds: Mapping[str, str], space: Sequence[Dimension]) -> None:
+def check(
+    data: Mapping[str, Any], kinds: Mapping[str, str], space: Sequence[Dimension],
+    model: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
     """Try every value by itself, and both ends of every range.
 
     Values that only do not fit each other are no fault of the plan: those runs are refused.
+
+    Args:
+        model: what is assumed of the venue besides what is varied.
 
     Raises:
         ConfigErrors: naming key, value and what is allowed; all that can be told.
@@ -269,9 +278,13 @@ def check(data: Mapping[str, Any], kinds: Mapping[str, str], space: Sequence[Dim
         values = one.values if isinstance(one, Choices) else [one.told(float(end)) for end in ends]
         for value in values:
             try:
-                changed, _ = with_point(data, kinds, ((one.key, value),))
+                changed, told = with_point(data, kinds, ((one.key, value),))
+                msgspec.convert({**(model or {}), **told}, Model)
             except ConfigError as error:
                 errors.append(error)
+                continue
+            except msgspec.ValidationError as error:
+                errors.append(ConfigError(one.key, value, f"of a fill model: {error}"))
                 continue
             errors += [
                 error for error in field_errors(changed)

@@ -152,6 +152,33 @@ class SweepStore:
             )
         return self._db.total_changes - before
 
+    def reopen(self) -> int:
+        """Forget the failed results: what failed them, a file or a machine, may be well again.
+
+        Returns how many there were.
+        """
+        told = self._db.execute("SELECT count(*) FROM result WHERE state = 'failed'").fetchone()
+        if told[0]:
+            with self._transaction():
+                self._db.execute("DELETE FROM result WHERE state = 'failed'")
+        return int(told[0])
+
+    def replan(self, specs: Sequence[Spec], first_trial: int, end_trial: int) -> None:
+        """Write down the runs of combinations; where others were planned, what follows is void.
+
+        Args:
+            first_trial, end_trial: whose runs these are, the end not among them.
+        """
+        rows = self._db.execute(
+            "SELECT run_id FROM run WHERE trial >= ? AND trial < ?", (first_trial, end_trial)
+        )
+        if {str(row[0]) for row in rows} != {one.run_id for one in specs}:
+            with self._transaction():
+                later = "SELECT run_id FROM run WHERE trial >= ?"
+                self._db.execute(f"DELETE FROM result WHERE run_id IN ({later})", (first_trial,))
+                self._db.execute("DELETE FROM run WHERE trial >= ?", (first_trial,))
+        self.plan(specs)
+
     def counts(self) -> tuple[int, int]:
         """Return how many runs are planned and how many have a result."""
         row = self._db.execute(

@@ -18,6 +18,7 @@ import pytest
 from pyarrow import parquet
 
 from openmm.backtest.model import Model
+from openmm.cli import sweep as sweep_command
 from openmm.cli.main import main
 from tests.sweep.made import BOT, bot_file, market_file
 
@@ -120,6 +121,28 @@ def test_delays_are_those_of_the_file_unless_a_model_says_otherwise(
     assert found["slow"][0] == [700_000_000]
 
 
+def test_data_that_was_away_is_an_exit_of_its_own_and_tried_again(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args = ("--grid", "strategy.num_orders=1,2", "--workers", "1", "--json")
+    real, away = folder / "market2.omd", folder / "away.omd"
+
+    def without_data(*told: Any) -> Any:
+        real.rename(away)
+        return pool(*told)
+
+    pool = sweep_command._pool
+    try:
+        monkeypatch.setattr(sweep_command, "_pool", without_data)
+        assert swept(folder, *args, out="away") == 1
+    finally:
+        away.rename(real)
+    assert json.loads(capsys.readouterr().out)["runs"] == {"done": 0, "refused": 0, "failed": 2}
+    monkeypatch.setattr(sweep_command, "_pool", pool)
+    assert swept(folder, *args, out="away") == 0
+    assert json.loads(capsys.readouterr().out)["runs"] == {"done": 2, "refused": 0, "failed": 0}
+
+
 def test_folder_of_a_changed_bot_is_refused(folder: Path, capsys: Capture) -> None:
     args = ("--grid", "strategy.spread=9bps", "--workers", "1")
     assert swept(folder, *args, out="changed") == 0
@@ -189,6 +212,7 @@ def test_suggested_combinations_are_run(folder: Path, capsys: Capture) -> None:
         (("--grid", "strategy.spread=2bps", "--rolling"), "--rolling: with --split"),
         (("--grid", "strategy.spread=2bps", "--returns", "1500ms"), "--returns: whole seconds"),
         (("--grid", "strategy.spread=2bps", "none.omd"), "none.omd"),
+        (("--grid", "model.power=9"), "model.power: of a fill model"),
         (("--grid", "strategy.num_orders=2,99"), "less than or equal to 32; got 99"),
     ],
 )

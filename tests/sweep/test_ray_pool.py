@@ -21,11 +21,11 @@ import pytest
 from pyarrow import parquet
 
 from openmm.data import store
-from openmm.errors import DataError
+from openmm.errors import CommandError, DataError
 from openmm.sweep.plan import Part
 from openmm.sweep.results import TIMINGS
 from openmm.sweep.store import FILE
-from tests.sweep.made import bot_file, market, market_file
+from tests.sweep.made import bot_file, job, market, market_file
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUNS = 400
@@ -239,3 +239,14 @@ def test_data_that_was_sent_is_proven_and_written_once(tmp_path: Path) -> None:
     assert Path(elsewhere.path).read_bytes() == whole
     keep(elsewhere, [b"not looked at: it is there"])
     assert Path(elsewhere.path).read_bytes() == whole
+
+
+def test_address_where_nothing_answers_is_an_error_at_once() -> None:
+    from openmm.sweep.ray_pool import RayPool
+
+    with socket.socket() as bound:  # not listening: nothing else takes the port meanwhile
+        bound.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        for told in (address, f"ray://{address}"):
+            with pytest.raises(CommandError, match=f"no Ray cluster at {told}: .*refused"):
+                RayPool(job("tiny"), told)

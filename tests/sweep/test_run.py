@@ -139,8 +139,36 @@ def test_interrupted_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
             run_points(store, made, GRID, points(20), lambda: first, quiet)
         assert store.counts() == (20, 7)
         run_points(store, made, GRID, points(20), lambda: second, quiet)
-        assert [one.trial for one in first.ran + second.ran] == list(range(20))
+        # The sixth failed: it is tried again.
+        assert [one.trial for one in first.ran] == list(range(7))
+        assert [one.trial for one in second.ran] == [5, *range(7, 20)]
         assert ranking_of(store, made, GRID).counts == {"done": 11, "refused": 7, "failed": 2}
+
+
+class Poorly(Here):
+    """As if the data were away for some of the runs."""
+
+    def __init__(self, job_of: str, away: range) -> None:
+        super().__init__(job_of)
+        self.away = away
+
+    def run(self, specs: Iterable[Spec]) -> Iterator[list[Result]]:
+        for came in super().run(specs):
+            if len(self.ran) in self.away:
+                yield [Result(self.ran[-1].run_id, "failed", "no such file")]
+            else:
+                yield came
+
+
+def test_what_failed_is_run_again_and_counts_no_more(tmp_path: Path) -> None:
+    made, again = job("tiny"), Here()
+    with SweepStore(tmp_path) as store:
+        run_points(store, made, GRID, points(12), lambda: Poorly("tiny", range(4, 9)), quiet)
+        assert ranking_of(store, made, GRID).counts == {"done": 7, "refused": 0, "failed": 5}
+        run_points(store, made, GRID, points(12), lambda: again, quiet)
+        assert [one.trial for one in again.ran] == [3, 4, 5, 6, 7]
+        assert ranking_of(store, made, GRID).counts == {"done": 12, "refused": 0, "failed": 0}
+        run_points(store, made, GRID, points(12), never, quiet)
 
 
 def test_changed_search_is_refused_and_nothing_is_run(tmp_path: Path) -> None:
@@ -201,6 +229,19 @@ def test_suggested_sweep_that_was_stopped_suggests_the_same(tmp_path: Path) -> N
     assert (resumed.points, resumed.values) == (whole.points, whole.values)
     ran = [one.run_id for one in first.ran + second.ran]
     assert len(ran) == len(set(ran)) == len(figures)
+
+
+def test_search_whose_data_was_away_for_a_while_comes_to_the_same(tmp_path: Path) -> None:
+    made = job("suggested", spans=2)
+    with SweepStore(tmp_path / "whole") as store:
+        run_suggested(store, made, OPTUNA, Told(), lambda: Here("suggested"), quiet)
+        wanted = [(spec, result.figures) for spec, result in store.results()]
+    with SweepStore(tmp_path / "poor") as store:
+        poorly = Poorly("suggested", range(5, 30))
+        run_suggested(store, made, OPTUNA, Told(), lambda: poorly, quiet)
+        assert [(spec, result.figures) for spec, result in store.results()] != wanted
+        run_suggested(store, made, OPTUNA, Told(), lambda: Here("suggested"), quiet)
+        assert [(spec, result.figures) for spec, result in store.results()] == wanted
 
 
 def test_suggestions_are_carried_out_by_processes_too(tmp_path: Path) -> None:

@@ -104,6 +104,19 @@ def test_values_that_are_wrong_by_themselves_are_all_told_before_anything_runs()
         assert any(text in line for line in lines), (text, lines)
 
 
+@pytest.mark.parametrize(
+    "told",
+    ["power=9", "queue=nope", "orders=90s", "seed=" + "9" * 23, "seed=" + "9" * 19,
+     "rate_threshold=0", "every=999999999h", "timer=1ns", "power=²", "power=３"],
+)  # fmt: skip
+def test_value_that_no_fill_model_takes_is_refused_before_anything_runs(told: str) -> None:
+    key, _, value = f"model.{told}".partition("=")
+    with pytest.raises(ConfigErrors) as caught:
+        check(DATA, KINDS, [read(KINDS, f"model.{told}", ranges=False)])
+    (error,) = caught.value.errors
+    assert (error.path, error.value) == (key, value)
+
+
 def test_values_that_only_do_not_fit_together_are_no_fault_of_the_plan() -> None:
     space = [read(KINDS, "strategy.order_amount=0.01,7", ranges=False)]
     check(DATA, KINDS, space)
