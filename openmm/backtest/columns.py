@@ -25,17 +25,24 @@ from openmm._fast.tape import Tape
 from openmm.backtest.guard import Guard
 from openmm.backtest.model import QUEUES, Model
 from openmm.backtest.runs import OUTSIDE_LEVELS, placed_in
+from openmm.backtest.steps import (
+    as_listed,
+    in_base,
+    in_steps_of,
+    in_steps_of_data,
+    listed,
+    opening,
+    speaker,
+)
 from openmm.backtest.streams import Stream
 from openmm.config import BotConfig, Venue, check_with_instrument, maker_fee_ppm, taker_fee_ppm
 from openmm.config.load import read_options
-from openmm.data.events import CLEAR, MESSAGE_END, Events, late_trades
+from openmm.data.events import Events, late_trades
 from openmm.engine import wiring
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
 from openmm.sim.dialects import dialect, paper_threshold
-from openmm.sim.recorded import recorded_instrument
 from openmm.venues import registry
-from openmm.venues.recordings import RecordedPair
 
 EVENTS_AT_ONCE: Final = 1_000_000
 TAPE_BYTES: Final = 1 << 16
@@ -114,13 +121,18 @@ class _Columns:
     def __init__(self, events: Events) -> None:
         self.events = events
         self.label = events.market.label
+        self.steps = events.market.tick_size, events.market.lot_size
+        self.contract_size = events.market.contract_size
         self.started_ns = int(events.recv_ns[0]) if len(events) else 0
 
     def is_of(self, venue: Venue) -> bool:
         return is_of(venue, self.events)
 
-    def instrument(self, venue: str) -> Instrument:
-        return instrument_of(venue, self.events)
+    def listed(self, venue: str, own: str) -> Instrument | None:
+        return listed(speaker(venue, self.events.market), self.events.market.pair, own)
+
+    def instrument(self, venue: str, own: str = "") -> Instrument:
+        return in_base(instrument_of(venue, self.events, own), self.events)
 
     def opening(self, instrument: Instrument) -> tuple[int, int]:
         return opening(in_steps_of(instrument, self.events))
@@ -152,13 +164,19 @@ class _Messages:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self.label = stream.label
+        told = stream.told
+        self.steps = Decimal(1).scaleb(-told.price_decimals), Decimal(1).scaleb(-told.qty_decimals)
+        self.contract_size = stream.contract_size
         self.started_ns = stream.records[0].recv_ns if stream.records else 0
         self.instrument = stream.instrument
         self.opening = stream.opening
         self.market_decoder = stream.market_decoder
 
     def is_of(self, venue: Venue) -> bool:
-        return (venue.name, venue.pair) == (self._stream.venue, self._stream.pair)
+        return is_of(venue, self._stream)
+
+    def listed(self, venue: str, own: str) -> Instrument | None:
+        return listed(dialect(venue), self._stream.pair, own)
 
     def add_to(self, made: Backtest, instrument: Instrument, model: Model) -> None:
         made.add_frames(self._stream.frames())
@@ -167,63 +185,26 @@ class _Messages:
 _Market = _Columns | _Messages
 
 
-def instrument_of(venue: str, events: Events) -> Instrument:
-    """Return a market's pair as a venue would list it, with the store's steps where finer."""
-    market = events.market
-    told = RecordedPair(
-        market.pair, _decimals(market.tick_size), _decimals(market.lot_size), market.depth
-    )
-    return recorded_instrument(dialect(venue), market.pair, told)
+def instrument_of(venue: str, events: Events, own: str = "") -> Instrument:
+    """Return a market's pair as a venue would list it, lots of contracts where it counts in them.
 
+    Its ticks are the coarser ones of both, its lots the finer, its minimums the venue's; what the
+    venue does not list is in the store's steps.
 
-def _decimals(step: Decimal) -> int:
-    return max(0, -int(step.normalize().as_tuple().exponent))
-
-
-def in_steps_of(instrument: Instrument, events: Events) -> Events:
-    """Return events in an instrument's ticks and lots.
-
-    Raises:
-        ConfigError: the store's steps are no multiples of them.
+    Args:
+        own: the pair that the market stands in for; counts where it is of the same base.
     """
     market = events.market
-    ticks, lots = market.tick_size / instrument.tick_size, market.lot_size / instrument.lot_size
-    for name, step, factor in (
-        ("tick", market.tick_size, ticks), ("lot", market.lot_size, lots),
-    ):  # fmt: skip
-        if factor != factor.to_integral_value() or factor < 1:
-            raise ConfigError(
-                "data", f"{market.label}, {name} size {step}",
-                f"a {name} size that is a multiple of {instrument.name}'s",
-            )  # fmt: skip
-    if ticks == lots == 1:
-        return events
-    return Events(
-        market, events.recv_ns, events.venue_ns, events.price_ticks * int(ticks),
-        events.qty_lots * int(lots), events.flags,
-    )  # fmt: skip
+    speaks = speaker(venue, market)
+    if market.contract_size is not None:
+        return in_steps_of_data(speaks, market.pair, market.tick_size, market.lot_size)
+    return as_listed(speaks, market.pair, market.tick_size, market.lot_size, own)
 
 
-def opening(events: Events) -> tuple[int, int]:
-    """Return when the book is first whole, and the mid then, in ticks.
-
-    Raises:
-        ConfigError: it never is.
-    """
-    for start in np.flatnonzero(events.kinds == CLEAR)[:64]:
-        ends = np.flatnonzero(events.flags[start : start + (1 << 20)] & np.uint16(MESSAGE_END))
-        if not len(ends):
-            continue
-        stop = int(start + ends[0]) + 1
-        book = events.book_before(stop)
-        bid, ask = book.best_bid_ticks, book.best_ask_ticks
-        if bid is not None and ask is not None and bid < ask:
-            return int(events.recv_ns[stop - 1]), (bid + ask) // 2
-    raise ConfigError("data", events.market.label, "events whose book becomes whole")
-
-
-def is_of(venue: Venue, events: Events) -> bool:
-    """Whether events are of a venue of a bot's file."""
+def is_of(venue: Venue, events: Events | Stream) -> bool:
+    """Whether events, or messages, are of a venue of a bot's file."""
+    if isinstance(events, Stream):
+        return (venue.name, venue.pair) == (events.venue, events.pair)
     market = events.market
     told = str(read_options(venue).get("market", ""))
     return (venue.name, venue.pair) == (market.venue, market.pair) and (
@@ -282,7 +263,7 @@ def run(
         cancelled=pipeline.cancel_count, refused=made.refused_count,
         batches=made.outlet.batch_count, decisions=pipeline.decision_count,
         crossed=made.crossed_count, open_orders=open_orders, halted=wired.guard.halted,
-        problems=_problems(wired.guard, made),
+        problems=(*_problems(wired.guard, made), *wired.notes),
     )  # fmt: skip
 
 
@@ -323,6 +304,12 @@ def _seated(
                 f"the market of {quoted.label} first: it is quoted; this one is watched",
             )  # fmt: skip
         seats[quoted.label] = first
+    if (size := seats[quoted.label].contract_size) is not None:
+        raise ConfigError(
+            "data", seats[quoted.label].label,
+            "a market to quote whose quantities are of its base: contracts that are worth "
+            f"{size} of its quote currency can only be watched",
+        )  # fmt: skip
     venues, found = [], []
     for venue in config.venue:
         if venue.label in seats:
@@ -351,12 +338,17 @@ class _Wired:
     guard: Guard
     book: Book
     quoting_ns: int
+    notes: tuple[str, ...]
 
 
 def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns: int = 0) -> _Wired:
     """Make a bot's tables for a run, its account open at the strategy's target."""
     names = [one.name for one in config.venue]
-    instruments = [one.instrument(name) for name, one in zip(names, markets, strict=True)]
+    own = config.quoted.pair
+    instruments = [
+        one.instrument(name, "" if at else own)
+        for at, (name, one) in enumerate(zip(names, markets, strict=True))
+    ]
     instrument = instruments[0]
     whole_ns, mid_ticks = markets[0].opening(instrument)
     placed = _placed(config, instrument, mid_ticks)
@@ -400,7 +392,8 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns:
     made.warm(max(whole_ns + 1, start_ns))
     quoting_ns = max(whole_ns, start_ns)
     made.start(quoting_ns)
-    return _Wired(made, instrument, held, guard, tables.feeds[0].book, quoting_ns)
+    notes = _steps_told(names[0], own, markets[0], instrument)
+    return _Wired(made, instrument, held, guard, tables.feeds[0].book, quoting_ns, notes)
 
 
 def _spread_ticks(book: Book) -> int:
@@ -421,6 +414,23 @@ def _placed(config: BotConfig, instrument: Instrument, mid_ticks: int) -> BotCon
     placed = alone.model_copy(update={"venue": venues, "inventory": inventory})
     check_with_instrument(placed, instrument, instrument.price(mid_ticks))
     return placed
+
+
+def _steps_told(venue: str, own: str, market: _Market, instrument: Instrument) -> tuple[str, ...]:
+    """Say in which steps orders stand, where they are not the venue's, or the data's."""
+    known = market.listed(venue, own)
+    tick, lot = market.steps
+    if known is None:
+        return (f"{venue} lists no such pair: ticks of {tick}, lots of {lot}, both the data's",)
+    told = []
+    mine = instrument.tick_size
+    if mine > tick:
+        told.append(f"ticks are {venue}'s {mine:f}: bids were taken down to them, asks up")
+    elif mine != known.tick_size:
+        told.append(f"ticks are the data's {mine:f}, {venue}'s are {known.tick_size:f}")
+    if instrument.lot_size != known.lot_size:
+        told.append(f"lots are the data's {lot:f}, {venue}'s are {known.lot_size:f}")
+    return tuple(told)
 
 
 def _problems(guard: Guard, made: Backtest) -> tuple[str, ...]:

@@ -114,7 +114,7 @@ def fit(config: BotConfig, stream: Stream) -> Fitted:
     Raises:
         ConfigError: the stream's book never becomes whole.
     """
-    instrument = stream.instrument(config.quoted.name)
+    instrument = stream.instrument(config.quoted.name, config.quoted.pair)
     _, mid_ticks = stream.opening(instrument)
     kernel = Intensity(**intensity_params(config.signal, mid_ticks))
     signals = Signals(**signal_params(config, mid_ticks))

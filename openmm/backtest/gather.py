@@ -10,6 +10,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from openmm.backtest.columns import is_of
 from openmm.backtest.streams import Stream, recorded
 from openmm.config import BotConfig
 from openmm.data import tardis
@@ -82,10 +83,14 @@ class Span:
     """A stretch of time and its markets, a series of events each, or of messages as they came.
 
     What was named first is first.
+
+    Args:
+        chosen: the first market was named as the one to quote.
     """
 
     markets: tuple[Events | Stream, ...]
     pieces: tuple[Piece, ...]
+    chosen: bool = False
 
     @property
     def start_ns(self) -> int:
@@ -256,7 +261,39 @@ def first(span: Span, text: str) -> Span:
         labels = ", ".join(map(label_of, span.markets))
         raise ConfigError("--quote", text, f"the beginning of one of {labels}")
     rest = [one for one in span.markets if one is not found[0]]
-    return Span((found[0], *rest), span.pieces)
+    return Span((found[0], *rest), span.pieces, chosen=True)
+
+
+def quoted_first(span: Span, config: BotConfig) -> Span:
+    """Return a span with the market first that a bot quotes.
+
+    That is its own, or the one that was chosen; else the only one that can stand in for it: no
+    venue of the bot's file watches it, and its quantities are of its base.
+
+    Raises:
+        ConfigError: there are several.
+    """
+    if span.chosen or any(is_of(config.quoted, one) for one in span.markets):
+        return span
+    made = {label_of(one.events) for one in span.pieces if one.verdict == MADE}
+    found = [
+        one for one in span.markets
+        if label_of(one) not in made and contract_size(one) is None
+        and not any(is_of(venue, one) for venue in config.venue)
+    ]  # fmt: skip
+    if len(found) > 1:
+        raise ConfigError(
+            "--quote", "not given",
+            f"which of {', '.join(map(label_of, found))} to quote as {config.bot.name}'s "
+            f"{config.quoted.name} {config.quoted.pair}, which the data do not hold",
+        )  # fmt: skip
+    rest = [one for one in span.markets if not found or one is not found[0]]
+    return Span((*found, *rest), span.pieces)
+
+
+def contract_size(one: Events | Stream) -> Decimal | None:
+    """Return what a contract is worth in the quote currency; None: quantities are of the base."""
+    return one.contract_size if isinstance(one, Stream) else one.market.contract_size
 
 
 def with_rates(span: Span, configs: Sequence[BotConfig], rates: Sequence[tuple[str, str]]) -> Span:
@@ -287,7 +324,7 @@ def with_rates(span: Span, configs: Sequence[BotConfig], rates: Sequence[tuple[s
         Piece(f"{pair} held at {dict(rates)[pair]}", events, MADE, ())
         for (_, pair), events in made.items()
     )
-    return Span((*span.markets, *made.values()), (*span.pieces, *pieces))
+    return Span((*span.markets, *made.values()), (*span.pieces, *pieces), span.chosen)
 
 
 def _still(venue: str, pair: str, rate: Decimal, span: Span) -> Events:

@@ -234,7 +234,7 @@ def run(
         ConfigError: the bot does not fit the stream's market.
         OpenMMError: it never became ready, or the session did not add up.
     """
-    instrument = stream.instrument(config.quoted.name)
+    instrument = stream.instrument(config.quoted.name, config.quoted.pair)
     started_ns, mid_ticks = stream.opening(instrument)
     placed = placed_in(config, instrument, mid_ticks)
     with tempfile.TemporaryDirectory(prefix="openmm-run-") as folder:

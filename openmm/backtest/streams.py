@@ -9,24 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Final, final
 
 from openmm._fast.book import Book, BookState
 from openmm._fast.pipeline import Frames
 from openmm._fast.ports import Decoder
+from openmm.backtest.steps import as_listed
 from openmm.config import Venue
 from openmm.errors import ConfigError, ProtocolError
 from openmm.instrument import Instrument
 from openmm.sim.dialects import dialect
 from openmm.sim.options import SimOptions
 from openmm.sim.pipe import Pipe
-from openmm.sim.recorded import recorded_instrument
 from openmm.sim.server import build_core
 from openmm.venues import registry
+from openmm.venues.binance.spec import PERPETUAL, contract_usd
+from openmm.venues.binance.spec import VENUE as BINANCE
 from openmm.venues.kraken.recording import decoder as kraken_decoder
 from openmm.venues.readers import READERS, split
-from openmm.venues.recordings import Record, RecordedPair
+from openmm.venues.recordings import Record, RecordedPair, name_of
 
 NS: Final = 1_000_000_000
 START_NS: Final = 1_750_000_000 * NS
@@ -90,9 +93,12 @@ class Stream:
         """Return all messages in one buffer."""
         return Frames([one.data for one in self.records], [one.recv_ns for one in self.records])
 
-    def instrument(self, venue: str) -> Instrument:
-        """Return the pair as a venue would list it, with the recording's steps where finer."""
-        return recorded_instrument(dialect(venue), self.pair, self.told)
+    def instrument(self, venue: str, own: str = "") -> Instrument:
+        """Return the pair as a venue would list it, in the recording's ticks: see `as_listed`."""
+        tick, lot = (
+            Decimal(1).scaleb(-one) for one in (self.told.price_decimals, self.told.qty_decimals)
+        )
+        return as_listed(dialect(venue), self.pair, tick, lot, own, finest=True)
 
     def market_decoder(
         self, instrument: Instrument, book: Book, *, depth: int, verify: bool
@@ -104,6 +110,13 @@ class Stream:
     def seconds(self) -> float:
         """Return how long it lasts."""
         return (self.records[-1].recv_ns - self.records[0].recv_ns) / NS
+
+    @property
+    def contract_size(self) -> Decimal | None:
+        """Return what a contract is worth in the quote currency; None: quantities are of base."""
+        if self.venue != BINANCE or not self.told.symbol.endswith(PERPETUAL):
+            return None
+        return contract_usd(name_of(self.told.symbol.removesuffix(PERPETUAL)).partition("/")[0])
 
     def cut(self, seconds: float) -> Stream:
         """Return its first part."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from openmm.backtest.columns import Outcome, run
-from openmm.backtest.gather import Span, label_of
+from openmm.backtest.gather import Span, label_of, quoted_first
 from openmm.backtest.lookahead import LookAhead, look_ahead
 from openmm.backtest.measures import Measures, measure
 from openmm.backtest.model import Model
@@ -181,8 +181,10 @@ def run_all(
         ConfigError: a bot does not fit the data.
     """
     made = []
-    for span in spans:
-        for one in found:
+    # What a bot does not fit is told before the first one runs.
+    seated = [[quoted_first(span, one.config) for one in found] for span in spans]
+    for whole, own in zip(spans, seated, strict=True):
+        for one, span in zip(found, own, strict=True):
             told = None
             if on_progress is not None:
                 events = span.count
@@ -201,7 +203,7 @@ def run_all(
                 ahead = look_ahead(one.config, span.columns("--look-ahead"), outcome.model)
             made.append(
                 Trial(
-                    one.label, span, one.config, outcome, measure(outcome), seconds, problems,
+                    one.label, whole, one.config, outcome, measure(outcome), seconds, problems,
                     notes, ahead,
                 )
             )  # fmt: skip

@@ -79,7 +79,7 @@ def backtest(
         typer.Option(
             "--quote",
             help="Which market to quote where the data has none of the bot's own, such as "
-            "binance-spot; the first unless told.",
+            "binance-spot. Needed where several could be.",
         ),
     ] = "",
     rate: Annotated[

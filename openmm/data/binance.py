@@ -15,6 +15,7 @@ from openmm.data.events import ASK, FILTERED, MESSAGE_END, QUOTE, TRADE
 from openmm.errors import ProtocolError
 from openmm.instrument import Instrument
 from openmm.venues.binance.fields import as_decimal, as_object, loads, text_of
+from openmm.venues.binance.spec import PERPETUAL
 from openmm.venues.binance.verify import COPY, day_before, decimals_of
 from openmm.venues.binance.wire import BinanceDecoder
 from openmm.venues.capture import is_capture
@@ -22,7 +23,6 @@ from openmm.venues.recordings import Record, RecordedPair, Recording, name_of, r
 
 MS_NS: Final = 1_000_000
 DECIMALS_MAX: Final = 8
-PERPETUAL: Final = "_PERP"
 
 
 def market_of(name: str, told: RecordedPair, records: Sequence[Record]) -> tuple[str, str]:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from openmm._fast.book import Book
 from openmm._fast.changes import EventFlag, EventKind, follow
+from openmm.venues.binance.spec import VENUE as BINANCE
+from openmm.venues.binance.spec import contract_usd
 
 Int64s: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.uint16]
@@ -64,6 +66,16 @@ class Market:
     def key(self) -> tuple[str, str, str]:
         """Return what files of one market have in common."""
         return self.venue, self.market, self.pair
+
+    @property
+    def contract_size(self) -> Decimal | None:
+        """Return what a contract is worth in the quote currency; None: quantities are of base.
+
+        Such a contract is inverse: at every price it is another quantity of base.
+        """
+        if (self.venue, self.market) != (BINANCE, "coinm"):
+            return None
+        return contract_usd(self.pair.partition("/")[0])
 
     @property
     def label(self) -> str:
@@ -176,6 +188,7 @@ class LateTrades:
 
 
 _LATE: dict[int, tuple[weakref.ref[Flags], LateTrades]] = {}
+_COARSE: Final[dict[tuple[int, Decimal], tuple[weakref.ref[Int64s], Events]]] = {}
 
 
 def late_trades(events: Events) -> LateTrades:
@@ -296,9 +309,13 @@ def coarsest(events: Events, lot_size: Decimal | None = None) -> Events:
 def finer(events: Events, market: Market) -> Events:
     """Return the events in the steps of `market`, which theirs are multiples of.
 
+    A tick that is coarser than theirs is met as by `coarser`.
+
     Raises:
         ValueError: they are not.
     """
+    if market.tick_size > events.market.tick_size:
+        events = coarser(events, market.tick_size)
     mine = events.market
     ticks, lots = mine.tick_size / market.tick_size, mine.lot_size / market.lot_size
     if ticks != int(ticks) or lots != int(lots):
@@ -310,6 +327,77 @@ def finer(events: Events, market: Market) -> Events:
         events, market=replace(mine, tick_size=market.tick_size, lot_size=market.lot_size),
         price_ticks=events.price_ticks * int(ticks), qty_lots=events.qty_lots * int(lots),
     )  # fmt: skip
+
+
+def coarser(events: Events, tick_size: Decimal) -> Events:
+    """Return the events as a venue with coarser ticks would tell them, one for each.
+
+    What wants to buy stands at the next tick down, what wants to sell at the next one up, so that
+    nothing crosses; a level holds what all finer ones hold that come to it; a trade is at the tick
+    of the side that was taken from. Kept for as long as the events are.
+
+    Raises:
+        ValueError: `tick_size` is no multiple of theirs.
+    """
+    key = id(events.price_ticks), tick_size
+    known = _COARSE.get(key)
+    if known is not None and known[0]() is events.price_ticks:
+        return replace(known[1], market=replace(events.market, tick_size=plain(tick_size)))
+    made = _coarser(events, tick_size)
+    _COARSE[key] = (weakref.ref(events.price_ticks, lambda _: _COARSE.pop(key, None)), made)
+    return made
+
+
+def _coarser(events: Events, tick_size: Decimal) -> Events:
+    mine = events.market
+    times = tick_size / mine.tick_size
+    if times != int(times) or times < 1:
+        raise ValueError(f"ticks of {tick_size} are no multiple of {mine.tick_size}")
+    factor, kinds = int(times), events.kinds
+    ask = (events.flags & np.uint16(ASK)) != 0
+    # A taker who sold took from bids.
+    up = np.where(kinds == TRADE, ~ask, ask)
+    prices = np.where(up, -(-events.price_ticks // factor), events.price_ticks // factor)
+    qtys = events.qty_lots.copy()
+    at = np.flatnonzero(kinds == LEVEL)
+    # Books do not go beyond what clears them.
+    book = np.cumsum((kinds == CLEAR) | (kinds == BROKEN))[at]
+    changes = _changes((book, ask[at], events.price_ticks[at]), qtys[at])
+    qtys[at] = _sums((book, ask[at], prices[at]), changes)
+    return Events(
+        replace(mine, tick_size=plain(tick_size)), events.recv_ns, events.venue_ns, prices, qtys,
+        events.flags,
+    )  # fmt: skip
+
+
+def _grouped(keys: Sequence[NDArray[Any]]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return the order by keys, ties as they come, and what is the first of its group there."""
+    order = np.lexsort(tuple(reversed(keys)))
+    first = np.ones(len(order), bool)
+    first[1:] = np.any([one[order][1:] != one[order][:-1] for one in keys], axis=0)
+    return order, first
+
+
+def _changes(keys: Sequence[NDArray[Any]], values: Int64s) -> Int64s:
+    """Return by how much each value is more than the one before it of its group, 0 ahead of it."""
+    order, first = _grouped(keys)
+    sorted_ = values[order]
+    before = np.roll(sorted_, 1)
+    before[first] = 0
+    made = np.empty_like(values)
+    made[order] = sorted_ - before
+    return made
+
+
+def _sums(keys: Sequence[NDArray[Any]], values: Int64s) -> Int64s:
+    """Return the sum up to each value within its group."""
+    order, first = _grouped(keys)
+    total = np.cumsum(values[order])
+    begins = np.flatnonzero(first)
+    ahead = total[begins] - values[order][begins]
+    made = np.empty_like(values)
+    made[order] = total - np.repeat(ahead, np.diff(np.append(begins, len(order))))
+    return made
 
 
 def plain(number: Decimal) -> Decimal:

@@ -16,13 +16,13 @@ from openmm.backtest.columns import (
     MARK_FIELDS,
     ORDER_FIELDS,
     Outcome,
-    in_steps_of,
     is_of,
     prepare,
     run,
 )
 from openmm.backtest.measures import measure
 from openmm.backtest.model import MS, SECOND, Model
+from openmm.backtest.steps import in_steps_of
 from openmm.backtest.streams import Stream, synthetic
 from openmm.config import BotConfig
 from openmm.data.events import (

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from openmm.backtest.gather import cut, first, gather, with_rates
+from openmm.backtest.gather import cut, first, gather, quoted_first, with_rates
 from openmm.data.events import BROKEN, CLEAR, MESSAGE_END, READ_END, Events, Market
 from openmm.data.integrity import examine
 from openmm.data.store import write
 from openmm.errors import ConfigError, DataError
 from tests.backtest.made import bot
 from tests.backtest.outcomes import market
+from tests.backtest.test_columns import watching
 from tests.data.made import small
 
 NS = 1_000_000_000
@@ -110,6 +111,36 @@ def test_one_market_is_put_first_by_its_label(tmp_path: Path) -> None:
     for text in ("mexc", ""):
         with pytest.raises(ConfigError, match="--quote: the beginning of one of"):
             first(span, text)
+
+
+def test_it_is_asked_which_market_to_quote_where_several_could_be(tmp_path: Path) -> None:
+    coinm = replace(SPOT, pair="BTC/USD", lot_size=Decimal(1), market="coinm")
+    usdm = replace(SPOT, market="usdm")
+    for name, one in (("a", coinm), ("b", SPOT)):
+        stored(tmp_path, name, later(whole(), 0, one))
+    (span,) = gather([str(tmp_path)])
+    # Contracts cannot be quoted: one is left, wherever it stands.
+    made = quoted_first(span, bot())
+    assert [one.market.label for one in made.markets] == [
+        "binance-spot BTC/USDT", "binance-coinm BTC/USD",
+    ]  # fmt: skip
+    stored(tmp_path, "c", later(whole(), 0, usdm))
+    (span,) = gather([str(tmp_path)])
+    asked = "--quote: which of binance-spot BTC/USDT, binance-usdm BTC/USDT to quote as grid's"
+    with pytest.raises(ConfigError, match=asked):
+        quoted_first(span, bot())
+    # A market that the bot's file watches is none to quote.
+    config = watching(bot())
+    told = {"reference": "BTC/USDT", "options": {"market": "usdm"}}
+    venues = (config.venue[0], config.venue[1].model_copy(update=told))
+    led = config.model_copy(update={"venue": venues})
+    assert quoted_first(span, led).markets[0].market == SPOT
+    # What is chosen, or the bot's own, is quoted.
+    chosen = first(span, "binance-usdm")
+    assert quoted_first(chosen, bot()) is chosen
+    stored(tmp_path, "d", whole())
+    (span,) = gather([str(tmp_path)])
+    assert quoted_first(span, bot()) is span
 
 
 def test_files_of_one_market_at_one_time_are_refused(tmp_path: Path) -> None:

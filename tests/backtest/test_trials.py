@@ -104,7 +104,7 @@ def test_what_was_quoted_and_left_out_is_noted(span: Span) -> None:
     (events,) = span.columns("")
     watched = replace(events, market=replace(events.market, venue="mexc", pair="BTC/USDC"))
     pieces = (*span.pieces, Piece("beside", watched, BAD, ("continuity lost",)))
-    found = trial(bot(pair="BTC/EUR"), Span((events, watched), pieces))
+    found = trial(bot(pair="BTC/EUR"), Span((events, watched), pieces, chosen=True))
     assert "kraken BTC/USD was quoted as if it were kraken BTC/EUR" in found.notes
     assert "no [[venue]] of the bot watches mexc BTC/USDC: left out" in found.notes
     assert "beside is broken: continuity lost" in found.notes

@@ -198,11 +198,16 @@ def test_messages_come_to_what_their_columns_come_to(
     path = str(shared / "data/binance/spot_btcusdt_20240808.gz")
     # Of messages a trade is known when it is received, and no sooner.
     Model(as_received=True).save(model := tmp_path / "model.json")
-    arguments = ["backtest", TIGHT, "--data", path, "--model", str(model), "--json"]
+    # Messages are met in the data's ticks: columns are where the venue does not list the pair.
+    change = ["--set", "venue.0.quote=BTC/USDT"]
+    arguments = ["backtest", TIGHT, "--data", path, "--model", str(model), "--json", *change]
     found = []
     for options in ([], ["--frames"]):
         assert main([*arguments, *options]) == 0
-        found.append(told(capsys)["runs"][0])
+        as_listed, unlisted = told(capsys)["runs"]
+        ticks = "ticks are the data's 0.01" if options else "ticks are kraken's 0.1"
+        assert any(note.startswith(ticks) for note in as_listed["notes"])
+        found.append(unlisted)
     columns, frames = found
     assert frames["events"] == frames["messages"]
     assert columns["fills"] > 10

@@ -7,6 +7,7 @@ data streams, market data endpoints), read 2026.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -66,6 +67,29 @@ _FAULTS: Final[Mapping[int, Fault]] = {
 }
 
 
+PERPETUAL: Final = "_PERP"  # ends a COIN-M symbol
+# What a COIN-M contract is worth, in dollars, by base; any other base's: ten.
+# Source: "COIN-M Futures", contract specifications; exchangeInfo's `contractSize`.
+_CONTRACT_USD: Final[Mapping[str, Decimal]] = {"BTC": Decimal(100)}
+CONTRACT_USD: Final = Decimal(10)
+CONTRACT_QTY_DECIMALS: Final = 12  # of a contract's worth in base
+
+
+def contract_usd(base: str) -> Decimal:
+    """Return what one COIN-M contract is worth, in dollars."""
+    return _CONTRACT_USD.get(base, CONTRACT_USD)
+
+
+def contract_lot(contracts: Decimal, size: Decimal, price: Decimal) -> Decimal:
+    """Return what contracts of a size in the quote currency are worth in base at a price.
+
+    Raises:
+        ArithmeticError: that is out of range.
+    """
+    worth = contracts * size / price
+    return worth.quantize(Decimal(1).scaleb(-CONTRACT_QTY_DECIMALS)).normalize()
+
+
 def classify(code: int) -> Fault:
     """Return what an error code means; one that is not known may not be repeated."""
     return _FAULTS.get(code, Fault(Code.UNKNOWN, False))
@@ -74,4 +98,4 @@ def classify(code: int) -> Fault:
 def venue_symbol(instrument: str, market: str) -> str:
     """Return the venue's name of a pair; on COIN-M that of its perpetual."""
     base, _, quote = instrument.partition("/")
-    return f"{base}{quote}_PERP" if market == "coinm" else base + quote
+    return f"{base}{quote}{PERPETUAL}" if market == "coinm" else base + quote

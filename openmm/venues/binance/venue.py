@@ -20,12 +20,11 @@ from openmm.venues.binance.fields import (
     text_of,
 )
 from openmm.venues.binance.rest import Rest
-from openmm.venues.binance.spec import VENUE, venue_symbol
+from openmm.venues.binance.spec import VENUE, contract_lot, venue_symbol
 from openmm.venues.faults import Code
 from openmm.venues.watched import WatchedVenue
 
 NS_PER_MS = 1_000_000
-CONTRACT_QTY_DECIMALS = 12  # of a contract's worth in base
 
 
 @final
@@ -170,8 +169,7 @@ def read_pair(row: Mapping[str, Any], price: Decimal | None = None) -> Instrumen
         if price is None or price <= 0:
             raise ProtocolError(f"exchangeInfo {symbol}: no price", venue=VENUE)
         try:
-            worth = lot_size * as_decimal(row["contractSize"]) / price
-            lot_size = worth.quantize(Decimal(1).scaleb(-CONTRACT_QTY_DECIMALS)).normalize()
+            lot_size = contract_lot(lot_size, as_decimal(row["contractSize"]), price)
         except ArithmeticError:
             raise ProtocolError(f"exchangeInfo {symbol}: worth out of range", venue=VENUE) from None
     price_decimals = max(-int(tick_size.as_tuple().exponent), 0)
