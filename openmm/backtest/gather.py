@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, final
@@ -56,12 +56,16 @@ class Piece:
         name: as people are told.
         verdict: of its integrity report: `good`, `doubtful`, `broken`, or `not checked`.
         problems: what the report says is wrong.
+        sources: files that it was read from, by digest.
+        feed: place among those of one market in one recording: a bot may follow a pair twice.
     """
 
     name: str
     events: Events | Stream
     verdict: str
     problems: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    feed: int = 0
 
     @property
     def label(self) -> str:
@@ -168,9 +172,12 @@ def gather(
     if not texts:
         raise ConfigError("--data", "nothing", NOT_THERE)
     pieces = _pieces(texts, pair, on_progress)
-    pieces = [one for one in pieces if count_of(one.events)]
+    pieces = _apart([one for one in pieces if count_of(one.events)])
     if not pieces:
         raise ConfigError("--data", ", ".join(texts), "data with an event in it")
+    pairs = sorted({_columns(one).market.pair for one in pieces})
+    if pair and pair not in pairs:
+        raise ConfigError("--pair", pair, f"one of {', '.join(pairs)}")
     places = {key: at for at, key in reversed(list(enumerate(_key(one) for one in pieces)))}
     spans = [_span(some, places) for some in _together(pieces)]
     return sorted(spans, key=lambda one: one.start_ns)
@@ -358,6 +365,8 @@ def _pieces(texts: Sequence[str], pair: str, on_progress: Progress | None) -> li
     rows = [text for text in texts if Path(text).is_file() and tardis.kind_of(Path(text))]
     for text in texts:
         path = Path(text)
+        if not text.strip():
+            raise ConfigError("--data", text, NOT_THERE)
         if text in rows:
             made += _recorded(rows, pair, on_progress) if text == rows[0] else []
             continue
@@ -366,7 +375,8 @@ def _pieces(texts: Sequence[str], pair: str, on_progress: Progress | None) -> li
             listed, refused = catalogue(path)
             if refused:
                 raise refused[0]
-            paths = [one.path for one in listed]
+            # Feeds of one market in the order of their names: the bot's own one is first.
+            paths = [one.path for one in sorted(listed, key=lambda x: (x.label, x.path.stem))]
             if not paths:
                 raise ConfigError("--data", text, f"a folder with {SUFFIX} files")
         for one in paths:
@@ -388,7 +398,8 @@ def _stored(path: Path) -> Piece:
     store = load(path)
     told = store.header.integrity
     problems = tuple(str(one.get("text", one)) for one in told.get("problems", ()))
-    return Piece(path.name, store.events, str(told.get("verdict") or UNCHECKED), problems)
+    sources = tuple(one.sha256 for one in store.header.sources)
+    return Piece(path.name, store.events, str(told.get("verdict") or UNCHECKED), problems, sources)
 
 
 def _recorded(texts: Sequence[str], pair: str, on_progress: Progress | None) -> list[Piece]:
@@ -397,8 +408,34 @@ def _recorded(texts: Sequence[str], pair: str, on_progress: Progress | None) -> 
         found = examine(one.events, one.notes)
         problems = tuple(told for _, _, told in found.problems)
         name = ", ".join(source.name for source in one.sources)
-        made.append(Piece(name, one.events, found.verdict, problems))
+        sources = tuple(source.sha256 for source in one.sources)
+        made.append(Piece(name, one.events, found.verdict, problems, sources))
     return made
+
+
+def _apart(pieces: Sequence[Piece]) -> list[Piece]:
+    """Number the feeds that one recording has of one market; a copy of one is none of its own."""
+    feeds: dict[tuple[Any, ...], list[list[Piece]]] = {}
+    made = []
+    for one in pieces:
+        events = _columns(one)
+        known = feeds.setdefault((events.market.key, one.sources), []) if one.sources else []
+        feed = next((at for at, some in enumerate(known) if _fits(one, some)), len(known))
+        if feed == len(known):
+            known.append([])
+        known[feed].append(one)
+        made.append(replace(one, feed=feed))
+    return made
+
+
+def _fits(piece: Piece, others: Sequence[Piece]) -> bool:
+    """Whether a piece is more of a feed, or a copy of a part of it."""
+    first_ns, last_ns = times_of(piece.events)
+    apart = all(
+        first_ns >= times_of(one.events)[1] or last_ns <= times_of(one.events)[0] for one in others
+    )
+    times = _columns(piece).recv_ns
+    return apart or any(np.array_equal(times, _columns(one).recv_ns) for one in others)
 
 
 def _columns(piece: Piece) -> Events:
@@ -406,8 +443,8 @@ def _columns(piece: Piece) -> Events:
     return piece.events
 
 
-def _key(piece: Piece) -> tuple[str, str, str]:
-    return _columns(piece).market.key
+def _key(piece: Piece) -> tuple[str | int, ...]:
+    return (*_columns(piece).market.key, piece.feed)
 
 
 def _together(pieces: Sequence[Piece]) -> list[list[Piece]]:
@@ -428,8 +465,8 @@ def _together(pieces: Sequence[Piece]) -> list[list[Piece]]:
     return groups
 
 
-def _span(pieces: Sequence[Piece], places: Mapping[tuple[str, str, str], int]) -> Span:
-    by_market: dict[tuple[str, str, str], list[Piece]] = {}
+def _span(pieces: Sequence[Piece], places: Mapping[tuple[str | int, ...], int]) -> Span:
+    by_market: dict[tuple[str | int, ...], list[Piece]] = {}
     for one in pieces:
         by_market.setdefault(_key(one), []).append(one)
     keys = sorted(by_market, key=lambda key: places[key])
@@ -451,7 +488,11 @@ def _series(pieces: Sequence[Piece]) -> Events:
         return _columns(pieces[0])
     parts: list[Events] = []
     for before, one in zip([None, *pieces[:-1]], pieces, strict=True):
-        events = finer(_columns(one), market)
+        try:
+            events = finer(_columns(one), market)
+        except ValueError as error:
+            allowed = f"steps that fit those of {first.label}'s other files ({error})"
+            raise ConfigError("--data", one.name, allowed) from error
         if before is not None:
             _, last_ns = times_of(before.events)
             if int(events.recv_ns[0]) < last_ns:

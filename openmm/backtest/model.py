@@ -14,6 +14,9 @@ from openmm.errors import ConfigError
 MS: Final = 1_000_000
 SECOND: Final = 1000 * MS
 DELAY_NS_MAX: Final = 60 * SECOND
+SPAN_NS_MAX: Final = 3600 * SECOND
+CADENCE_NS_MIN: Final = 10_000
+RATE_MAX: Final = 1_000_000
 DELAYS_MAX: Final = 1_000_000
 QUEUES: Final = {
     "careful": QueueModel.QUEUE_CAUTIOUS, "power": QueueModel.QUEUE_POWER,
@@ -22,8 +25,6 @@ QUEUES: Final = {
 
 Delay = Annotated[int, Meta(ge=0, le=DELAY_NS_MAX)]
 Delays = Annotated[tuple[Delay, ...], Meta(min_length=1, max_length=DELAYS_MAX)]
-SPAN_NS_MAX: Final = 3600 * SECOND
-CADENCE_NS_MIN: Final = 10_000
 Span = Annotated[int, Meta(ge=0, le=SPAN_NS_MAX)]
 
 
@@ -58,7 +59,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     timer_ns: Span = 50 * MS
     impact_ns: Span = 0
     as_received: bool = False
-    rate_threshold: Annotated[int, Meta(ge=1)] | None = None
+    rate_threshold: Annotated[int, Meta(ge=1, le=RATE_MAX)] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what the kernel could not run, however it was made."""
@@ -95,5 +96,5 @@ def load(path: Path) -> Model:
         return msgspec.json.decode(path.read_bytes(), type=Model)
     except OSError as error:
         raise ConfigError("model", str(path), f"a file that can be read ({error})") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError("model", str(path), f"a model file ({error})") from error

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 import numpy as np
 
-from openmm.data.events import CLEAR, MESSAGE_END, Events, Market, coarser
+from openmm.data.events import CLEAR, MESSAGE_END, Events, Market, coarser, many
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
 from openmm.sim.dialects import WATCHED, Dialect, dialect
@@ -118,7 +118,7 @@ def in_steps_of(instrument: Instrument, events: Events) -> Events:
     """Return events in an instrument's ticks and lots.
 
     Raises:
-        ConfigError: the store's steps are no multiples of them.
+        ConfigError: the store's steps are no multiples of them, or numbers become too large.
     """
     market = events.market
     if instrument.tick_size > market.tick_size and not instrument.tick_size % market.tick_size:
@@ -137,10 +137,12 @@ def in_steps_of(instrument: Instrument, events: Events) -> Events:
             )  # fmt: skip
     if ticks == lots == 1:
         return events
-    return Events(
-        market, events.recv_ns, events.venue_ns, events.price_ticks * int(ticks),
-        events.qty_lots * int(lots), events.flags,
-    )  # fmt: skip
+    try:
+        prices, qtys = many(events.price_ticks, int(ticks)), many(events.qty_lots, int(lots))
+    except ValueError as error:
+        told = f"{market.label}, steps of {market.tick_size} and {market.lot_size}"
+        raise ConfigError("data", told, f"steps near {instrument.name}'s ({error})") from error
+    return Events(market, events.recv_ns, events.venue_ns, prices, qtys, events.flags)
 
 
 def opening(events: Events) -> tuple[int, int]:

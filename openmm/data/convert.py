@@ -54,10 +54,24 @@ def convert_files(
         ConfigError: a file is none that can be converted, or is there already.
         DataError, ProtocolError: it is damaged.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
+    taken: set[Path] = set()
     made = read_files(texts, pair, quotes, lot_size, on_progress)
-    written = [write_one(one, out, replace=replace, limits=limits) for one in made]
+    written = [write_one(one, out, taken, replace=replace, limits=limits) for one in made]
     return _alike(written, limits)
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder for files, where it is not there.
+
+    Raises:
+        ConfigError: it cannot be.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        allowed = f"a folder that is there or can be made ({error.strerror})"
+        raise ConfigError("--out", str(out), allowed) from error
 
 
 def read_files(
@@ -98,14 +112,24 @@ def _read(
 
 
 def write_one(
-    one: Converted, out: Path, *, replace: bool = False, limits: Limits | None = None
-) -> Written:
+    one: Converted, out: Path, taken: set[Path] | None = None, *, replace: bool = False,
+    limits: Limits | None = None,
+) -> Written:  # fmt: skip
     """Write a market's events to a file named after it and its first event.
+
+    Args:
+        taken: files that were made along with it, which none replaces: a bot may follow one pair of
+            a venue twice, and such a file's name ends in -2, -3. It is added.
 
     Raises:
         ConfigError: there is such a file.
     """
     path = out / name_of(one.events)
+    taken = set() if taken is None else taken
+    same = sum(1 for name in taken if name == path or name.stem.startswith(f"{path.stem}-"))
+    if same:
+        path = path.with_stem(f"{path.stem}-{same + 1}")
+    taken.add(path)
     if path.exists() and not replace:
         raise ConfigError("--out", str(path), "a file that is not there yet, or --replace")
     found = examine(one.events, one.notes, limits)

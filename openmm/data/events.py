@@ -38,6 +38,7 @@ ROW: Final = np.dtype(
 )
 # A trade that comes later than this after its book has a clock of its own.
 LATE_NS_MAX: Final = 1_000_000_000
+COUNT_MAX: Final = 1 << 62  # of ticks or lots
 OUTSIDE_LEVELS: Final = 1 << 17  # of a plain book: whole books of tens of thousands of levels
 
 
@@ -312,7 +313,7 @@ def finer(events: Events, market: Market) -> Events:
     A tick that is coarser than theirs is met as by `coarser`.
 
     Raises:
-        ValueError: they are not.
+        ValueError: they are not, or numbers become too large.
     """
     if market.tick_size > events.market.tick_size:
         events = coarser(events, market.tick_size)
@@ -325,7 +326,7 @@ def finer(events: Events, market: Market) -> Events:
         )
     return replace(
         events, market=replace(mine, tick_size=market.tick_size, lot_size=market.lot_size),
-        price_ticks=events.price_ticks * int(ticks), qty_lots=events.qty_lots * int(lots),
+        price_ticks=many(events.price_ticks, int(ticks)), qty_lots=many(events.qty_lots, int(lots)),
     )  # fmt: skip
 
 
@@ -397,6 +398,21 @@ def _sums(keys: Sequence[NDArray[Any]], values: Int64s) -> Int64s:
     ahead = total[begins] - values[order][begins]
     made = np.empty_like(values)
     made[order] = total - np.repeat(ahead, np.diff(np.append(begins, len(order))))
+    return made
+
+
+def many(numbers: Int64s, factor: int) -> Int64s:
+    """Return int64[n], each number `factor` times.
+
+    Raises:
+        ValueError: one is beyond what 62 bits hold.
+    """
+    if factor == 1:
+        return numbers
+    widest = max(int(numbers.max(initial=0)), -int(numbers.min(initial=0)))
+    if widest * factor > COUNT_MAX:
+        raise ValueError(f"{widest:,} times {factor:,} is beyond {COUNT_MAX:,}: steps too fine")
+    made: Int64s = numbers * factor
     return made
 
 

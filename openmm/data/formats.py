@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from openmm.data import hftbacktest, parquet
-from openmm.data.convert import Written, write_one
+from openmm.data.convert import Written, make_folder, write_one
 from openmm.data.events import Market, sealed
 from openmm.data.integrity import Limits
 from openmm.data.raw import Converted, Progress, source_of
@@ -37,12 +37,13 @@ def import_files(
         ConfigError: a file of neither kind, or one whose market is not told.
         DataError: a file is damaged.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     made = []
+    taken: set[Path] = set()
     for at, path in enumerate(paths):
         if on_progress is not None:
             on_progress(path.name, at, len(paths))
-        made.append(write_one(_read(path, market), out, replace=replace, limits=limits))
+        made.append(write_one(_read(path, market), out, taken, replace=replace, limits=limits))
     return made
 
 
@@ -80,7 +81,7 @@ def export_files(
     """
     if format_ not in FORMATS:
         raise ConfigError("--format", format_, " or ".join(FORMATS))
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     made = []
     for at, path in enumerate(paths):
         if on_progress is not None:

@@ -45,6 +45,9 @@ FORMAT: Final = 1
 PAGE: Final = 4096
 ALIGN: Final = 64
 HEADER_BYTES_MAX: Final = 1 << 24
+# What a book takes: `OPENMM_BOOK_PRICE_MAX` and `OPENMM_BOOK_QTY_MAX`.
+PRICE_TICKS_MAX: Final = 1 << 40
+QTY_LOTS_MAX: Final = 1 << 52
 TYPES: Final[Mapping[str, str]] = {
     **dict.fromkeys(COLUMNS[:4], "<i8"), "flags": "<u2",
 }  # fmt: skip
@@ -167,11 +170,12 @@ def write(
     market = events.market
     told = events.venue_ns[events.venue_ns > 0]
     n = len(events)
+    first_ns, last_ns = _ends(events)
     header = Header(
         format=FORMAT, venue=market.venue, market=market.market, pair=market.pair,
         tick_size=format(market.tick_size, "f"), lot_size=format(market.lot_size, "f"),
         depth=market.depth, events=n, counts=counts_of(events.flags),
-        first_ns=int(events.recv_ns[0]) if n else 0, last_ns=int(events.recv_ns[-1]) if n else 0,
+        first_ns=first_ns, last_ns=last_ns,
         first_venue_ns=int(told.min(initial=1 << 62)) if len(told) else 0,
         last_venue_ns=int(told.max(initial=0)),
         sources=list(sources), notes=dict(notes or {}), integrity=dict(integrity or {}),
@@ -285,12 +289,20 @@ def load(path: Path | str, *, whole: bool = True) -> Store:
         header.depth, header.market,
     )  # fmt: skip
     events = Events(market, *columns)
+    if (header.first_ns, header.last_ns) != (ends := _ends(events)):
+        told = f"{header.first_ns}, {header.last_ns}"
+        raise DataError(path, "header, first_ns and last_ns", told, f"those in it, {ends}")
     if whole:
         validate(path, events)
         counted = counts_of(events.flags)
         if counted != header.counts:
             raise DataError(path, "header, counts", header.counts, f"what is in it, {counted}")
     return Store(path, header, events)
+
+
+def _ends(events: Events) -> tuple[int, int]:
+    """Return the first and the last receive time; 0 without events."""
+    return (int(events.recv_ns[0]), int(events.recv_ns[-1])) if len(events) else (0, 0)
 
 
 def _read_header(path: Path) -> tuple[Header, int]:
@@ -357,6 +369,7 @@ def validate(path: object, events: Events) -> None:
     _refuse(path, "flags", flags, (kinds == 0) | (kinds > QUOTE), f"a kind of {KINDS}")
     bad = ((flags & np.uint16(FILTERED)) != 0) & (kinds != TRADE)
     _refuse(path, "flags", flags, bad, "the mark of a filtered trade on trades alone")
+    _refuse(path, "recv_ns", times, times <= 0, "a time, above 0")
     falls = np.zeros(n, bool)
     falls[1:] = times[1:] < times[:-1]
     _refuse(path, "recv_ns", times, falls, "no time before the one ahead of it")
@@ -369,6 +382,10 @@ def validate(path: object, events: Events) -> None:
     prices, qtys = events.price_ticks, events.qty_lots
     _refuse(path, "price_ticks", prices, (prices > 0) == empty, "above 0; 0 of CLEAR and BROKEN")
     _refuse(path, "qty_lots", qtys, (qtys < 0) | (empty & (qtys != 0)), "0 or more")
+    for name, values, most in (
+        ("price_ticks", prices, PRICE_TICKS_MAX), ("qty_lots", qtys, QTY_LOTS_MAX),
+    ):  # fmt: skip
+        _refuse(path, name, values, values > most, f"at most {most:,}, as a book takes")
 
 
 def _refuse(path: object, name: str, values: Any, bad: Any, allowed: str) -> None:

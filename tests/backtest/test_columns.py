@@ -271,6 +271,10 @@ def test_steps_that_do_not_fit_are_refused(thin: Events) -> None:
     finer = replace(thin, market=replace(thin.market, tick_size=Decimal("0.03")))
     with pytest.raises(ConfigError, match=r"tick size 0\.03"):
         in_steps_of(instrument, finer)
+    for step in ("tick_size", "lot_size"):
+        wide = replace(thin, market=replace(thin.market, **{step: Decimal(10) ** 18}))
+        with pytest.raises(ConfigError, match=r"steps near .*is beyond"):
+            in_steps_of(instrument, wide)
 
 
 def test_a_book_that_never_becomes_whole_is_refused(thin: Events) -> None:

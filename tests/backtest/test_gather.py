@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from openmm.backtest.gather import cut, first, gather, quoted_first, with_rates
 from openmm.data.events import BROKEN, CLEAR, MESSAGE_END, READ_END, Events, Market
 from openmm.data.integrity import examine
-from openmm.data.store import write
+from openmm.data.store import Source, write
 from openmm.errors import ConfigError, DataError
 from tests.backtest.made import bot
 from tests.backtest.outcomes import market
@@ -33,10 +34,10 @@ def later(events: Events, s: float, of: Market | None = None) -> Events:
     return replace(events, recv_ns=moved, market=of or events.market)
 
 
-def stored(folder: Path, name: str, events: Events) -> str:
+def stored(folder: Path, name: str, events: Events, sources: Sequence[Source] = ()) -> str:
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.omd"
-    write(path, events, integrity=examine(events).to_json())
+    write(path, events, sources=sources, integrity=examine(events).to_json())
     return str(path)
 
 
@@ -147,6 +148,44 @@ def test_files_of_one_market_at_one_time_are_refused(tmp_path: Path) -> None:
     files = [stored(tmp_path, "a", later(whole(), 0)), stored(tmp_path, "b", later(whole(), 1e-8))]
     with pytest.raises(ConfigError, match="do not overlap"):
         gather(files)
+
+
+def test_two_feeds_of_one_market_in_one_recording_are_two_markets(tmp_path: Path) -> None:
+    """A bot may follow a pair of a venue twice; what is recorded of it is no overlap."""
+    source = (Source("journal.omj.zst", "5a" * 32, 1),)
+    files = [
+        stored(tmp_path, name, later(whole(), s), source)
+        for name, s in (("a", 0), ("b", 1e-8), ("copy", 0))
+    ]
+    (span,) = gather(files[:2])
+    assert [one.feed for one in span.pieces] == [0, 1]
+    assert [len(one) for one in span.markets] == [len(whole())] * 2
+    with pytest.raises(ConfigError, match="do not overlap"):
+        gather(files)
+    # In a folder the names have the order, whichever began first; parts are no feeds.
+    folder = tmp_path / "market"
+    stored(folder, "a-2", whole(), source)
+    stored(folder, "a", later(whole(), 1e-8), source)
+    stored(folder, "b", later(whole(), 30), source)
+    (span,) = gather([str(folder)])
+    assert [one.name for one in span.pieces] == ["a.omd", "b.omd", "a-2.omd"]
+    assert [one.feed for one in span.pieces] == [0, 0, 1]
+
+
+def test_steps_that_no_number_holds_are_refused(tmp_path: Path) -> None:
+    fine = replace(later(whole(), 30), market=replace(whole().market, tick_size=Decimal("1e-20")))
+    files = [stored(tmp_path, "a", whole()), stored(tmp_path, "b", fine)]
+    with pytest.raises(ConfigError, match="steps too fine"):
+        gather(files)
+
+
+def test_names_that_mean_nothing_are_refused(tmp_path: Path) -> None:
+    path = stored(tmp_path, "a", whole())
+    with pytest.raises(ConfigError, match="--pair: one of BTC/USD; got 'NOPE/X'"):
+        gather([path], "NOPE/X")
+    assert len(gather([path], "BTC/USD")) == 1
+    with pytest.raises(ConfigError, match="--data"):
+        gather([""])
 
 
 def test_verdicts_come_with_the_pieces(tmp_path: Path) -> None:

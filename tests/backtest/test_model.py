@@ -29,6 +29,7 @@ def test_a_saved_model_is_the_one_that_is_loaded(tmp_path: Path) -> None:
         ('{"latency": 3}', "latency"),
         ('{"every_ns": 1}', "every_ns must be 0, or 10000 to"),
         ('{"timer_ns": 9999}', "timer_ns must be 0, or 10000 to"),
+        ('{"rate_threshold": 9223372036854775807}', "<= 1000000"),
         ("[", "got `array`"),
     ],
 )
@@ -39,6 +40,13 @@ def test_what_no_model_can_be_is_refused(tmp_path: Path, text: str, told: str) -
         load(path)
     assert told in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_bytes(b'{"queue": "\xff"}')
+    with pytest.raises(ConfigError, match="a model file"):
+        load(path)
 
 
 def test_a_missing_file_is_told_with_its_name(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from openmm.data.convert import convert_files, name_of
+from openmm.data.convert import convert_files, make_folder, name_of, write_one
+from openmm.data.raw import Converted
 from openmm.data.store import load
 from openmm.errors import ConfigError
 from tests.data.made import events_of, small
@@ -82,3 +83,25 @@ def test_name_of_no_events_and_of_a_market_among_several() -> None:
     assert name_of(events_of([])) == "kraken_BTC-USD_empty.omd"
     some = replace(small(), market=replace(small().market, venue="binance", market="usdm"))
     assert name_of(some) == "binance-usdm_BTC-USD_20250615T150640.omd"
+
+
+def test_one_pair_followed_twice_is_two_files(tmp_path: Path) -> None:
+    """Both feeds begin in the same second; neither writes over the other, replaced or not."""
+    deep = replace(small(), market=replace(small().market, depth=25))
+    for again in (False, True):
+        taken: set[Path] = set()
+        made = [
+            write_one(Converted(events, (), {}), tmp_path, taken, replace=again).path
+            for events in (small(), deep, small())
+        ]
+        assert [path.stem.rpartition("T")[2] for path in made] == ["150640", "150640-2", "150640-3"]
+        assert [load(path).header.depth for path in made] == [10, 25, 10]
+    with pytest.raises(ConfigError, match="not there yet, or --replace"):
+        write_one(Converted(deep, (), {}), tmp_path, set())
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_folder_that_cannot_be_made_is_told(tmp_path: Path, out: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="--out: a folder that is there or can be made"):
+        make_folder(tmp_path / out)

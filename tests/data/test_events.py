@@ -113,6 +113,9 @@ def test_steps_are_the_coarsest_and_the_finest_asked_for() -> None:
         finer(made, Market("", "", Decimal("0.03"), Decimal("0.001")))
     with pytest.raises(ValueError, match="no multiple of"):
         coarsest(small(), Decimal("0.00015"))
+    for tick, lot in (("1e-19", "0.001"), ("0.05", "1e-22")):
+        with pytest.raises(ValueError, match="steps too fine"):
+            finer(made, Market("", "", Decimal(tick), Decimal(lot)))
 
 
 def test_streams_of_one_market_merge_by_receipt_and_then_as_given() -> None:

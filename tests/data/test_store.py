@@ -97,6 +97,9 @@ def edited(name: str, at: int, value: int) -> Callable[[Events], Events]:
         (edited("price_ticks", 1, 0), "price_ticks, event 1: above 0"),
         (edited("qty_lots", 5, -3), "qty_lots, event 5: 0 or more; got -3"),
         (edited("qty_lots", 0, 3), "qty_lots, event 0: 0 or more; got 3"),
+        (edited("recv_ns", 0, 0), "recv_ns, event 0: a time, above 0; got 0"),
+        (edited("price_ticks", 1, 1 << 41), "price_ticks, event 1: at most 1,099,511,627,776"),
+        (edited("qty_lots", 1, 1 << 53), "qty_lots, event 1: at most 4,503,599,627,370,496"),
     ],
 )
 def test_events_that_no_file_holds_are_refused(
@@ -139,6 +142,8 @@ def test_damaged_files_are_one_clear_error(tmp_path: Path) -> None:
     assert "size: 4,672 bytes for 12 events; got 4671" in refused(good[:-1])
     assert "bytes for 99 events; got 4672" in refused(headed(events=99))
     assert "header, counts" in refused(headed(counts={**header["counts"], "trade": 9}))
+    assert "first_ns and last_ns: those in it" in refused(headed(first_ns=1 << 62))
+    assert "first_ns and last_ns: those in it" in refused(headed(last_ns=0))
     assert "recv_ns, event 1" in refused(good[: 4096 + 8] + bytes(8) + good[4096 + 16 :])
     with pytest.raises(DataError, match="a file that can be read"):
         load(tmp_path / "none.omd")
