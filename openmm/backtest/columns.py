@@ -45,6 +45,7 @@ from openmm.sim.dialects import dialect, paper_threshold
 from openmm.venues import registry
 
 EVENTS_AT_ONCE: Final = 1_000_000
+WORTH_MAX: Final = 1 << 61  # ticklots of an account: its worth may double and is a number still
 TAPE_BYTES: Final = 1 << 16
 TIME_NS_MAX: Final = 1 << 62
 FILL_FIELDS: Final = BacktestFill._fields
@@ -382,6 +383,10 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns:
     for one, steps in zip(markets, instruments, strict=True):
         one.add_to(made, steps, model)
     held = instrument.floor_lots(placed.paper.base), int(placed.paper.quote / unit)
+    if held[0] * mid_ticks + held[1] > WORTH_MAX:
+        told = f"base {config.paper.base}, quote {config.paper.quote}"
+        most = format(WORTH_MAX * unit, ",.0f")
+        raise ConfigError("paper", told, f"an account worth at most {most} {instrument.quote}")
     pipeline = tables.pipeline
     pipeline.inventory.set_balances(*held)
     pipeline.set_inputs(

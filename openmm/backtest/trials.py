@@ -37,7 +37,7 @@ QUEUE_TOLD: Final[Mapping[str, str]] = {
 NOTHING: Final = "nothing was quoted"  # of a run's problems
 # Between changes of one variant: values may hold commas, keys hold none.
 _NEXT = re.compile(r",(?=[\w.]+=)")
-_NUMBER = re.compile(r"-?\d+")
+_NUMBER = re.compile(r"-?\d+", re.ASCII)
 # (what is run, events dealt with, events in all)
 Progress = Callable[[str, int, int], None]
 
@@ -124,6 +124,10 @@ def _changed(path: Path, name: str, text: str) -> Variant:
         if not mark or not key.strip() or not value.strip():
             raise ConfigError("--set", text, "KEY=VALUE, such as strategy.spread=4bps")
         settings.append((key.strip(), value.strip()))
+    keys = [key for key, _ in settings]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ConfigError("--set", text, f"{key} once; another --set is another variant")
     told = " ".join(f"{key.rpartition('.')[2]}={value}" for key, value in settings)
     source = f"{path} with {text}"
     data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -155,7 +159,7 @@ def _with(data: Any, key: str, parts: Sequence[str], value: Any) -> Any:
     """Return a copy of tables with one value in it."""
     name, *rest = parts
     if isinstance(data, list):
-        if not name.isdigit() or int(name) >= len(data):
+        if not (name.isascii() and name.isdigit()) or int(name) >= len(data):
             allowed = f"a key with a place from 0 to {len(data) - 1} in it"
             raise ConfigError("--set", key, allowed)
         copy = list(data)
@@ -219,6 +223,12 @@ def _remarks(
     quoted, *watched = outcome.markets
     if quoted != own:
         notes.append(f"{quoted} was quoted as if it were {own}")
+    base, bots = outcome.instrument.base, config.quoted.pair.partition("/")[0]
+    if base != bots:
+        notes.append(
+            f"another pair than the bot's: amounts and limits of its file, meant in {bots}, "
+            f"counted in {base}"
+        )
     if watched:
         notes.append(f"watched beside it: {', '.join(watched)}")
     labels = [label_of(one) for one in span.markets]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, write_file
+from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, need, on_terminal, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,7 +120,7 @@ def backtest(
     bots side by side. Exit code 1 when a run quoted nothing, or --look-ahead found one. Nothing is
     asked of a venue, and no key is needed.
     """
-    _need_numpy()
+    need("numpy", "a backtest")
     if whole:
         return _whole(
             bots, data or [], changes or [], pair, html, json_,
@@ -157,20 +157,6 @@ def backtest(
         write_page(made, spans, html)
     emit(trying.to_json(made, spans), json_, lambda: text_of(made, spans))
     return EXIT_FAILED if any(one.failed for one in made) else EXIT_DONE
-
-
-def _need_numpy() -> None:
-    import importlib
-
-    from openmm.errors import CommandError
-
-    try:
-        importlib.import_module("numpy")
-    except ModuleNotFoundError:
-        raise CommandError(
-            "a backtest needs a package that is not installed (numpy): "
-            "pip install 'openmm-engine[research]'"
-        ) from None
 
 
 def models(
@@ -323,7 +309,7 @@ def text_of(made: Sequence[Trial], spans: Sequence[Span]) -> str:
     from openmm.backtest.trials_text import render
 
     out = io.StringIO()
-    console = Console(file=out, width=WIDTH, force_terminal=sys.stdout.isatty(), highlight=False)
+    console = Console(file=out, width=WIDTH, force_terminal=on_terminal(), highlight=False)
     render(made, spans, console)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").splitlines())
 

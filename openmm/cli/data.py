@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, table
+from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, need, table
 from openmm.cli.spans import decimal, moment, span_s
 
 if TYPE_CHECKING:
@@ -40,17 +40,7 @@ Jump = Annotated[str, typer.Option("--jump", help="Tell jumps of a clock.")]
 @app.callback()
 def group() -> None:
     """Market data for backtests: convert, check, list and exchange it."""
-    import importlib
-
-    from openmm.errors import CommandError
-
-    try:
-        importlib.import_module("numpy")
-    except ModuleNotFoundError:
-        raise CommandError(
-            "market data needs a package that is not installed (numpy): "
-            "pip install 'openmm-engine[research]'"
-        ) from None
+    need("numpy", "market data")
 
 
 @app.command("convert", epilog=CONVERT_EXAMPLE)
@@ -129,6 +119,7 @@ def import_(
 
     Exit code 1 when what was read is broken; the files are written all the same.
     """
+    need("pyarrow", "data import")
     from openmm.data.events import Market
     from openmm.data.formats import import_files
     from openmm.errors import ConfigError
@@ -159,6 +150,7 @@ def export(
     Arrays for hftbacktest: where the recorder's clock ran behind the venue's, the venue's times
     are moved back until no delay is below zero; the output says how far.
     """
+    need("pyarrow", "data export")
     from openmm.data.formats import export_files
 
     with _progress() as on_progress:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, write_file
+from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, need, on_terminal, write_file
 from openmm.cli.pick import Bot, Folder, pick_journal
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def drift(
     Exit code 1 when fewer of the session's fills match than --fills, or of its orders than
     --orders. Nothing is asked of a venue, and no key is needed.
     """
+    need("numpy", "drift")
     from openmm.backtest.drift import measured
     from openmm.backtest.model import load
     from openmm.config.values import parse_duration_ns
@@ -81,6 +82,8 @@ def drift(
         within_ns = parse_duration_ns(within)
     except ValueError as error:
         raise ConfigError("--within", within, str(error)) from None
+    if within_ns < 0:
+        raise ConfigError("--within", within, "0s or more")
     if each and fit is None:
         raise ConfigError("--each", each, "only together with --fit")
     assumed = None if model is None else load(model)
@@ -143,7 +146,7 @@ def text_of(found: Drift, failed: list[str], least: dict[str, float], fit: Path 
     from openmm.backtest import drift_page as page
 
     out = io.StringIO()
-    console = Console(file=out, width=WIDTH, force_terminal=sys.stdout.isatty(), highlight=False)
+    console = Console(file=out, width=WIDTH, force_terminal=on_terminal(), highlight=False)
     console.print(Text(found.session, "bold"))
     for line in page.statement(found):
         console.print(Text(line))

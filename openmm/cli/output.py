@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -24,8 +26,43 @@ Json: TypeAlias = Annotated[
 
 
 def emit(payload: Mapping[str, Any], as_json: bool, text: Callable[[], str]) -> None:
-    """Print a result: the object as JSON, or the text made of it."""
-    typer.echo(json.dumps(payload, default=_plain, indent=2) if as_json else text())
+    """Print a result: the object as JSON, or the text made of it.
+
+    Raises:
+        CommandError: it cannot be printed, the place it goes to is full, say.
+    """
+    told = json.dumps(payload, default=_plain, indent=2) if as_json else text()
+    try:
+        typer.echo(told)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What is left in the buffer would fail again at the end.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        raise CommandError(f"cannot print the result: {error.strerror}") from None
+
+
+def on_terminal() -> bool:
+    """Whether people read the output: it is a terminal, not closed nor a file."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def need(package: str, what: str) -> None:
+    """Refuse a command whose package is not installed.
+
+    Args:
+        what: needs it, as people are told.
+
+    Raises:
+        CommandError: it is not.
+    """
+    try:
+        importlib.import_module(package)
+    except ModuleNotFoundError:
+        raise CommandError(
+            f"{what} needs a package that is not installed ({package}): "
+            "pip install 'openmm-engine[research]'"
+        ) from None
 
 
 def write_file(path: Path, text: str) -> None:

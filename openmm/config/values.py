@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from openmm._fast.units import UTICKS_PER_TICK
 
 _NUMBER = r"[+-]?\d{1,15}(?:\.\d{1,15})?"
-_RATIO = re.compile(rf"({_NUMBER})\s*(%|bps|bp|ppm)")
-_DURATION = re.compile(rf"({_NUMBER})\s*(ns|us|ms|s|min|m|h|d)")
-_DECIMAL = re.compile(_NUMBER)
-_TICKS = re.compile(r"(\d{1,9})\s*ticks?")
-_SIZE = re.compile(r"(\d{1,9})\s*(KiB|MiB|GiB)")
+_RATIO = re.compile(rf"({_NUMBER})\s*(%|bps|bp|ppm)", re.ASCII)
+_DURATION = re.compile(rf"({_NUMBER})\s*(ns|us|ms|s|min|m|h|d)", re.ASCII)
+_DECIMAL = re.compile(_NUMBER, re.ASCII)
+_TICKS = re.compile(r"(\d{1,9})\s*ticks?", re.ASCII)
+_SIZE = re.compile(r"(\d{1,9})\s*(KiB|MiB|GiB)", re.ASCII)
 
 _PPM_PER = {
     "%": Decimal(10_000),

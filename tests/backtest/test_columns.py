@@ -282,6 +282,13 @@ def test_a_book_that_never_becomes_whole_is_refused(thin: Events) -> None:
         run(bot(), [thin.cut(len(thin) - 10, len(thin))])
 
 
+def test_an_account_that_no_number_holds_is_refused(thin: Events) -> None:
+    config = bot()
+    rich = config.paper.model_copy(update={"base": Decimal(99_999_999_999)})
+    with pytest.raises(ConfigError, match=r"paper: an account worth at most [\d,]+ USD"):
+        run(config.model_copy(update={"paper": rich}), [thin])
+
+
 def test_no_market_at_all_is_refused() -> None:
     with pytest.raises(ConfigError, match="one market at least"):
         run(bot(), [])

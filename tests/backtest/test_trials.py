@@ -58,6 +58,9 @@ def test_a_place_in_a_list_of_tables_is_a_number() -> None:
     [
         ("spread", ConfigError, "--set: KEY=VALUE"),
         ("strategy.spread=", ConfigError, "--set: KEY=VALUE"),
+        ("bot.name=a,bot.name=b", ConfigError, r"--set: bot.name once"),
+        ("strategy.num_orders=\uff13", ConfigErrors, r"strategy.num_orders"),
+        ("venue.\xb2.maker_fee=0%", ConfigError, "a place from 0 to 0"),
         ("venue.1.maker_fee=0%", ConfigError, "a place from 0 to 0"),
         ("strategy.spread.x=1", ConfigError, "a key of a table"),
         ("strategy.spred=4bps", ConfigErrors, r"toml with strategy.spred=4bps.*strategy.spred"),
@@ -108,6 +111,9 @@ def test_what_was_quoted_and_left_out_is_noted(span: Span) -> None:
     assert "kraken BTC/USD was quoted as if it were kraken BTC/EUR" in found.notes
     assert "no [[venue]] of the bot watches mexc BTC/USDC: left out" in found.notes
     assert "beside is broken: continuity lost" in found.notes
+    assert not any("another pair" in one for one in found.notes)
+    found = trial(bot(pair="DOGE/USD"), Span((events,), span.pieces))
+    assert "meant in DOGE, counted in BTC" in " ".join(found.notes)
 
 
 def test_a_book_that_is_broken_at_the_end_tells_no_spread(span: Span) -> None:

@@ -54,6 +54,14 @@ def test_fuzz_anything_is_read_or_refused_with_a_reason(value: object) -> None:
         assert reason(parse, value) != "no reason given"
 
 
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [(parse_decimal, "\uff11"), (parse_duration_ns, "\uff11s"), (parse_ppm, "\u0664bps")],
+)
+def test_digits_are_those_of_ascii(parse: Callable[[object], object], text: str) -> None:
+    assert reason(parse, text)
+
+
 @given(st.text())
 def test_fuzz_any_text_is_an_address_or_refused(text: str) -> None:
     why = reason(lambda value: parse_url(value, ("ws", "wss")), text)
