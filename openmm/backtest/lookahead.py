@@ -141,19 +141,26 @@ def differences(short: Outcome, whole: Outcome, cut_ns: int) -> list[str]:
     until_ns = short.ended_ns - LATE_NS_MAX
     # A place at the venue is told to the engine an answer's time later.
     told_ns = until_ns - max(whole.model.answers_ns)
-    fixed = [STAY[name] for name in STAY if name not in ("filled_lots", "ended_ns")]
     found = []
     for name, mine, others in (
         ("opening", np.array([short.opening]), np.array([whole.opening])),
         ("fills", _before(short.fills, FILL["told_ns"], until_ns),
          _before(whole.fills, FILL["told_ns"], until_ns)),
         ("marks", _before(short.marks, 0, until_ns), _before(whole.marks, 0, until_ns)),
-        ("orders", _before(short.orders, STAY["began_ns"], told_ns)[:, fixed],
-         _before(whole.orders, STAY["began_ns"], told_ns)[:, fixed]),
+        ("orders", _stays(short.orders, told_ns), _stays(whole.orders, told_ns)),
     ):  # fmt: skip
         if not np.array_equal(mine, others):
             found.append(f"{name} before {(cut_ns - whole.started_ns) / 1e9:.1f} s")
     return found
+
+
+def _stays(rows: Any, told_ns: int) -> Any:
+    """Return the stays that began before a moment, as they were known then."""
+    made = _before(rows, STAY["began_ns"], told_ns).copy()
+    # One that goes on may be made smaller where it stands: a row has what it was in the end.
+    made[made[:, STAY["ended_ns"]] >= told_ns, STAY["qty_lots"]] = 0
+    made[:, [STAY["filled_lots"], STAY["ended_ns"]]] = 0
+    return made
 
 
 def _before(rows: Any, column: int, until_ns: int) -> Any:

@@ -16,6 +16,7 @@ from openmm.backtest.lookahead import (
     HOLDS,
     IMPROVES,
     SHORT,
+    STAY,
     differences,
     look_ahead,
     shifted,
@@ -208,6 +209,20 @@ def test_every_row_before_the_cut_counts() -> None:
         rows[0, 4] += 1
         changed = Changed(short, **{name: rows})
         assert differences(changed, whole, cut_ns) == [f"{name} before 30.0 s"]  # type: ignore[arg-type]
+
+
+def test_an_order_that_is_made_smaller_after_the_cut_is_no_look_ahead() -> None:
+    events = market(seconds=60)
+    whole = run(bot(), [events], Model())
+    cut_ns = whole.started_ns + 30 * SECOND
+    short = run(bot(), [events.between(0, cut_ns)], Model())
+    ended = short.orders[:, STAY["ended_ns"]]
+    for goes_on, told in ((True, []), (False, ["orders before 30.0 s"])):
+        (row, *_) = np.flatnonzero((ended >= short.ended_ns) == goes_on)
+        rows = short.orders.copy()
+        rows[row, STAY["qty_lots"]] -= 1
+        changed = Changed(short, orders=rows)
+        assert differences(changed, whole, cut_ns) == told  # type: ignore[arg-type]
 
 
 class Changed:
