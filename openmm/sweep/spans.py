@@ -123,8 +123,8 @@ def spans(
     watched market within a window are one series, as in a backtest.
 
     Raises:
-        ConfigError: all files are of markets that the bot only watches, or two of one such market
-            overlap.
+        ConfigError: all files are of markets that the bot only watches, two of one such market
+            overlap, or one of the others is of contracts that cannot be quoted.
         DataError: a part cannot be written.
     """
     quoted = [one for one in files if not is_watched(config, one.events)]
@@ -132,6 +132,13 @@ def spans(
     if not quoted:
         labels = ", ".join(dict.fromkeys(one.label for one in files))
         raise ConfigError("--data", labels, "a market that the bot's file does not only watch")
+    for one in quoted:
+        if (size := one.events.market.contract_size) is not None:
+            allowed = (
+                "a market whose quantities are of its base, or a [[venue]] that watches this one: "
+                f"its contracts are worth {size} of its quote currency"
+            )
+            raise ConfigError("--data", one.label, allowed)
     by_market: dict[tuple[str, str, str], list[Opened]] = {}
     for one in watched:
         by_market.setdefault(one.events.market.key, []).append(one)
@@ -155,12 +162,10 @@ def spans(
 
 
 def in_steps(config: BotConfig, events: Events) -> Events:
-    """Return events in the ticks and lots of the venue that they are run at.
-
-    Theirs are multiples: a venue's steps are taken as fine as those of the data.
-    """
+    """Return events in the ticks and lots of the venue that they are run at."""
     venue = next((one for one in config.venue if is_of(one, events)), config.quoted)
-    made, market = instrument_of(venue.name, events), events.market
+    own = config.quoted.pair if venue is config.quoted else ""
+    made, market = instrument_of(venue.name, events, own), events.market
     if (made.tick_size, made.lot_size) == (market.tick_size, market.lot_size):
         return events
     return finer(events, replace(market, tick_size=made.tick_size, lot_size=made.lot_size))

@@ -92,6 +92,28 @@ def test_events_in_coarser_steps_are_written_once_in_the_venues(tmp_path: Path) 
     assert found.qty_lots.tolist() == (coarse.qty_lots * 10).tolist()
 
 
+def test_events_in_finer_ticks_are_written_in_those_that_are_quoted(tmp_path: Path) -> None:
+    made = market(20)
+    fine = replace(made.market, venue="binance", tick_size=made.market.tick_size / 100)
+    told = replace(made, market=fine, price_ticks=made.price_ticks * 100 + (made.price_ticks > 0))
+    store.write(tmp_path / "fine.omd", told)
+    (one,) = spans(CONFIG, opened([tmp_path / "fine.omd"]), tmp_path / "out", 0)
+    found = store.load(one.parts[0].path).events
+    assert (
+        found.market.tick_size == made.market.tick_size == run(CONFIG, [told]).instrument.tick_size
+    )
+    # As the run takes them: written, they come to the same.
+    assert run(CONFIG, [found]).fills.tobytes() == run(CONFIG, [told]).fills.tobytes()
+
+
+def test_contracts_are_watched_and_not_quoted(tmp_path: Path) -> None:
+    made = market(20)
+    coinm = replace(made, market=replace(made.market, venue="binance", market="coinm"))
+    store.write(tmp_path / "coinm.omd", coinm)
+    with pytest.raises(ConfigError, match="contracts are worth 100"):
+        spans(CONFIG, opened([tmp_path / "coinm.omd"]), tmp_path / "out", 0)
+
+
 def test_file_that_was_changed_below_its_header_is_refused(tmp_path: Path) -> None:
     path = market_file(tmp_path, 6)
     data = bytearray(path.read_bytes())
