@@ -30,6 +30,8 @@ strategy.num_orders=1,2,4 --split 4; openmm sweep bot.toml market/*.omd --random
 strategy.spread=1bps..20bps:log risk.max_inventory=0.1..1 model.queue=careful,power"""
 RUNNER = "openmm.sweep.columns:Columns"
 SUMMARY = "summary.html"
+RETURNS_NS_MAX = 24 * 3600 * 1_000_000_000
+SEED_MAX = (1 << 32) - 1  # Optuna's
 TEXT_WIDTH = 140
 
 
@@ -60,7 +62,7 @@ def sweep(
             "--optuna", min=1, max=100_000, help="So many combinations, suggested by Optuna (TPE)."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=SEED_MAX, help="Of what is drawn.")] = 1,
     batch: Annotated[
         int,
         typer.Option("--batch", min=1, max=1_000, help="Runs suggested before any is learnt from."),
@@ -117,8 +119,10 @@ def sweep(
             ) from None
     from msgspec.structs import replace
 
+    from openmm.config import load
     from openmm.sweep.run import Search, run_points, run_suggested
     from openmm.sweep.space import models_of
+    from openmm.sweep.spans import most_spans, opened
     from openmm.sweep.store import SweepStore
 
     told = list(more or [])
@@ -126,15 +130,20 @@ def sweep(
     texts = [*(grid or []), *(one for one in told if "=" in one)]
     kind = _kind(grid, random, optuna, rolling, split)
     folder = out if out is not None else Path("sweep") / bot.stem
+    _refuse_unwritable([bot, *paths, folder])
+    # All that can be refused is before the folder is touched.
+    asked, space = _asked(bot, texts, kind, model, returns)
+    own, models = models_of(space)
+    with _status() as status:
+        files = opened(_listed(paths), status)
+    spans = most_spans(load(bot), files, split)
+    _count(kind, own, len(models), spans, random or optuna or 0)
     with SweepStore(folder) as store, _status() as status:
-        job, space, files = _prepared(
-            bot, paths, texts, kind, folder, model, returns, split, status
-        )
+        job = _prepared(asked, bot, files, folder, split, status)
         search = Search(
             kind, [one.to_json() for one in space], random or optuna or 0,
             seed if kind != "grid" else 0, batch if optuna else 1, split, rolling,
         )  # fmt: skip
-        own, models = models_of(space)
         notes = _notes(bot, files)
         status("")
         try:
@@ -172,17 +181,47 @@ def _kind(
     return asked[0].removeprefix("--")
 
 
-def _prepared(
-    bot: Path, paths: Sequence[Path], texts: Sequence[str], kind: str, folder: Path,
-    model: Path | None, returns: str, split: int, status: Callable[[str], None],
-) -> tuple[Job, list[Dimension], list[Opened]]:  # fmt: skip
-    """Read everything that runs follow from, and refuse what is wrong with it."""
+def _refuse_unwritable(paths: Sequence[Path]) -> None:
+    """Refuse names that are no text: plan, page and results have them in."""
+    from openmm.errors import ConfigError
+
+    for path in paths:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            told = str(path).encode(errors="backslashreplace").decode()
+            raise ConfigError("sweep", told, "paths in UTF-8") from None
+
+
+def _listed(paths: Sequence[Path]) -> list[Path]:
+    """Return files, those of a folder for the folder, as a backtest takes it."""
+    from openmm.data.catalogue import catalogue
+    from openmm.data.store import SUFFIX
+    from openmm.errors import ConfigError
+
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        listed, refused = catalogue(path)
+        if refused:
+            raise refused[0]
+        if not listed:
+            raise ConfigError("--data", str(path), f"a folder with {SUFFIX} files")
+        found += [one.path for one in listed]
+    return found
+
+
+def _asked(
+    bot: Path, texts: Sequence[str], kind: str, model: Path | None, returns: str
+) -> tuple[Job, list[Dimension]]:
+    """Read all but the data, and refuse what is wrong with it."""
     from openmm.cli.backtest import models as assumed_models
     from openmm.config import load
     from openmm.errors import ConfigError
     from openmm.sweep import space as varied
     from openmm.sweep.plan import Job, build_of
-    from openmm.sweep.spans import opened, spans
 
     config = load(bot)
     # As a backtest takes it: the file's [paper] latency, unless a model says otherwise.
@@ -190,10 +229,10 @@ def _prepared(
     returns_ns = round(span_s("--returns", returns) * 1e9)
     if returns_ns % 1_000_000_000:
         raise ConfigError("--returns", returns, "whole seconds: P&L is marked once a second")
-    files = opened(paths, status)
-    parts = spans(config, files, folder, split, status)
+    if returns_ns > RETURNS_NS_MAX:
+        raise ConfigError("--returns", returns, "24h at most")
     job = Job(
-        bot.read_text(encoding="utf-8"), str(bot.absolute().parent), assumed, tuple(parts),
+        bot.read_text(encoding="utf-8"), str(bot.absolute().parent), assumed, (),
         returns_ns, build_of(), RUNNER,
     )  # fmt: skip
     kinds = varied.kinds_of(job.data)
@@ -205,21 +244,45 @@ def _prepared(
     if not own and kind != "grid":
         raise ConfigError(f"--{kind}", ", ".join(texts), "a key of the bot's file: it is chosen")
     space = [*own, *(one for one in space if one not in own)]
-    return job, space, files
+    return job, space
+
+
+def _prepared(
+    asked: Job, bot: Path, files: Sequence[Opened], folder: Path, split: int,
+    status: Callable[[str], None],
+) -> Job:  # fmt: skip
+    """Cut the data into spans, which the folder keeps."""
+    from msgspec.structs import replace
+
+    from openmm.config import load
+    from openmm.sweep.spans import spans
+
+    return replace(asked, spans=tuple(spans(load(bot), files, folder, split, status)))
+
+
+def _count(kind: str, own: Sequence[Dimension], models: int, spans: int, count: int) -> None:
+    """Refuse a plan of too many runs: one a combination, model and span."""
+    from openmm.errors import ConfigError
+    from openmm.sweep.plan import RUNS_MAX
+    from openmm.sweep.space import count_of
+
+    listed = count_of(own)
+    points = count
+    if listed is not None and kind != "optuna":
+        points = listed if kind == "grid" else min(count, listed)
+    if points * models * spans > RUNS_MAX:
+        told = f"{points:,} combinations under {models:,} models, each over {spans:,} spans"
+        raise ConfigError(f"--{kind}", told, f"{RUNS_MAX:,} runs at most")
 
 
 def _points(
     kind: str, own: Sequence[Dimension], models: Sequence[Point], count: int, seed: int
 ) -> Sequence[Point]:
     """Return every combination under every model."""
-    from openmm.errors import ConfigError
     from openmm.sweep.plan import RUNS_MAX
     from openmm.sweep.space import drawn, grid
 
     points = grid(own, RUNS_MAX) if kind == "grid" else drawn(own, count, seed)
-    if len(points) * len(models) > RUNS_MAX:
-        told = f"{len(points):,} combinations under {len(models):,} models each"
-        raise ConfigError(f"--{kind}", told, f"{RUNS_MAX:,} in all at most")
     return [(*one, *model) for one in points for model in models]
 
 

@@ -13,9 +13,9 @@ from openmm.backtest.model import Model
 from openmm.config import parse
 from openmm.data import store
 from openmm.data.events import Events
-from openmm.errors import ConfigError
+from openmm.errors import ConfigError, DataError
 from openmm.sweep.figures import Figures, figures_of
-from openmm.sweep.plan import Job, Spec
+from openmm.sweep.plan import Job, Part, Spec
 from openmm.sweep.space import kinds_of, with_point
 
 SPANS_OPEN: Final = 4  # mapped at a time: the order of runs stays with one
@@ -48,14 +48,27 @@ class Columns:
         return figures_of(made, self._job.returns_ns)
 
     def events(self, span: int) -> list[Events]:
-        """Return a span's markets, the quoted one first, mapped."""
+        """Return a span's markets, the quoted one first, mapped.
+
+        Raises:
+            DataError: a file is away, or holds another content than the plan's.
+        """
         found = self._opened.get(span)
         if found is None:
             parts = self._job.spans[span].parts
-            found = [store.load(part.path, whole=False).events for part in parts]
+            found = [_proven(part) for part in parts]
             self._opened[span] = found
             if len(self._opened) > SPANS_OPEN:
                 self._opened.popitem(last=False)
         else:
             self._opened.move_to_end(span)
         return found
+
+
+def _proven(part: Part) -> Events:
+    """Map a part's file; what a run's id is a hash of is what it runs over."""
+    events = store.load(part.path, whole=False).events
+    content = store.digest(events)
+    if content != part.content:
+        raise DataError(part.path, "content", content, f"the plan's, {part.content}")
+    return events

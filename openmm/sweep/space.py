@@ -309,6 +309,12 @@ def grid(space: Sequence[Dimension], most: int) -> list[Point]:
     return [tuple(zip((one.key for one in listed), row, strict=True)) for row in rows]
 
 
+def count_of(space: Sequence[Dimension]) -> int | None:
+    """Return how many combinations of listed values there are; None: a range is among them."""
+    counts = [len(one.values) for one in space if isinstance(one, Choices)]
+    return math.prod(counts) if len(counts) == len(space) else None
+
+
 def parted(point: Point) -> tuple[Point, Point]:
     """Return what a combination has of the bot's file, and what it has of the fill model.
 
@@ -341,6 +347,9 @@ def models_of(space: Sequence[Dimension]) -> tuple[list[Dimension], list[Point]]
 
 def drawn(space: Sequence[Dimension], count: int, seed: int) -> list[Point]:
     """Return combinations drawn by chance, none twice; fewer than `count` where no more turn up."""
+    most = count_of(space)
+    if most is not None and most <= count:
+        return grid(space, most)
     chance = random.Random(seed)
     found: dict[Point, None] = {}
     tries = (tuple((one.key, one.draw(chance)) for one in space) for _ in range(20 * count))

@@ -161,6 +161,17 @@ def spans(
     return found
 
 
+def most_spans(config: BotConfig, files: Sequence[Opened], split: int) -> int:
+    """Return how many spans there will be at most; nothing is written."""
+    quoted = [one for one in files if not is_watched(config, one.events)]
+    if not quoted:
+        return 0
+    return sum(
+        one.window[0] < window[1] and window[0] < one.window[1]
+        for window in windows(quoted, split) for one in quoted
+    )  # fmt: skip
+
+
 def in_steps(config: BotConfig, events: Events) -> Events:
     """Return events in the ticks and lots of the venue that they are run at."""
     venue = next((one for one in config.venue if is_of(one, events)), config.quoted)
@@ -188,7 +199,7 @@ def cut(
         return Part(str(one.path), header.content, one.label, header.events)
     lots = f"{begin}-{end}-{steps.tick_size}-{steps.lot_size}"
     path = folder / FOLDER / f"{one.path.stem}-{header.content[:12]}-{lots}{SUFFIX}"
-    if not path.exists():
+    if not is_sound(path):
         if told is not None:
             told(f"writing {path.name}")
         events = in_steps(config, one.events if whole else one.events.opened(begin, end))
@@ -220,7 +231,7 @@ def series(
     steps = in_steps(config, held[0].events.cut(0, 0)).market
     lots = f"{window[0]}-{window[1]}-{steps.tick_size}-{steps.lot_size}"
     path = folder / FOLDER / f"{held[0].path.stem}-and-{len(held) - 1}-{contents}-{lots}{SUFFIX}"
-    if not path.exists():
+    if not is_sound(path):
         if told is not None:
             told(f"writing {path.name}")
         cuts = [(one.path.name, one.events.opened(*window)) for one in held]
@@ -235,6 +246,17 @@ def series(
         ]
         store.write(path, events, sources=sources)
     return _part(path, held[0].label)
+
+
+def is_sound(path: Path) -> bool:
+    """Tell whether a part that was written before is there and holds what it says, bit for bit."""
+    if not path.exists():
+        return False
+    try:
+        found = store.load(path)
+        return store.digest(found.events) == found.header.content
+    except DataError:
+        return False
 
 
 def _part(path: Path, label: str) -> Part:

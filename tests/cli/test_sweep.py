@@ -212,6 +212,18 @@ def test_suggested_combinations_are_run(folder: Path, capsys: Capture) -> None:
         (("--grid", "strategy.spread=2bps", "--rolling"), "--rolling: with --split"),
         (("--grid", "strategy.spread=2bps", "--returns", "1500ms"), "--returns: whole seconds"),
         (("--grid", "strategy.spread=2bps", "none.omd"), "none.omd"),
+        (("--grid", "strategy.spread=2bps", "--returns", "9999999h"), "--returns: 24h at most"),
+        (("--optuna", "3", "strategy.spread=2bps..3bps", "--seed", "99999999999999"), "--seed"),
+        (("--grid", "strategy.spread=2bps", "bad\udcff.omd"), "paths in UTF-8; got"),
+        (("--grid", "strategy.num_orders=1,2", "--model", "none.json"), "none.json"),
+        (
+            ("--random", "20000", "strategy.spread=2bps..3bps", "--split", "60"),
+            "--random: 1,000,000 runs at most; got '20,000 combinations",
+        ),
+        (
+            ("--optuna", "20000", "strategy.spread=2bps..3bps", "model.power=1,2", "--split", "30"),
+            "--optuna: 1,000,000 runs at most",
+        ),
         (("--grid", "model.power=9"), "model.power: of a fill model"),
         (("--grid", "strategy.num_orders=2,99"), "less than or equal to 32; got 99"),
     ],
@@ -221,4 +233,18 @@ def test_what_is_no_sweep_is_refused_before_anything_runs(
 ) -> None:
     assert swept(folder, *args, out="refused") in (1, 2)
     assert message in capsys.readouterr().err
-    assert not (folder / "refused" / "results.parquet").exists()
+    assert not (folder / "refused").exists(), "nothing is left of it"
+
+
+def test_folder_of_data_is_taken_as_a_backtest_takes_it(
+    folder: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    bot, data = str(bot_file(tmp_path)), tmp_path / "data"
+    data.mkdir()
+    args = ["sweep", bot, "--data", str(data), "--grid", "strategy.num_orders=1",
+            "--workers", "1", "--out", str(tmp_path / "out"), "--json"]  # fmt: skip
+    assert main(args) == 2
+    assert "a folder with .omd files" in capsys.readouterr().err
+    market_file(data, 12)
+    assert main(args) == 0
+    assert json.loads(capsys.readouterr().out)["runs"]["done"] == 1

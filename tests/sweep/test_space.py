@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import tomllib
 from decimal import Decimal
 from typing import Any
@@ -161,7 +162,11 @@ def test_drawn_values_lie_in_their_range_and_can_be_told() -> None:
 
 
 def test_fewer_are_drawn_where_there_are_no_more() -> None:
-    assert len(drawn([Choices("a", ("1", "2"))], 10, 1)) == 2
+    space = [Choices("a", ("1", "2")), Choices("b", ("x", "y"))]
+    began_s = time.process_time()
+    assert drawn(space, 1_000_000, 1) == grid(space, 4)
+    assert time.process_time() - began_s < 1, "it is known how many there are"
+    assert len(drawn(space, 3, 1)) == 3
 
 
 @pytest.mark.parametrize(

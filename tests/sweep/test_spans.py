@@ -6,7 +6,9 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from openmm.backtest.columns import run
 from openmm.backtest.gather import gather
@@ -14,7 +16,10 @@ from openmm.config import parse
 from openmm.data import store
 from openmm.data.events import CLEAR, Events
 from openmm.errors import ConfigError, DataError
+from openmm.sweep.columns import Columns
+from openmm.sweep.plan import Spec
 from openmm.sweep.spans import Opened, left_out, opened, spans, windows
+from openmm.sweep.worker import outcome
 from tests.sweep.made import NS, job, market, market_file
 
 CONFIG = parse(job("tiny").data)
@@ -53,6 +58,42 @@ def test_whole_file_is_its_own_span(tmp_path: Path) -> None:
     assert [part.path for part in one.parts] == [str(path)]
     assert one.contents == [files[0].header.content]
     assert not (tmp_path / "out").exists()
+
+
+def harm(path: Path) -> None:
+    """Divide every quantity by three, as only the content's own hash tells."""
+    harmed = store.load(path).events
+    data = path.read_bytes()
+    whole = np.asarray(harmed.qty_lots).tobytes()
+    assert data.count(whole) == 1
+    path.chmod(0o644)
+    path.write_bytes(data.replace(whole, (harmed.qty_lots // 3).tobytes()))
+    assert store.digest(store.load(path).events) != store.read_header(path).content
+
+
+def test_part_that_was_harmed_is_written_anew(tmp_path: Path) -> None:
+    files = opened([market_file(tmp_path, 20)])
+    found = spans(CONFIG, files, tmp_path / "out", 2)
+    path = Path(found[1].parts[0].path)
+    whole = path.read_bytes()
+    harm(path)
+    assert spans(CONFIG, files, tmp_path / "out", 2) == found
+    assert path.read_bytes() == whole
+    path.write_bytes(whole[:-64])
+    assert spans(CONFIG, files, tmp_path / "out", 2) == found
+    assert path.read_bytes() == whole
+
+
+def test_part_that_is_harmed_after_the_plan_is_run_by_no_worker(tmp_path: Path) -> None:
+    (found, _, _) = spans(CONFIG, opened([market_file(tmp_path, 20)]), tmp_path / "out", 2)
+    runner = Columns(replace_struct(job("tiny"), spans=(found,)))
+    assert len(runner.events(0)[0]) == found.parts[0].events
+    harm(Path(found.parts[0].path))
+    spec = Spec("id", 0, 0, 0, (("strategy.num_orders", "2"),))
+    told = outcome(Columns(replace_struct(job("tiny"), spans=(found,))), spec, "")
+    assert (told.state, told.figures) == ("failed", None)
+    assert found.parts[0].path in told.why
+    assert f"the plan's, {found.parts[0].content}" in told.why
 
 
 def test_parts_are_written_once_behind_the_book_that_they_meet(tmp_path: Path) -> None:
