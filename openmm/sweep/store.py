@@ -84,19 +84,29 @@ class SweepStore:
         except BlockingIOError:
             os.close(self._lock)
             raise CommandError(f"{folder}: another sweep runs in it", code="busy") from None
-        self._db = sqlite3.connect(folder / FILE, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute("PRAGMA foreign_keys=ON")
-        self._db.executescript(SCHEMA)
+        try:
+            self._db = sqlite3.connect(folder / FILE, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute("PRAGMA foreign_keys=ON")
+            self._db.executescript(SCHEMA)
+        except sqlite3.DatabaseError as error:
+            os.close(self._lock)
+            raise CommandError(f"{folder / FILE}: {error}") from None
 
     def __enter__(self) -> Self:
         """Return it opened."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
+    def __exit__(self, kind: object, error: object, *_: object) -> None:
+        """Close it; say of what file it is that it is no database, or has no room.
+
+        Raises:
+            CommandError: in the place of such an error.
+        """
         self.close()
+        if type(error) in (sqlite3.OperationalError, sqlite3.DatabaseError):
+            raise CommandError(f"{self.folder / FILE}: {error}") from None
 
     def close(self) -> None:
         """Let the folder go."""
@@ -222,7 +232,10 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._db.execute("ROLLBACK" if kind is not None else "COMMIT")
+        if kind is None:
+            self._db.execute("COMMIT")
+        elif self._db.in_transaction:  # it is not where there was no room left
+            self._db.execute("ROLLBACK")
 
 
 def _spec(row: Sequence[Any]) -> Spec:

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Final, cast
 
 import msgspec
@@ -76,10 +77,17 @@ def serve(connection: Connection) -> None:
                 told = outcome(runner, spec, host)
             finally:
                 if told is None:  # a fault of the program: its owner is told before it is the end
-                    why = traceback.format_exc(limit=-3).strip()
-                    _send(connection, Result(spec.run_id, CRASHED, why))
+                    _send(connection, Result(spec.run_id, CRASHED, _fault()))
             _send(connection, told)
             let_go()
+
+
+def _fault() -> str:
+    """Return what was raised and where, in one line."""
+    _, error, trace = sys.exc_info()
+    told = " ".join(traceback.format_exception_only(error)[-1].split())
+    where = traceback.extract_tb(trace)[-1:]
+    return told + "".join(f" ({Path(one.filename).name}, line {one.lineno})" for one in where)
 
 
 def _send(connection: Connection, result: Result) -> None:

@@ -66,6 +66,7 @@ def test_run_that_ends_every_worker_is_given_up_and_says_of_what() -> None:
     assert (results[4].state, results[4].attempts) == ("failed", 3)
     assert "ZeroDivisionError: a fault of the program" in results[4].why
     assert "made.py" in results[4].why
+    assert "\n" not in results[4].why, "a reason, no traceback"
     assert all(one.state == "done" for at, one in enumerate(results) if at not in (2, 4))
 
 

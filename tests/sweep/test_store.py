@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,31 @@ def test_what_is_committed_is_there_for_a_second_reader(tmp_path: Path) -> None:
         beside = sqlite3.connect(tmp_path / FILE)
         assert beside.execute("SELECT run_id FROM result").fetchall() == [(SPECS[3].run_id,)]
         beside.close()
+
+
+@pytest.mark.parametrize("made", [lambda file: file.write_bytes(b"no such file" * 999), Path.mkdir])
+def test_file_that_is_no_database_is_told_by_name(
+    tmp_path: Path, made: Callable[[Path], object]
+) -> None:
+    made(tmp_path / FILE)
+    for _ in range(2):  # the folder is let go
+        with pytest.raises(CommandError, match=FILE) as caught:
+            SweepStore(tmp_path)
+        assert caught.value.code == "command"
+
+
+def fill(folder: Path) -> None:
+    """Keep results until there is no room: a limit of pages gives the error of a full disk."""
+    with SweepStore(folder) as store:
+        store.plan(SPECS)
+        store.add([Result(SPECS[0].run_id, "done", "", b"kept")])
+        store._db.execute("PRAGMA max_page_count=1")
+        for one in SPECS[1:]:
+            store.add([Result(one.run_id, "done", "", b"x" * 100_000)])
+
+
+def test_full_disk_is_told_by_name_and_what_was_kept_stays(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=f"{FILE}: database or disk is full"):
+        fill(tmp_path)
+    with SweepStore(tmp_path) as store:
+        assert [result.figures for _, result in store.results()] == [b"kept"]
