@@ -12,7 +12,7 @@ from openmm.data import raw, session, tardis
 from openmm.data.events import Events, Market, finer, utc
 from openmm.data.integrity import Found, Limits, examine
 from openmm.data.raw import Converted, Progress
-from openmm.data.store import SUFFIX, load, write
+from openmm.data.store import SUFFIX, load, validate, write
 from openmm.errors import ConfigError
 from openmm.venues.readers import split
 
@@ -123,6 +123,7 @@ def write_one(
 
     Raises:
         ConfigError: there is such a file.
+        DataError: the events are none that a file may hold, or it cannot be written.
     """
     path = out / name_of(one.events)
     taken = set() if taken is None else taken
@@ -132,6 +133,7 @@ def write_one(
     taken.add(path)
     if path.exists() and not replace:
         raise ConfigError("--out", str(path), "a file that is not there yet, or --replace")
+    validate(path, one.events)  # what is none is told as such, not by the book that it meets
     found = examine(one.events, one.notes, limits)
     write(path, one.events, sources=one.sources, notes=one.notes, integrity=found.to_json())
     return Written(path, one.events.market, found)

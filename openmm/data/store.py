@@ -346,6 +346,9 @@ def _checked(path: Path, text: bytes) -> Header:
             good = False
         if not good:
             raise DataError(path, f"header, {place}", value, "a decimal above 0")
+    if header.counts.keys() != {*KINDS, "filtered"}:
+        allowed = f"events of each kind: {', '.join((*KINDS, 'filtered'))}"
+        raise DataError(path, "header, counts", header.counts, allowed)
     if header.events < 0:
         raise DataError(path, "header, events", header.events, "a number from 0 on")
     return header

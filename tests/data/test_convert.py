@@ -14,7 +14,7 @@ import pytest
 from openmm.data.convert import convert_files, make_folder, name_of, write_one
 from openmm.data.raw import Converted
 from openmm.data.store import load
-from openmm.errors import ConfigError
+from openmm.errors import ConfigError, DataError
 from tests.data.made import events_of, small
 from tests.data.test_tardis import ROWS, book
 
@@ -98,6 +98,13 @@ def test_one_pair_followed_twice_is_two_files(tmp_path: Path) -> None:
         assert [load(path).header.depth for path in made] == [10, 25, 10]
     with pytest.raises(ConfigError, match="not there yet, or --replace"):
         write_one(Converted(deep, (), {}), tmp_path, set())
+
+
+def test_what_no_book_takes_is_told_before_it_is_looked_through(tmp_path: Path) -> None:
+    prices = small().price_ticks.copy()
+    prices[1] = 1 << 50
+    with pytest.raises(DataError, match="price_ticks, event 1: at most"):
+        write_one(Converted(replace(small(), price_ticks=prices), (), {}), tmp_path)
 
 
 @pytest.mark.parametrize("out", ["file", "file/below"])

@@ -141,6 +141,7 @@ def test_damaged_files_are_one_clear_error(tmp_path: Path) -> None:
     assert "header, lot_size: a decimal above 0; got 'x'" in refused(headed(lot_size="x"))
     assert "size: 4,672 bytes for 12 events; got 4671" in refused(good[:-1])
     assert "bytes for 99 events; got 4672" in refused(headed(events=99))
+    assert "header, counts: events of each kind" in refused(headed(counts={}))
     assert "header, counts" in refused(headed(counts={**header["counts"], "trade": 9}))
     assert "first_ns and last_ns: those in it" in refused(headed(first_ns=1 << 62))
     assert "first_ns and last_ns: those in it" in refused(headed(last_ns=0))
