@@ -32,6 +32,7 @@ from openmm.backtest.steps import (
     in_steps_of_data,
     listed,
     opening,
+    refuse_contracts,
     speaker,
 )
 from openmm.backtest.streams import Stream
@@ -305,12 +306,7 @@ def _seated(
                 f"the market of {quoted.label} first: it is quoted; this one is watched",
             )  # fmt: skip
         seats[quoted.label] = first
-    if (size := seats[quoted.label].contract_size) is not None:
-        raise ConfigError(
-            "data", seats[quoted.label].label,
-            "a market to quote whose quantities are of its base: contracts that are worth "
-            f"{size} of its quote currency can only be watched",
-        )  # fmt: skip
+    refuse_contracts(seats[quoted.label].label, seats[quoted.label].contract_size)
     venues, found = [], []
     for venue in config.venue:
         if venue.label in seats:

@@ -19,6 +19,7 @@ from openmm._fast.checks import Reason
 from openmm._fast.tape import Tape, TapeReader
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.backtest.rerun import TICK_NS, TOKEN_NS, Rerun
+from openmm.backtest.steps import refuse_contracts
 from openmm.backtest.streams import Stream
 from openmm.config import BotConfig, check_with_instrument
 from openmm.errors import OpenMMError
@@ -234,6 +235,7 @@ def run(
         ConfigError: the bot does not fit the stream's market.
         OpenMMError: it never became ready, or the session did not add up.
     """
+    refuse_contracts(stream.label, stream.contract_size)
     instrument = stream.instrument(config.quoted.name, config.quoted.pair)
     started_ns, mid_ticks = stream.opening(instrument)
     placed = placed_in(config, instrument, mid_ticks)

@@ -105,6 +105,20 @@ def in_base(instrument: Instrument, events: Events) -> Instrument:
     )  # fmt: skip
 
 
+def refuse_contracts(label: str, contract_size: Decimal | None) -> None:
+    """Refuse to quote a market that counts in contracts.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if contract_size is not None:
+        raise ConfigError(
+            "data", label,
+            "a market to quote whose quantities are of its base: contracts that are worth "
+            f"{contract_size} of its quote currency can only be watched",
+        )  # fmt: skip
+
+
 def _first_price(events: Events) -> Decimal | None:
     """Return the price where the book is first whole, or else the first one that there is."""
     found = _first_whole(events)

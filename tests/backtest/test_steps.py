@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import msgspec
 import numpy as np
 import pytest
 
 from openmm._fast.units import UTICKS_PER_TICK
+from openmm.backtest import runs
 from openmm.backtest.columns import instrument_of, run
 from openmm.backtest.model import SECOND
 from openmm.backtest.steps import in_base, in_steps_of, opening
@@ -100,6 +102,12 @@ def test_a_contract_is_never_quoted(thin: Events) -> None:
     contracts = replace(thin, market=COINM)
     with pytest.raises(ConfigError, match=r"worth 100 of .* got .binance-coinm BTC/USD"):
         run(bot(), [contracts])
+    stream = synthetic("thin", 2, 1)
+    perpetual = msgspec.structs.replace(stream.told, symbol="ETHUSD_PERP")
+    messages = replace(stream, venue="binance", pair="ETHUSD_PERP", told=perpetual)
+    for whole in (lambda: run(bot(), [messages]), lambda: runs.run(bot(), messages)):
+        with pytest.raises(ConfigError, match=r"worth 10 of .* got .binance ETHUSD_PERP"):
+            whole()
 
 
 def test_contracts_weigh_as_what_they_are_worth(thin: Events) -> None:
