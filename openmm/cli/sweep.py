@@ -299,12 +299,16 @@ def _pool(job: Job, workers: int | None, ray: str) -> Callable[[], Pool]:
 
 def _notes(bot: Path, files: Sequence[Opened]) -> list[str]:
     from openmm.config import load
-    from openmm.sweep.spans import left_out
+    from openmm.sweep.spans import left_out, stood_in
 
+    config = load(bot)
+    own = f"{config.quoted.label} {config.quoted.pair}"
     return [
-        f"{label} is watched by the bot's file and not in the data: the reference is without it."
-        for label in left_out(load(bot), files)
-    ]
+        *(f"{label} is quoted as if it were {own}: prices and sizes are of another market."
+          for label in stood_in(config, files)),
+        *(f"{label} is watched by the bot's file and not in the data: the reference is without it."
+          for label in left_out(config, files)),
+    ]  # fmt: skip
 
 
 def _told(

@@ -85,6 +85,14 @@ def left_out(config: BotConfig, files: Sequence[Opened]) -> list[str]:
     ]  # fmt: skip
 
 
+def stood_in(config: BotConfig, files: Sequence[Opened]) -> list[str]:
+    """Return the labels of markets that are quoted in the place of the bot's own."""
+    return list(dict.fromkeys(
+        one.label for one in files
+        if not is_watched(config, one.events) and not is_of(config.quoted, one.events)
+    ))  # fmt: skip
+
+
 def windows(files: Sequence[Opened], split: int) -> list[Window]:
     """Cut the time that files cover.
 

@@ -236,6 +236,16 @@ def test_what_is_no_sweep_is_refused_before_anything_runs(
     assert not (folder / "refused").exists(), "nothing is left of it"
 
 
+def test_market_of_another_pair_is_told(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    args = ["--data", str(folder / "market2.omd"), "--grid", "strategy.num_orders=1",
+            "--workers", "1", "--json", "--out"]  # fmt: skip
+    for pair, told in (("BTC/USD", False), ("DOGE/USD", True)):
+        bot = bot_file(tmp_path, BOT.replace("BTC/USD", pair))
+        main(["sweep", str(bot), *args, str(tmp_path / pair[:3])])
+        notes = json.loads(capsys.readouterr().out)["notes"]
+        assert any("kraken BTC/USD is quoted as if it were kraken" in one for one in notes) == told
+
+
 def test_folder_of_data_is_taken_as_a_backtest_takes_it(
     folder: Path, tmp_path: Path, capsys: Capture
 ) -> None:
