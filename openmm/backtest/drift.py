@@ -32,7 +32,7 @@ from openmm.settlement.store import Store
 
 MATCH_NS: Final = 1_000_000_000  # two orders, or fills, further apart are not the same one
 PERCENTILES: Final = (10, 50, 90, 99)
-DELAYS_KEPT: Final = 1_000  # of a distribution, in a model's file
+DELAYS_KEPT: Final = 100_000  # to draw from, in a model's file
 BATCH_RECORDS: Final = 4_096
 
 # (what is done now, how much of it is done)
@@ -403,17 +403,11 @@ def model_of(past: Past, queue: Model, each: bool) -> Model:
 
 
 def fitted_delays(delays_ns: list[int]) -> tuple[int, ...]:
-    """Return so many of a distribution that every one is as likely as the next.
+    """Return delays to draw spells from: as they came, the first of very many.
 
-    All of them where they are few; of more the middle of each of `DELAYS_KEPT` equal parts, so that
-    the one longest delay of many does not come as often as a whole part of them.
+    Slow messages hold up those behind them, which are slow too: that is in their order alone.
     """
-    ranked = sorted(delays_ns)
-    if len(ranked) <= DELAYS_KEPT:
-        return tuple(ranked)
-    return tuple(
-        ranked[(2 * part + 1) * len(ranked) // (2 * DELAYS_KEPT)] for part in range(DELAYS_KEPT)
-    )
+    return tuple(delays_ns[:DELAYS_KEPT])
 
 
 def _booked(

@@ -82,17 +82,12 @@ def test_a_fill_of_another_order_is_another_fill() -> None:
     assert count_fills(session, [one], {1: None}).matched == 0
 
 
-def test_a_fitted_distribution_is_the_sessions_own() -> None:
-    few = [3 * MS] * 150 + [900 * MS]
-    assert fitted_delays(few) == tuple(few)
-    # One message of ten thousand took a second: no backtest's one of a hundred does.
-    many = [3 * MS] * 6_000 + [4 * MS] * 3_999 + [1_000 * MS]
-    told = fitted_delays(many)
-    assert len(told) == 1_000
-    assert max(told) == 4 * MS
-    assert abs(told.count(3 * MS) - 600) <= 1
-    mean_ns = sum(many) / len(many)
-    assert abs(sum(told) / len(told) - mean_ns) < 0.05 * mean_ns
+def test_fitted_delays_are_the_sessions_own_as_they_came() -> None:
+    # A stall of a second and what waited behind it; drawn in spells, they stay together.
+    told = [3 * MS] * 150 + [1_000 * MS, 700 * MS, 300 * MS] + [4 * MS] * 5
+    assert fitted_delays(told) == tuple(told)
+    many = list(range(150_000))
+    assert fitted_delays(many) == tuple(many[:100_000])
 
 
 def test_fills_are_matched_one_by_one() -> None:
