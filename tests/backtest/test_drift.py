@@ -129,8 +129,8 @@ def test_a_session_over_rest_is_its_backtest_and_its_delays_are_fitted(tmp_path:
     each = model_of(past, Model(), each=True)
     assert (each.seed, len(each.orders_ns)) == (0, len(past.orders))
     assert len(each.answers_ns) == len(past.orders) + len(past.fills)
-    assert sorted(each.orders_ns) == list(fitted.orders_ns)
-    assert sorted(each.answers_ns) == list(fitted.answers_ns)
+    assert each.orders_ns == fitted.orders_ns
+    assert each.answers_ns == fitted.answers_ns
     # What was assumed is the bot's own [paper].
     latency_ns = past.config.paper.latency_ns
     assert told.delays.assumed_requests == (latency_ns,) * 4
