@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from openmm.data import store
 from openmm.errors import CommandError
 from openmm.sweep.plan import Job, Spec, specs
 from openmm.sweep.pool import LocalPool
@@ -118,7 +119,8 @@ def held_kb(pid: int) -> int:
 
 def test_memory_of_a_worker_is_flat_in_the_number_of_runs(tmp_path: Path) -> None:
     file = market_file(tmp_path, seconds=6)
-    part = msgspec.structs.replace(span(0).parts[0], path=str(file))
+    content = store.read_header(file).content
+    part = msgspec.structs.replace(span(0).parts[0], path=str(file), content=content)
     made = msgspec.structs.replace(
         job("tiny"), runner="openmm.sweep.columns:Columns",
         spans=(msgspec.structs.replace(span(0), parts=(part,)),), folder=str(bot_file(tmp_path)),
