@@ -271,8 +271,9 @@ def test_steps_that_do_not_fit_are_refused(thin: Events) -> None:
     finer = replace(thin, market=replace(thin.market, tick_size=Decimal("0.03")))
     with pytest.raises(ConfigError, match=r"tick size 0\.03"):
         in_steps_of(instrument, finer)
-    for step in ("tick_size", "lot_size"):
-        wide = replace(thin, market=replace(thin.market, **{step: Decimal(10) ** 18}))
+    far = Decimal(10) ** 18
+    for market in (replace(thin.market, tick_size=far), replace(thin.market, lot_size=far)):
+        wide = replace(thin, market=market)
         with pytest.raises(ConfigError, match=r"steps near .*is beyond"):
             in_steps_of(instrument, wide)
 

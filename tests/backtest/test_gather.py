@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from openmm.backtest.gather import cut, first, gather, quoted_first, with_rates
+from openmm.backtest.gather import Span, cut, first, gather, quoted_first, with_rates
 from openmm.data.events import BROKEN, CLEAR, MESSAGE_END, READ_END, Events, Market
 from openmm.data.integrity import examine
 from openmm.data.store import Source, write
@@ -27,6 +27,13 @@ SPOT = Market("binance", "BTC/USDT", Decimal("0.1"), Decimal("0.0001"), 0, "spot
 def whole() -> Events:
     """Return a market without its break."""
     return small().cut(0, 8)
+
+
+def columns(span: Span) -> list[Events]:
+    """Return the markets of a span, which none is of messages."""
+    found = [one for one in span.markets if isinstance(one, Events)]
+    assert len(found) == len(span.markets)
+    return found
 
 
 def later(events: Events, s: float, of: Market | None = None) -> Events:
@@ -49,7 +56,7 @@ def test_files_that_go_on_are_one_series_and_times_apart_are_spans(tmp_path: Pat
     early, second = gather(files)
     assert [one.name for one in early.pieces] == ["a.omd", "b.omd"]
     assert [one.name for one in second.pieces] == ["c.omd"]
-    (events,) = early.markets
+    (events,) = columns(early)
     assert len(events) == 2 * len(whole()) + 1
     assert not np.any(np.diff(events.recv_ns) < 0)
     assert early.name == "2025-06-15 15:06:40, 30 s"
@@ -58,10 +65,10 @@ def test_files_that_go_on_are_one_series_and_times_apart_are_spans(tmp_path: Pat
 def test_the_book_is_broken_between_files_unless_the_gap_is_a_moment(tmp_path: Path) -> None:
     near = [stored(tmp_path, "a", whole()), stored(tmp_path, "b", later(whole(), 0.5))]
     (span,) = gather(near)
-    assert np.count_nonzero(span.markets[0].kinds == BROKEN) == 0
+    assert np.count_nonzero(columns(span)[0].kinds == BROKEN) == 0
     far = [*near[:1], stored(tmp_path, "c", later(whole(), 30))]
     (span,) = gather(far)
-    (events,) = span.markets
+    (events,) = columns(span)
     (at,) = np.flatnonzero(events.kinds == BROKEN)
     assert events.recv_ns[at] == whole().recv_ns[-1]
     assert events.flags[at] & np.uint16(MESSAGE_END | READ_END) == MESSAGE_END | READ_END
@@ -74,7 +81,7 @@ def test_a_file_that_carries_the_book_on_does_not_break_it(tmp_path: Path) -> No
         stored(tmp_path, "b", later(whole().cut(5, 8), 40)),
     ]
     (span,) = gather(parts)
-    assert len(span.markets[0]) == len(whole())
+    assert len(columns(span)[0]) == len(whole())
 
 
 def test_files_in_other_steps_are_told_in_the_finest(tmp_path: Path) -> None:
@@ -82,7 +89,7 @@ def test_files_in_other_steps_are_told_in_the_finest(tmp_path: Path) -> None:
         later(whole(), 30), market=replace(whole().market, tick_size=Decimal(1))
     )  # fmt: skip
     (span,) = gather([stored(tmp_path, "a", whole()), stored(tmp_path, "b", coarse)])
-    (events,) = span.markets
+    (events,) = columns(span)
     assert events.market.tick_size == Decimal("0.1")
     assert events.price_ticks[-1] == 10 * whole().price_ticks[-1]
 
@@ -93,11 +100,20 @@ def test_markets_of_one_time_are_one_span_in_the_order_named(tmp_path: Path) -> 
         stored(tmp_path, "b", later(whole(), 40)),
     ]  # fmt: skip
     (span,) = gather(files)
-    assert [one.market.label for one in span.markets] == ["binance-spot BTC/USDT", "kraken BTC/USD"]
+    assert [one.market.label for one in columns(span)] == [
+        "binance-spot BTC/USDT",
+        "kraken BTC/USD",
+    ]
     (span,) = gather([str(tmp_path)])
-    assert [one.market.label for one in span.markets] == ["binance-spot BTC/USDT", "kraken BTC/USD"]
+    assert [one.market.label for one in columns(span)] == [
+        "binance-spot BTC/USDT",
+        "kraken BTC/USD",
+    ]
     (span,) = gather([files[1], str(tmp_path)])
-    assert [one.market.label for one in span.markets] == ["kraken BTC/USD", "binance-spot BTC/USDT"]
+    assert [one.market.label for one in columns(span)] == [
+        "kraken BTC/USD",
+        "binance-spot BTC/USDT",
+    ]
     assert len(span.pieces) == 3
 
 
@@ -107,8 +123,8 @@ def test_one_market_is_put_first_by_its_label(tmp_path: Path) -> None:
     (span,) = gather([str(tmp_path)])
     for text, label in (("kraken", "kraken BTC/USD"), ("binance-spot", "binance-spot BTC/USDT")):
         made = first(span, text)
-        assert made.markets[0].market.label == label
-        assert len(made.markets) == 2
+        assert columns(made)[0].market.label == label
+        assert len(columns(made)) == 2
     for text in ("mexc", ""):
         with pytest.raises(ConfigError, match="--quote: the beginning of one of"):
             first(span, text)
@@ -122,7 +138,7 @@ def test_it_is_asked_which_market_to_quote_where_several_could_be(tmp_path: Path
     (span,) = gather([str(tmp_path)])
     # Contracts cannot be quoted: one is left, wherever it stands.
     made = quoted_first(span, bot())
-    assert [one.market.label for one in made.markets] == [
+    assert [one.market.label for one in columns(made)] == [
         "binance-spot BTC/USDT", "binance-coinm BTC/USD",
     ]  # fmt: skip
     stored(tmp_path, "c", later(whole(), 0, usdm))
@@ -159,7 +175,7 @@ def test_two_feeds_of_one_market_in_one_recording_are_two_markets(tmp_path: Path
     ]
     (span,) = gather(files[:2])
     assert [one.feed for one in span.pieces] == [0, 1]
-    assert [len(one) for one in span.markets] == [len(whole())] * 2
+    assert [len(one) for one in columns(span)] == [len(whole())] * 2
     with pytest.raises(ConfigError, match="do not overlap"):
         gather(files)
     # In a folder the names have the order, whichever began first; parts are no feeds.
@@ -208,7 +224,7 @@ def test_a_cut_begins_behind_the_book_that_was_there(tmp_path: Path) -> None:
     (span,) = gather([stored(tmp_path, "a", whole())])
     start_ns = int(whole().recv_ns[5])
     (part,) = cut([span], start_ns, start_ns + 1)
-    (events,) = part.markets
+    (events,) = columns(part)
     assert events.kinds[0] == CLEAR
     assert set(events.recv_ns.tolist()) == {start_ns}
     with pytest.raises(ConfigError, match=r"--from, --to: a part of the data, "):
@@ -225,7 +241,7 @@ def test_a_rate_that_the_data_lacks_is_held(tmp_path: Path) -> None:
     write(path, market(seconds=5))
     (span,) = gather([str(path)])
     made = with_rates(span, [config], [("USDT/USD", "0.9995")])
-    events = made.markets[1]
+    events = columns(made)[1]
     assert (events.market.venue, events.market.pair) == ("binance", "USDT/USD")
     book = events.book_before(len(events))
     bid, ask = book.best_bid_ticks, book.best_ask_ticks
@@ -234,7 +250,7 @@ def test_a_rate_that_the_data_lacks_is_held(tmp_path: Path) -> None:
     assert (bid + ask) * events.market.tick_size / 2 == Decimal("0.9995")
     assert np.diff(np.unique(events.recv_ns)).max() == NS
     assert made.pieces[-1].name == "USDT/USD held at 0.9995"
-    assert with_rates(made, [config], [("USDT/USD", "1")]).markets == made.markets
+    assert with_rates(made, [config], [("USDT/USD", "1")]).markets == columns(made)
     with pytest.raises(ConfigError, match="EUR/USD"):
         with_rates(span, [config], [("EUR/USD", "1")])
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from openmm.backtest.chances import STAY
 from openmm.backtest.columns import Outcome, run
 from openmm.backtest.lookahead import (
     HANGS,
     HOLDS,
     IMPROVES,
     SHORT,
-    STAY,
     differences,
     look_ahead,
     shifted,
