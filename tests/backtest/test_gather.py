@@ -36,6 +36,10 @@ def columns(span: Span) -> list[Events]:
     return found
 
 
+def labels(span: Span) -> list[str]:
+    return [one.market.label for one in columns(span)]
+
+
 def later(events: Events, s: float, of: Market | None = None) -> Events:
     moved = events.recv_ns + round(s * NS)
     return replace(events, recv_ns=moved, market=of or events.market)
@@ -100,17 +104,17 @@ def test_markets_of_one_time_are_one_span_in_the_order_named(tmp_path: Path) -> 
         stored(tmp_path, "b", later(whole(), 40)),
     ]  # fmt: skip
     (span,) = gather(files)
-    assert [one.market.label for one in columns(span)] == [
+    assert labels(span) == [
         "binance-spot BTC/USDT",
         "kraken BTC/USD",
     ]
     (span,) = gather([str(tmp_path)])
-    assert [one.market.label for one in columns(span)] == [
+    assert labels(span) == [
         "binance-spot BTC/USDT",
         "kraken BTC/USD",
     ]
     (span,) = gather([files[1], str(tmp_path)])
-    assert [one.market.label for one in columns(span)] == [
+    assert labels(span) == [
         "kraken BTC/USD",
         "binance-spot BTC/USDT",
     ]
@@ -138,7 +142,7 @@ def test_it_is_asked_which_market_to_quote_where_several_could_be(tmp_path: Path
     (span,) = gather([str(tmp_path)])
     # Contracts cannot be quoted: one is left, wherever it stands.
     made = quoted_first(span, bot())
-    assert [one.market.label for one in columns(made)] == [
+    assert labels(made) == [
         "binance-spot BTC/USDT", "binance-coinm BTC/USD",
     ]  # fmt: skip
     stored(tmp_path, "c", later(whole(), 0, usdm))
@@ -151,7 +155,7 @@ def test_it_is_asked_which_market_to_quote_where_several_could_be(tmp_path: Path
     told = {"reference": "BTC/USDT", "options": {"market": "usdm"}}
     venues = (config.venue[0], config.venue[1].model_copy(update=told))
     led = config.model_copy(update={"venue": venues})
-    assert quoted_first(span, led).markets[0].market == SPOT
+    assert columns(quoted_first(span, led))[0].market == SPOT
     # What is chosen, or the bot's own, is quoted.
     chosen = first(span, "binance-usdm")
     assert quoted_first(chosen, bot()) is chosen
@@ -250,7 +254,7 @@ def test_a_rate_that_the_data_lacks_is_held(tmp_path: Path) -> None:
     assert (bid + ask) * events.market.tick_size / 2 == Decimal("0.9995")
     assert np.diff(np.unique(events.recv_ns)).max() == NS
     assert made.pieces[-1].name == "USDT/USD held at 0.9995"
-    assert with_rates(made, [config], [("USDT/USD", "1")]).markets == columns(made)
+    assert with_rates(made, [config], [("USDT/USD", "1")]).markets == made.markets
     with pytest.raises(ConfigError, match="EUR/USD"):
         with_rates(span, [config], [("EUR/USD", "1")])
 
