@@ -471,12 +471,12 @@ def _span(pieces: Sequence[Piece], places: Mapping[tuple[str | int, ...], int]) 
         by_market.setdefault(_key(one), []).append(one)
     keys = sorted(by_market, key=lambda key: places[key])
     return Span(
-        tuple(_series(by_market[key]) for key in keys),
+        tuple(one_series(by_market[key]) for key in keys),
         tuple(one for key in keys for one in by_market[key]),
     )
 
 
-def _series(pieces: Sequence[Piece]) -> Events:
+def one_series(pieces: Sequence[Piece]) -> Events:
     """Join files of one market that follow each other, in the finest steps among them."""
     markets = [_columns(one).market for one in pieces]
     first = markets[0]

@@ -245,7 +245,7 @@ def series(
         cuts = [(one.path.name, one.events.opened(*window)) for one in held]
         pieces = [gather.Piece(*one, gather.UNCHECKED, ()) for one in cuts if len(one[1])]
         # As a backtest joins them: where the book is not carried on it is broken.
-        events = in_steps(config, gather._series(pieces))
+        events = in_steps(config, gather.one_series(pieces))
         if len(events) < EVENTS_MIN:
             return None
         path.parent.mkdir(parents=True, exist_ok=True)

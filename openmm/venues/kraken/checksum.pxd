@@ -8,8 +8,8 @@ cdef enum:
 cdef struct TopLevel:
     int64_t key             # price_ticks of an ask, minus price_ticks of a bid: best first on both sides
     int64_t qty_lots
-    uint32_t crc            # of the level's text; valid when text_bytes > 0
-    int32_t text_bytes      # 0: the text must be made anew
+    uint32_t crc            # of the level's text
+    int32_t text_bytes
 
 # Always a prefix of the book's side: the best `count` levels.
 cdef struct TopSide:
@@ -21,7 +21,9 @@ cdef struct TopSide:
 
 cdef void top_clear_c(TopSide* top) noexcept nogil
 # Repeat on the cache what `Book.apply_c` did to the side.
-cdef void top_apply_c(TopSide* top, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil
+cdef void top_apply_c(
+    TopSide* top, int side, int64_t price_ticks, int64_t qty_lots, int64_t tick_points, int64_t lot_points
+) noexcept nogil
 # Take in from the book what is missing of the ten, then bring the prefixes up to date.
 cdef void top_finish_c(TopSide* top, Book book, int side, int64_t tick_points, int64_t lot_points) noexcept nogil
 # CRC32 of the asks' text followed by the bids'; both sides finished.

@@ -98,7 +98,21 @@ cdef void top_clear_c(TopSide* top) noexcept nogil:
     top.prefix_bytes[0] = 0
 
 
-cdef void top_apply_c(TopSide* top, int side, int64_t price_ticks, int64_t qty_lots) noexcept nogil:
+cdef inline void level_text(
+    TopLevel* level, int side, int64_t tick_points, int64_t lot_points
+) noexcept nogil:
+    """Bring a level's CRC and length up to date."""
+    cdef int n = 0
+    cdef int64_t price_ticks = level.key if side == ASK else -level.key
+    cdef uint32_t crc = digits_crc(<uint64_t>(level.qty_lots * lot_points), &n)
+    crc ^= digits_crc(<uint64_t>(price_ticks * tick_points), &n)
+    level.crc = crc ^ LENGTH[n]
+    level.text_bytes = n
+
+
+cdef void top_apply_c(
+    TopSide* top, int side, int64_t price_ticks, int64_t qty_lots, int64_t tick_points, int64_t lot_points
+) noexcept nogil:
     cdef int64_t key = price_ticks if side == ASK else -price_ticks
     cdef int count = top.count
     cdef int i = 0
@@ -119,7 +133,7 @@ cdef void top_apply_c(TopSide* top, int side, int64_t price_ticks, int64_t qty_l
             top.count = count
         else:
             level.qty_lots = qty_lots
-            level.text_bytes = 0
+            level_text(level, side, tick_points, lot_points)
     else:
         if qty_lots == 0:
             return
@@ -130,21 +144,9 @@ cdef void top_apply_c(TopSide* top, int side, int64_t price_ticks, int64_t qty_l
         memmove(level + 1, level, (count - i) * sizeof(TopLevel))
         level.key = key
         level.qty_lots = qty_lots
-        level.text_bytes = 0
+        level_text(level, side, tick_points, lot_points)
     if i < top.clean:
         top.clean = i
-
-
-cdef inline void level_text(
-    TopLevel* level, int side, int64_t tick_points, int64_t lot_points
-) noexcept nogil:
-    """Bring a level's CRC and length up to date."""
-    cdef int n = 0
-    cdef int64_t price_ticks = level.key if side == ASK else -level.key
-    cdef uint32_t crc = digits_crc(<uint64_t>(level.qty_lots * lot_points), &n)
-    crc ^= digits_crc(<uint64_t>(price_ticks * tick_points), &n)
-    level.crc = crc ^ LENGTH[n]
-    level.text_bytes = n
 
 
 cdef void top_finish_c(
@@ -167,17 +169,13 @@ cdef void top_finish_c(
         level = &top.levels[top.count]
         level.key = price_ticks if side == ASK else -price_ticks
         level.qty_lots = book.qty_at_c(side, price_ticks)
-        level.text_bytes = 0
+        level_text(level, side, tick_points, lot_points)
         top.count += 1
     # Two levels a step: the CRC of a pair does not wait for what stands before it.
     i = top.clean & ~1
     while i + 1 < top.count:
         level = &top.levels[i]
         after = &top.levels[i + 1]
-        if level.text_bytes == 0:
-            level_text(level, side, tick_points, lot_points)
-        if after.text_bytes == 0:
-            level_text(after, side, tick_points, lot_points)
         n = level.text_bytes + after.text_bytes
         crc = shift_by(SHIFT[after.text_bytes], level.crc) ^ after.crc
         top.prefix[i + 2] = shift_by(SHIFT[n], top.prefix[i]) ^ crc
@@ -185,8 +183,6 @@ cdef void top_finish_c(
         i += 2
     if i < top.count:
         level = &top.levels[i]
-        if level.text_bytes == 0:
-            level_text(level, side, tick_points, lot_points)
         top.prefix[i + 1] = shift_by(SHIFT[level.text_bytes], top.prefix[i]) ^ level.crc
         top.prefix_bytes[i + 1] = top.prefix_bytes[i] + level.text_bytes
     top.clean = top.count

@@ -188,7 +188,9 @@ cdef inline int apply_level(
     if applied != APPLY_OK:
         return BREAK_CAPACITY if applied == APPLY_FULL else BREAK_PARSE
     if bound.verify:
-        top_apply_c(&bound.top[side], side, price_ticks, qty_lots)
+        top_apply_c(
+            &bound.top[side], side, price_ticks, qty_lots, bound.steps.tick_points, bound.steps.lot_points
+        )
     return BREAK_NONE
 
 
