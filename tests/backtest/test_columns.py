@@ -161,6 +161,18 @@ def test_every_queue_model_fills_otherwise() -> None:
     assert log.tobytes() not in {careful.tobytes(), power.tobytes()}
 
 
+def test_what_we_took_is_missed_for_as_long_as_the_model_says() -> None:
+    # Large orders that arrive late are met by a market that has come to them.
+    config = bot(
+        {"order_amount": "0.2", "num_orders": 1}, max_order_size="1",
+        max_open_notional="500000", max_inventory="3",
+    )  # fmt: skip
+    market, slow = events_of(synthetic("volatile", 5, 120)), (500 * MS,)
+    whole = run(config, [market], Model(orders_ns=slow, answers_ns=slow))
+    less = run(config, [market], Model(orders_ns=slow, answers_ns=slow, impact_ns=60 * SECOND))
+    assert len(less.fills) < len(whole.fills)
+
+
 def test_draws_of_delays_follow_the_seed(thin: Events) -> None:
     delays = (1 * MS, 40 * MS, 90 * MS)
     one = run(bot(), [thin], Model(orders_ns=delays, seed=1))
