@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, need, on_terminal, write_file
+from openmm.cli.output import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    Json,
+    emit,
+    need,
+    on_terminal,
+    progress,
+    write_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -140,7 +147,7 @@ def backtest(
     for one in found:
         model_of(one.config)  # told before anything is read
     rates = [_rate(text) for text in rate or []]
-    with _progress() as shown:
+    with progress() as shown:
         spans = read_frames(data or [], pair) if frames else gather(data or [], pair, shown)
         if start or end:
             spans = cut(spans, *_between(start, end, spans))
@@ -312,22 +319,3 @@ def text_of(made: Sequence[Trial], spans: Sequence[Span]) -> str:
     console = Console(file=out, width=WIDTH, force_terminal=on_terminal(), highlight=False)
     render(made, spans, console)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").splitlines())
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Show how far it is, on the error stream of a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%"),
-        TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal,
-    ) as shown:  # fmt: skip
-        task = shown.add_task("reading", total=None)
-
-        def told(name: str, done: int, count: int) -> None:
-            shown.update(task, description=name, completed=done, total=max(done, count))
-
-        yield told

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, need, table
+from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, need, progress, table
 from openmm.cli.spans import decimal, moment, span_s
 
 if TYPE_CHECKING:
@@ -68,7 +66,7 @@ def convert(
     from openmm.data.convert import convert_files
 
     lots = decimal("--lot", lot) if lot else None
-    with _progress() as on_progress:
+    with progress() as on_progress:
         made = convert_files(
             files, out, pair=pair, quotes=quotes, lot_size=lots, replace=replace,
             on_progress=on_progress,
@@ -130,7 +128,7 @@ def import_(
             if not value:
                 raise ConfigError(option, value, "told with --venue, --pair, --tick and --lot")
         told = Market(venue, pair, decimal("--tick", tick), decimal("--lot", lot), 0, market)
-    with _progress() as on_progress:
+    with progress() as on_progress:
         made = import_files(files, out, told, replace=replace, on_progress=on_progress)
     return _told(made, json_)
 
@@ -153,7 +151,7 @@ def export(
     need("pyarrow", "data export")
     from openmm.data.formats import export_files
 
-    with _progress() as on_progress:
+    with progress() as on_progress:
         made = export_files(files, out, format_, replace=replace, on_progress=on_progress)
     listed = [{"file": path, "events": n, "moved_ns": moved} for path, n, moved in made]
     emit(
@@ -241,7 +239,7 @@ def check(
     )
     found: list[tuple[Path, Found]] = []
     errors: list[DataError] = []
-    with _progress() as on_progress:
+    with progress() as on_progress:
         for at, path in enumerate(files):
             on_progress(path.name, at, len(files))
             _check_one(path, limits, found, errors)
@@ -311,22 +309,3 @@ def _report(found: Sequence[tuple[Path, Found]], errors: Sequence[DataError]) ->
         lines.append(table(rows))
     lines += [f"{path.name}: {text}" for path, one in found for _, _, text in one.problems]
     return "\n".join([*lines, *(str(one) for one in errors)])
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Show how far it is, on the error stream of a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%"),
-        TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal,
-    ) as shown:  # fmt: skip
-        task = shown.add_task("reading", total=None)
-
-        def told(name: str, done: int, count: int) -> None:
-            shown.update(task, description=name, completed=done, total=max(done, count))
-
-        yield told

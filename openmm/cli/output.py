@@ -6,7 +6,8 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -133,3 +134,22 @@ def pairs(items: Mapping[str, object]) -> str:
     """List names and values, one pair a line."""
     width = max((len(name) for name in items), default=0)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in items.items())
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show how far reading is, on the error stream of a terminal: (name, done, of how many)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%"),
+        TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal,
+    ) as shown:  # fmt: skip
+        task = shown.add_task("reading", total=None)
+
+        def told(name: str, done: int, count: int) -> None:
+            shown.update(task, description=name, completed=done, total=max(done, count))
+
+        yield told
