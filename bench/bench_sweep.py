@@ -23,11 +23,10 @@ from typing import Final
 import msgspec
 
 from bench.peers import ROOT
-from openmm._fast.book import Book
-from openmm._fast.changes import ChangeLog
+from openmm.backtest.columns import events_of
 from openmm.backtest.streams import synthetic
 from openmm.data import store
-from openmm.data.events import Events, Market, from_rows, sealed
+from openmm.data.events import Events
 from openmm.sweep.plan import Job, Part, Span, specs
 from openmm.sweep.pool import LocalPool
 from openmm.sweep.run import Search, run_points
@@ -69,16 +68,7 @@ quote = "60000"
 
 def market(seconds: int) -> Events:
     """Return a synthetic market as columns."""
-    stream = synthetic("calm", 2, seconds)
-    instrument = stream.instrument("kraken")
-    book = Book()
-    log = ChangeLog(book)
-    decoder = stream.market_decoder(instrument, book, depth=0, verify=True)
-    decoder.set_sink(log)
-    for one in stream.records:
-        log.decode(decoder, one.data, one.recv_ns)
-    told = Market("kraken", stream.pair, instrument.tick_size, instrument.lot_size)
-    return sealed(from_rows(told, log.take()))[0]
+    return events_of(synthetic("calm", 2, seconds))
 
 
 def points(count: int) -> list[Point]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from openmm._fast.backtest import Backtest, BacktestFill, BacktestStay
 from openmm._fast.book import Book, BookState
+from openmm._fast.changes import ChangeLog
 from openmm._fast.checks import RiskState
 from openmm._fast.ports import Decoder
 from openmm._fast.queue_venue import Link, Outlet, OutletTransport, QueueVenue
@@ -38,7 +39,7 @@ from openmm.backtest.steps import (
 from openmm.backtest.streams import Stream
 from openmm.config import BotConfig, Venue, check_with_instrument, maker_fee_ppm, taker_fee_ppm
 from openmm.config.load import read_options
-from openmm.data.events import Events, late_trades
+from openmm.data.events import Events, Market, from_rows, late_trades, sealed
 from openmm.engine import wiring
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
@@ -185,6 +186,19 @@ class _Messages:
 
 
 _Market = _Columns | _Messages
+
+
+def events_of(stream: Stream) -> Events:
+    """Put a stream through its decoder into columns, in the steps that a venue lists it in."""
+    instrument = stream.instrument(stream.venue)
+    book = Book(outside_levels=OUTSIDE_LEVELS)
+    log = ChangeLog(book)
+    decoder = stream.market_decoder(instrument, book, depth=0, verify=True)
+    decoder.set_sink(log)
+    for one in stream.records:
+        log.decode(decoder, one.data, one.recv_ns)
+    market = Market(stream.venue, stream.pair, instrument.tick_size, instrument.lot_size)
+    return sealed(from_rows(market, log.take()))[0]
 
 
 def instrument_of(venue: str, events: Events, own: str = "") -> Instrument:

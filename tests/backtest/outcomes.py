@@ -9,18 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openmm._fast.book import Book
-from openmm._fast.changes import ChangeLog
 from openmm._fast.units import UTICKS_PER_TICK
-from openmm.backtest.columns import Outcome
+from openmm.backtest.columns import Outcome, events_of
 from openmm.backtest.model import Model
 from openmm.backtest.streams import synthetic
 from openmm.data.events import (
     BROKEN,
     MESSAGE_END,
     Events,
-    Market,
-    from_rows,
     joined,
     sealed,
 )
@@ -137,16 +133,7 @@ def chance(seed: int, seconds: int, fills: int, *, missing: float = 0.0) -> Outc
 
 def market(regime: str = "thin", seed: int = 2, seconds: float = 60) -> Events:
     """Put a synthetic regime into columns."""
-    stream = synthetic(regime, seed, seconds)
-    instrument = stream.instrument("kraken")
-    book = Book()
-    log = ChangeLog(book)
-    decoder = stream.market_decoder(instrument, book, depth=0, verify=True)
-    decoder.set_sink(log)
-    for one in stream.records:
-        log.decode(decoder, one.data, one.recv_ns)
-    told = Market("kraken", stream.pair, instrument.tick_size, instrument.lot_size)
-    return sealed(from_rows(told, log.take()))[0]
+    return events_of(synthetic(regime, seed, seconds))
 
 
 def broken(events: Events, at: int) -> Events:

@@ -8,14 +8,13 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from openmm._fast.book import Book
-from openmm._fast.changes import ChangeLog
 from openmm._fast.units import Side
 from openmm.backtest.columns import (
     FILL_FIELDS,
     MARK_FIELDS,
     ORDER_FIELDS,
     Outcome,
+    events_of,
     is_of,
     prepare,
     run,
@@ -23,7 +22,7 @@ from openmm.backtest.columns import (
 from openmm.backtest.measures import measure
 from openmm.backtest.model import MS, SECOND, Model
 from openmm.backtest.steps import in_steps_of
-from openmm.backtest.streams import Stream, synthetic
+from openmm.backtest.streams import synthetic
 from openmm.config import BotConfig
 from openmm.data.events import (
     ASK,
@@ -33,7 +32,6 @@ from openmm.data.events import (
     TRADE,
     Events,
     Market,
-    from_rows,
     sealed,
 )
 from openmm.errors import ConfigError
@@ -42,19 +40,6 @@ from tests.backtest.made import bot
 LEAD_S = 2
 FILL = {name: place for place, name in enumerate(FILL_FIELDS)}
 STAY = {name: place for place, name in enumerate(ORDER_FIELDS)}
-
-
-def events_of(stream: Stream) -> Events:
-    """Put a stream into columns."""
-    instrument = stream.instrument("kraken")
-    book = Book()
-    log = ChangeLog(book)
-    decoder = stream.market_decoder(instrument, book, depth=0, verify=True)
-    decoder.set_sink(log)
-    for one in stream.records:
-        log.decode(decoder, one.data, one.recv_ns)
-    market = Market("kraken", stream.pair, instrument.tick_size, instrument.lot_size)
-    return sealed(from_rows(market, log.take()))[0]
 
 
 @pytest.fixture(scope="module")

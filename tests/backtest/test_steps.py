@@ -11,14 +11,14 @@ import pytest
 
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.backtest import runs
-from openmm.backtest.columns import instrument_of, run
+from openmm.backtest.columns import events_of, instrument_of, run
 from openmm.backtest.model import SECOND
 from openmm.backtest.steps import in_base, in_steps_of, opening
 from openmm.backtest.streams import synthetic
 from openmm.data.events import LEVEL, TRADE, Events, Market, finer
 from openmm.errors import ConfigError
 from tests.backtest.made import bot
-from tests.backtest.test_columns import events_of, watching
+from tests.backtest.test_columns import watching
 from tests.data.made import small
 
 COINM = Market("binance", "BTC/USD", Decimal("0.1"), Decimal(1), 0, "coinm")

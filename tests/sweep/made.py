@@ -9,11 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from openmm._fast.book import Book
-from openmm._fast.changes import ChangeLog
+from openmm.backtest.columns import events_of
 from openmm.backtest.streams import synthetic
 from openmm.data import store
-from openmm.data.events import Events, Market, from_rows, sealed
+from openmm.data.events import Events
 from openmm.errors import ConfigError, OpenMMError
 from openmm.sweep.figures import Figures, Moments, moments_of
 from openmm.sweep.plan import Job, Part, Span, Spec
@@ -54,16 +53,7 @@ latency = "20ms"
 
 def market(seconds: int = 120, seed: int = 2) -> Events:
     """Return a synthetic market as columns."""
-    stream = synthetic("thin", seed, seconds)
-    instrument = stream.instrument("kraken")
-    book = Book()
-    log = ChangeLog(book)
-    decoder = stream.market_decoder(instrument, book, depth=0, verify=True)
-    decoder.set_sink(log)
-    for one in stream.records:
-        log.decode(decoder, one.data, one.recv_ns)
-    told = Market("kraken", stream.pair, instrument.tick_size, instrument.lot_size)
-    return sealed(from_rows(told, log.take()))[0]
+    return events_of(synthetic("thin", seed, seconds))
 
 
 def market_file(folder: Path, seconds: int = 120, seed: int = 2) -> Path:
