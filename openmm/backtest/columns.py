@@ -274,7 +274,7 @@ def run(
         closing=(held.base_lots, held.quote_ticklots), fees_ticklots=made.fees,
         closing_uticks=closing_uticks, base_fees_lots=made.base_fees,
         closing_spread_ticks=closing_spread_ticks, quoting_ns=wired.quoting_ns,
-        taker_fee_ppm=taker_fee_ppm(placed, wired.instrument) or 0,
+        taker_fee_ppm=wired.taker_fee_ppm,
         placed=pipeline.placed_count, amended=pipeline.amended_count,
         cancelled=pipeline.cancel_count, refused=made.refused_count,
         batches=made.outlet.batch_count, decisions=pipeline.decision_count,
@@ -350,6 +350,7 @@ class _Wired:
     book: Book
     quoting_ns: int
     notes: tuple[str, ...]
+    taker_fee_ppm: int
 
 
 def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns: int = 0) -> _Wired:
@@ -383,11 +384,12 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns:
     venue = QueueVenue(
         tables.feeds[0].book, answers, QUEUES[model.queue], model.power, model.impact_ns
     )
+    maker, taker = maker_fee_ppm(placed, instrument), taker_fee_ppm(placed, instrument)
+    assert maker is not None, "a file without fees is refused"
+    assert taker is not None, "a file without fees is refused"
     made = Backtest(
         tables.pipeline, tables.feeds, venue, outlet, every_ns=model.every_ns,
-        timer_ns=model.timer_ns,
-        maker_fee_ppm=maker_fee_ppm(placed, instrument) or 0,
-        taker_fee_ppm=taker_fee_ppm(placed, instrument) or 0,
+        timer_ns=model.timer_ns, maker_fee_ppm=maker, taker_fee_ppm=taker,
         atoms=atoms.as_integer_ratio(), lot_atoms=lot_atoms, guard=guard,
     )  # fmt: skip
     for one, steps in zip(markets, instruments, strict=True):
@@ -408,7 +410,7 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns:
     quoting_ns = max(whole_ns, start_ns)
     made.start(quoting_ns)
     notes = _steps_told(names[0], own, markets[0], instrument)
-    return _Wired(made, instrument, held, guard, tables.feeds[0].book, quoting_ns, notes)
+    return _Wired(made, instrument, held, guard, tables.feeds[0].book, quoting_ns, notes, taker)
 
 
 def _spread_ticks(book: Book) -> int:

@@ -34,7 +34,7 @@ from openmm.data.events import (
     Market,
     sealed,
 )
-from openmm.errors import ConfigError
+from openmm.errors import ConfigError, ConfigErrors
 from tests.backtest.made import bot
 
 LEAD_S = 2
@@ -285,6 +285,13 @@ def test_an_account_that_no_number_holds_is_refused(thin: Events) -> None:
     rich = config.paper.model_copy(update={"base": Decimal(99_999_999_999)})
     with pytest.raises(ConfigError, match=r"paper: an account worth at most [\d,]+ USD"):
         run(config.model_copy(update={"paper": rich}), [thin])
+
+
+def test_a_file_without_fees_is_refused(thin: Events) -> None:
+    config = bot()
+    free = config.quoted.model_copy(update={"maker_fee_ppm": None, "taker_fee_ppm": None})
+    with pytest.raises(ConfigErrors, match="maker_fee and taker_fee are needed"):
+        run(config.model_copy(update={"venue": (free,)}), [thin])
 
 
 def test_no_market_at_all_is_refused() -> None:
