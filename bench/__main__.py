@@ -19,6 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.apart import apart
 from bench.book_streams import shared_data
 from openmm.testing.callgrind import compiler
 from openmm.testing.gates import Outcome, Suite, load_counts, load_gates, run_gates
@@ -70,7 +71,8 @@ def main() -> int:
         note = f" (try {attempt})" if attempt > 1 else ""
         console.print(f"[dim]{time.monotonic() - started:6.1f} s  {name}{note}[/dim]")
 
-    outcomes, extra = run_gates(gates, chosen, on_suite=told)
+    with apart():
+        outcomes, extra = run_gates(gates, chosen, on_suite=told)
     if args.only:
         outcomes = [one for one in outcomes if one.value is not None]
     skipped = without_data(outcomes)

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
+from bench.apart import apart
 from bench.bench_wire import LOCKED, OURS
 from bench.peers import ROOT
 from bench.wire.rounds import Built, Candidate, Setting, Spans, build, run
@@ -196,4 +197,5 @@ def gate_attached() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(attached_over_alone(), indent=2))
+    with apart():
+        print(json.dumps(attached_over_alone(), indent=2))

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.apart import apart
 from bench.wire.rounds import Built, Candidate, Failed, Setting, Spans, build, run
 
 RAW_SPIN, RAW = Candidate("raw", "raw", "spin"), Candidate("raw", "raw", "sleep")
@@ -107,4 +108,5 @@ def gate_wire() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(wire(), indent=2))
+    with apart():
+        print(json.dumps(wire(), indent=2))

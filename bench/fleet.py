@@ -26,6 +26,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
+from bench.apart import apart
 from bench.book_streams import ROOT, shared_data
 from bench.fleet_frames import SOURCES, VENUES
 from bench.fleet_members import Member, members
@@ -384,4 +385,5 @@ def told_in_words(found: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with apart():
+        sys.exit(main())

@@ -322,7 +322,12 @@ class Board:
             if row.empty and not row.alive:
                 self.page.free(row.index)
                 return row.index
-        raise BoardError(f"the board is full, {ROWS} rows: {self.path}")
+        left = sum(not row.alive for row in rows)
+        raise BoardError(
+            f"the board is full: {ROWS} rows, {left} of bots that run no more; `openmm neighbours` "
+            "lists them, its --forget takes one off once the venue shows nothing of it open: "
+            f"{self.path}"
+        )
 
     def give_up(self, index: int, *, free: bool) -> None:
         """Take a row off, by its owner; one that is not `free` stays in force without an owner."""

@@ -241,7 +241,7 @@ class TestRefused:
         for i in range(ROWS - 2):
             seat(board, f"bot{i}")
         assert seat(board, "one").row.index == 0  # the empty one's
-        with pytest.raises(BoardError, match="the board is full"):
+        with pytest.raises(BoardError, match=r"full: 128 rows, 1 of bots that run no .* --forget"):
             seat(board, "another")
         assert "resting" in {row.bot for row in board.rows()}
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.apart import apart
 from bench.wire.rounds import Built, Candidate, Failed, Setting, Spans, build, run
 
 LOCKED = "lock_memory = true\n"
@@ -113,4 +114,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with apart():
+        sys.exit(main())

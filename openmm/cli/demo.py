@@ -194,8 +194,15 @@ def _child(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            # No vault: its keys are of real venues, and the passphrase would be asked for.
-            env={**os.environ, **env, "OPENMM_DEMO": str(out), "OPENMM_VAULT": ""},
+            # No vault: its keys are of real venues, and the passphrase would be asked for. A board
+            # of its own: what a demo leaves there when it is killed would be in force for good.
+            env={
+                **os.environ,
+                **env,
+                "OPENMM_DEMO": str(out),
+                "OPENMM_VAULT": "",
+                "XDG_RUNTIME_DIR": str(out),
+            },
             start_new_session=True,  # Ctrl+C is for the demo alone, which stops them in order
             preexec_fn=_end_with_parent,
         )

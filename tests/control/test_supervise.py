@@ -38,6 +38,7 @@ asked = 0
 def on_term(*_):
     global asked
     asked += 1
+    print("asked", flush=True)
     if asked > 1: os._exit(1)
 signal.signal(signal.SIGTERM, on_term)
 print("up", os.environ.get("OPENMM_KRAKEN_KEY"), os.environ.get("OPENMM_OTHER_KEY"), flush=True)
@@ -234,6 +235,8 @@ def test_stop_is_clean_and_the_second_one_at_once(made: Callable[..., World]) ->
     world.tick(9)
     world.tick(9)
     assert world.told.count(("b", "slow to stop")) == 1
+    # Two signals that wait for a process are one to it.
+    world.until(lambda: "asked" in world.log("b"))
     world.fleet.stop(world.now_ns)
     world.until(lambda: world.fleet.over)
     assert world.told[-2:] == [("b", "stopping at once"), ("b", "ended")]
