@@ -24,9 +24,9 @@ import msgspec
 
 from bench.peers import ROOT
 from openmm.backtest.columns import events_of
-from openmm.backtest.streams import synthetic
 from openmm.data import store
 from openmm.data.events import Events
+from openmm.rerun.streams import synthetic
 from openmm.sweep.plan import Job, Part, Span, specs
 from openmm.sweep.pool import LocalPool
 from openmm.sweep.run import Search, run_points

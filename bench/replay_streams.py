@@ -20,7 +20,6 @@ import numpy as np
 import orjson
 
 from openmm._fast.scan import parse_decimal
-from openmm.backtest.streams import Stream, recorded
 from openmm.data.events import (
     ASK,
     CLEAR,
@@ -33,6 +32,7 @@ from openmm.data.events import (
     sealed,
 )
 from openmm.data.hftbacktest import arrays
+from openmm.rerun.streams import Stream, recorded
 from openmm.venues.recordings import Record
 
 START_NS = 1_750_000_000_000_000_000

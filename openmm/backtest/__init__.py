@@ -1,1 +1,1 @@
-"""The engine over markets of the past: recorded and synthetic streams, a pretended account."""
+"""The hot path over stored markets: what it would have traded, and what that rests on."""

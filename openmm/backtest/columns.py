@@ -25,24 +25,16 @@ from openmm._fast.queue_venue import Link, Outlet, OutletTransport, QueueVenue
 from openmm._fast.tape import Tape
 from openmm.backtest.guard import Guard
 from openmm.backtest.model import QUEUES, Model
-from openmm.backtest.runs import OUTSIDE_LEVELS, placed_in
-from openmm.backtest.steps import (
-    as_listed,
-    in_base,
-    in_steps_of,
-    in_steps_of_data,
-    listed,
-    opening,
-    refuse_contracts,
-    speaker,
-)
-from openmm.backtest.streams import Stream
+from openmm.backtest.steps import in_base, in_steps_of, opening, speaker
 from openmm.config import BotConfig, Venue, check_with_instrument, maker_fee_ppm, taker_fee_ppm
 from openmm.config.load import read_options
 from openmm.data.events import Events, Market, from_rows, late_trades, sealed
 from openmm.engine import wiring
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
+from openmm.rerun.listed import as_listed, in_steps_of_data, listed, refuse_contracts
+from openmm.rerun.runs import OUTSIDE_LEVELS, placed_in
+from openmm.rerun.streams import Stream
 from openmm.sim.dialects import dialect, paper_threshold
 from openmm.venues import registry
 

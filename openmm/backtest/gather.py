@@ -11,7 +11,6 @@ from typing import Any, Final, final
 import numpy as np
 
 from openmm.backtest.columns import is_of
-from openmm.backtest.streams import Stream, recorded
 from openmm.config import BotConfig
 from openmm.data import tardis
 from openmm.data.catalogue import ADJOINING_NS, catalogue
@@ -37,6 +36,7 @@ from openmm.data.raw import Progress
 from openmm.data.session import is_journal
 from openmm.data.store import SUFFIX, load
 from openmm.errors import ConfigError
+from openmm.rerun.streams import Stream, recorded
 
 SECOND_NS: Final = 1_000_000_000
 # A book that is silent for longer between two files is not the one that was there.

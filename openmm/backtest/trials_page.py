@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 
 from openmm.backtest.chances import Chance
-from openmm.backtest.compare_page import BOTS_STYLE, COLOURS
 from openmm.backtest.gather import Span, count_of, times_of
 from openmm.backtest.measures import Curve, Int64s, Measures
 from openmm.backtest.trials import Trial
@@ -33,6 +32,7 @@ from openmm.backtest.trials_text import (
     tables,
 )
 from openmm.data.events import utc
+from openmm.rerun.compare_page import BOTS_STYLE, COLOURS
 from openmm.settlement.page import data_table, document, figure, section
 from openmm.settlement.page_style import STYLE
 from openmm.settlement.plots import Envelope, Line, Plot, bars, over_time, shares

@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from openmm.backtest.chances import Chance
-from openmm.backtest.compare import brief, rounded
 from openmm.backtest.gather import Span
 from openmm.backtest.measures import Causes, Level, Measures
 from openmm.backtest.trials import LIMITS, Trial, assumptions
 from openmm.data.events import utc
+from openmm.rerun.compare import brief, rounded
 
 TEXT_WIDTH: Final = 140
 COLUMNS: Final = (

@@ -270,12 +270,12 @@ def _whole(
     html: Path | None, json_: bool, unused: dict[str, object],
 ) -> int:  # fmt: skip
     """Run the whole engine over recordings instead: what `openmm compare` runs."""
-    from openmm.backtest import compare as comparing
     from openmm.backtest.gather import need_recordings
-    from openmm.backtest.streams import asked
     from openmm.backtest.trials import variants
     from openmm.cli import compare
     from openmm.errors import ConfigError
+    from openmm.rerun import compare as comparing
+    from openmm.rerun.streams import asked
 
     for option, value in unused.items():
         if value:

@@ -15,8 +15,8 @@ from openmm.cli.output import EXIT_DONE, Json, emit, write_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from openmm.backtest.runs import Result
-    from openmm.backtest.streams import Stream
+    from openmm.rerun.runs import Result
+    from openmm.rerun.streams import Stream
 
 WIDTH = 150
 EXAMPLE = "Example: openmm compare examples/bots/*.toml --regime calm,volatile --seed 3"
@@ -53,10 +53,10 @@ def compare(
     The engine is the one that trades. What fills an order is a model, told below the tables: no
     figure stands without it. Nothing is asked of a venue, and no key is needed.
     """
-    from openmm.backtest import compare as comparing
-    from openmm.backtest.streams import asked
     from openmm.config import load
     from openmm.errors import ConfigError
+    from openmm.rerun import compare as comparing
+    from openmm.rerun.streams import asked
 
     streams = asked(data or [], regime or "", seed, seconds, pair)
     configs = [load(path) for path in bots]
@@ -77,7 +77,7 @@ def write_page(found: Sequence[Result], path: Path) -> None:
     Raises:
         CommandError: the file cannot be written.
     """
-    from openmm.backtest.compare_page import page
+    from openmm.rerun.compare_page import page
 
     write_file(path, page(found))
 
@@ -88,7 +88,7 @@ def text_of(found: Sequence[Result], width: int = WIDTH) -> str:
 
     from rich.console import Console
 
-    from openmm.backtest.compare import render
+    from openmm.rerun.compare import render
 
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=sys.stdout.isatty(), highlight=False)

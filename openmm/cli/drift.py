@@ -15,7 +15,7 @@ from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, need, on_termi
 from openmm.cli.pick import Bot, Folder, pick_journal
 
 if TYPE_CHECKING:
-    from openmm.backtest.drift import Drift, Stage
+    from openmm.drift.measured import Drift, Stage
 
 EXAMPLE = "Example: openmm drift btc-grid-20261125T120000 --bot btc-grid --fit model.json"
 WIDTH = 150
@@ -72,9 +72,9 @@ def drift(
     --orders. Nothing is asked of a venue, and no key is needed.
     """
     need("numpy", "drift")
-    from openmm.backtest.drift import measured
     from openmm.backtest.model import load
     from openmm.config.values import parse_duration_ns
+    from openmm.drift.measured import measured
     from openmm.errors import CommandError, ConfigError
     from openmm.journal import Journal
 
@@ -102,7 +102,7 @@ def drift(
         except OSError as error:
             raise CommandError(f"cannot write {fit}: {error.strerror}") from None
     if html is not None:
-        from openmm.backtest.drift_page import page
+        from openmm.drift.page import page
 
         write_file(html, page(found))
     least = {"fills": fills, "orders": orders}
@@ -143,7 +143,7 @@ def text_of(found: Drift, failed: list[str], least: dict[str, float], fit: Path 
     from rich.table import Table
     from rich.text import Text
 
-    from openmm.backtest import drift_page as page
+    from openmm.drift import page
 
     out = io.StringIO()
     console = Console(file=out, width=WIDTH, force_terminal=on_terminal(), highlight=False)

@@ -12,8 +12,8 @@ from openmm.cli.output import EXIT_DONE, Json, emit, write_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from openmm.backtest.fit import Fitted
     from openmm.config import BotConfig
+    from openmm.rerun.fit import Fitted
 
 EXAMPLE = "Example: openmm fit bot.toml --data kraken.omc --html fit.html"
 
@@ -55,9 +55,9 @@ def fit(
     """
     import time
 
-    from openmm.backtest.fit import fit as fitted_of
-    from openmm.backtest.streams import asked
     from openmm.config import load
+    from openmm.rerun.fit import fit as fitted_of
+    from openmm.rerun.streams import asked
 
     config = load(bot)
     streams = asked(data or [], regime or "", seed, seconds, pair)
@@ -76,7 +76,7 @@ def write_page(found: Sequence[Fitted], path: Path) -> None:
     Raises:
         CommandError: the file cannot be written.
     """
-    from openmm.backtest.fit_page import page
+    from openmm.rerun.fit_page import page
 
     write_file(path, page(found))
 
@@ -108,8 +108,8 @@ def seed_memory(config: BotConfig, one: Fitted, path: Path, now_ns: int) -> str:
 
 def text_of(found: Sequence[Fitted], seeded: str | None) -> str:
     """Render results as text."""
-    from openmm.backtest.fit_page import COLUMNS, LEGEND, LIMITS, cells, why_none
     from openmm.cli.output import table
+    from openmm.rerun.fit_page import COLUMNS, LEGEND, LIMITS, cells, why_none
 
     lines = [table([COLUMNS, *[tuple(cells(one)) for one in found]]), "", LEGEND, LIMITS]
     for one in found:

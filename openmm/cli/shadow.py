@@ -15,8 +15,8 @@ from openmm.cli.output import EXIT_DONE, Json, emit
 from openmm.cli.pick import Bot, Folder, pick_journal
 
 if TYPE_CHECKING:
-    from openmm.backtest.follow import JournalFollower
-    from openmm.backtest.shadow import Change, Shadow, Side
+    from openmm.rerun.follow import JournalFollower
+    from openmm.rerun.shadow import Change, Shadow, Side
 
 EXAMPLE = "Example: openmm shadow --bot btc-grid --set strategy.spread=8bps --every 10"
 POLL_S = 0.25
@@ -58,8 +58,8 @@ def shadow(
     pretended: without a key, by the fill model told below the table. With --json one object at the
     end, with --every as well one a line each time.
     """
-    from openmm.backtest.follow import JournalFollower
-    from openmm.backtest.shadow import Shadow
+    from openmm.rerun.follow import JournalFollower
+    from openmm.rerun.shadow import Shadow
 
     change = _change(changes or [], instead, latency)
     folder = pick_journal(journal, bot, run_dir)
@@ -101,10 +101,10 @@ def follow(
 
 
 def _change(changes: list[str], instead: Path | None, latency: str | None) -> Change:
-    from openmm.backtest.shadow import Change
     from openmm.config import load
     from openmm.config.values import parse_duration_ns
     from openmm.errors import CommandError, ConfigError
+    from openmm.rerun.shadow import Change
 
     asked: dict[str, str] = {}
     for one in changes:
@@ -120,8 +120,8 @@ def _change(changes: list[str], instead: Path | None, latency: str | None) -> Ch
 
 
 def _tell(made: Shadow, json_: bool, *, last: bool, lines: bool = False) -> None:
-    from openmm.backtest.shadow import to_json
     from openmm.errors import JournalError
+    from openmm.rerun.shadow import to_json
 
     sides = made.sides()
     if sides is None:
@@ -143,7 +143,7 @@ def text_of(made: Shadow, sides: tuple[Side, Side]) -> str:
 
     from rich.console import Console
 
-    from openmm.backtest.shadow import render
+    from openmm.rerun.shadow import render
 
     out = io.StringIO()
     console = Console(file=out, width=120, force_terminal=sys.stdout.isatty(), highlight=False)

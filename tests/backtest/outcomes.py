@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.backtest.columns import Outcome, events_of
 from openmm.backtest.model import Model
-from openmm.backtest.streams import synthetic
 from openmm.data.events import (
     BROKEN,
     MESSAGE_END,
@@ -21,6 +20,7 @@ from openmm.data.events import (
     sealed,
 )
 from openmm.instrument import Instrument
+from openmm.rerun.streams import synthetic
 
 Int64s = NDArray[np.int64]
 BUY, SELL = 1, 2

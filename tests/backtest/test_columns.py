@@ -22,7 +22,6 @@ from openmm.backtest.columns import (
 from openmm.backtest.measures import measure
 from openmm.backtest.model import MS, SECOND, Model
 from openmm.backtest.steps import in_steps_of
-from openmm.backtest.streams import synthetic
 from openmm.config import BotConfig
 from openmm.data.events import (
     ASK,
@@ -35,7 +34,8 @@ from openmm.data.events import (
     sealed,
 )
 from openmm.errors import ConfigError, ConfigErrors
-from tests.backtest.made import bot
+from openmm.rerun.streams import synthetic
+from tests.rerun.made import bot
 
 LEAD_S = 2
 FILL = {name: place for place, name in enumerate(FILL_FIELDS)}

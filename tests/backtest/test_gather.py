@@ -15,10 +15,10 @@ from openmm.data.events import BROKEN, CLEAR, MESSAGE_END, READ_END, Events, Mar
 from openmm.data.integrity import examine
 from openmm.data.store import Source, write
 from openmm.errors import ConfigError, DataError
-from tests.backtest.made import bot
 from tests.backtest.outcomes import market
 from tests.backtest.test_columns import watching
 from tests.data.made import small
+from tests.rerun.made import bot
 
 NS = 1_000_000_000
 SPOT = Market("binance", "BTC/USDT", Decimal("0.1"), Decimal("0.0001"), 0, "spot")

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from openmm._fast.units import Side
-from openmm.backtest import columns, runs
+from openmm.backtest import columns
 from openmm.backtest.columns import FILL_FIELDS, Outcome, events_of
 from openmm.backtest.model import MS, Model
-from openmm.backtest.streams import Stream, synthetic
 from openmm.config import BotConfig, load
 from openmm.events import OrderFilled
-from tests.backtest.made import bot
+from openmm.rerun import runs
+from openmm.rerun.streams import Stream, synthetic
+from tests.rerun.made import bot
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ("glft", "avellaneda", "glft-touch", "grid-deep", "grid-queue", "grid-tight", "grid")

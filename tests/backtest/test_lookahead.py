@@ -25,9 +25,9 @@ from openmm.backtest.measures import measure
 from openmm.backtest.model import MS, SECOND, Model
 from openmm.config import BotConfig, parse
 from openmm.data.events import ASK, CLEAR, LEVEL, MESSAGE_END, TRADE, Events, Market
-from tests.backtest.made import bot
 from tests.backtest.outcomes import market
 from tests.data.made import events_of
+from tests.rerun.made import bot
 
 START_NS = 1_750_000_000 * SECOND
 NEAR = Model(orders_ns=(2 * MS,), answers_ns=(2 * MS,), rate_threshold=1_000_000)

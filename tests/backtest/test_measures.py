@@ -17,16 +17,16 @@ from hypothesis import strategies as st
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.backtest.columns import Outcome
 from openmm.backtest.measures import Causes, measure, product, total, worth
-from openmm.backtest.streams import synthetic
+from openmm.rerun.streams import synthetic
 from openmm.settlement.causes import Causes as Oracle
 from openmm.settlement.causes import FillMark, add_up, split_by_cause
 from openmm.settlement.pnl import Valuer
 from openmm.settlement.report import Report
 from openmm.settlement.results import CausePart
 from tests.backtest import outcomes
-from tests.backtest.made import bot
 from tests.backtest.outcomes import BUY, NS, PAIR, SELL, START_NS, chance, fill, made, rows, stay
 from tests.backtest.test_guard import both
+from tests.rerun.made import bot
 
 UNIT = PAIR.tick_size * PAIR.lot_size
 U = UTICKS_PER_TICK

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from openmm._fast.units import UTICKS_PER_TICK
-from openmm.backtest import runs
 from openmm.backtest.columns import events_of, instrument_of, run
 from openmm.backtest.model import SECOND
 from openmm.backtest.steps import in_base, in_steps_of, opening
-from openmm.backtest.streams import synthetic
 from openmm.data.events import LEVEL, TRADE, Events, Market, finer
 from openmm.errors import ConfigError
-from tests.backtest.made import bot
+from openmm.rerun import runs
+from openmm.rerun.streams import synthetic
 from tests.backtest.test_columns import watching
 from tests.data.made import small
+from tests.rerun.made import bot
 
 COINM = Market("binance", "BTC/USD", Decimal("0.1"), Decimal(1), 0, "coinm")
 

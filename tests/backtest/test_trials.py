@@ -16,8 +16,8 @@ from openmm.config import BotConfig
 from openmm.config.schema import Grid
 from openmm.data.integrity import BAD
 from openmm.errors import ConfigError, ConfigErrors
-from tests.backtest.made import bot
 from tests.backtest.outcomes import broken, market, whole_for_a_moment
+from tests.rerun.made import bot
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "bots"
 GRID = EXAMPLES / "grid.toml"

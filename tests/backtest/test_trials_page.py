@@ -18,8 +18,8 @@ from openmm.backtest.trials import Trial, Variant, assumptions, run_all
 from openmm.backtest.trials_page import page
 from openmm.backtest.trials_text import CHANCE_LEGEND, causes_of, money
 from openmm.data.integrity import BAD
-from tests.backtest.made import bot
 from tests.backtest.outcomes import market
+from tests.rerun.made import bot
 
 
 @pytest.fixture(scope="module")

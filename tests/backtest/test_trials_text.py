@@ -26,8 +26,8 @@ from openmm.backtest.trials_text import (
     render,
 )
 from openmm.data.integrity import BAD
-from tests.backtest.made import bot
 from tests.backtest.outcomes import market
+from tests.rerun.made import bot
 
 
 @pytest.fixture(scope="module")

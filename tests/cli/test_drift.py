@@ -10,8 +10,8 @@ import pytest
 from openmm.backtest.model import Model, load
 from openmm.cli.main import main
 from openmm.journal import read_session, session_record
-from tests.backtest import live
-from tests.backtest.test_shadow import write
+from tests.drift import live
+from tests.rerun.test_shadow import write
 
 Capture = pytest.CaptureFixture[str]
 

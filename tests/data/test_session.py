@@ -20,7 +20,7 @@ from openmm.errors import ConfigError, JournalError
 from openmm.instrument import Instrument
 from openmm.journal import JournalRecord
 from openmm.writer.segments import SegmentWriter
-from tests.backtest.paper import paper_bot, play
+from tests.rerun.paper import paper_bot, play
 
 SECONDS = 20
 

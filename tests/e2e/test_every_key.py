@@ -15,17 +15,17 @@ import pytest
 from msgspec import Struct
 
 from openmm._fast.tape import Record, Tape
-from openmm.backtest.rerun import TICK_NS, Rerun
-from openmm.backtest.runs import placed_in
-from openmm.backtest.streams import Stream, recorded
 from openmm.config import BotConfig, parse, strategy_params
 from openmm.config.schema import AnyStrategy, key_of
 from openmm.journal import JournalRecord, read_intent
+from openmm.rerun.engine import TICK_NS, Rerun
+from openmm.rerun.runs import placed_in
+from openmm.rerun.streams import Stream, recorded
 from openmm.strategy import compiled
 from openmm.strategy.python import View
 from openmm.strategy.quotes import Quotes
 from tests._fast.test_quotes import PAIR, UTICKS, VIEW
-from tests.backtest.told import Rows, copy, levels, trade, written
+from tests.rerun.told import Rows, copy, levels, trade, written
 from tests.strategy.installed import install
 
 Told = Mapping[str, object]

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from openmm.backtest.runs import Result, run
-from openmm.backtest.streams import recorded
 from openmm.config import parse
+from openmm.rerun.runs import Result, run
+from openmm.rerun.streams import recorded
 from openmm.strategy.python import View
 from openmm.strategy.quotes import Quotes
-from tests.backtest.told import copy, levels, quiet, trade, written
+from tests.rerun.told import copy, levels, quiet, trade, written
 
 Message = tuple[int, dict[str, object]]
 BOOK = copy(

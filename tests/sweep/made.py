@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 
 from openmm.backtest.columns import events_of
-from openmm.backtest.streams import synthetic
 from openmm.data import store
 from openmm.data.events import Events
 from openmm.errors import ConfigError, OpenMMError
+from openmm.rerun.streams import synthetic
 from openmm.sweep.figures import Figures, Moments, moments_of
 from openmm.sweep.plan import Job, Part, Span, Spec
 from openmm.sweep.space import Point

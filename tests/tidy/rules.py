@@ -38,8 +38,10 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "data",
         "sim",
         "engine",
-        "writer watchdog backtest testing",
-        "sweep",
+        "writer watchdog testing",
+        "rerun",
+        "backtest",
+        "drift sweep",
         "control",
         # The surfaces: the gateway's process serves dashboard and MCP too, and the command line
         # starts each of them.

@@ -171,12 +171,7 @@ PARTS = {
     "pydantic_core": "pydantic", "starlette": "fastapi",
 }  # fmt: skip
 # What a surface may import, inside a function or in a package of its own, with that extra.
-RESEARCH = ("backtest", "data", "sweep")  # imported by their commands alone
-# Of those what commands of every installation run on.
-LIGHT = (
-    "compare", "compare_page", "fit", "fit_page", "follow", "likelihood", "rerun", "runs", "shadow",
-    "streams",
-)  # fmt: skip
+RESEARCH = ("backtest", "data", "drift", "sweep")  # imported by their commands alone
 SURFACE_EXTRAS = ("gateway", "keyring", "top")
 
 
@@ -204,9 +199,7 @@ def foreign(paths: Iterable[Path]) -> set[str]:
 def test_package_imports_only_what_it_declares() -> None:
     shipped = [*PY, *[p for p in CYTHON if p.parts[0] == "openmm"]]
     surfaces = [p for p in shipped if p.parts[1] in rules.SURFACES]
-    light = {Path("openmm", "backtest", f"{name}.py") for name in LIGHT}
-    assert light <= set(shipped)
-    research = [p for p in shipped if p.parts[1] in RESEARCH and p not in light]
+    research = [p for p in shipped if p.parts[1] in RESEARCH]
     base = [p for p in shipped if p not in surfaces and p not in research]
     assert foreign(base) <= requirements()
     assert foreign(research) <= requirements("research", "sweep")

@@ -1,0 +1,1 @@
+"""A live session against its backtest: the same orders and fills, and where they part."""

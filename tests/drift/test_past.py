@@ -1,0 +1,100 @@
+"""What a journal tells of its session's orders: arrivals, clocks, whose book it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from openmm._fast.tape import Record
+from openmm.drift.own import Sent
+from openmm.drift.past import Past
+from openmm.errors import JournalError
+from openmm.journal import JournalRecord
+from tests.drift import live
+
+MS = 1_000_000
+HOUR_NS = 3_600_000_000_000
+
+
+@pytest.fixture(scope="module")
+def records(shared: Path) -> Sequence[JournalRecord]:
+    return live.recorded(shared / "data")
+
+
+@pytest.fixture(scope="module")
+def past(records: Sequence[JournalRecord]) -> Past:
+    return Past(records)
+
+
+def spans(sent: Sequence[Sent]) -> tuple[list[int], list[int]]:
+    return (
+        [one.arrived_ns - one.sent_ns for one in sent],
+        [one.answered_ns - one.arrived_ns for one in sent],
+    )
+
+
+def test_every_request_of_the_session_arrived_when_the_venue_says(past: Past) -> None:
+    assert past.offset_ns == 0
+    assert past.ended
+    assert past.apart
+    assert all(one.told for one in past.sent)
+    there, back = spans(past.sent)
+    # As the venue was set: 20 ms and an exponential part on top; its times are cut to microseconds.
+    for delays in (there, back, past.seen_ns().tolist()):
+        assert min(delays) > 20 * MS - 1_001
+        assert 21 * MS < np.mean(delays) < 60 * MS
+    assert len(past.market_ns) > len(past.seen_ns()) > 1000  # some messages tell nothing
+    assert (np.diff(past.market_ns) >= 0).all()
+
+
+def test_a_clock_that_is_off_by_an_hour_changes_no_delay(
+    past: Past, records: Sequence[JournalRecord]
+) -> None:
+    shifted = Past([one._replace(ts_ns=one.ts_ns + HOUR_NS) for one in records])
+    # Anything that neither a request nor an answer contradicts is as good: the middle is taken.
+    assert abs(shifted.offset_ns - HOUR_NS) < 21 * MS
+    for told, known in zip(spans(shifted.sent), spans(past.sent), strict=True):
+        assert abs(np.median(told) - np.median(known)) < 21 * MS
+        assert min(told) >= 0
+
+
+def test_own_orders_of_a_market_of_their_own_stand_in_its_book() -> None:
+    past = Past(live.synthetic())
+    assert not past.apart
+    assert len(past.fills) > 20
+    # Each order that rested is gone at the end, in fills or by a cancel.
+    left = {one.seq: one.left_lots for one in past.steps}
+    assert left
+    assert set(left.values()) == {0}
+
+
+def test_delays_of_a_venue_that_tells_milliseconds_lie_within_them() -> None:
+    past = Past(live.over_rest())
+    assert past.is_coarse
+    assert past.apart
+    told = [one for one in past.sent if one.told]
+    assert len(told) > len(past.sent) * 0.9
+    there, back = spans(told)
+    assert min(there) > 3 * MS
+    assert min(back) > 3 * MS
+
+
+def test_what_is_no_session_of_orders_is_refused(records: Sequence[JournalRecord]) -> None:
+    with pytest.raises(JournalError, match="does not begin"):
+        Past(records[1:])
+    sending = (Record.REC_INTENT, Record.REC_ORDER_BYTES)
+    with pytest.raises(JournalError, match="sent no order"):
+        Past([one for one in records if one.kind not in sending])
+    opening = b'["set_opening"'
+    with pytest.raises(JournalError, match="never opened"):
+        Past([one for one in records if not one.payload.startswith(opening)])
+
+
+def test_a_lost_connection_is_told(records: Sequence[JournalRecord]) -> None:
+    middle = len(records) // 2
+    down = records[middle]._replace(kind=int(Record.REC_CONNECTION), source=100, payload=b"0")
+    past = Past([*records[:middle], down, *records[middle:]])
+    assert any("lost 1 times" in one for one in past.notes)
