@@ -1,8 +1,8 @@
 """The risk layer beside a run over columns: the monitor that trades, asked where it may act.
 
 A session's slow path looks at equity and inventory twenty times a second. Here the kernel does the
-same sums, and asks only where a limit may be passed; what follows is the monitor's, as in
-`engine/step.py`. Taking inventory back is there too, as configured.
+same sums, and asks only where a limit may be passed; what follows is the monitor's, put to the hot
+path by `engine/quoting.py` as in a session. Taking inventory back is there too, as configured.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from openmm import config as conf
 from openmm._fast.checks import RiskState
 from openmm.config import BotConfig
 from openmm.engine.hand import ByHand
+from openmm.engine.quoting import Quoting
 from openmm.engine.rebalance import Rebalancer, RebalanceTerms
 from openmm.engine.wiring import Tables
 from openmm.risk.monitor import RiskChanged
@@ -61,6 +62,7 @@ class Guard:
             tables.pipeline, ByHand(tables.pipeline), tables.monitor, tables.instrument,
             RebalanceTerms.of(conf.rebalance_params(config, tables.instrument) or {}),
         )  # fmt: skip
+        self._quoting = Quoting(tables.pipeline, tables.monitor, self._rebalancer)
         self.changes: list[tuple[int, RiskChanged]] = []
         self.change_count = 0
         self.notes: list[str] = []
@@ -115,61 +117,16 @@ class Guard:
         self._changed(monitor.on_time(now_ns), now_ns)
         self.mark(now_ns, peak_ticklots)
         pipeline.set_inputs(fills_last_minute=monitor.fills_last_minute(now_ns))
-        self._rebalance(now_ns)
+        if why := self._quoting.rebalance(now_ns):
+            self.notes.append(why)
 
     def mark(self, now_ns: int, peak_ticklots: int | None = None) -> None:
         """Look at equity and inventory."""
-        pipeline, inventory = self._pipeline, self._pipeline.inventory
-        reference = pipeline.reference.price_uticks
-        if reference is None or not inventory.known:
-            return
-        inventory.mark(reference)
-        equity, q_lots = inventory.equity_ticklots, inventory.q_lots
-        assert equity is not None, "a marked inventory has its equity"
-        assert q_lots is not None, "a marked inventory has its position"
-        monitor = self._monitor
-        if peak_ticklots is not None and monitor.limits.drawdown_peak_ppm_max is not None:
-            # It was at this height between two looks.
-            self._changed(monitor.on_mark(peak_ticklots, q_lots, now_ns), now_ns)
-        changes = monitor.on_mark(equity, q_lots, now_ns)
-        self._changed(changes, now_ns)
-        if not changes:
-            pipeline.set_inputs(drawdown_breached=self._monitor.drawdown_breached)
-            if self._monitor.state is RiskState.REDUCING:
-                self._allow(q_lots)
+        self._changed(self._quoting.mark(now_ns, peak_ticklots), now_ns)
 
     def _changed(self, changes: Iterable[RiskChanged], now_ns: int) -> None:
         for change in changes:
             self.change_count += 1
             if len(self.changes) < KEPT_MAX:
                 self.changes.append((now_ns, change))
-            if change.reason == "inventory" and change.after is RiskState.REDUCING:
-                self._pipeline.withdraw(now_ns)
-            self._gate(now_ns)
-
-    def _gate(self, now_ns: int) -> None:
-        pipeline, state = self._pipeline, self._monitor.state
-        pipeline.quoting = state in (RiskState.RUNNING, RiskState.REDUCING)
-        pipeline.set_inputs(risk_state=state, drawdown_breached=self._monitor.drawdown_breached)
-        self._allow(pipeline.inventory.q_lots or 0)
-        if pipeline.quoting:
-            pipeline.requote(now_ns)
-        else:
-            pipeline.withdraw(now_ns)
-
-    def _allow(self, q_lots: int) -> None:
-        """Let the strategy quote the sides that the risk state leaves; none while taking."""
-        reducing = self._monitor.state is RiskState.REDUCING
-        free = not self._rebalancer.active
-        self._pipeline.allow_bid = free and (not reducing or q_lots < 0)
-        self._pipeline.allow_ask = free and (not reducing or q_lots > 0)
-
-    def _rebalance(self, now_ns: int) -> None:
-        rebalancer, before = self._rebalancer, self._rebalancer.active
-        if rebalancer.look(now_ns) and rebalancer.active:
-            self._pipeline.withdraw(now_ns)
-        rebalancer.on_timer(now_ns)
-        if rebalancer.active != before:
-            self._allow(self._pipeline.inventory.q_lots or 0)
-        if why := rebalancer.take_news():
-            self.notes.append(f"inventory is not brought back by taking: {why}")
+            self._quoting.follow(change, now_ns, open_=True)

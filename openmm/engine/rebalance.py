@@ -120,8 +120,8 @@ class Rebalancer:
         """Whether the risk layer waits for inventory to come back."""
         return self._monitor.state is RiskState.REDUCING and not self._monitor.flattening
 
-    def look(self, now_ns: int) -> bool:
-        """Begin or end; returns whether that changed, and the quotes with it."""
+    def look(self, now_ns: int) -> None:
+        """Begin or end; what may be quoted follows from `active`."""
         before = self.active
         may = (
             self.terms.take and self._pipeline.quoting and not self._monitor.flattening
@@ -129,10 +129,10 @@ class Rebalancer:
         )  # fmt: skip
         if not may:
             self._end()
-            return before
+            return
         away_ppm, left_lots = self.away_ppm, self.left_lots
         if away_ppm is None or left_lots is None or self._by_hand.live(Lane.LANE_FLATTEN):
-            return False  # as it was: nothing is known, or an order is not proven ended
+            return  # as it was: nothing is known, or an order is not proven ended
         bound_ppm = self.terms.exit_ppm - 1 if self._begun else self.terms.threshold_ppm
         if left_lots == 0 or (abs(away_ppm) <= bound_ppm and not self._over_limit):
             self._end()
@@ -146,7 +146,6 @@ class Rebalancer:
         else:
             self.active = self._begun = True
             self.why = self.why if before else ""
-        return self.active != before
 
     def take_news(self) -> str:
         """Tell what keeps it from acting, each cause once until inventory is back."""

@@ -32,6 +32,7 @@ from openmm.engine.flatten import Flattener
 from openmm.engine.guard import Guard
 from openmm.engine.hand import ByHand, Placed
 from openmm.engine.money import Money
+from openmm.engine.quoting import Quoting
 from openmm.engine.rebalance import Rebalancer, RebalanceTerms
 from openmm.engine.reconciler import Reconciler
 from openmm.errors import CommandError
@@ -212,6 +213,7 @@ class Step:
         self.rebalancer = Rebalancer(
             pipeline, self.by_hand, monitor, instrument, config.rebalance
         )  # fmt: skip
+        self.quoting = Quoting(pipeline, monitor, self.rebalancer)
         self._adjustments: dict[str, str] = {}
         self._resync: dict[int, _Resync] = {}
         self._catching_up: dict[int, int] = {}
@@ -721,7 +723,8 @@ class Step:
         self._mark(now_ns)
         self.pipeline.set_inputs(fills_last_minute=self.monitor.fills_last_minute(now_ns))
         self._sample(now_ns)
-        self._rebalance(now_ns)
+        if why := self.quoting.rebalance(now_ns):
+            self._incident(why)
         self._requote(now_ns)
         self._out += self.capital.on_timer(now_ns)
         if self.monitor.flattening and self.flattener.on_timer(now_ns):
@@ -729,17 +732,6 @@ class Step:
         if now_ns - self._stated_ns >= self.config.state_every_ns:
             self._tell_state(now_ns)
         return self._take()
-
-    def _rebalance(self, now_ns: int) -> None:
-        """Bring inventory back by taking, if it is to be; the ladder steps aside meanwhile."""
-        rebalancer, before = self.rebalancer, self.rebalancer.active
-        if rebalancer.look(now_ns) and rebalancer.active:
-            self.pipeline.withdraw(now_ns)
-        rebalancer.on_timer(now_ns)
-        if rebalancer.active != before:
-            self._allow(self.pipeline.inventory.q_lots or 0)
-        if why := rebalancer.take_news():
-            self._incident(f"inventory is not brought back by taking: {why}")
 
     def _look_at_guard(self, now_ns: int) -> None:
         """Withdraw the quotes when nothing would end them any more, quote again when it does."""
@@ -1205,50 +1197,23 @@ class Step:
             ),
         )
         self._out.append(RiskMoved(change))
-        if change.reason == "inventory" and change.after is RiskState.REDUCING:
-            self.pipeline.withdraw(now_ns)
-        self._gate(now_ns)
+        self.quoting.follow(change, now_ns, open_=self._open)
 
     def _gate(self, now_ns: int) -> None:
-        state = self.monitor.state
-        quoting = (
-            state in (RiskState.RUNNING, RiskState.REDUCING)
-            and not self.stopping
+        self.quoting.gate(now_ns, open_=self._open)
+
+    @property
+    def _open(self) -> bool:
+        """Whether all but the risk state lets us quote."""
+        return (
+            not self.stopping
             and self._covered
             and not self._token_stale
             and self.pair_status in OPEN_STATUSES
         )
-        self.pipeline.quoting = quoting
-        self.pipeline.set_inputs(risk_state=state, drawdown_breached=self.monitor.drawdown_breached)
-        self._allow(self.pipeline.inventory.q_lots or 0)
-        if quoting:
-            self._requote(now_ns)
-        else:
-            self.pipeline.withdraw(now_ns)
 
     def _mark(self, now_ns: int) -> None:
-        reference = self.pipeline.reference.price_uticks
-        inventory = self.pipeline.inventory
-        if reference is None or not inventory.known:
-            return
-        inventory.mark(reference)
-        equity, q_lots = inventory.equity_ticklots, inventory.q_lots
-        assert equity is not None, "a marked inventory has its equity"
-        assert q_lots is not None, "a marked inventory has its position"
-        changes = self.monitor.on_mark(equity, q_lots, now_ns)
-        for change in changes:
-            self._apply(change, now_ns)
-        if not changes:
-            self.pipeline.set_inputs(drawdown_breached=self.monitor.drawdown_breached)
-            if self.monitor.state is RiskState.REDUCING:
-                self._allow(q_lots)
-
-    def _allow(self, q_lots: int) -> None:
-        """Let the strategy quote the sides that the risk state leaves; none while taking."""
-        reducing = self.monitor.state is RiskState.REDUCING
-        free = not self.monitor.flattening and not self.rebalancer.active
-        self.pipeline.allow_bid = free and (not reducing or q_lots < 0)
-        self.pipeline.allow_ask = free and (not reducing or q_lots > 0)
+        self._changed(self.quoting.mark(now_ns), now_ns)
 
     def _requote(self, now_ns: int) -> None:
         self.pipeline.requote(now_ns)

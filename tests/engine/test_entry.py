@@ -41,7 +41,7 @@ LOOKS = {"broken_ns", "check_adjustment", "counter_values", "expected"}
 # The parts of the step, and what makes, replays or describes it.
 INSIDE = {
     "step.py", "money.py", "guard.py", "entry.py", "state.py", "replay.py", "wiring.py",
-    "reconciler.py", "rebalance.py",
+    "reconciler.py", "quoting.py", "rebalance.py",
 }  # fmt: skip
 # Methods of the tables that change them, by the name of what they are called on.
 CHANGES = {
