@@ -151,6 +151,7 @@ def options(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
+    _open_streams()
     args = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in args
     debug = "--debug" in args or os.environ.get("OPENMM_DEBUG") == "1"
@@ -179,6 +180,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return output.EXIT_FAILED
     return done if isinstance(done, int) else output.EXIT_DONE
+
+
+def _open_streams() -> None:
+    """Let what is said into a closed standard stream go nowhere, and into no file opened later."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is given: this one.
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
 def _one_line(

@@ -44,8 +44,8 @@ def emit(payload: Mapping[str, Any], as_json: bool, text: Callable[[], str]) -> 
 
 
 def on_terminal() -> bool:
-    """Whether people read the output: it is a terminal, not closed nor a file."""
-    return sys.stdout is not None and sys.stdout.isatty()
+    """Whether people read the output: it is a terminal, not a file."""
+    return sys.stdout.isatty()
 
 
 def need(package: str, what: str) -> None:

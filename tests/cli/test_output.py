@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from openmm.cli.main import main
-from openmm.cli.output import on_terminal
 
 Capture = pytest.CaptureFixture[str]
 
@@ -24,9 +24,30 @@ def test_a_full_disk_is_one_line_and_no_success(tmp_path: Path) -> None:
     assert done.stderr == "openmm: cannot print the result: No space left on device\n"
 
 
-def test_output_that_is_closed_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", None)
-    assert not on_terminal()
+@pytest.mark.parametrize(
+    ("closing", "closed"), [("<&-", "0"), (">&-", "1"), ("2>&-", "2"), ("<&- >&- 2>&-", "012")]
+)
+def test_a_closed_standard_stream_fails_nothing_and_gets_no_file(
+    closing: str, closed: str, tmp_path: Path
+) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+from openmm.cli.main import main
+done = main(["compare", *sys.argv[2:], "--regime", "calm", "--seconds", "5"])
+streams = [os.readlink(f"/proc/self/fd/{number}") for number in range(3)]
+Path(sys.argv[1]).write_text(f"{done} {' '.join(streams)}")
+"""
+    told, said = tmp_path / "told", tmp_path / "said"
+    bot = Path(__file__).resolve().parents[2] / "examples" / "bots" / "grid.toml"
+    with said.open("w+") as open_:
+        subprocess.run(
+            ["bash", "-c", f'exec "$@" {closing}', "", sys.executable, "-c", code, told, bot],
+            stdin=open_, stdout=open_, stderr=open_, timeout=60, check=False,
+        )  # fmt: skip
+    done, *streams = told.read_text().split()
+    assert done == "0", said.read_text()
+    assert streams == [os.devnull if str(n) in closed else str(said) for n in range(3)]
 
 
 @pytest.mark.parametrize(
