@@ -16,11 +16,12 @@ from openmm.sweep.space import Point
 
 RUNS_MAX: Final = 1_000_000
 ID_BYTES: Final = 16
-# What a figure can depend on: kernels, and the Python that wires, reads and measures.
-BUILD_OF: Final = (
-    "_fast", "backtest", "config", "data", "engine", "instrument.py", "risk", "sim", "strategy",
-    "sweep/columns.py", "sweep/figures.py", "sweep/space.py", "sweep/worker.py", "venues",
-)  # fmt: skip
+# What no figure follows from: the surfaces, live operation, and of the sweep what plans and tells.
+NOT_OF_FIGURES: Final = frozenset((
+    "board.py", "cli", "control", "dashboard", "drift", "gateway", "mcp", "testing", "top",
+    "watchdog", "writer",
+))  # fmt: skip
+OF_THE_SWEEP: Final = frozenset(("columns.py", "figures.py", "space.py", "worker.py"))
 BUILD_SUFFIXES: Final = (".so", ".py")
 
 
@@ -100,12 +101,18 @@ def build_of(folder: Path | None = None) -> str:
     """Return the version, and a hash of the code that figures follow from."""
     root = Path(openmm.__file__).parent if folder is None else folder
     found = blake2b(digest_size=ID_BYTES // 2)
-    for name in BUILD_OF:
-        for path in sorted([root / name, *(root / name).rglob("*")]):
-            if path.suffix in BUILD_SUFFIXES and path.is_file():
-                data = path.read_bytes()
-                found.update(f"{path.relative_to(root)} {len(data)}\n".encode() + data)
+    for path in sorted(root.rglob("*")):
+        if makes_figures(path.relative_to(root)) and path.is_file():
+            data = path.read_bytes()
+            found.update(f"{path.relative_to(root)} {len(data)}\n".encode() + data)
     return f"{openmm.__version__}+{found.hexdigest()}"
+
+
+def makes_figures(path: Path) -> bool:
+    """Tell whether figures can follow from a file of the package, given below its folder."""
+    if path.suffix not in BUILD_SUFFIXES or path.parts[0] in NOT_OF_FIGURES:
+        return False
+    return path.parts[0] != "sweep" or path.name in OF_THE_SWEEP
 
 
 def specs(job: Job, points: Sequence[Point], first_trial: int = 0) -> Iterator[Spec]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from openmm.sweep.plan import build_of, described, specs
+import openmm
+from openmm.sweep.plan import build_of, described, makes_figures, specs
 from openmm.sweep.store import PARTS
 from tests.sweep.made import job, points, span
 
@@ -59,8 +62,23 @@ def test_build_follows_from_the_code_that_makes_figures(tmp_path: Path) -> None:
     (tmp_path / "sweep" / "figures.py").write_bytes(b"one")
     before = build_of(tmp_path)
     (tmp_path / "cli" / "b.py").write_bytes(b"no figure follows from it")
+    (tmp_path / "sweep" / "page.py").write_bytes(b"nor from this")
     assert build_of(tmp_path) == before
     (tmp_path / "_fast" / "a.so").write_bytes(b"two")
     middle = build_of(tmp_path)
     (tmp_path / "sweep" / "figures.py").write_bytes(b"two")
     assert len({before, middle, build_of(tmp_path)}) == 3
+
+
+def test_build_covers_all_that_a_worker_imports() -> None:
+    code = (
+        "import sys, openmm.sweep.worker, openmm.sweep.columns\n"
+        "print(*(m.__file__ for n, m in sys.modules.items() if n.startswith('openmm.')), sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    root = Path(openmm.__file__).parent
+    modules = {Path(line).relative_to(root) for line in done.stdout.split()}
+    assert {Path("rerun", "listed.py"), Path("sweep", "figures.py")} <= modules
+    # What plans, keeps and tells of runs is loaded beside them.
+    planning = {Path("sweep", name) for name in ("__init__.py", "plan.py", "store.py")}
+    assert [path for path in sorted(modules - planning) if not makes_figures(path)] == []
