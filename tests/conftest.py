@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections import defaultdict
@@ -85,6 +86,11 @@ def database(
         return known[name]
 
     return address
+
+
+def pytest_runtest_logfinish() -> None:
+    """Let go of the engines that a test did not stop: a started one takes its heap for life."""
+    gc.unfreeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -63,6 +64,13 @@ def session(skew: str, size_skew: str, seed: int) -> VirtualBot:
         bot.run(SECONDS)
         assert bot.stop() == 0
     return bot
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget() -> Iterator[None]:
+    """Leave the memory of a dozen bots to the tests that follow."""
+    yield
+    session.cache_clear()
 
 
 def shaded(seed: int = SEED) -> VirtualBot:
