@@ -80,10 +80,12 @@ def _span(span: Span, trials: Sequence[Trial], labels: Sequence[str]) -> str:
         f'<div class="wide">{data_table(COLUMNS, [cells(one) for one in mine])}</div>',
         problems,
         checked,
-        figure(f"P&L after fees, {quote}", _lines(mine, labels, "P&L", quote, _pnl, zero=True)),
         figure(
-            f"Fall from the highest so far, {quote}",
-            _lines(mine, labels, "fall", quote, _falls, zero=True),
+            f"Net: P&L after fees, {quote}", _lines(mine, labels, "net", quote, _pnl, zero=True)
+        ),
+        figure(
+            f"Drawdown: fall from the highest so far, {quote}",
+            _lines(mine, labels, "drawdown", quote, _falls, zero=True),
         ),
         figure(
             f"Position off the opening, {base}",
@@ -126,7 +128,11 @@ def _details(one: Measures) -> list[str]:
         f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts(one)
     )
     causes = [
-        (name, float(value), f"{money(value)} {asset}") for name, value in causes_of(one.causes)
+        (name, float(value), f"{money(value)} {asset}")
+        for name, value in (
+            ("less fees", -value) if name == "fees" else (name, value)
+            for name, value in causes_of(one.causes)
+        )
     ]
     markouts = [
         (f"{name}, {found.fills:,} fills", found.bps, f"{bps(found.bps)} bps")

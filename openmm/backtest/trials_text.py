@@ -20,13 +20,14 @@ from openmm.rerun.compare import brief, rounded
 
 TEXT_WIDTH: Final = 140
 COLUMNS: Final = (
-    "run", "fills", "volume", "spread", "adverse", "drift", "fees", "net", "flat", "fall", "sharpe",
-    "inventory", "quoted", "one side", "orders/h", "1s", "10s", "60s", "Mev/s",
+    "run", "fills", "volume", "spread", "adverse", "drift", "fees", "net", "flattened", "drawdown",
+    "sharpe", "inventory", "quoted", "one side", "orders/h", "1s", "10s", "60s", "Mev/s",
 )  # fmt: skip
 LEGEND: Final = (
-    "spread, adverse, drift and fees add up to net, the P&L at the last reference; the opening "
-    "inventory's own way is none of it. flat: net if what is left of the position were sold or "
-    "bought back, at half the last spread and the taker fee. fall: deepest fall of the P&L. "
+    "spread, adverse and drift less fees are net, the P&L at the last reference; the opening "
+    "inventory's own way is none of it. fees: what was paid, below zero what was received. "
+    "flattened: net if what is left of the position were sold or bought back, at half the last "
+    "spread and the taker fee. drawdown: deepest fall of net from its highest so far. "
     "sharpe: mean over standard deviation of its changes from second to second, not annualised. "
     "inventory: least and greatest position off the opening one, in base. quoted: time with orders "
     "at the venue on both sides, one side: on one alone, in percent of that since quoting began. "
@@ -59,11 +60,11 @@ def cells(one: Trial) -> list[str]:
 
 
 def causes_of(causes: Causes) -> list[tuple[str, Decimal]]:
-    """Return what the P&L is made of, and the net that the rest add up to."""
+    """Return what the P&L is made of, and the net: the first three less fees."""
     # A fill without a reference is in none of the three: what it made is told with the drift.
     return [
         ("spread", causes.spread), ("adverse", causes.adverse),
-        ("drift", causes.drift + causes.unsplit), ("fees", -causes.fees), ("net", causes.net),
+        ("drift", causes.drift + causes.unsplit), ("fees", causes.fees), ("net", causes.net),
     ]  # fmt: skip
 
 
@@ -147,7 +148,7 @@ def facts(one: Measures) -> list[tuple[str, str]]:
         (
             "net",
             f"{money(one.net)} {quote} after {money(one.causes.fees)} fees; "
-            f"{money(one.flattened)} if flattened",
+            f"{money(one.flattened)} flattened",
         ),
         ("volume", f"{money(one.volume)} {quote}, {one.volume_base} {base}, {one.fills:,} fills"),
     ]
@@ -159,7 +160,7 @@ def facts(one: Measures) -> list[tuple[str, str]]:
             )
         )
     found += [
-        ("deepest fall", f"{money(fall.amount)} {quote}, {fall.ppm / 1e4:.3f}%{when}"),
+        ("drawdown", f"{money(fall.amount)} {quote}, {fall.ppm / 1e4:.3f}%{when}"),
         ("position", f"{one.least} to {one.greatest} {base} off the opening, {one.position} last"),
         (
             "quoted",
@@ -189,11 +190,12 @@ def facts(one: Measures) -> list[tuple[str, str]]:
         ),
     ]  # fmt: skip
     if queue.fills:
+        ahead = None if queue.ahead_median is None else _short(queue.ahead_median)
         found.append(
             (
                 "queue at fill",
                 f"{percent(queue.first_share)}% of {queue.known:,} whose place was told joined "
-                f"with nothing in front, median {queue.ahead_median or '-'} {base}; "
+                f"with nothing in front, median {'-' if ahead is None else ahead} {base}; "
                 f"rested {queue.age_s_median:.1f} s (median), "
                 f"{queue.age_s_p90:.1f} s (90%)",
             )

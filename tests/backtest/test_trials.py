@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from dataclasses import replace
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,8 @@ from openmm.errors import ConfigError, ConfigErrors
 from tests.backtest.outcomes import broken, market, whole_for_a_moment
 from tests.rerun.made import bot
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "bots"
+TREE = Path(__file__).resolve().parents[2]
+EXAMPLES = TREE / "examples" / "bots"
 GRID = EXAMPLES / "grid.toml"
 
 
@@ -46,6 +49,22 @@ def test_each_bot_runs_as_it_is_and_changed() -> None:
     strategies = [one.config.strategy for one in found[:2]]
     assert [isinstance(one, Grid) and one.num_orders for one in strategies] == [3, 4]
     assert found[2].config.paper.base == 2
+
+
+def test_commands_of_the_pages_name_bots_that_a_backtest_takes() -> None:
+    told = []
+    for page in ("README.md", "docs/backtest.md"):
+        text = (TREE / page).read_text().replace("\\\n", " ")
+        told += re.findall(r"^openmm (?:backtest|sweep) (.*)$", text, re.MULTILINE)
+    assert len(told) >= 5
+    for line in told:
+        words = shlex.split(line, comments=True)
+        bots = [one for word in words if word.endswith(".toml") for one in TREE.glob(word)]
+        assert bots, line
+        sets = [value for word, value in pairwise(words) if word == "--set"]
+        for one in variants(bots, sets):
+            assert one.config.quoted.maker_fee_ppm is not None, f"{line}: fees are asked for"
+            assert one.config.quoted.taker_fee_ppm is not None
 
 
 def test_a_place_in_a_list_of_tables_is_a_number() -> None:

@@ -49,8 +49,8 @@ def test_the_page_draws_each_run_and_lets_nothing_in(trials: list[Trial], span: 
     for one in drawn:
         ElementTree.fromstring(one)
     for trial in trials:
-        for _, value in causes_of(trial.measures.causes):
-            assert f"{money(value)} USD" in made
+        for name, value in causes_of(trial.measures.causes):
+            assert f"{money(-value if name == 'fees' else value)} USD" in made
     assert made.count(escape(CHANCE_LEGEND)) == 2
 
 

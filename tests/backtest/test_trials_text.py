@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from decimal import Decimal
 
@@ -14,11 +15,13 @@ from openmm.backtest.gather import Piece, Span
 from openmm.backtest.lookahead import HANGS, LookAhead, Shift
 from openmm.backtest.model import Model
 from openmm.backtest.trials import LIMITS, Trial, Variant, assumptions, run_all
+from openmm.backtest.trials_page import page
 from openmm.backtest.trials_text import (
     CHANCE_COLUMNS,
     COLUMNS,
     LEGEND,
     bounds,
+    causes_of,
     cells,
     chance_row,
     facts,
@@ -68,6 +71,42 @@ def test_one_run_is_told_in_full(trials: list[Trial], span: Span) -> None:
         assert value in text
     assert "Filled by distance from the reference" in text
     assert "Filled by what stood in front" in text
+
+
+def test_fees_are_what_was_paid_wherever_they_are_told(span: Span) -> None:
+    config = bot()
+    quoted = config.quoted.model_copy(update={"maker_fee_ppm": 100})
+    dear = config.model_copy(update={"venue": (quoted,)})
+    (one,) = run_all([Variant("dear", dear)], [span], lambda _: Model(), lambda: 0.0)
+    causes = one.measures.causes
+    assert causes.fees > 0
+    paid = money(causes.fees)
+    assert cells(one)[COLUMNS.index("fees")] == paid
+    assert f"after {paid} fees; " in dict(facts(one.measures))["net"]
+    told = dict(causes_of(causes))
+    assert told["spread"] + told["adverse"] + told["drift"] - told["fees"] == told["net"]
+    assert Decimal(one.to_json()["causes"]["fees"]) == causes.fees
+    # On the page the bar goes to the left, and says why.
+    bar = f"{money(-causes.fees)} {one.measures.quote}"
+    assert re.search(rf">less fees</text>.*?>{re.escape(bar)}<", page([one], [span]))
+
+
+def test_nothing_in_front_is_not_unknown(trials: list[Trial]) -> None:
+    found = trials[0].measures
+    for ahead, wanted in ((Decimal("0E-8"), "median 0 "), (None, "median - ")):
+        one = replace(
+            found,
+            queue=replace(
+                found.queue,
+                fills=2,
+                known=2,
+                first_share=1.0,
+                ahead_median=ahead,
+                age_s_median=1.0,
+                age_s_p90=1.0,
+            ),
+        )
+        assert wanted in dict(facts(one))["queue at fill"]
 
 
 def test_broken_data_and_a_look_ahead_stand_out(trials: list[Trial], span: Span) -> None:
