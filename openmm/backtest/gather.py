@@ -396,6 +396,7 @@ def _is_session(path: Path) -> bool:
 
 def _stored(path: Path) -> Piece:
     store = load(path)
+    store.market.need_told(f"--data {path.name}, --market of its import")
     told = store.header.integrity
     problems = tuple(str(one.get("text", one)) for one in told.get("problems", ()))
     sources = tuple(one.sha256 for one in store.header.sources)

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from openmm.data.integrity import Found, Limits
     from openmm.errors import DataError
 
-CONVERT_EXAMPLE = "Example: openmm data convert binance:*.gz --out market"
+CONVERT_EXAMPLE = "Example: openmm data convert binance:spot_btcusdt.gz --out market"
 LIST_EXAMPLE = "Example: openmm data list market"
 CHECK_EXAMPLE = "Example: openmm data check market/*.omd --json"
 IMPORT_EXAMPLE = (
-    "Example: openmm data import btcusdt.npz --venue binance --pair BTC/USDT --tick 0.1 --lot 0.001"
+    "Example: openmm data import btcusdt.npz --venue binance --market usdm --pair BTC/USDT "
+    "--tick 0.1 --lot 0.001"
 )
 EXPORT_EXAMPLE = "Example: openmm data export market/*.omd --format npz --out arrays"
 
@@ -105,7 +106,7 @@ def import_(
     out: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path("market"),
     venue: Annotated[str, typer.Option("--venue", help="Whose market it is.")] = "",
     market: Annotated[
-        str, typer.Option("--market", help="Which of the venue's: spot, usdm, coinm of Binance.")
+        str, typer.Option("--market", help="Which of Binance's: spot, usdm, coinm.")
     ] = "",
     pair: Annotated[str, typer.Option("--pair", help="What is traded, such as BTC/USDT.")] = "",
     tick: Annotated[str, typer.Option("--tick", help="Price of a tick.")] = "",

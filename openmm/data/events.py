@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from openmm._fast.book import Book
 from openmm._fast.changes import EventFlag, EventKind, follow
+from openmm.errors import ConfigError
+from openmm.venues.binance.spec import MARKETS, contract_usd
 from openmm.venues.binance.spec import VENUE as BINANCE
-from openmm.venues.binance.spec import contract_usd
 
 Int64s: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.uint16]
@@ -39,6 +40,8 @@ ROW: Final = np.dtype(
 # A trade that comes later than this after its book has a clock of its own.
 LATE_NS_MAX: Final = 1_000_000_000
 COUNT_MAX: Final = 1 << 62  # of ticks or lots
+# Venues whose name alone does not tell what a quantity is: of one of Binance's markets, contracts.
+SEVERAL: Final = {BINANCE: tuple(MARKETS)}
 OUTSIDE_LEVELS: Final = 1 << 17  # of a plain book: whole books of tens of thousands of levels
 
 
@@ -77,6 +80,19 @@ class Market:
         if (self.venue, self.market) != (BINANCE, "coinm"):
             return None
         return contract_usd(self.pair.partition("/")[0])
+
+    def need_told(self, option: str) -> None:
+        """Refuse a market that does not say which of its venue's several it is.
+
+        Raises:
+            ConfigError: it does not.
+        """
+        known = SEVERAL.get(self.venue)
+        if known is not None and self.market not in known:
+            allowed = (
+                f"one of {', '.join(known)}: {self.venue} {self.pair} alone may be any of them"
+            )
+            raise ConfigError(option, self.market or "nothing", allowed)
 
     @property
     def label(self) -> str:

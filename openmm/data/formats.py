@@ -34,7 +34,8 @@ def import_files(
         market: what is in them; Parquet of ours tells it, arrays of hftbacktest do not.
 
     Raises:
-        ConfigError: a file of neither kind, or one whose market is not told.
+        ConfigError: a file of neither kind, or one whose market is not told, or not which one of
+            its venue's several: contracts would be taken for the base.
         DataError: a file is damaged.
     """
     make_folder(out)
@@ -50,6 +51,7 @@ def import_files(
 def _read(path: Path, market: Market | None) -> Converted:
     if path.suffix == parquet.SUFFIX:
         events, sources, notes = parquet.read(path, market)
+        events.market.need_told("--market")
         made, moved = sealed(events)
         return Converted(made, tuple(sources) or (source_of(path),), {**notes, **_told(moved)})
     if path.suffix != hftbacktest.SUFFIX:
@@ -57,6 +59,7 @@ def _read(path: Path, market: Market | None) -> Converted:
     if market is None:
         allowed = "with --venue, --pair, --tick and --lot: arrays do not tell them"
         raise ConfigError("file", str(path), allowed)
+    market.need_told("--market")
     made, moved = sealed(hftbacktest.read(path, market))
     return Converted(made, (source_of(path),), _told(moved))
 

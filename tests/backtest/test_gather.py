@@ -208,6 +208,15 @@ def test_names_that_mean_nothing_are_refused(tmp_path: Path) -> None:
         gather([""])
 
 
+def test_a_market_that_may_be_of_contracts_is_refused(tmp_path: Path) -> None:
+    untold = stored(tmp_path, "a", later(whole(), 0, replace(SPOT, pair="BTC/USD", market="")))
+    with pytest.raises(
+        ConfigError, match=r"a\.omd, --market of its import: one of spot, usdm, coinm"
+    ):
+        gather([untold])
+    assert gather([stored(tmp_path, "b", later(whole(), 0, SPOT))])
+
+
 def test_verdicts_come_with_the_pieces(tmp_path: Path) -> None:
     write(tmp_path / "unchecked.omd", later(whole(), 7200))
     broken, unchecked = gather([stored(tmp_path, "gap", small()), str(tmp_path / "unchecked.omd")])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from openmm.data.convert import write_one
-from openmm.data.events import CLEAR, sealed
+from openmm.data.events import CLEAR, Market, sealed
 from openmm.data.formats import export_files, import_files
 from openmm.data.raw import Converted
 from openmm.data.store import Source, load
@@ -50,3 +52,22 @@ def test_what_cannot_be_exchanged_is_refused(stored: Path, tmp_path: Path) -> No
         import_files([path], tmp_path / "in", None)
     with pytest.raises(ConfigError, match=r"one that ends in \.parquet or \.npz"):
         import_files([stored], tmp_path / "in", MARKET)
+
+
+def test_a_market_of_several_is_told_so_that_contracts_stay_contracts(
+    stored: Path, tmp_path: Path
+) -> None:
+    ((path, _, _),) = export_files([stored], tmp_path / "out", "npz")
+    untold = Market("binance", "BTC/USD", Decimal("0.1"), Decimal("0.0001"))
+    for market in ("", "cm"):
+        with pytest.raises(ConfigError, match="--market: one of spot, usdm, coinm"):
+            import_files([path], tmp_path / "in", replace(untold, market=market))
+    assert not list((tmp_path / "in").iterdir())
+    (one,) = import_files([path], tmp_path / "in", replace(untold, market="coinm"))
+    assert load(one.path).market.contract_size == 100
+    # Parquet that was written before tells it no better.
+    events = replace(small(), market=untold)
+    old = write_one(Converted(events, SOURCES, {}), tmp_path).path
+    ((rows, _, _),) = export_files([old], tmp_path / "out", "parquet")
+    with pytest.raises(ConfigError, match="--market"):
+        import_files([rows], tmp_path / "in", None)
