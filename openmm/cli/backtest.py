@@ -118,6 +118,15 @@ def backtest(
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a page with plots to this file as well.")
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Write fills, orders and marks of each run as Parquet there as well; it has to be "
+            "empty, or not there yet.",
+        ),
+    ] = None,
     json_: Json = False,
 ) -> int:  # fmt: skip
     """Run bots over recorded markets: the compiled engine that trades, bit for bit, millions of
@@ -134,7 +143,7 @@ def backtest(
             unused={
                 "--queue": queue, "--power": power, "--model": model, "--every": every,
                 "--from": start, "--to": end, "--rate": rate, "--latency": latency,
-                "--look-ahead": look_ahead, "--quote": quote, "--frames": frames,
+                "--look-ahead": look_ahead, "--quote": quote, "--frames": frames, "--out": out,
             },
         )  # fmt: skip
     from openmm.backtest import trials as trying
@@ -147,6 +156,11 @@ def backtest(
     for one in found:
         model_of(one.config)  # told before anything is read
     rates = [_rate(text) for text in rate or []]
+    if out is not None:
+        need("pyarrow", "backtest --out")
+        from openmm.backtest import trials_files
+
+        trials_files.claim("--out", out)
     with progress() as shown:
         spans = read_frames(data or [], pair) if frames else gather(data or [], pair, shown)
         if start or end:
@@ -162,6 +176,8 @@ def backtest(
             sys.stderr.write(f"openmm: BROKEN {data_told(span)}\n")
     if html is not None:
         write_page(made, spans, html)
+    if out is not None:
+        trials_files.write(made, spans, out)
     emit(trying.to_json(made, spans), json_, lambda: text_of(made, spans))
     return EXIT_FAILED if any(one.failed for one in made) else EXIT_DONE
 

@@ -73,6 +73,27 @@ def test_variants_stand_side_by_side(store: str, tmp_path: Path, capsys: Capture
     assert page.read_text().startswith("<!doctype html>")
 
 
+def test_what_each_run_did_is_written_beside_what_is_told(
+    store: str, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "files"
+    arguments = ["backtest", TIGHT, "--data", store, "--set", "strategy.spread=4bps", "--json"]
+    assert main([*arguments, "--out", str(out)]) == 0
+    printed = told(capsys)
+    written = json.loads((out / "runs.json").read_text())
+    folders = [one.pop("folder") for one in written["runs"]]
+    assert written == printed
+    kinds = {"fills.parquet", "orders.parquet", "marks.parquet"}
+    assert [{one.name for one in (out / name).iterdir()} for name in folders] == [kinds] * 2
+    # A second time it is not empty: told at once, and nothing is run.
+    assert main([*arguments[:-1], "--out", str(out)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        f"openmm: --out: a folder that is empty, or not there yet; got '{out}'\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "wanted"),
     [
@@ -131,6 +152,7 @@ def test_a_span_is_cut_by_times_into_the_data_and_by_the_clock(store: str, capsy
         (["--rate", "USDT/USD=1"], "--rate: a pair that a [[venue]] has as rate: none"),
         (["--set", "strategy.spread"], "--set: KEY=VALUE"),
         (["--whole", "--queue", "log"], "--queue: left out with --whole"),
+        (["--whole", "--out", "x"], "--out: left out with --whole"),
         (["--whole"], "--data: a recording, FILE or VENUE:FILE, with --whole"),
         (["--frames"], "--data: a recording, FILE or VENUE:FILE, with --frames"),
     ],
