@@ -148,7 +148,7 @@ class _Columns:
         if model.as_received:
             made.add(*columns)
             return
-        late = late_trades(one)
+        late = late_trades(self.events)  # places, the same in any steps
         made.add(*columns, late.at, late.trade, late.skip)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Final, TypeAlias, final
+from typing import Any, Final, Generic, TypeAlias, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from openmm.venues.binance.spec import VENUE as BINANCE
 
 Int64s: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.uint16]
+
+T = TypeVar("T")
 
 KIND_BITS: Final = int(EventFlag.EVENT_KIND_BITS)
 ASK: Final = int(EventFlag.EVENT_ASK)
@@ -204,24 +206,51 @@ class LateTrades:
     skip: Int64s
 
 
-_LATE: dict[int, tuple[weakref.ref[Flags], LateTrades]] = {}
-_COARSE: Final[dict[tuple[int, Decimal], tuple[weakref.ref[Int64s], Events]]] = {}
+class _Kept(Generic[T]):
+    """Results that follow from columns, for as long as these are: another column has another.
+
+    Args:
+        names: of the columns that they follow from, none of which a result holds.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self._made: dict[tuple[Hashable, ...], tuple[tuple[weakref.ref[Any], ...], T]] = {}
+
+    def find(self, events: Events, told: Hashable, make: Callable[[], T]) -> T:
+        """Return what is kept of exactly these columns, or make it."""
+        columns = [getattr(events, name) for name in self._names]
+        key = (*map(id, columns), told)
+        known = self._made.get(key)
+        # An id is another array's once its own is gone.
+        if known is not None and all(
+            ref() is one for ref, one in zip(known[0], columns, strict=True)
+        ):
+            return known[1]
+        made = make()
+
+        def forget(_: weakref.ref[Any]) -> None:
+            self._made.pop(key, None)
+
+        self._made[key] = tuple(weakref.ref(one, forget) for one in columns), made
+        return made
+
+
+_LATE: Final[_Kept[LateTrades]] = _Kept(*COLUMNS)
+_COARSE: Final[_Kept[tuple[Int64s, Int64s]]] = _Kept("price_ticks", "qty_lots", "flags")
 
 
 def late_trades(events: Events) -> LateTrades:
-    """Find the trades that a book of a later venue time was received ahead of, a second at most.
+    """Find the trades that a book that holds them was received ahead of, a second at most.
 
-    A venue sends its book and its trades on ways of their own; who takes the trade for news when it
-    comes lets it fill orders that were placed, or spares those that were cancelled, in between.
-    Kept for as long as the events are.
+    Such a book is of a later venue time; or of the same, and took away at the trade's price as much
+    as was traded there. A venue sends its book and its trades on ways of their own; who takes the
+    trade for news when it comes lets it fill orders that were placed, or spares those that were
+    cancelled, in between, and what stood in front of one goes twice.
+
+    Kept for as long as the columns are.
     """
-    key = id(events.flags)
-    known = _LATE.get(key)
-    if known is not None and known[0]() is events.flags:
-        return known[1]
-    found = _late_trades(events)
-    _LATE[key] = (weakref.ref(events.flags, lambda _: _LATE.pop(key, None)), found)
-    return found
+    return _LATE.find(events, None, lambda: _late_trades(events))
 
 
 def _late_trades(events: Events) -> LateTrades:
@@ -232,16 +261,65 @@ def _late_trades(events: Events) -> LateTrades:
     newest_ns = np.maximum.accumulate(told_ns) if len(told_ns) else told_ns
     trades = np.flatnonzero((flags & np.uint16(KIND_BITS | FILTERED)) == TRADE)
     trades = trades[venue_ns[trades] > 0]
-    message = np.searchsorted(newest_ns, venue_ns[trades], side="right")
     # That many messages are before the first of a book that is newer than the trade.
+    message = np.searchsorted(newest_ns, venue_ns[trades], side="right")
     starts = np.concatenate([[0], ends + 1])
     at = starts[message]
+    same = _same_time(events, trades, told_ns, ends, starts)
+    at = np.where(same >= 0, np.minimum(same, at), at)
     inside = at < trades
     late_ns = recv_ns[trades[inside]] - recv_ns[at[inside]]
     inside[inside] = late_ns <= LATE_NS_MAX
     at, trades = at[inside].astype(np.int64), trades[inside].astype(np.int64)
     order = np.argsort(at, kind="stable")
     return LateTrades(at[order], trades[order], trades)
+
+
+def _same_time(
+    events: Events, trades: NDArray[np.intp], told_ns: Int64s, ends: NDArray[np.intp],
+    starts: NDArray[np.intp],
+) -> NDArray[np.intp]:  # fmt: skip
+    """Return for each trade where the book of its own venue time begins that holds it, or -1.
+
+    Such a book came before it and lowered the level that was taken from by as much as has been
+    traded there at that time.
+    """
+    found = np.full(len(trades), -1, np.intp)
+    books = np.flatnonzero(told_ns > 0)
+    books = books[np.argsort(told_ns[books], kind="stable")]
+    # The first one of each time, of those received by then.
+    place = np.searchsorted(told_ns[books], events.venue_ns[trades], side="left")
+    has = place < len(books)
+    first = np.where(has, books[np.minimum(place, len(books) - 1)], 0) if len(books) else place
+    has &= told_ns[first] == events.venue_ns[trades] if len(told_ns) else has
+    has &= starts[first] < trades
+    few = np.flatnonzero(has)
+    if not len(few):
+        return found
+    # A taker who sold took from bids: of the level's side.
+    side = (events.flags[trades[few]] & np.uint16(ASK)) == 0
+    keys = events.price_ticks[trades[few]] * 2 + side
+    levels = np.flatnonzero(events.kinds == LEVEL)
+    level_keys = events.price_ticks[levels] * 2 + ((events.flags[levels] & np.uint16(ASK)) != 0)
+    kept = np.isin(level_keys, keys)
+    levels, level_keys = levels[kept], level_keys[kept]
+    epoch = np.cumsum((events.kinds == CLEAR) | (events.kinds == BROKEN))[levels]
+    lowered = -_changes((epoch, level_keys), events.qty_lots[levels])
+    by_level: dict[tuple[int, int], list[list[int]]] = {}
+    of = np.searchsorted(ends, levels, side="left")
+    for at in np.flatnonzero(lowered > 0).tolist():
+        if of[at] < len(ends) and told_ns[of[at]]:
+            key = int(told_ns[of[at]]), int(level_keys[at])
+            by_level.setdefault(key, []).append([int(starts[of[at]]), int(lowered[at])])
+    for number, level in zip(few.tolist(), keys.tolist(), strict=True):
+        trade = int(trades[number])
+        lots = int(events.qty_lots[trade])
+        for one in by_level.get((int(events.venue_ns[trade]), level), ()):
+            if one[0] < trade and one[1] >= lots > 0:
+                one[1] -= lots
+                found[number] = one[0]
+                break
+    return found
 
 
 def from_rows(market: Market, rows: bytes) -> Events:
@@ -356,21 +434,17 @@ def coarser(events: Events, tick_size: Decimal) -> Events:
     Raises:
         ValueError: `tick_size` is no multiple of theirs.
     """
-    key = id(events.price_ticks), tick_size
-    known = _COARSE.get(key)
-    if known is not None and known[0]() is events.price_ticks:
-        return replace(known[1], market=replace(events.market, tick_size=plain(tick_size)))
-    made = _coarser(events, tick_size)
-    _COARSE[key] = (weakref.ref(events.price_ticks, lambda _: _COARSE.pop(key, None)), made)
-    return made
-
-
-def _coarser(events: Events, tick_size: Decimal) -> Events:
     mine = events.market
     times = tick_size / mine.tick_size
     if times != int(times) or times < 1:
         raise ValueError(f"ticks of {tick_size} are no multiple of {mine.tick_size}")
-    factor, kinds = int(times), events.kinds
+    prices, qtys = _COARSE.find(events, times, lambda: _coarser(events, int(times)))
+    market = replace(mine, tick_size=plain(tick_size))
+    return replace(events, market=market, price_ticks=prices, qty_lots=qtys)
+
+
+def _coarser(events: Events, factor: int) -> tuple[Int64s, Int64s]:
+    kinds = events.kinds
     ask = (events.flags & np.uint16(ASK)) != 0
     # A taker who sold took from bids.
     up = np.where(kinds == TRADE, ~ask, ask)
@@ -381,10 +455,7 @@ def _coarser(events: Events, tick_size: Decimal) -> Events:
     book = np.cumsum((kinds == CLEAR) | (kinds == BROKEN))[at]
     changes = _changes((book, ask[at], events.price_ticks[at]), qtys[at])
     qtys[at] = _sums((book, ask[at], prices[at]), changes)
-    return Events(
-        replace(mine, tick_size=plain(tick_size)), events.recv_ns, events.venue_ns, prices, qtys,
-        events.flags,
-    )  # fmt: skip
+    return prices, qtys
 
 
 def _grouped(keys: Sequence[NDArray[Any]]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:

@@ -23,8 +23,10 @@ from openmm.data.events import (
     TRADE,
     Events,
     Market,
+    coarser,
     coarsest,
     finer,
+    joined,
     late_trades,
     merged_events,
     plain,
@@ -168,5 +170,46 @@ def test_late_trades_are_those_a_newer_book_came_ahead_of() -> None:
     assert found.at.tolist() == [0, 3]
     assert found.skip.tolist() == [5, 6]
     assert late_trades(events) is found
+    # Another column beside the same others is another market.
+    soon = replace(events, recv_ns=np.minimum(recv_ns, 170))
+    assert late_trades(soon).skip.tolist() == [5, 6, 10]
+    assert len(late_trades(replace(events, venue_ns=np.zeros_like(venue_ns))).skip) == 0
     nothing = late_trades(events.cut(0, 0))
     assert len(nothing.at) == len(nothing.trade) == len(nothing.skip) == 0
+
+
+def test_a_trade_of_its_books_own_time_is_late_where_the_book_holds_it() -> None:
+    end = MESSAGE_END
+    rows = [
+        (100, 9, 0, 0, CLEAR), (100, 9, 50, 9, LEVEL), (100, 9, 51, 9, LEVEL | ASK | end),  # to 2
+        (110, 20, 50, 5, LEVEL | end),  # 3: four less on the bid
+        (111, 20, 51, 7, LEVEL | ASK | end),  # 4: two less on the ask
+        (120, 20, 50, 3, TRADE | ASK | end),  # 5: in 3
+        (121, 20, 50, 2, TRADE | ASK | end),  # 6: only one of the four is left
+        (122, 20, 50, 1, TRADE | ASK | end),  # 7: that one
+        (123, 20, 51, 2, TRADE | end),  # 8: in 4
+        (124, 20, 52, 1, TRADE | end),  # 9: nothing was lowered there
+        (125, 19, 52, 1, TRADE | end),  # 10: older than 3, as ever
+    ]  # fmt: skip
+    events = events_of([(START_NS + at, START_NS + venue, *rest) for at, venue, *rest in rows])
+    found = late_trades(events)
+    assert found.skip.tolist() == [5, 7, 8, 10]
+    assert dict(zip(found.trade.tolist(), found.at.tolist(), strict=True)) == {
+        5: 3, 7: 3, 8: 4, 10: 3,
+    }  # fmt: skip
+    # A trade that came first is news: what the book lost is told after it.
+    parts = [events.cut(0, 3), events.cut(5, 6), events.cut(3, 5)]
+    ahead = replace(joined(events.market, parts), recv_ns=events.recv_ns[:6])
+    assert len(late_trades(ahead).skip) == 0
+
+
+def test_what_is_kept_of_coarse_ticks_follows_each_column() -> None:
+    events, tick = small(), Decimal(1)
+    first = coarser(events, tick)
+    later = coarser(replace(events, recv_ns=events.recv_ns + 5), tick)
+    assert np.array_equal(later.recv_ns, events.recv_ns + 5)
+    assert later.price_ticks is first.price_ticks
+    more = coarser(replace(events, qty_lots=events.qty_lots * 10), tick)
+    assert np.array_equal(more.qty_lots, first.qty_lots * 10)
+    turned = coarser(replace(events, flags=events.flags ^ np.uint16(ASK)), tick)
+    assert not np.array_equal(turned.price_ticks, first.price_ticks)
