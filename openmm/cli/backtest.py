@@ -100,7 +100,8 @@ def backtest(
         bool,
         typer.Option(
             "--look-ahead",
-            help="Check that the future changes nothing, and that one event later is no better.",
+            help="Check that the future changes nothing, that one event later is no better, and "
+            "what older news cost: 5 ms to 1 s.",
         ),
     ] = False,
     frames: Annotated[

@@ -1,10 +1,11 @@
-"""A look ahead is caught: one in code by the cut, one in the data by the event that comes later."""
+"""A look ahead is caught: one in code by the cut, one in the data by what older news are worth."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,17 @@ import pytest
 from openmm.backtest.chances import STAY
 from openmm.backtest.columns import Outcome, run
 from openmm.backtest.lookahead import (
+    CLIFF,
     HANGS,
     HOLDS,
     IMPROVES,
+    LAGGED,
+    LAGS_NS,
+    NEWS,
+    REQUESTS,
     SHORT,
     differences,
+    lags,
     look_ahead,
     shifted,
 )
@@ -146,6 +153,7 @@ def test_an_honest_run_holds() -> None:
     assert found.shift.verdict == HOLDS
     assert found.changed == ()
     assert len(found.cuts) == 4
+    assert [one.verdict for one in found.lags] == [HOLDS] * 2 * len(LAGS_NS)
     assert "the future changes nothing (4 cuts)" in found.told
     assert found.to_json()["good"] is True
 
@@ -159,6 +167,54 @@ def test_a_market_that_tells_too_early_is_caught() -> None:
     assert cheat.shift.verdict == HANGS
     assert cheat.shift.later_net < cheat.shift.net
     assert "receive times that are early" in cheat.told
+
+
+@pytest.mark.parametrize(("early_ms", "gone_ms"), [(20, 20), (100, 100), (300, 500)])
+def test_foresight_that_is_longer_than_a_read_is_caught(early_ms: int, gone_ms: int) -> None:
+    found = look_ahead(informed(), two_markets(told_ms=-early_ms), NEAR)
+    # One event says nothing of it: the lead is longer than that.
+    assert found.shift.verdict == HOLDS
+    assert not found.good
+    for of in (NEWS, REQUESTS):
+        mine = [one for one in found.lags if one.of == of]
+        assert [one.lag_ns for one in mine] == list(LAGS_NS)
+        fell = [one.lag_ns // MS for one in mine if one.verdict == CLIFF]
+        assert fell[:1] == [gone_ms]
+        assert all(one.net == found.shift.net for one in mine if one.lag_ns < early_ms * MS)
+    assert f"MORE IS GONE AT {gone_ms} ms" in found.told
+    told = found.to_json()
+    assert told["good"] is False
+    assert [one["verdict"] for one in told["lags"]].count(CLIFF) >= 2
+
+
+def test_what_a_lag_costs_in_proportion_is_no_cliff() -> None:
+    rng = np.random.default_rng(3)
+    per_ms = np.abs(rng.normal(10, 1, 300))
+    base = made(np.cumsum(rng.normal(0, 5, 300)))
+    for power, fell in ((1.0, []), (0.5, []), (2.0, [20, 100, 500, 1000])):
+        later = [
+            made(base.curve.pnl_ticklots[1:-1] - np.cumsum(per_ms) * (ns / (5 * MS)) ** power)
+            for ns in LAGS_NS
+        ]
+        found = lags(NEWS, base, later)
+        # Whatever the first lag costs beyond its error is told.
+        assert [one.lag_ns // MS for one in found if one.verdict == CLIFF] == [5, *fell]
+    gains = [made(base.curve.pnl_ticklots[1:-1] + np.cumsum(per_ms)) for _ in LAGS_NS]
+    assert all(one.verdict == HOLDS for one in lags(NEWS, base, gains))
+
+
+def test_a_bot_that_watches_nothing_has_slower_requests_alone() -> None:
+    found = look_ahead(bot(), [market(seconds=150)], Model())
+    assert found.good
+    assert [(one.of, one.lag_ns) for one in found.lags] == [(REQUESTS, ns) for ns in LAGS_NS]
+    assert f"where {LAGGED[REQUESTS]} by 5, 20, 100, 500, 1000 ms" in found.told
+    assert LAGGED[NEWS] not in found.told
+
+
+def made(pnl_ticklots: Any) -> Any:
+    """Return what `lags` reads of a run's measures."""
+    curve = SimpleNamespace(pnl_ticklots=np.array([0, *np.round(pnl_ticklots), 0]))
+    return SimpleNamespace(curve=curve, unit=Decimal("0.01"), net=Decimal(0))
 
 
 def test_one_event_of_foresight_is_an_improvement() -> None:
