@@ -22,7 +22,7 @@ from rich.table import Table
 from bench.apart import apart
 from bench.book_streams import shared_data
 from openmm.testing.callgrind import compiler
-from openmm.testing.gates import Outcome, Suite, load_counts, load_gates, run_gates
+from openmm.testing.gates import TRIES, Outcome, Suite, load_counts, load_gates, run_gates
 
 HERE = Path(__file__).resolve().parent
 
@@ -71,8 +71,15 @@ def main() -> int:
         note = f" (try {attempt})" if attempt > 1 else ""
         console.print(f"[dim]{time.monotonic() - started:6.1f} s  {name}{note}[/dim]")
 
+    broken: list[str] = []
+
+    def failed(name: str, attempt: int, error: Exception) -> None:
+        console.print(f"{name} was not measured: {type(error).__name__}: {error}", markup=False)
+        if attempt == TRIES:
+            broken.append(name)
+
     with apart():
-        outcomes, extra = run_gates(gates, chosen, on_suite=told)
+        outcomes, extra = run_gates(gates, chosen, on_suite=told, on_failed=failed)
     if args.only:
         outcomes = [one for one in outcomes if one.value is not None]
     skipped = without_data(outcomes)
@@ -92,7 +99,8 @@ def main() -> int:
                     ],
                     "reported": extra,
                     "skipped": [one.gate.name for one in skipped],
-                    "passed": not missed,
+                    "broken": broken,
+                    "passed": not missed and not broken,
                 }
             )
         )  # fmt: skip
@@ -122,11 +130,13 @@ def main() -> int:
             told_value = "not measured" if one.value is None else f"{one.value:,.2f}"
             word = "at least" if one.gate.at_least else "at most"
             console.print(f"missed: {one.gate.name}: {told_value}, {word} {one.gate.limit:,.2f}")
+        for name in broken:
+            console.print(f"could not be measured: {name}")
         console.print(
             f"{len(outcomes) - len(missed)} passed, {len(missed)} failed, {len(skipped)} skipped"
             f" in {time.monotonic() - started:.0f} s"
         )
-    return 1 if missed else 0
+    return 1 if missed or broken else 0
 
 
 if __name__ == "__main__":

@@ -33,8 +33,10 @@ cdef struct Source:             # columns, or messages of which recv_ns alone is
 
 cdef enum:
     SOURCES = 16
-    FILL_FIELDS = 10
-    MARK_FIELDS = 5
+    HORIZONS = 4
+    FILL_FIELDS = 14
+    AGED = 10                   # of a fill: its first reference of later
+    MARK_FIELDS = 6
     STAY_FIELDS = 11
 
 cdef class Backtest:
@@ -72,6 +74,10 @@ cdef class Backtest:
     cdef int64_t start_ticklots
     cdef int64_t peak_ticklots
     cdef uint64_t cancels_seen
+    cdef int64_t opened_lots                # of base, held when it began
+    cdef bint aging                         # fills are looked at again later
+    cdef int64_t aged_ns                    # the next time
+    cdef int64_t aged_next[HORIZONS]        # of `fills`, by horizon
     cdef int64_t wake_ns                    # before it nothing but market events is due
     cdef readonly int64_t now_ns
     cdef bint begun
@@ -108,6 +114,10 @@ cdef class Backtest:
     cdef void stay_shrinks_c(self, const Message* message) noexcept nogil
     cdef void stay_ends_c(self, uint64_t seq, int64_t now_ns) noexcept nogil
     cdef int mark_c(self, int64_t now_ns) except -1
+    cdef int64_t held_c(self) noexcept nogil
+    cdef i128 exit_c(self, int64_t uticks) noexcept
+    cdef void age_c(self, int64_t now_ns) noexcept nogil
+    cdef void next_aged_c(self) noexcept nogil
     cdef int watch_c(self, int64_t now_ns, bint timer) except -1
     cdef int rebound_c(self) except -1
     cdef int tell_fills_c(self, int64_t until) except -1

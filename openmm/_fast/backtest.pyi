@@ -32,6 +32,8 @@ class _Guard(Protocol):
 
 _Column = npt.NDArray[np.int64]
 
+HORIZONS_NS: tuple[int, int, int, int]
+
 class BacktestFill(NamedTuple):
     told_ns: int
     seq: int
@@ -43,6 +45,10 @@ class BacktestFill(NamedTuple):
     ahead_lots: int
     joined_ns: int
     level: int
+    after_100ms_uticks: int
+    after_1s_uticks: int
+    after_10s_uticks: int
+    after_60s_uticks: int
 
 class BacktestStay(NamedTuple):
     seq: int
@@ -98,6 +104,7 @@ class Backtest:
     def fill_rows(self) -> list[BacktestFill]: ...
     def fills_bytes(self) -> bytes: ...
     def stays_bytes(self) -> bytes: ...
+    def exit_ticklots(self, uticks: int) -> int: ...
     def marks_bytes(self) -> bytes: ...
     @property
     def fees(self) -> int: ...

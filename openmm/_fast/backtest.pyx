@@ -13,7 +13,7 @@ from cython cimport final
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
-from openmm._fast.book cimport BOOK_VERIFIED, BREAK_GAP, Book
+from openmm._fast.book cimport BOOK_VERIFIED, BREAK_GAP, NO_ASK_TICKS, NO_BID_TICKS, Book
 from openmm._fast.changes cimport (
     EVENT_ASK, EVENT_BROKEN, EVENT_CLEAR, EVENT_FILTERED, EVENT_KIND_BITS, EVENT_LEVEL, EVENT_MESSAGE_END,
     EVENT_READ_END, EVENT_TRADE,
@@ -28,7 +28,7 @@ from openmm._fast.queue_venue cimport (
     MESSAGES_MAX, TOLD_ACKED, TOLD_AMENDED, TOLD_AMEND_REFUSED, TOLD_CANCELLED, TOLD_FILL, TOLD_REFUSED,
     TOLD_UNKNOWN, Link, Message, Outlet, QueueVenue,
 )
-from openmm._fast.units cimport BUY, PPM, SELL, UTICKS, floor_div, floor_div_wide, i128, saturate
+from openmm._fast.units cimport BUY, MISSING, PPM, SELL, UTICKS, floor_div, floor_div_wide, i128, saturate
 
 cdef enum:
     ATOMS_MAX = 1 << 30
@@ -46,6 +46,13 @@ cdef extern from *:
     const int64_t MINUTE_NS "OPENMM_MINUTE_NS"
     const int64_t TIME_NS_MAX "OPENMM_TIME_NS_MAX"
     const int64_t SILENCE_NS "OPENMM_SILENCE_NS"    # longer than any delay, and than a book is believed
+
+
+# A fill's later references, as `BacktestFill` names them.
+HORIZONS_NS = (100_000_000, 1_000_000_000, 10_000_000_000, 60_000_000_000)
+cdef int64_t horizons_ns[HORIZONS]
+for _place in range(HORIZONS):
+    horizons_ns[_place] = HORIZONS_NS[_place]
 
 
 cdef inline int64_t later(int64_t at_ns, int64_t every_ns, int64_t now_ns) noexcept nogil:
@@ -70,7 +77,10 @@ cdef class Tap(Sink):
 
 
 class BacktestFill(NamedTuple):
-    """One execution of ours. Prices in ticks, quantities in lots, `reference_uticks` when it was told."""
+    """One execution of ours. Prices in ticks, quantities in lots, `reference_uticks` when it was told.
+
+    The last four are the reference so much later; 0: the run ended before; -1: there was none then.
+    """
 
     told_ns: int
     seq: int
@@ -82,10 +92,16 @@ class BacktestFill(NamedTuple):
     ahead_lots: int
     joined_ns: int
     level: int
+    after_100ms_uticks: int
+    after_1s_uticks: int
+    after_10s_uticks: int
+    after_60s_uticks: int
 
 
 class BacktestStay(NamedTuple):
     """One stay of an order in a queue: from its placing, or an amend that gave it a new place, to the next.
+
+    An order that is to take has none.
 
     Times are the venue's; `reference_uticks` is of when we were told; `ahead_lots` -1: nobody told
     what rests there; `ended_ns` 0: it rests still, or its end is on its way; `moves`: amends before.
@@ -153,6 +169,8 @@ cdef class Backtest:
         self.guard = guard
         self.q_lots_most = INT64_MAX
         self.start_ppm = self.peak_ppm = -1
+        self.aging = True
+        self.aged_ns = INT64_MAX
         self.columns = []
 
     def __dealloc__(self):
@@ -248,6 +266,7 @@ cdef class Backtest:
         if self.begun or now_ns < self.now_ns:
             raise ValueError(f"begun: {self.begun}; at {self.now_ns}, not {now_ns}")
         self.begun = True
+        self.opened_lots = self.pipeline.inventory.base_lots
         self.now_ns = now_ns
         self.cadence_ns = now_ns + self.every_ns if self.every_ns else INT64_MAX
         self.tick_ns = now_ns + self.timer_ns if self.timer_ns else INT64_MAX
@@ -283,7 +302,8 @@ cdef class Backtest:
         cdef int _try
         self.pipeline.quoting = False
         self.guard = None
-        self.cadence_ns = self.tick_ns = INT64_MAX
+        self.cadence_ns = self.tick_ns = self.aged_ns = INT64_MAX
+        self.aging = False
         self.outlet.behind = False
         self.outlet.release_c(self.now_ns)
         for _try in range(64):
@@ -463,7 +483,7 @@ cdef class Backtest:
         return 0
 
     cdef void next_due_c(self) noexcept:
-        cdef int64_t due = min(self.cadence_ns, min(self.mark_ns, self.tick_ns))
+        cdef int64_t due = min(min(self.cadence_ns, self.aged_ns), min(self.mark_ns, self.tick_ns))
         cdef Link requests = self.outlet.requests
         if requests.head != requests.tail:
             due = min(due, requests.ring[requests.head & (MESSAGES_MAX - 1)].due_ns)
@@ -512,6 +532,8 @@ cdef class Backtest:
                 self.pipeline.forced = True
                 if self.every_ns == 0:
                     self.pipeline.decide_c(None, at_ns, 0)
+            if at_ns >= self.aged_ns:
+                self.age_c(at_ns)
             if at_ns >= self.mark_ns:
                 self.mark_c(at_ns)
                 self.mark_ns += self.mark_every_ns
@@ -580,6 +602,10 @@ cdef class Backtest:
         cdef int64_t* row
         cdef int64_t* grown
         cdef int64_t before = self.stay_of[slot]
+        if order != NULL and not order.post_only:
+            return 0    # it came to take: no queue is joined
+        if self.every_ns:
+            self.pipeline.reference.compute_c(self.now_ns)
         if self.stays_kept == self.stays_max:
             grown = <int64_t*>realloc(
                 self.stays, <size_t>((self.stays_max + GROW) * STAY_FIELDS) * sizeof(int64_t)
@@ -637,6 +663,9 @@ cdef class Backtest:
         cdef int64_t fee_ppm = self.maker_fee_ppm if message.maker else self.taker_fee_ppm
         if order != NULL:
             level = order.level
+        if self.every_ns:
+            # Nothing looked at the market since the last decision.
+            pipeline.reference.compute_c(now_ns)
         pipeline.note_fill(message.seq, message.qty_lots, now_ns)
         pipeline.table.fill_c(message.seq, message.price_ticks, message.qty_lots, now_ns)
         pipeline.inventory.fill_c(message.side, message.price_ticks, message.qty_lots)
@@ -679,6 +708,8 @@ cdef class Backtest:
         row[7] = message.ahead_lots
         row[8] = message.joined_ns
         row[9] = level
+        row[AGED] = row[AGED + 1] = row[AGED + 2] = row[AGED + 3] = 0
+        self.next_aged_c()
         stay = self.stay_of[message.seq & (ORDERS_MAX - 1)]
         if stay:
             row = &self.stays[(stay - 1) * STAY_FIELDS]
@@ -745,6 +776,8 @@ cdef class Backtest:
     cdef int tick_c(self, int64_t now_ns) except -1:
         """Do what the slow path's timer does."""
         self.minute_c(now_ns)
+        if self.every_ns:
+            self.pipeline.reference.compute_c(now_ns)
         if self.guard is not None:
             self.watch_c(now_ns, True)
         if self.every_ns == 0:
@@ -821,7 +854,65 @@ cdef class Backtest:
         row[2] = pipeline.inventory.base_lots
         row[3] = pipeline.reference.price_uticks
         row[4] = pipeline.table.live_count
+        row[5] = saturate(self.exit_c(pipeline.reference.price_uticks))
         return 0
+
+    cdef int64_t held_c(self) noexcept nogil:
+        """Return what is held of base beyond the opening, in lots; 0 while it is not known."""
+        cdef int64_t base_lots = self.pipeline.inventory.base_lots
+        if base_lots == MISSING or self.opened_lots == MISSING:
+            return 0
+        return base_lots - self.opened_lots
+
+    cdef i128 exit_c(self, int64_t uticks) noexcept:
+        """Return what it costs beyond a reference to trade what is held beyond the opening through the book.
+
+        In ticklots, without fee; below zero where the book pays more than the reference. What the
+        book does not hold is traded at its last level. 0 while it is not whole.
+        """
+        cdef Book book = self.venue.book
+        cdef int64_t held = self.held_c()
+        cdef int side = <int>(held < 0)     # bids buy what is too much
+        cdef int64_t left = -held if side else held
+        cdef int64_t price = book.best_ask_ticks if side else book.best_bid_ticks
+        cdef int64_t last = price
+        cdef int64_t qty
+        cdef i128 value = 0
+        if held == 0 or uticks <= 0 or book.state != BOOK_VERIFIED:
+            return 0
+        while left > 0 and price != (NO_ASK_TICKS if side else NO_BID_TICKS):
+            qty = min(left, book.qty_at_c(side, price))
+            value += <i128>qty * price
+            left -= qty
+            last = price
+            price = book.worse_c(side, price)
+        value += <i128>left * last
+        return floor_div_wide(<i128>held * uticks, <i128>UTICKS) + (value if side else -value)
+
+    cdef void age_c(self, int64_t now_ns) noexcept nogil:
+        """Keep the reference for the fills that were told one of the horizons ago."""
+        cdef int i
+        cdef int64_t* row
+        if self.every_ns or now_ns - self.pipeline.feed.recv_ns > self.timer_ns:
+            self.pipeline.reference.compute_c(now_ns)
+        for i in range(HORIZONS):
+            while self.aged_next[i] < self.fills_kept:
+                row = &self.fills[self.aged_next[i] * FILL_FIELDS]
+                if row[0] + horizons_ns[i] > now_ns:
+                    break
+                row[AGED + i] = max(self.pipeline.reference.price_uticks, -1)
+                self.aged_next[i] += 1
+        self.next_aged_c()
+
+    cdef void next_aged_c(self) noexcept nogil:
+        cdef int i
+        self.aged_ns = INT64_MAX
+        if self.aging:
+            for i in range(HORIZONS):
+                if self.aged_next[i] < self.fills_kept:
+                    self.aged_ns = min(
+                        self.aged_ns, self.fills[self.aged_next[i] * FILL_FIELDS] + horizons_ns[i]
+                    )
 
     # ---------------------------------------------------------------- what came of it
 
@@ -848,6 +939,10 @@ cdef class Backtest:
         """Of them what was charged in base, in lots, rounded up."""
         return self.base_fee_lots
 
+    def exit_ticklots(self, int64_t uticks):
+        """Return what it costs beyond a reference to trade what is held beyond the opening through the book, now."""
+        return saturate(self.exit_c(uticks))
+
     def stays_bytes(self):
         """Return every stay of an order at a price as little-endian int64, `BacktestStay`'s fields each."""
         if self.stays_kept == 0:
@@ -855,7 +950,11 @@ cdef class Backtest:
         return (<char*>self.stays)[: self.stays_kept * STAY_FIELDS * sizeof(int64_t)]
 
     def marks_bytes(self):
-        """Return the marks as little-endian int64: time, equity (ticklots), base (lots), reference (uticks), orders."""
+        """Return the marks as little-endian int64 each.
+
+        Time, equity (ticklots), base (lots), reference (uticks), orders, and what it costs beyond the
+        reference to trade what is held beyond the opening through the book of then (ticklots).
+        """
         if self.marks_kept == 0:
             return b""
         return (<char*>self.marks)[: self.marks_kept * MARK_FIELDS * sizeof(int64_t)]

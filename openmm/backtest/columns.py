@@ -44,7 +44,9 @@ TAPE_BYTES: Final = 1 << 16
 TIME_NS_MAX: Final = 1 << 62
 FILL_FIELDS: Final = BacktestFill._fields
 ORDER_FIELDS: Final = BacktestStay._fields
-MARK_FIELDS: Final = ("told_ns", "equity_ticklots", "base_lots", "reference_uticks", "live_count")
+MARK_FIELDS: Final = (
+    "told_ns", "equity_ticklots", "base_lots", "reference_uticks", "live_count", "exit_ticklots",
+)  # fmt: skip
 
 Progress = Callable[[int], None]
 
@@ -59,8 +61,10 @@ class Outcome:
         markets: labels of the data, the quoted one first.
         left_out: venues of the bot's file that the data does not hold.
         started_ns, ended_ns: first and last receive time.
-        fills: int64[n, 10], one row an execution: `BacktestFill`'s fields.
-        marks: int64[n, 5], one row a second: `MARK_FIELDS`.
+        fills: int64[n, 14], one row an execution: `BacktestFill`'s fields.
+        marks: int64[n, 6], one row a second: `MARK_FIELDS`; the last is what it would have cost
+            beyond the reference to trade what is held beyond the opening through the book of then,
+            without fee.
         orders: int64[n, 11], one row a stay of an order at a price: `BacktestStay`'s fields.
         opening: base in lots and quote in ticklots at the beginning.
         closing: the same at the end, every order cancelled.
@@ -69,6 +73,7 @@ class Outcome:
         base_fees_lots: what of them was charged in base.
         closing_uticks: the reference at the end; 0: there was none.
         closing_spread_ticks: of the quoted book then; 0: it was not whole.
+        closing_exit_ticklots: as of a mark.
         quoting_ns: when quoting began: the quoted book was whole; 0: with the first event.
         taker_fee_ppm: what taking would have cost.
         crossed: messages after which a book was not whole.
@@ -105,6 +110,7 @@ class Outcome:
     base_fees_lots: int = 0
     closing_uticks: int = 0
     closing_spread_ticks: int = 0
+    closing_exit_ticklots: int = 0
     quoting_ns: int = 0
     taker_fee_ppm: int = 0
 
@@ -265,7 +271,8 @@ def run(
         orders=_rows(made.stays_bytes(), len(ORDER_FIELDS)), opening=wired.held,
         closing=(held.base_lots, held.quote_ticklots), fees_ticklots=made.fees,
         closing_uticks=closing_uticks, base_fees_lots=made.base_fees,
-        closing_spread_ticks=closing_spread_ticks, quoting_ns=wired.quoting_ns,
+        closing_spread_ticks=closing_spread_ticks,
+        closing_exit_ticklots=made.exit_ticklots(closing_uticks), quoting_ns=wired.quoting_ns,
         taker_fee_ppm=wired.taker_fee_ppm,
         placed=pipeline.placed_count, amended=pipeline.amended_count,
         cancelled=pipeline.cancel_count, refused=made.refused_count,

@@ -2,7 +2,7 @@
 
 Money is exact: integers of ticklots (tick size times lot size, in quote) become decimals, and the
 causes add up to the P&L to the last one. Ratios and moments are floats. Causes and markouts are
-those of docs/report.md, with the marks and the fills for its references.
+those of docs/report.md, each fill against the reference of the very moments after it.
 """
 
 from __future__ import annotations
@@ -15,20 +15,26 @@ from typing import Any, Final, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
+from openmm._fast.backtest import HORIZONS_NS
 from openmm._fast.units import UTICKS_PER_TICK, Side
 from openmm.backtest.chances import Chances, chances
-from openmm.backtest.columns import FILL_FIELDS, Outcome
+from openmm.backtest.columns import FILL_FIELDS, MARK_FIELDS, Outcome
 from openmm.backtest.standing import standing
 
 Int64s: TypeAlias = NDArray[np.int64]
 
-HORIZONS_S: Final = (1, 10, 60)
 SECOND_NS: Final = 1_000_000_000
 MARK_NS: Final = SECOND_NS  # between two marks
 HOUR_NS: Final = 3600 * SECOND_NS
 PPM: Final = 1_000_000
 NARROW: Final = float(1 << 62)  # what a product of int64 may come to
 FILL: Final[Mapping[str, int]] = {name: place for place, name in enumerate(FILL_FIELDS)}
+# By horizon, the last one the one that parts adverse selection from drift.
+AFTER: Final[Mapping[str, int]] = {
+    f"{span_ns / SECOND_NS:g}s": FILL["after_100ms_uticks"] + place
+    for place, span_ns in enumerate(HORIZONS_NS)
+}
+EXIT: Final = MARK_FIELDS.index("exit_ticklots")
 _EXACT: Final = Context(prec=60)
 
 
@@ -104,8 +110,8 @@ class Moments:
 class Markout:
     """What fills were worth some time later against their price, weighted by notional.
 
-    `late`: left out, as the reference came later than twice the horizon. Neither counts the fills
-    that were younger at the end.
+    `late`: left out, as there was no reference at that moment. Neither counts the fills that were
+    younger at the end.
     """
 
     bps: float | None
@@ -153,11 +159,14 @@ class QueueAtFill:
 class Curve:
     """P&L after fees over time: int64[m] each, ns and ticklots; it begins with a zero.
 
+    `flattened_ticklots`: with the position traded away then, through the book of that moment and
+    for the taker fee; of two moments the difference is what the time between them came to.
     `position_lots`: held beyond the opening; `reference_uticks`: 0 at the start.
     """
 
     ts_ns: Int64s
     pnl_ticklots: Int64s
+    flattened_ticklots: Int64s
     position_lots: Int64s
     reference_uticks: Int64s
 
@@ -176,9 +185,8 @@ class Measures:
         quoting_ns: when quoting began.
         quoted, one_sided: shares of the time since with orders at the venue on both sides, and on
             one alone.
-        flattened: the net with what is left of the position sold or bought back: at the last
-            reference, half the last spread worse, less the taker fee; `net` has it at the
-            reference.
+        flattened: the net with what is left of the position traded away through the last book,
+            level by level, less the taker fee; `net` has it at the reference.
     """
 
     bot: str
@@ -295,7 +303,7 @@ def measure(outcome: Outcome) -> Measures:
         markouts=markouts, least=base(int(held.min(initial=0))),
         greatest=base(int(held.max(initial=0))), position=base(int(held[-1]) if len(held) else 0),
         quoting_ns=quoting_ns, quoted=quoted, one_sided=one_sided,
-        flattened=money(net - flattening(outcome, int(curve.position_lots[-1]), last_uticks)),
+        flattened=money(int(curve.flattened_ticklots[-1])),
         orders=Traffic(
             outcome.placed, outcome.amended, outcome.cancelled, outcome.refused, outcome.batches,
             actions / hours if hours > 0 else 0.0,
@@ -388,53 +396,41 @@ def _curve(outcome: Outcome, rows: _Fills) -> tuple[Curve, int]:
     end = closing_quote - quote
     if last_uticks:
         end += int(worth(np.array([closing_base - base]), last_uticks)[0])
-    narrow = np.asarray(pnl, np.int64)
+    told = np.concatenate([[0], np.asarray(pnl, np.int64), [end]])
+    lots = np.concatenate([[0], position, [closing_base - base]])
+    references = np.concatenate([[0], uticks, [last_uticks]])
     return Curve(
-        np.concatenate([[outcome.started_ns], ts_ns, [ended_ns]]),
-        np.concatenate([[0], narrow, [end]]),
-        np.concatenate([[0], position, [closing_base - base]]),
-        np.concatenate([[0], uticks, [last_uticks]]),
-    ), last_uticks
+        np.concatenate([[outcome.started_ns], ts_ns, [ended_ns]]), told,
+        np.asarray(_flattened(outcome, told, lots, references), np.int64), lots, references,
+    ), last_uticks  # fmt: skip
 
 
-def flattening(outcome: Outcome, lots: int, uticks: int) -> int:
-    """Return what bringing a position to zero costs against a reference, in ticklots, rounded up.
+def _flattened(outcome: Outcome, pnl: Any, position: Any, uticks: Any) -> Any:
+    """Return P&L with the position traded away then, through the book and for the taker fee.
 
-    Half the last spread, nothing where the book was not whole then, and the taker fee.
+    The fee is of the position at the reference, rounded up.
     """
-    half_uticks = outcome.closing_spread_ticks * UTICKS_PER_TICK // 2
-    price_uticks = max(uticks + (half_uticks if lots < 0 else -half_uticks), 0)
-    if not uticks:
-        return 0
-    spread = -(-abs(lots) * half_uticks // UTICKS_PER_TICK)
-    fee = -(-abs(lots) * price_uticks * outcome.taker_fee_ppm // (UTICKS_PER_TICK * PPM))
-    return spread + fee
+    exits = np.concatenate([[0], outcome.marks[:, EXIT], [outcome.closing_exit_ticklots]])
+    value = worth(np.abs(position), uticks)
+    if _widest(value) * max(abs(outcome.taker_fee_ppm), 1) >= NARROW:
+        value = np.asarray(value, object)
+    return pnl - exits + -value * outcome.taker_fee_ppm // PPM
 
 
 def _split(
     outcome: Outcome, rows: _Fills, last_uticks: int, unit: Decimal
 ) -> tuple[tuple[int, int, int, int], tuple[Level, ...], dict[str, Markout]]:
     """Return spread, adverse, drift and unsplit in ticklots, the levels, and the markouts."""
-    times = np.concatenate([outcome.marks[:, 0], rows.ts_ns])
-    uticks = np.concatenate([outcome.marks[:, 3], rows.uticks])
-    order = np.argsort(times, kind="stable")
-    order = order[uticks[order] > 0]
-    times, uticks = times[order], uticks[order]
     markouts: dict[str, Markout] = {}
     aged: Any = np.zeros(len(rows.ts_ns), np.int64)
-    for horizon_s in HORIZONS_S:
-        horizon_ns = horizon_s * SECOND_NS
-        places = np.searchsorted(times, rows.ts_ns + horizon_ns)
-        old = there = places < len(times)
-        places = np.minimum(places, max(len(times) - 1, 0))
-        if len(times):
-            at = np.where(there, uticks[places], last_uticks)
-            aged = worth(rows.lots, at)
-            there = old & (times[places] - rows.ts_ns <= 2 * horizon_ns)
+    for name, column in AFTER.items():
+        after = outcome.fills[:, column]
+        there = after > 0
+        aged = worth(rows.lots, np.where(there, after, last_uticks))
         gained, cost = total((aged - rows.signed_cost)[there]), total(rows.cost[there])
-        markouts[f"{horizon_s}s"] = Markout(
+        markouts[name] = Markout(
             gained / cost * 1e4 if cost else None, _EXACT.multiply(Decimal(gained), unit),
-            int(np.count_nonzero(there)), int(np.count_nonzero(old & ~there)),
+            int(np.count_nonzero(there)), int(np.count_nonzero(after < 0)),
         )  # fmt: skip
     split = rows.uticks > 0
     then = worth(rows.lots, np.where(split, rows.uticks, 1))

@@ -25,11 +25,14 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import SubprocessError
 
 from openmm.errors import ConfigError
 
 Suite = Callable[[], Mapping[str, float]]
 TRIES = 3
+# What a process that a suite starts, or waits for, does not do on a machine that is busy.
+FAILURES = (OSError, RuntimeError, SubprocessError)
 HEADROOM = 1.03
 HEADROOM_OTHER_COMPILER = 1.25
 
@@ -130,11 +133,14 @@ def run_gates(
     suites: Sequence[Suite],
     *,
     on_suite: Callable[[str, int], None] | None = None,
+    on_failed: Callable[[str, int, Exception], None] | None = None,
 ) -> tuple[list[Outcome], dict[str, float]]:
     """Measure every suite and hold it against the gates.
 
     Args:
         on_suite: told the suite's name and the try, before it is measured.
+        on_failed: told of a suite that could not be measured (`FAILURES`): it is tried again like a
+            miss, and the other suites are measured. Without it the error ends the run.
 
     Returns:
         The outcomes in the order of the gates, and the values no gate asks for (reported only).
@@ -143,10 +149,18 @@ def run_gates(
     extra: dict[str, float] = {}
     for suite in suites:
         for attempt in range(1, TRIES + 1):
+            told = suite.__module__.rsplit(".", 1)[-1] + "." + suite.__name__
             if on_suite is not None:
-                on_suite(suite.__module__.rsplit(".", 1)[-1] + "." + suite.__name__, attempt)
+                on_suite(told, attempt)
             missed = False
-            for name, value in suite().items():
+            try:
+                values = suite()
+            except FAILURES as error:
+                if on_failed is None:
+                    raise
+                on_failed(told, attempt, error)
+                continue
+            for name, value in values.items():
                 if name not in gates:
                     extra[name] = value
                 elif name not in found or not gates[name].passes(found[name][0]):

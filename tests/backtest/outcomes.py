@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from openmm._fast.backtest import HORIZONS_NS
 from openmm._fast.units import UTICKS_PER_TICK
 from openmm.backtest.columns import Outcome, events_of
 from openmm.backtest.model import Model
@@ -43,7 +45,7 @@ def outcome(**told: Any) -> Outcome:
     usual: dict[str, Any] = {
         "bot": "grid", "model": Model(), "instrument": PAIR, "markets": ("kraken BTC/USD",),
         "left_out": (), "started_ns": START_NS, "ended_ns": START_NS, "events": 1000,
-        "messages": 300, "fills": rows([], 10), "marks": rows([], 5), "orders": rows([], 11),
+        "messages": 300, "fills": rows([], 14), "marks": rows([], 6), "orders": rows([], 11),
         "opening": (1000, 600_000_000), "closing": (1000, 600_000_000), "fees_ticklots": 0,
         "placed": 0, "amended": 0, "cancelled": 0, "refused": 0, "batches": 0, "decisions": 0,
         "crossed": 0, "open_orders": 0, "halted": False,
@@ -58,8 +60,16 @@ def fill(
     told_ns = START_NS + round(at_s * NS)
     return (
         told_ns, seq, side, price, lots, maker, uticks, ahead, told_ns - round(rested_s * NS),
-        level,
+        level, 0, 0, 0, 0,
     )  # fmt: skip
+
+
+def after(known: Sequence[tuple[int, int]], told_ns: int, span_ns: int) -> int:
+    """Return the first reference so much later, as a fill has it: -1 too late, 0 none came."""
+    at = bisect_left(known, (told_ns + span_ns, 0))
+    if at == len(known):
+        return 0
+    return known[at][1] if known[at][0] - told_ns <= 2 * span_ns else -1
 
 
 def made(
@@ -83,15 +93,19 @@ def made(
         if uticks > 0:
             count = 2 if live is None else live[number]
             equity = quote + base * uticks // UTICKS_PER_TICK
-            marks.append((until_ns, equity, base, uticks, count))
+            marks.append((until_ns, equity, base, uticks, count, 0))
     told = sorted(
         [(one[0], 0, one[3]) for one in marks] + [(one[0], 1, one[6]) for one in fills]
     )  # fmt: skip
     last_uticks = next((uticks for _, _, uticks in reversed(told) if uticks > 0), 0)
+    known = [(at_ns, uticks) for at_ns, _, uticks in told if uticks > 0]
+    later = [
+        (*one[:10], *(after(known, one[0], span_ns) for span_ns in HORIZONS_NS)) for one in fills
+    ]
     return outcome(
         closing_uticks=last_uticks,
         ended_ns=START_NS + len(references) * NS,
-        fills=rows(fills, 10), marks=rows(marks, 5), orders=rows(orders, 11), opening=opening,
+        fills=rows(later, 14), marks=rows(marks, 6), orders=rows(orders, 11), opening=opening,
         closing=(base, quote), fees_ticklots=fees, instrument=instrument, placed=placed,
         amended=amended, cancelled=cancelled,
     )  # fmt: skip

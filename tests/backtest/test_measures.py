@@ -91,7 +91,7 @@ def test_causes_and_markouts_are_the_ledgers(seed: int) -> None:
     assert [
         atoms(one) for one in (told.spread, told.adverse, told.drift, told.unsplit)
     ] == causes  # fmt: skip
-    for name, horizon_ms in (("1s", 1_000), ("10s", 10_000), ("60s", 60_000)):
+    for name, horizon_ms in (("0.1s", 100), ("1s", 1_000), ("10s", 10_000), ("60s", 60_000)):
         one = found.markouts[name]
         assert (one.fills, one.late, atoms(one.quote)) == markouts[horizon_ms]
     if seed % 2:
@@ -206,19 +206,33 @@ def test_rates_are_of_the_time_since_quoting_began() -> None:
     assert (found.seconds, found.quoting_s) == (4.0, 2.0)
 
 
-def test_what_is_left_is_flattened_at_half_the_spread_and_the_taker_fee() -> None:
-    told: dict[str, Any] = {"closing_spread_ticks": 5, "taker_fee_ppm": 1_000}
-    bought = made([fill(0.5, BUY, 1000, 10, 1000 * U)], [1000 * U, 1100 * U])
+def test_what_is_left_is_flattened_through_the_book_and_for_the_taker_fee() -> None:
+    told: dict[str, Any] = {"closing_exit_ticklots": 25, "taker_fee_ppm": 1_000}
+    bought = made([fill(0.5, BUY, 1000, 10, 1000 * U)], [1000 * U, 1100 * U + 1])
     found = measure(replace(bought, **told))
     assert atoms(found.net) == 1000
-    # 25 of half a spread, and 0.1% of 10 x 1097.5, rounded up.
+    # 0.1% of 10 x 1100, rounded up.
     assert atoms(found.flattened) == 1000 - 25 - 11
-    sold = made([fill(0.5, SELL, 1000, 10, 1000 * U)], [1000 * U, 1100 * U])
-    assert atoms(measure(replace(sold, **told)).flattened) == -1000 - 25 - 12
+    sold = made([fill(0.5, SELL, 1000, 10, 1000 * U)], [1000 * U, 1100 * U + 900_000])
+    assert atoms(measure(replace(sold, **told)).flattened) == -1000 - 9 - 25 - 12
     assert measure(bought).flattened == measure(bought).net, "nothing is known of the costs"
-    flat = made([fill(0.5, BUY, 99, 1, 100 * U), fill(0.6, SELL, 101, 1, 100 * U)], [100 * U])
-    assert atoms(measure(replace(flat, **told)).flattened) == 2
     assert measure(replace(bought, **told)).to_json()["flattened"] == format(found.flattened, "f")
+
+
+def test_each_mark_is_flattened_as_of_then() -> None:
+    outcome = made(
+        [fill(0.5, BUY, 1000, 10, 1000 * U), fill(1.5, SELL, 1001, 10, 1000 * U)], [1000 * U] * 3
+    )
+    outcome.marks[:, 5] = [7, 3, 0]
+    curve = measure(replace(outcome, taker_fee_ppm=1_000)).curve
+    assert curve.pnl_ticklots.tolist() == [0, 0, 10, 10, 10]
+    # At the first mark 10 lots are held: 7 by the book, 10 of fee; the second's exit is of nothing.
+    assert curve.flattened_ticklots.tolist() == [0, -17, 7, 10, 10]
+    wide = replace(outcome, taker_fee_ppm=1_000)
+    wide.marks[0, 3] = 1 << 60
+    assert measure(wide).curve.flattened_ticklots[1] == (
+        measure(wide).curve.pnl_ticklots[1] - 7 - -(-10 * (1 << 60) // U * 1_000 // 1_000_000)
+    )
 
 
 def test_queue_places_are_of_maker_fills() -> None:
@@ -252,7 +266,7 @@ def test_fills_before_any_reference_are_unsplit_and_add_up() -> None:
 def test_json_is_plain_and_exact() -> None:
     told = measure(chance(1, 100, 40)).to_json()
     assert told["causes"]["net"] == format(measure(chance(1, 100, 40)).net, "f")
-    assert set(told["markouts"]) == {"1s", "10s", "60s"}
+    assert set(told["markouts"]) == {"0.1s", "1s", "10s", "60s"}
     assert isinstance(told["moments"]["sharpe"], float)
     assert "curve" not in told
 
@@ -264,7 +278,7 @@ def test_wide_amounts_stay_exact() -> None:
         fill(0.5, BUY, price, lots, (price + 1) * U), fill(1.5, SELL, price + 3, lots, price * U),
     ]  # fmt: skip
     closing = 1000, 600_000_000 + 3 * lots
-    outcome = outcomes.outcome(fills=rows(fills, 10), closing=closing, closing_uticks=price * U)
+    outcome = outcomes.outcome(fills=rows(fills, 14), closing=closing, closing_uticks=price * U)
     found = measure(outcome)
     assert atoms(found.net) == 3 * lots
     assert atoms(found.volume) == (2 * price + 3) * lots

@@ -49,6 +49,26 @@ def test_pass_is_not_taken_back_by_a_later_try_of_its_suite() -> None:
     assert [(one.value, one.passed) for one in outcomes] == [(11, True), (2, True)]
 
 
+def test_suite_that_cannot_be_measured_is_tried_again_and_keeps_no_other_from_it() -> None:
+    tries = 0
+
+    def breaks() -> Mapping[str, float]:
+        nonlocal tries
+        tries += 1
+        raise RuntimeError("a client ended")
+
+    told: list[tuple[int, str]] = []
+    outcomes, _ = run_gates(
+        {"a": LEAST, "b": MOST}, [breaks, suite({"b": 1})],
+        on_failed=lambda name, attempt, error: told.append((attempt, str(error))),
+    )  # fmt: skip
+    assert [(one.value, one.passed) for one in outcomes] == [(None, False), (1, True)]
+    assert told == [(attempt, "a client ended") for attempt in (1, 2, 3)]
+    with pytest.raises(RuntimeError, match="a client ended"):
+        run_gates({"a": LEAST}, [breaks])
+    assert tries == 4
+
+
 def test_gate_nobody_measured_is_missed_and_value_without_gate_is_reported() -> None:
     outcomes, extra = run_gates({"a": LEAST}, [suite({"c": 5})])
     assert [(one.value, one.passed) for one in outcomes] == [(None, False)]
