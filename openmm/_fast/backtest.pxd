@@ -116,7 +116,8 @@ cdef class Backtest:
     cdef int mark_c(self, int64_t now_ns) except -1
     cdef int64_t held_c(self) noexcept nogil
     cdef i128 exit_c(self, int64_t uticks) noexcept
-    cdef void age_c(self, int64_t now_ns) noexcept nogil
+    cdef void age_c(self, int64_t now_ns) noexcept
+    cdef void look_c(self, int64_t now_ns) noexcept
     cdef void next_aged_c(self) noexcept nogil
     cdef int watch_c(self, int64_t now_ns, bint timer) except -1
     cdef int rebound_c(self) except -1

@@ -605,7 +605,7 @@ cdef class Backtest:
         if order != NULL and not order.post_only:
             return 0    # it came to take: no queue is joined
         if self.every_ns:
-            self.pipeline.reference.compute_c(self.now_ns)
+            self.look_c(self.now_ns)
         if self.stays_kept == self.stays_max:
             grown = <int64_t*>realloc(
                 self.stays, <size_t>((self.stays_max + GROW) * STAY_FIELDS) * sizeof(int64_t)
@@ -664,8 +664,7 @@ cdef class Backtest:
         if order != NULL:
             level = order.level
         if self.every_ns:
-            # Nothing looked at the market since the last decision.
-            pipeline.reference.compute_c(now_ns)
+            self.look_c(now_ns)
         pipeline.note_fill(message.seq, message.qty_lots, now_ns)
         pipeline.table.fill_c(message.seq, message.price_ticks, message.qty_lots, now_ns)
         pipeline.inventory.fill_c(message.side, message.price_ticks, message.qty_lots)
@@ -777,7 +776,7 @@ cdef class Backtest:
         """Do what the slow path's timer does."""
         self.minute_c(now_ns)
         if self.every_ns:
-            self.pipeline.reference.compute_c(now_ns)
+            self.look_c(now_ns)
         if self.guard is not None:
             self.watch_c(now_ns, True)
         if self.every_ns == 0:
@@ -828,13 +827,19 @@ cdef class Backtest:
         self.slippage_ppm = bounds.slippage_ppm
         return 0
 
+    cdef void look_c(self, int64_t now_ns) noexcept:
+        """Bring the reference up to the books: with a cadence nothing did since the last decision."""
+        if self.every_ns and self.pipeline.waiting is not None and self.pipeline.waiting.dirty:
+            self.pipeline.refresh_c(self.pipeline.waiting, now_ns)
+        self.pipeline.reference.compute_c(now_ns)
+
     cdef int mark_c(self, int64_t now_ns) except -1:
         """Mark equity."""
         cdef Pipeline pipeline = self.pipeline
         cdef int64_t equity
         cdef int64_t* row
         cdef int64_t* grown
-        pipeline.reference.compute_c(now_ns)
+        self.look_c(now_ns)
         if pipeline.reference.price_uticks < 0:
             return 0    # nothing tells what is held
         pipeline.inventory.mark_c(pipeline.reference.price_uticks)
@@ -889,12 +894,12 @@ cdef class Backtest:
         value += <i128>left * last
         return floor_div_wide(<i128>held * uticks, <i128>UTICKS) + (value if side else -value)
 
-    cdef void age_c(self, int64_t now_ns) noexcept nogil:
+    cdef void age_c(self, int64_t now_ns) noexcept:
         """Keep the reference for the fills that were told one of the horizons ago."""
         cdef int i
         cdef int64_t* row
         if self.every_ns or now_ns - self.pipeline.feed.recv_ns > self.timer_ns:
-            self.pipeline.reference.compute_c(now_ns)
+            self.look_c(now_ns)
         for i in range(HORIZONS):
             while self.aged_next[i] < self.fills_kept:
                 row = &self.fills[self.aged_next[i] * FILL_FIELDS]

@@ -60,7 +60,7 @@ class Guard:
         self._fresh_ns = config.risk.max_message_age_ns
         self._rebalancer = Rebalancer(
             tables.pipeline, ByHand(tables.pipeline), tables.monitor, tables.instrument,
-            RebalanceTerms.of(conf.rebalance_params(config, tables.instrument) or {}),
+            RebalanceTerms.of(conf.rebalance_params(config, tables.instrument)),
         )  # fmt: skip
         self._quoting = Quoting(tables.pipeline, tables.monitor, self._rebalancer)
         self.changes: list[tuple[int, RiskChanged]] = []

@@ -30,9 +30,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from openmm._fast.backtest import HORIZONS_NS
 from openmm.backtest.chances import STAY
 from openmm.backtest.columns import Outcome, run
-from openmm.backtest.measures import FILL, Measures, measure
+from openmm.backtest.measures import AFTER, FILL, Measures, measure
 from openmm.backtest.model import DELAY_NS_MAX, MS, Model
 from openmm.config import BotConfig
 from openmm.data.events import LATE_NS_MAX, Events
@@ -268,14 +269,21 @@ def differences(short: Outcome, whole: Outcome, cut_ns: int) -> list[str]:
     found = []
     for name, mine, others in (
         ("opening", np.array([short.opening]), np.array([whole.opening])),
-        ("fills", _before(short.fills, FILL["told_ns"], until_ns),
-         _before(whole.fills, FILL["told_ns"], until_ns)),
+        ("fills", _fills(short.fills, until_ns), _fills(whole.fills, until_ns)),
         ("marks", _before(short.marks, 0, until_ns), _before(whole.marks, 0, until_ns)),
         ("orders", _stays(short.orders, told_ns), _stays(whole.orders, told_ns)),
     ):  # fmt: skip
         if not np.array_equal(mine, others):
             found.append(f"{name} before {(cut_ns - whole.started_ns) / 1e9:.1f} s")
     return found
+
+
+def _fills(rows: Any, until_ns: int) -> Any:
+    """Return the fills that were told before a moment, with the references of later known then."""
+    made = _before(rows, FILL["told_ns"], until_ns).copy()
+    for column, span_ns in zip(AFTER.values(), HORIZONS_NS, strict=True):
+        made[made[:, FILL["told_ns"]] + span_ns >= until_ns, column] = 0
+    return made
 
 
 def _stays(rows: Any, told_ns: int) -> Any:

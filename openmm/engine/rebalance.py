@@ -55,7 +55,9 @@ class RebalanceTerms(Struct, frozen=True):
 
     @classmethod
     def of(cls, told: Mapping[str, int]) -> RebalanceTerms:
-        """Read them of `config.rebalance_params`."""
+        """Read them of `config.rebalance_params`; a strategy that has none never takes."""
+        if not told:
+            return cls()
         return cls(
             told["rebalance_take"] == 1, told["rebalance_threshold_ppm"],
             told["rebalance_exit_ppm"], told["rebalance_slippage_ppm"],

@@ -262,7 +262,7 @@ def make_step(
             rates=frozenset(
                 index for index, venue in enumerate(config.venue) if venue.rate is not None
             ),
-            rebalance=RebalanceTerms.of(rebalance) if rebalance else RebalanceTerms(),
+            rebalance=RebalanceTerms.of(rebalance),
         ),
         on_booked,
     )  # fmt: skip

@@ -112,7 +112,7 @@ def test_a_run_quotes_fills_and_adds_up() -> None:
     assert after == (before[0] + base, before[1] + quote)
     rows = np.frombuffer(backtest.fills_bytes(), np.int64).reshape(-1, len(BacktestFill._fields))
     assert [tuple(row) for row in rows.tolist()] == [tuple(one) for one in fills]
-    marks = np.frombuffer(backtest.marks_bytes(), np.int64).reshape(-1, 5)
+    marks = np.frombuffer(backtest.marks_bytes(), np.int64).reshape(-1, 6)
     assert 58 <= len(marks) <= 60
     assert (np.diff(marks[:, 0]) == NS).all()
 
@@ -166,7 +166,7 @@ def test_equity_is_marked_while_nothing_is_quoted() -> None:
     backtest.run(20 * NS)
     bot.pipeline.quoting = False
     backtest.run()
-    marks = np.frombuffer(backtest.marks_bytes(), np.int64).reshape(-1, 5)
+    marks = np.frombuffer(backtest.marks_bytes(), np.int64).reshape(-1, 6)
     assert 58 <= len(marks) <= 60
     assert marks[-1, 4] == 0
 
@@ -297,7 +297,7 @@ def test_a_silence_of_years_is_passed_over() -> None:
     late.rows = rows + [(one[0] + 30 * year_ns, *one[1:]) for one in rows]
     backtest, _ = make(late, timer_ns=50_000_000)
     backtest.run()
-    marks = np.frombuffer(backtest.marks_bytes(), np.int64).reshape(-1, 5)
+    marks = np.frombuffer(backtest.marks_bytes(), np.int64).reshape(-1, 6)
     assert backtest.event_count == 2 * len(rows)
     assert 40 <= len(marks) < 200, "none while the book is too old to tell what is held"
     assert marks[-1, 0] > 30 * year_ns

@@ -8,7 +8,9 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from openmm._fast.units import Side
+from openmm._fast.backtest import HORIZONS_NS
+from openmm._fast.book import Book
+from openmm._fast.units import UTICKS_PER_TICK, Side
 from openmm.backtest.columns import (
     FILL_FIELDS,
     MARK_FIELDS,
@@ -212,15 +214,104 @@ def test_quoting_begins_when_the_quoted_book_is_whole(thin: Events, found: Outco
     assert run(bot(), [thin], start_ns=first_ns + 9 * SECOND).quoting_ns == first_ns + 9 * SECOND
 
 
-def test_what_leaving_would_cost_at_the_end_is_kept(thin: Events, found: Outcome) -> None:
-    book = thin.book_before(len(thin))
+def book_at(events: Events, now_ns: int) -> Book:
+    """Return the book as it was told before a moment."""
+    return events.book_before(int(np.searchsorted(events.recv_ns, now_ns)))
+
+
+def mid_of(book: Book) -> int:
     assert book.best_bid_ticks is not None
     assert book.best_ask_ticks is not None
-    assert found.closing_spread_ticks == book.best_ask_ticks - book.best_bid_ticks > 0
+    return (book.best_bid_ticks + book.best_ask_ticks) * UTICKS_PER_TICK // 2
+
+
+def exit_of(book: Book, held: int, uticks: int) -> int:
+    """Return what trading so many lots away costs against a reference, level by level."""
+    worth, left = held * uticks // UTICKS_PER_TICK, abs(held)
+    value = price = 0
+    for price, qty in book.levels(int(held < 0), 1000):
+        value += min(left, qty) * price
+        left -= min(left, qty)
+    value += left * price
+    return worth + value if held < 0 else worth - value
+
+
+@pytest.mark.parametrize("times", [1, 200])
+def test_each_mark_and_the_end_keep_what_leaving_would_cost(thin: Events, times: int) -> None:
+    config = bot(
+        {"order_amount": str(Decimal("0.01") * times)},
+        paper={"base": str(times), "quote": str(60_000 * times)}, max_order_size="10",
+        max_open_notional="10000000", max_inventory="60",
+    )  # fmt: skip
+    found = run(config, [thin])
+    told_in = in_steps_of(found.instrument, thin)
+    costs, deep = set(), 0
+    for told_ns, _, base, uticks, _, cost in found.marks.tolist():
+        held, book = base - found.opening[0], book_at(told_in, told_ns)
+        assert cost == exit_of(book, held, uticks)
+        costs.add(cost)
+        deep += abs(held) > book.levels(int(held < 0), 1)[0][1]
+    assert len(costs) > 5
+    assert deep > 5, "beyond the best level"
+    held = found.closing[0] - found.opening[0]
+    book = told_in.book_before(len(thin))
+    assert found.closing_exit_ticklots == exit_of(book, held, found.closing_uticks) > 0
     assert found.taker_fee_ppm > 0
     told = measure(found)
     assert told.position
     assert told.flattened < told.net
+
+
+@pytest.mark.parametrize("every_ns", [0, 100 * MS, SECOND])
+def test_references_of_a_fill_are_of_their_very_moments(thin: Events, every_ns: int) -> None:
+    found = run(bot(), [thin], Model(every_ns=every_ns))
+    told_in = in_steps_of(found.instrument, thin)
+    end_ns = int(thin.recv_ns[-1])
+    assert len(found.fills) > 10
+    after = FILL["after_100ms_uticks"]
+    missing = 0
+    for row in found.fills.tolist():
+        told_ns = row[FILL["told_ns"]]
+        if told_ns > end_ns:
+            continue
+        assert row[FILL["reference_uticks"]] == mid_of(book_at(told_in, told_ns)), told_ns
+        for place, span_ns in enumerate(HORIZONS_NS):
+            reached = told_ns + span_ns <= end_ns
+            missing += not reached
+            expected = mid_of(book_at(told_in, told_ns + span_ns)) if reached else 0
+            assert row[after + place] == expected, (told_ns, span_ns)
+    assert missing
+    for row in found.orders.tolist():
+        told_ns = row[STAY["began_ns"]] + found.model.answers_ns[0]
+        if told_ns <= end_ns:
+            assert row[STAY["reference_uticks"]] == mid_of(book_at(told_in, told_ns))
+
+
+def test_no_reference_of_a_moment_is_told_as_none(thin: Events) -> None:
+    # Behind the first fill the book is not told for longer than it is believed.
+    whole = run(bot(), [thin])
+    first_ns = int(whole.fills[0, FILL["told_ns"]])
+    gap = thin.recv_ns > first_ns + 100 * MS
+    silence = np.where(gap, 40 * SECOND, 0)
+    late = replace(thin, recv_ns=thin.recv_ns + silence, venue_ns=thin.venue_ns + silence)
+    row = run(bot(), [late]).fills[0, FILL["after_100ms_uticks"] :].tolist()
+    assert row[0] > 0
+    assert row[1:3] == [row[0], -1]
+    assert row[3] > 0
+    assert measure(run(bot(), [late])).markouts["10s"].late >= 1
+
+
+def test_orders_that_take_join_no_queue(thin: Events) -> None:
+    take = {
+        "rebalance": "take", "rebalance_threshold": "0.5%", "rebalance_exit": "0.1%",
+        "rebalance_slippage": "20bps", "rebalance_cost_max": "40bps",
+    }  # fmt: skip
+    found = run(bot(take), [thin])
+    taken = found.fills[found.fills[:, FILL["maker"]] == 0]
+    assert len(taken) > 2
+    assert not np.isin(taken[:, FILL["seq"]], found.orders[:, STAY["seq"]]).any()
+    made = found.fills[found.fills[:, FILL["maker"]] == 1]
+    assert np.isin(made[:, FILL["seq"]], found.orders[:, STAY["seq"]]).all()
 
 
 def test_orders_on_their_way_do_not_stand(thin: Events, found: Outcome) -> None:
