@@ -31,7 +31,7 @@ from openmm.data.events import (
     sealed,
     utc,
 )
-from openmm.data.integrity import BAD, examine
+from openmm.data.integrity import BAD, DOUBTFUL, GOOD, examine, trades_told
 from openmm.data.raw import Progress
 from openmm.data.session import is_journal
 from openmm.data.store import SUFFIX, load
@@ -400,7 +400,13 @@ def _stored(path: Path) -> Piece:
     told = store.header.integrity
     problems = tuple(str(one.get("text", one)) for one in told.get("problems", ()))
     sources = tuple(one.sha256 for one in store.header.sources)
-    return Piece(path.name, store.events, str(told.get("verdict") or UNCHECKED), problems, sources)
+    verdict = str(told.get("verdict") or UNCHECKED)
+    # A report of before says nothing of trades that are not there.
+    missing = trades_told(store.events)
+    if missing and missing not in problems:
+        problems = (*problems, missing)
+        verdict = DOUBTFUL if verdict == GOOD else verdict
+    return Piece(path.name, store.events, verdict, problems, sources)
 
 
 def _recorded(texts: Sequence[str], pair: str, on_progress: Progress | None) -> list[Piece]:

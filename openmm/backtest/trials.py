@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from openmm.backtest.columns import Outcome, run
-from openmm.backtest.gather import Span, label_of, quoted_first
+from openmm.backtest.gather import MADE, Span, label_of, quoted_first
 from openmm.backtest.lookahead import LookAhead, look_ahead
 from openmm.backtest.measures import Measures, measure
 from openmm.backtest.model import Model
 from openmm.config import BotConfig, load, parse
+from openmm.data.events import Events
+from openmm.data.integrity import clocks_told
 from openmm.errors import ConfigError, ConfigErrors
 
 LIMITS: Final = (
@@ -245,6 +247,14 @@ def _remarks(
         notes.append("no whole book at the end: flattened by the taker fee alone")
     if outcome.open_orders:
         notes.append(f"{outcome.open_orders} orders were open when all answers had come")
+    pretended = {one.label for one in span.pieces if one.verdict == MADE}
+    clocks = clocks_told(
+        [
+            one for one in span.markets
+            if isinstance(one, Events) and one.market.label not in pretended
+        ]
+    )  # fmt: skip
+    notes += [clocks] if clocks else []
     notes += [f"{one.name} is broken: {'; '.join(one.problems)}" for one in span.broken]
     return tuple(problems), tuple(notes)
 

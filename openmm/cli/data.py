@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from openmm.data.catalogue import Listed
     from openmm.data.convert import Written
     from openmm.data.integrity import Found, Limits
+    from openmm.data.store import Store
     from openmm.errors import DataError
 
 CONVERT_EXAMPLE = "Example: openmm data convert binance:spot_btcusdt.gz --out market"
@@ -244,13 +245,32 @@ def check(
         for at, path in enumerate(files):
             on_progress(path.name, at, len(files))
             _check_one(path, limits, found, errors)
+    clocks = _clocks([path for path, _ in found])
     payload = {
         "files": [{"file": path, **one.to_json()} for path, one in found],
-        "refused": [str(one) for one in errors],
-    }
-    emit(payload, json_, lambda: _report(found, errors))
+        "refused": [str(one) for one in errors], "clocks": clocks,
+    }  # fmt: skip
+    emit(payload, json_, lambda: "\n".join([_report(found, errors), *clocks]))
     broken = bool(errors) or any(one.verdict == "broken" for _, one in found)
     return EXIT_FAILED if broken else EXIT_DONE
+
+
+def _clocks(paths: Sequence[Path]) -> list[str]:
+    """Compare the clocks of files of one time: what is apart, once for each group of them."""
+    from openmm.data.integrity import clocks_told
+    from openmm.data.store import load
+
+    stores = [one for one in (load(path, whole=False) for path in paths) if len(one)]
+    stores.sort(key=lambda one: one.header.first_ns)
+    groups: list[list[Store]] = []
+    until_ns = 0
+    for one in stores:
+        if not groups or one.header.first_ns > until_ns:
+            groups.append([])
+        groups[-1].append(one)
+        until_ns = max(until_ns, one.header.last_ns)
+    found = (clocks_told([one.events for one in some]) for some in groups)
+    return [text for text in found if text]
 
 
 def _check_one(

@@ -38,6 +38,12 @@ NOTES_DOUBTFUL: Final = (
     "trade_gaps", "trades_repeated", "trades_rounded", "quotes_rounded", "trades_side_unknown",
 )  # fmt: skip
 WHOLE_SHARE_MIN: Final = 0.95
+# Trades that begin or end by so much later or earlier than the book are missing: unless such
+# stretches without one are usual.
+TRADES_SILENT_NS: Final = 60 * SECOND_NS
+TRADES_SILENT_TIMES: Final = 5
+CLOCKS_NS: Final = 20_000_000  # apart, from the venue to the recorder at the least
+SOONEST: Final = 1000  # one in so many may be a venue's time that is wrong
 
 
 @final
@@ -185,7 +191,69 @@ def _trades(
         "trades_outside": int(np.count_nonzero(outside > 0)),
         "trades_far": int(np.count_nonzero(far)),
         "trade_outside_ticks_max": int(outside.max(initial=0)),
+        "trades_missing_ns": _trades_missing(events, np.flatnonzero(market)),
     }
+
+
+def _trades_missing(events: Events, trades: NDArray[np.intp]) -> int:
+    """Return how long there is a book and no trade at its beginning or end, beyond what is usual.
+
+    The whole span where there is none at all, 0 where none is missing.
+    """
+    told = np.flatnonzero((events.kinds == LEVEL) | (events.kinds == CLEAR))
+    if not len(told):
+        return 0
+    first_ns, last_ns = int(events.recv_ns[told[0]]), int(events.recv_ns[told[-1]])
+    if not len(trades):
+        return last_ns - first_ns
+    times = events.recv_ns[trades]
+    usual_ns = int(np.diff(times).max(initial=0))
+    longest_ns = max(int(times[0]) - first_ns, last_ns - int(times[-1]))
+    limit_ns = max(TRADES_SILENT_NS, TRADES_SILENT_TIMES * usual_ns)
+    return longest_ns if longest_ns > limit_ns else 0
+
+
+def _missing_told(figures: Mapping[str, Any]) -> str:
+    if not figures["trades"] and figures["snapshots"]:
+        return "no trades: orders would be filled by the book crossing them alone"
+    if missing_ns := figures["trades_missing_ns"]:
+        return f"no trades for {missing_ns / SECOND_NS:,.0f} s of the book, at its begin or end"
+    return ""
+
+
+def trades_told(events: Events) -> str:
+    """Say so where a book has no trades, or none at its begin or end: as the report does."""
+    kinds = events.kinds
+    trades = np.flatnonzero((kinds == TRADE) & ((events.flags & np.uint16(FILTERED)) == 0))
+    return _missing_told(
+        {
+            "trades": len(trades), "snapshots": int(np.count_nonzero(kinds == CLEAR)),
+            "trades_missing_ns": _trades_missing(events, trades),
+        }
+    )  # fmt: skip
+
+
+def clocks_told(markets: Sequence[Events]) -> str:
+    """Say so where markets of one recorder are not told equally soon after their venues' times.
+
+    A recorder's clock that is off moves all of them alike. Nothing where they agree, or where one
+    alone has its venue's times.
+    """
+    soonest = []
+    for one in markets:
+        told = one.venue_ns > 0
+        lags = (one.recv_ns - one.venue_ns)[told]
+        if len(lags):
+            at = len(lags) // SOONEST
+            soonest.append((int(np.partition(lags, at)[at]), one.market.label))
+    soonest.sort()
+    if len(soonest) < 2 or soonest[-1][0] - soonest[0][0] <= CLOCKS_NS:
+        return ""
+    told_ms = ", ".join(f"{label} {ns / 1e6:,.1f} ms" for ns, label in soonest)
+    return (
+        f"clocks: from the venue's time to receipt it took at the least {told_ms}: receive times "
+        "that are early or late, a venue's clock that is off, or ways that are so much longer"
+    )
 
 
 def _repeated(events: Events) -> int:
@@ -242,6 +310,8 @@ def _problems(
         DOUBTFUL, "trades_far",
         f"{figures['trades_far']:,} trades more than {limits.far_ppm / 10_000:g}% off the book",
     )  # fmt: skip
+    if text := _missing_told(figures):
+        found.append((DOUBTFUL, "trades_missing", text))
     tell(DOUBTFUL, "repeated_messages", f"{figures['repeated_messages']:,} messages told twice")
     for name in NOTES_DOUBTFUL:
         if notes.get(name):

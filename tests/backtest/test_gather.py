@@ -226,11 +226,26 @@ def test_verdicts_come_with_the_pieces(tmp_path: Path) -> None:
     assert not unchecked.broken
 
 
+def test_a_report_of_before_is_told_that_trades_are_missing(tmp_path: Path) -> None:
+    events = whole()
+    alone = events.cut(0, 5)
+    for verdict, told in (("good", "doubtful"), ("broken", "broken")):
+        write(tmp_path / f"{verdict}.omd", alone, integrity={"verdict": verdict, "problems": []})
+        (span,) = gather([str(tmp_path / f"{verdict}.omd")])
+        assert span.pieces[0].verdict == told
+        assert "no trades: orders would be filled" in " ".join(span.pieces[0].problems)
+    (span,) = gather([stored(tmp_path, "new", alone)])
+    assert len(span.pieces[0].problems) == 1
+
+
 def test_a_recording_is_converted_as_it_is_read(shared: Path) -> None:
     path = shared / "data/kraken/v2_btcusd_d10_20260801.cbcap.gz"
     (span,) = gather([str(path)])
     assert span.about.startswith("kraken BTC/USD, ")
-    assert span.pieces[0].verdict == "good"
+    assert span.pieces[0].verdict == "doubtful"
+    assert span.pieces[0].problems == (
+        "no trades: orders would be filled by the book crossing them alone",
+    )
 
 
 def test_a_cut_begins_behind_the_book_that_was_there(tmp_path: Path) -> None:

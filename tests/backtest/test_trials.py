@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from openmm.backtest.gather import Piece, Span
+from openmm.backtest.gather import MADE, Piece, Span
 from openmm.backtest.model import MS, Model
 from openmm.backtest.trials import Trial, Variant, assumptions, run_all, to_json, variants
 from openmm.config import BotConfig
@@ -133,6 +133,17 @@ def test_what_was_quoted_and_left_out_is_noted(span: Span) -> None:
     assert not any("another pair" in one for one in found.notes)
     found = trial(bot(pair="DOGE/USD"), Span((events,), span.pieces))
     assert "meant in DOGE, counted in BTC" in " ".join(found.notes)
+
+
+def test_clocks_that_are_apart_are_noted(span: Span) -> None:
+    (events,) = span.columns("")
+    early = replace(
+        events, market=replace(events.market, venue="mexc"), venue_ns=events.venue_ns + 60_000_000
+    )
+    for verdict, noted in (("good", True), (MADE, False)):
+        pieces = (*span.pieces, Piece("beside", early, verdict, ()))
+        found = trial(bot(), Span((events, early), pieces, chosen=True))
+        assert any(one.startswith("clocks: ") for one in found.notes) is noted
 
 
 def test_a_book_that_is_broken_at_the_end_tells_no_spread(span: Span) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,11 @@ def test_recordings_are_converted_listed_and_checked(
     files = [str(shared / "data" / "kraken" / name) for name in FILES]
     assert main(["data", "convert", *files, "--out", str(out), "--json"]) == 0
     made = told(capsys)["files"]
-    assert [one["verdict"] for one in made] == ["good", "good"]
+    assert [one["verdict"] for one in made] == ["doubtful", "doubtful"]  # books alone
     assert [one["market"] for one in made] == ["kraken BTC/USD"] * 2
     assert main(["data", "list", str(out), "--json"]) == 0
     listed = told(capsys)
-    assert [one["verdict"] for one in listed["files"]] == ["good", "good"]
+    assert [one["verdict"] for one in listed["files"]] == ["doubtful", "doubtful"]
     assert len(listed["series"]) == 2  # a day lies between them
     assert sum(one["events"] for one in listed["series"]) == sum(one["events"] for one in made)
     paths = sorted(str(path) for path in out.iterdir())
@@ -46,7 +47,8 @@ def test_recordings_are_converted_listed_and_checked(
     assert main(["data", "check", *paths]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert next(line.split() for line in lines if line.startswith("gaps")) == ["gaps", "0", "0"]
-    assert lines[-1].split() == ["verdict", "good", "good"]
+    assert lines[-3].split() == ["verdict", "doubtful", "doubtful"]
+    assert all("no trades: orders would be filled by the book" in one for one in lines[-2:])
 
 
 def test_check_fails_on_what_is_broken_and_tells_every_file(
@@ -85,6 +87,25 @@ def whole(events: Events) -> Events:
         (events.flags[:8] & 0xBF).tolist(), strict=True,
     )  # fmt: skip
     return events_of(list(rows), events.market)
+
+
+def test_check_holds_clocks_of_one_time_against_each_other(tmp_path: Path, capsys: Capture) -> None:
+    events = whole(small())
+    times = events.recv_ns[0] + (events.recv_ns - events.recv_ns[0]) * 10**8  # three seconds
+    events = replace(events, recv_ns=times, venue_ns=times)
+    paths = []
+    for name, early_ns in (("kraken", 0), ("coinbase", 50_000_000), ("mexc", 10**15)):
+        market = replace(events.market, venue=name)
+        paths.append(str(tmp_path / f"{name}.omd"))
+        write(Path(paths[-1]), replace(events, market=market, recv_ns=events.recv_ns - early_ns))
+    assert main(["data", "check", *paths, "--json"]) == 0
+    (text,) = told(capsys)["clocks"]
+    assert text.startswith("clocks: from the venue's time to receipt it took at the least coinbase")
+    assert "mexc" not in text  # recorded at another time
+    assert main(["data", "check", *paths]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == text
+    assert main(["data", "check", paths[0], "--json"]) == 0
+    assert told(capsys)["clocks"] == []
 
 
 def test_limits_of_the_check_are_options(tmp_path: Path, capsys: Capture) -> None:

@@ -31,7 +31,7 @@ def test_recording_becomes_a_file_named_after_its_market_and_begin(
     assert source.name == Path(CAPTURE).name
     assert source.sha256 == sha256((shared / CAPTURE).read_bytes()).hexdigest()
     assert store.header.integrity == one.found.to_json()
-    assert (one.found.verdict, one.found.figures["crossed"]) == ("good", 0)
+    assert (one.found.verdict, one.found.figures["crossed"]) == ("doubtful", 0)  # no trades
     assert (store.header.tick_size, store.header.depth) == ("0.1", 10)
 
 

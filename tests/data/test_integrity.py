@@ -9,20 +9,22 @@ import numpy as np
 import pytest
 
 from openmm.data.events import ASK, BROKEN, CLEAR, FILTERED, LEVEL, MESSAGE_END, TRADE, Events
-from openmm.data.integrity import Found, Limits, examine
-from tests.data.made import START_NS, Row, events_of
+from openmm.data.integrity import Found, Limits, clocks_told, examine, trades_told
+from tests.data.made import MARKET, START_NS, Row, events_of
 
 S = 1_000_000_000
+MS = 1_000_000
 END = MESSAGE_END
 
 
 def rows(*more: Row, last: int = 20) -> list[Row]:
-    """A whole book, what happens to it, and an event each second."""
+    """A whole book, a trade, what happens to it, and an event each second."""
     at = START_NS
     book: list[Row] = [
         (at, at - 7, 0, 0, CLEAR),
         (at, at - 7, 1000, 5, LEVEL),
         (at, at - 7, 1002, 5, LEVEL | ASK | END),
+        (at, at - 7, 1002, 1, TRADE | END),
     ]
     ticking: list[Row] = [
         (at + S * second, at + S * second - 7, 900, 1 + second % 2, LEVEL | END)
@@ -39,7 +41,7 @@ def test_good_data_is_good() -> None:
     found = examine(events_of(rows()))
     assert (found.verdict, list(found.problems)) == ("good", [])
     assert found.figures["whole_share"] == 1.0
-    assert found.figures["messages"] == 20
+    assert found.figures["messages"] == 21
     assert found.figures["lag_ns_median"] == 7
     assert found.to_json()["verdict"] == "good"
 
@@ -118,7 +120,7 @@ def test_trades_are_held_against_the_book_before_them() -> None:
         )
     )
     figures = found.figures
-    assert (figures["trades"], figures["trades_filtered"]) == (3, 1)
+    assert (figures["trades"], figures["trades_filtered"]) == (4, 1)
     assert (figures["trades_outside"], figures["trades_far"]) == (2, 1)
     assert figures["trade_outside_ticks_max"] == 11
     assert (found.verdict, names(found)) == ("doubtful", {"trades_far"})
@@ -168,3 +170,40 @@ def test_events_that_no_book_takes_are_refused() -> None:
     events = events_of(rows())
     with pytest.raises(ValueError, match="no level of a book"):
         examine(replace(events, qty_lots=np.full(len(events), 1 << 60, np.int64)))
+
+
+def test_a_book_without_trades_is_doubtful() -> None:
+    events = events_of(rows())
+    none = events.cut(0, 3)
+    for part in (none, replace(events, flags=events.flags | np.uint16(FILTERED))):
+        found = examine(part)
+        assert (found.verdict, names(found)) == ("doubtful", {"trades_missing"})
+        assert "no trades: orders would be filled by the book" in trades_told(part)
+    at = START_NS
+    for last, told in ((62, "no trades for 61 s of the book"), (60, "")):
+        text = trades_told(events_of(rows(last=last)))
+        assert text.startswith(told)
+        assert bool(text) == bool(told)
+    # Where it takes a while from one to the next, the end is no surprise.
+    seldom: list[Row] = [(at + S * second, 0, 1002, 1, TRADE | END) for second in (20, 40, 60)]
+    assert trades_told(events_of(rows(*seldom, last=150))) == ""
+    assert trades_told(events_of(rows(*seldom, last=170))) != ""
+    # Prints alone, or nothing, is no book.
+    assert trades_told(events_of(seldom)) == trades_told(events.cut(0, 0)) == ""
+
+
+def test_clocks_of_one_recorder_are_held_against_each_other() -> None:
+    events = events_of(rows(last=3_000))
+    other = replace(events, market=replace(MARKET, venue="coinbase"))
+    early = replace(other, recv_ns=other.recv_ns - 25 * MS)
+    text = clocks_told([events, early])
+    assert "coinbase BTC/USD -25.0 ms, kraken BTC/USD 0.0 ms: receive times" in text
+    # A recorder whose own clock is off moves both.
+    assert clocks_told([replace(events, recv_ns=events.recv_ns - 25 * MS), early]) == ""
+    assert clocks_told([events, replace(other, recv_ns=other.recv_ns - 19 * MS)]) == ""
+    assert clocks_told([events, replace(early, venue_ns=np.zeros_like(early.venue_ns))]) == ""
+    assert clocks_told([events]) == clocks_told([]) == ""
+    # One time in a thousand that is wrong is no clock.
+    odd = other.venue_ns.copy()
+    odd[[50, 700]] += 5 * S
+    assert clocks_told([events, replace(other, venue_ns=odd)]) == ""
