@@ -47,11 +47,12 @@ cdef class Link:
     cdef readonly uint64_t lost_count    # found the ring full
     cdef int64_t* delays_ns
     cdef int64_t delay_count
-    cdef int64_t at             # of the next delay
+    cdef int64_t* from_ns       # when each was measured; NULL: they are taken in turn
+    cdef int64_t at             # of the next delay; of measured moments: of the last one taken, or -1
     cdef uint64_t seed          # 0: one after the other, around; else drawn
     cdef int32_t spell          # left of the spell that was drawn
     cdef Message* push_c(self, int64_t now_ns) noexcept nogil
-    cdef int64_t delay_c(self) noexcept nogil
+    cdef int64_t delay_c(self, int64_t now_ns) noexcept nogil
 
 cdef struct Resting:            # an order at the venue, by slot of the order table
     uint64_t seq                # 0: none

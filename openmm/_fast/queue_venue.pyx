@@ -62,16 +62,28 @@ cdef class Link:
         seed: not 0: spells of consecutive ones drawn at random instead, the same for the same seed. A
             slow message holds up those behind it: drawn one by one, a list with one such would
             hold up far more than it did.
+        from_ns: when each delay was measured, ascending, instead of in turn: what leaves at that
+            moment takes it, of several of one moment each the next, and so does what leaves later,
+            until the next moment.
 
     Raises:
-        ValueError: no delay, or a negative one.
+        ValueError: no delay, a negative one, or moments that are not one a delay and ascending.
     """
 
-    def __cinit__(self, delays_ns not None, uint64_t seed=0):
+    def __cinit__(self, delays_ns not None, uint64_t seed=0, from_ns not None=()):
         cdef int64_t i
         self.delay_count = len(delays_ns)
         if self.delay_count == 0 or min(delays_ns) < 0:
             raise ValueError("a link needs delays, none negative")
+        if len(from_ns):
+            if len(from_ns) != self.delay_count or any(a > b for a, b in zip(from_ns, from_ns[1:])):
+                raise ValueError(f"{self.delay_count} delays need as many moments, ascending")
+            self.from_ns = <int64_t*>calloc(<size_t>self.delay_count, sizeof(int64_t))
+            if self.from_ns == NULL:
+                raise MemoryError("link")
+            for i in range(self.delay_count):
+                self.from_ns[i] = from_ns[i]
+            self.at = -1
         self.ring = <Message*>calloc(MESSAGES_MAX, sizeof(Message))
         self.delays_ns = <int64_t*>calloc(<size_t>self.delay_count, sizeof(int64_t))
         if self.ring == NULL or self.delays_ns == NULL:
@@ -83,11 +95,19 @@ cdef class Link:
     def __dealloc__(self):
         free(self.ring)
         free(self.delays_ns)
+        free(self.from_ns)
 
-    cdef int64_t delay_c(self) noexcept nogil:
+    cdef int64_t delay_c(self, int64_t now_ns) noexcept nogil:
         cdef int64_t at = self.at
         if self.delay_count == 1:
             return self.delays_ns[0]
+        if self.from_ns != NULL:
+            while at + 1 < self.delay_count and self.from_ns[at + 1] < now_ns:
+                at += 1
+            if at + 1 < self.delay_count and self.from_ns[at + 1] == now_ns:
+                at += 1
+            self.at = at
+            return self.delays_ns[at if at >= 0 else 0]
         if self.seed:
             if self.spell == 0:
                 # xorshift64*: the same on every machine.
@@ -115,6 +135,10 @@ cdef class Link:
     def waiting_count(self):
         """How many messages are on their way."""
         return self.tail - self.head
+
+    def delay(self, int64_t now_ns):
+        """Return how long what leaves now is on its way, and go on to the next delay."""
+        return self.delay_c(now_ns)
 
     def take(self, int64_t now_ns):
         """Take what has arrived by then: a list of `Arrived`."""
@@ -157,6 +181,8 @@ cdef class Outlet(Encoder):
         else:
             due_ns = self.arrives_c(now_ns)
         for i in range(count):
+            if i and self.requests.from_ns != NULL and not self.behind:
+                due_ns = self.arrives_c(now_ns)
             message = self.requests.push_c(due_ns)
             message.seq = actions[i].action.seq
             message.price_ticks = actions[i].action.price_ticks
@@ -174,8 +200,11 @@ cdef class Outlet(Encoder):
         return 1
 
     cdef int64_t arrives_c(self, int64_t now_ns) noexcept nogil:
-        """Return when what leaves now arrives: together, and not before what left earlier."""
-        self.requests.last_ns = max(now_ns + self.requests.delay_c(), self.requests.last_ns)
+        """Return when what leaves now arrives: not before what left earlier.
+
+        What is decided at once arrives together; where each action's moment was measured, as they did.
+        """
+        self.requests.last_ns = max(now_ns + self.requests.delay_c(now_ns), self.requests.last_ns)
         return self.requests.last_ns
 
     cdef void release_c(self, int64_t now_ns) noexcept nogil:
@@ -184,7 +213,9 @@ cdef class Outlet(Encoder):
         cdef bint first = True
         while self.held_count:
             message = &self.requests.ring[(self.requests.tail - self.held_count) & (MESSAGES_MAX - 1)]
-            message.due_ns = self.arrives_c(now_ns) if first else self.requests.last_ns
+            if first or self.requests.from_ns != NULL:
+                self.arrives_c(now_ns)
+            message.due_ns = self.requests.last_ns
             first = message.last
             self.held_count -= 1
 
@@ -307,7 +338,7 @@ cdef class QueueVenue:
         cdef Message* out = self.answers.push_c(0)
         if out == NULL:
             return NULL
-        out.due_ns = now_ns + self.answers.delay_c()
+        out.due_ns = now_ns + self.answers.delay_c(now_ns)
         if out.due_ns < self.answers.last_ns:
             out.due_ns = self.answers.last_ns
         self.answers.last_ns = out.due_ns
@@ -457,7 +488,7 @@ cdef class QueueVenue:
         order.filled_lots += lots
         self.fill_count += 1
         if out != NULL:
-            out.due_ns = now_ns + self.answers.delay_c()
+            out.due_ns = now_ns + self.answers.delay_c(now_ns)
             if out.due_ns < self.answers.last_ns:
                 out.due_ns = self.answers.last_ns
             self.answers.last_ns = out.due_ns

@@ -125,6 +125,7 @@ class _Columns:
         self.steps = events.market.tick_size, events.market.lot_size
         self.contract_size = events.market.contract_size
         self.started_ns = int(events.recv_ns[0]) if len(events) else 0
+        self.ended_ns = int(events.recv_ns[-1]) if len(events) else 0
 
     def is_of(self, venue: Venue) -> bool:
         return is_of(venue, self.events)
@@ -169,6 +170,7 @@ class _Messages:
         self.steps = Decimal(1).scaleb(-told.price_decimals), Decimal(1).scaleb(-told.qty_decimals)
         self.contract_size = stream.contract_size
         self.started_ns = stream.records[0].recv_ns if stream.records else 0
+        self.ended_ns = stream.records[-1].recv_ns if stream.records else 0
         self.instrument = stream.instrument
         self.opening = stream.opening
         self.market_decoder = stream.market_decoder
@@ -363,7 +365,9 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns:
     instrument = instruments[0]
     whole_ns, mid_ticks = markets[0].opening(instrument)
     placed = _placed(config, instrument, mid_ticks)
-    outlet, answers = Outlet(Link(model.orders_ns, model.seed)), Link(model.answers_ns, model.seed)
+    _refuse_other_times(model, markets[0])
+    outlet = Outlet(Link(model.orders_ns, model.seed, model.orders_from_ns))
+    answers = Link(model.answers_ns, model.seed, model.answers_from_ns)
     trading = registry.connector(placed.quoted, None)
     tables = wiring.make_tables(
         placed, instruments, markets, trading, mid_ticks=mid_ticks,
@@ -410,6 +414,17 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns:
     made.start(quoting_ns)
     notes = _steps_told(names[0], own, markets[0], instrument)
     return _Wired(made, instrument, held, guard, tables.feeds[0].book, quoting_ns, notes, taker)
+
+
+def _refuse_other_times(model: Model, market: _Market) -> None:
+    """Refuse delays that were all measured at another time than the data's."""
+    for moments in (model.orders_from_ns, model.answers_from_ns):
+        if moments and not (moments[0] <= market.ended_ns and market.started_ns <= moments[-1]):
+            raise ConfigError(
+                "model", f"delays of messages from {moments[0]} to {moments[-1]}",
+                f"data of that time, not {market.started_ns} to {market.ended_ns}; or delays to "
+                "draw from, as openmm drift --fit writes them without --each",
+            )  # fmt: skip
 
 
 def _spread_ticks(book: Book) -> int:

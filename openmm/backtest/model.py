@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, final
 
@@ -18,6 +19,7 @@ SPAN_NS_MAX: Final = 3600 * SECOND
 CADENCE_NS_MIN: Final = 10_000
 RATE_MAX: Final = 1_000_000
 DELAYS_MAX: Final = 1_000_000
+MOMENT_NS_MAX: Final = 1 << 62
 QUEUES: Final = {
     "careful": QueueModel.QUEUE_CAUTIOUS, "power": QueueModel.QUEUE_POWER,
     "log": QueueModel.QUEUE_LOG,
@@ -25,6 +27,9 @@ QUEUES: Final = {
 
 Delay = Annotated[int, Meta(ge=0, le=DELAY_NS_MAX)]
 Delays = Annotated[tuple[Delay, ...], Meta(min_length=1, max_length=DELAYS_MAX)]
+Moments = Annotated[
+    tuple[Annotated[int, Meta(ge=0, le=MOMENT_NS_MAX)], ...], Meta(max_length=DELAYS_MAX)
+]
 Span = Annotated[int, Meta(ge=0, le=SPAN_NS_MAX)]
 
 
@@ -38,6 +43,11 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
         power: of the queue model "power", 1 to 8.
         orders_ns: delays of requests on their way to the venue, in turn; one is a constant.
         answers_ns: the same of what the venue says.
+        orders_from_ns: when each of `orders_ns` was measured, ascending: instead of in turn an
+            order action that leaves at that moment takes it, of several of one moment each the
+            next, and what leaves later takes the last one before it. Empty: in turn, one for all
+            actions that were decided at once.
+        answers_from_ns: the same of `answers_ns`, by when the venue gives an answer.
         seed: not 0: spells of 32 delays are drawn from the lists, the same ones for the same seed.
         every_ns: decide at this cadence, 10 us at least; 0: with every read, after each answer and
             at the timer.
@@ -54,6 +64,8 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     power: Annotated[int, Meta(ge=1, le=8)] = 3
     orders_ns: Delays = (20 * MS,)
     answers_ns: Delays = (20 * MS,)
+    orders_from_ns: Moments = ()
+    answers_from_ns: Moments = ()
     seed: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)] = 0
     every_ns: Span = 0
     timer_ns: Span = 50 * MS
@@ -75,6 +87,18 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
             delays = getattr(self, name)
             if not delays or not 0 <= min(delays) <= max(delays) <= DELAY_NS_MAX:
                 raise ValueError(f"{name} must be delays of 0 to {DELAY_NS_MAX}, one at least")
+        for delays, name in (
+            (self.orders_ns, "orders_from_ns"), (self.answers_ns, "answers_from_ns")
+        ):  # fmt: skip
+            moments = getattr(self, name)
+            if not moments:
+                continue
+            if len(moments) != len(delays) or any(a > b for a, b in pairwise(moments)):
+                raise ValueError(f"{name} must be one a delay, {len(delays)}, ascending")
+            if moments[0] < 0 or moments[-1] > MOMENT_NS_MAX:
+                raise ValueError(f"{name} must be moments of 0 to {MOMENT_NS_MAX}")
+            if self.seed:
+                raise ValueError(f"{name} and a seed: delays are drawn, or each is of its moment")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""

@@ -277,21 +277,28 @@ def _assumed(model: Model) -> str:
     impact = ""
     if model.impact_ns:
         impact = f" What we took of a level stays missing for {_span(model.impact_ns)}."
+    orders = _delays(model.orders_ns, _how(model, model.orders_from_ns))
+    answers = _delays(model.answers_ns, _how(model, model.answers_from_ns))
     return (
         "Fill model: our orders rest in the recorded book and change nothing in it. An order "
         f"stands behind all that is shown at its price when it arrives; {queue}. It is filled by "
         "a trade through its price, up to the trade's quantity; by a trade at its price after the "
         "queue ahead has traded; and where the opposite best reaches its price, up to what is "
-        f"shown there.{impact}{late} Orders take {_delays(model.orders_ns, model.seed)}, answers "
-        f"{_delays(model.answers_ns, model.seed)}; decisions are made {cadence}."
+        f"shown there.{impact}{late} Orders take {orders}, answers {answers}; decisions are made "
+        f"{cadence}."
     )
 
 
-def _delays(delays_ns: Sequence[int], seed: int) -> str:
+def _how(model: Model, moments_ns: Sequence[int]) -> str:
+    if moments_ns:
+        return "each at its moment"
+    return "drawn from" if model.seed else "in turn"
+
+
+def _delays(delays_ns: Sequence[int], how: str) -> str:
     if len(delays_ns) == 1:
         return _span(delays_ns[0])
     ordered = sorted(delays_ns)
-    how = "drawn from" if seed else "in turn"
     middle, high = ordered[(len(ordered) - 1) // 2], ordered[-(-len(ordered) * 99 // 100) - 1]
     return (
         f"{len(ordered):,} delays {how} (median {_span(middle)}, 99% within {_span(high)})"

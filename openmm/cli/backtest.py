@@ -225,6 +225,7 @@ def models(
         if not 0 <= ns <= DELAY_NS_MAX:
             raise ConfigError("--latency", latency, f"0s to {DELAY_NS_MAX // 10**9}s")
         told["orders_ns"] = told["answers_ns"] = (ns,)
+        told["orders_from_ns"] = told["answers_from_ns"] = ()
     if every is not None:
         ns = round(span_s("--every", every) * 1e9)
         if ns and not CADENCE_NS_MIN <= ns <= SPAN_NS_MAX:

@@ -37,7 +37,9 @@ def drift(
     each: Annotated[
         bool,
         typer.Option(
-            "--each", help="Write the delay of each message in turn, not their distribution."
+            "--each",
+            help="Write the delay of each message at its moment, for data of the session's own "
+            "time, not their distribution.",
         ),
     ] = False,
     model: Annotated[
@@ -49,13 +51,17 @@ def drift(
     ] = "1s",
     fills: Annotated[
         float,
-        typer.Option("--fills", min=0, max=100, help="Percent of fills that have to match."),
+        typer.Option(
+            "--fills", min=0, max=100,
+            help="Percent of fills, the session's and expected ones, that have to match.",
+        ),
     ] = 95.0,
     orders: Annotated[
         float,
         typer.Option(
             "--orders", min=0, max=100,
-            help="Percent of orders that have to match when the engine runs again; 0: any.",
+            help="Percent of orders, likewise, that have to match when the engine runs again; "
+            "0: any.",
         ),
     ] = 0.0,
     html: Annotated[
@@ -68,8 +74,9 @@ def drift(
     """Run a live session again as a backtest, and tell how far apart the two are: orders, fills one
     by one, queue places, delays, P&L.
 
-    Exit code 1 when fewer of the session's fills match than --fills, or of its orders than
-    --orders. Nothing is asked of a venue, and no key is needed.
+    Exit code 1 when fewer of the fills on either side match than --fills, or of the orders than
+    --orders: one that was expected and never came counts as well. Nothing is asked of a venue, and
+    no key is needed.
     """
     need("numpy", "drift")
     from openmm.backtest.model import load

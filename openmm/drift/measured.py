@@ -8,11 +8,14 @@ how long a backtest stays true. The session's own orders, as they were sent, mee
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -20,11 +23,11 @@ from msgspec.structs import asdict, replace
 from openmm._fast.planner import ActionKind
 from openmm.backtest.model import DELAY_NS_MAX, DELAYS_MAX, Model
 from openmm.drift.again import Made, Records, Reproduction
-from openmm.drift.own import Got, Ordered
+from openmm.drift.own import Got, Ordered, Sent
 from openmm.drift.past import Past
 from openmm.drift.schedule import TRIED, Fate, Schedule, Tally, tally
-from openmm.errors import JournalError
-from openmm.journal import JournalRecord
+from openmm.errors import ConfigError, JournalError
+from openmm.journal import ActionRecord, JournalRecord
 from openmm.rerun.compare import causes_of
 from openmm.settlement.booking import Booker
 from openmm.settlement.report import Report, load_report
@@ -34,6 +37,13 @@ MATCH_NS: Final = 1_000_000_000  # two orders, or fills, further apart are not t
 PERCENTILES: Final = (10, 50, 90, 99)
 DELAYS_KEPT: Final = 100_000  # to draw from, in a model's file
 BATCH_RECORDS: Final = 4_096
+
+
+class _Pair(NamedTuple):
+    here: int
+    there: int
+    before: _Pair | None
+
 
 # (what is done now, how much of it is done)
 Stage = Callable[[str, int], None]
@@ -61,25 +71,57 @@ def matched(
     session: Sequence[tuple[Any, int]], expected: Sequence[tuple[Any, int]],
     within_ns: int = MATCH_NS,
 ) -> list[tuple[int, int]]:  # fmt: skip
-    """Pair two lists of (what, when): of what is the same, the nearest in time, in their order.
+    """Pair two lists of (what, when): as many of the same as can be, none overtaking another.
+
+    Of the ways to do that, the one that is nearest in time. Takes as long as there are pairs within
+    `within_ns`.
 
     Returns:
-        places in the two lists.
+        places in the two lists, in the order of the first.
     """
-    open_: dict[Any, list[int]] = defaultdict(list)
-    for place, (what, _) in enumerate(expected):
-        open_[what].append(place)
+    sides: dict[Any, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    for which, side in enumerate((session, expected)):
+        for place, (what, _) in enumerate(side):
+            sides[what][which].append(place)
     pairs = []
-    for place, (what, at_ns) in enumerate(session):
-        waiting = open_.get(what)
-        if not waiting:
-            continue
-        nearest = min(range(len(waiting)), key=lambda one: abs(expected[waiting[one]][1] - at_ns))
-        if abs(expected[waiting[nearest]][1] - at_ns) <= within_ns:
-            # Those before it are passed over: what comes later cannot have been meant earlier.
-            pairs.append((place, waiting[nearest]))
-            del waiting[: nearest + 1]
-    return pairs
+    for mine, theirs in sides.values():
+        mine.sort(key=lambda place: session[place][1])
+        theirs.sort(key=lambda place: expected[place][1])
+        found = _paired(
+            [session[place][1] for place in mine], [expected[place][1] for place in theirs],
+            within_ns,
+        )  # fmt: skip
+        pairs += [(mine[here], theirs[there]) for here, there in found]
+    return sorted(pairs)
+
+
+def _paired(mine: list[int], theirs: list[int], within_ns: int) -> list[tuple[int, int]]:
+    """Pair two ascending lists of times: most pairs, then least apart. Returns places."""
+    # Of each of mine, for each end of theirs that it reaches: pairs (negative), apart, last pair.
+    best: list[tuple[int, int, _Pair | None]] = [(0, 0, None)]
+    first = 0  # the end of theirs that `best` begins with
+    for here, at_ns in enumerate(mine):
+        low = bisect_left(theirs, at_ns - within_ns)
+        high = bisect_right(theirs, at_ns + within_ns)
+        ends: list[tuple[int, int, _Pair | None]] = []
+        for end in range(low, high + 1):
+            told = best[min(end - first, len(best) - 1)]
+            if end > low:
+                there = end - 1
+                count, apart_ns, last = best[min(there - first, len(best) - 1)]
+                made = (count - 1, apart_ns + abs(theirs[there] - at_ns))
+                if made < told[:2]:
+                    told = (*made, _Pair(here, there, last))
+                if ends[-1][:2] <= told[:2]:
+                    told = ends[-1]
+            ends.append(told)
+        best, first = ends, low
+    pairs = []
+    last = best[-1][2]
+    while last is not None:
+        pairs.append((last.here, last.there))
+        last = last.before
+    return pairs[::-1]
 
 
 def percentiles(values: Iterable[int]) -> tuple[int, ...]:
@@ -339,7 +381,7 @@ def measured(
     fitted = None
     if fit:
         tried = [_queue(schedule, one, within_ns, at("queue")) for one in TRIED]
-        tried.sort(key=lambda one: (one.tally.error, sum(map(abs, one.tally.apart_ns))))
+        tried.sort(key=lambda one: one.tally.rank)
         fitted = model_of(past, tried[0].model, each)
     live = _booked(records(), folder, past.session.session_id, at("booking"))
     assert made.report is not None, "a run ends with its report"
@@ -379,35 +421,73 @@ def _drift(
 
 
 def model_of(past: Past, queue: Model, each: bool) -> Model:
-    """Return a model with the session's delays: as if the venue saw the market when the bot did."""
-    orders: list[tuple[int, int]] = []  # (when at the venue, delay)
-    answers: list[tuple[int, int]] = []
-    for one in past.sent:
-        if one.arrived_ns and one.answered_ns:
-            at_ns = past.seen_at_ns(one.arrived_ns)
-            for _ in one.own:
-                orders.append((one.sent_ns, max(0, at_ns - one.sent_ns)))
-                answers.append((one.arrived_ns, max(0, one.answered_ns - at_ns)))
-    for fill in past.fills:
-        filled_ns = past.filled_ns(fill)
-        answers.append((filled_ns, max(0, fill.told_ns - past.seen_at_ns(filled_ns))))
-    kept = []
-    for told in (orders, answers):
-        told.sort()  # requests in the order in which they left, answers as the venue gave them
-        delays = [min(DELAY_NS_MAX, delay_ns) for _, delay_ns in told]
-        kept.append(tuple(delays[:DELAYS_MAX]) if each else fitted_delays(delays))
+    """Return a model with the session's delays: as if the venue saw the market when the bot did.
+
+    Args:
+        each: every order action and every answer has its own, with its moment; else delays to draw
+            from: one a decision, of the last of its messages, and those of all answers.
+    """
+    orders = _requests(past)
+    answers = sorted((*_answers(past, orders), *_fills(past)), key=itemgetter(0))
+    rate = past.rate_threshold or None
+    if not each:
+        last = {one.sent_ns: delay_ns for one, _, delay_ns in orders}
+        return replace(
+            queue, orders_ns=fitted_delays(last.values()),
+            answers_ns=fitted_delays(delay_ns for _, delay_ns in answers), seed=1,
+            rate_threshold=rate,
+        )  # fmt: skip
+    if max(len(orders), len(answers)) > DELAYS_MAX:
+        raise ConfigError(
+            "--each", f"{max(len(orders), len(answers)):,} messages",
+            f"a session of {DELAYS_MAX:,} at most: fit their distribution",
+        )  # fmt: skip
     return replace(
-        queue, orders_ns=kept[0], answers_ns=kept[1], seed=0 if each else 1,
-        rate_threshold=past.rate_threshold or None,
+        queue, orders_ns=tuple(delay_ns for *_, delay_ns in orders),
+        orders_from_ns=tuple(one.sent_ns for one, *_ in orders),
+        answers_ns=tuple(delay_ns for _, delay_ns in answers),
+        answers_from_ns=tuple(at_ns for at_ns, _ in answers), seed=0, rate_threshold=rate,
     )  # fmt: skip
 
 
-def fitted_delays(delays_ns: list[int]) -> tuple[int, ...]:
+def _requests(past: Past) -> list[tuple[Sent, ActionRecord, int]]:
+    """Return each action in the order in which they left: with what, and how long it took."""
+    made: list[tuple[Sent, ActionRecord, int]] = []
+    last_ns = 0
+    for one, action in past.carried():
+        if one.arrived_ns:
+            # A connection keeps the order, there as here.
+            last_ns = max(last_ns, one.sent_ns, past.seen_at_ns(one.arrived_ns))
+            delay_ns = min(DELAY_NS_MAX, last_ns - one.sent_ns)
+            made.append((one, action, delay_ns))
+    if not made:
+        raise JournalError("no request of the session is known to have arrived: nothing is fitted")
+    return made
+
+
+def _answers(
+    past: Past, orders: Sequence[tuple[Sent, ActionRecord, int]]
+) -> Iterator[tuple[int, int]]:  # fmt: skip
+    """Yield when the venue answered an action, and how long that took."""
+    for one, _, delay_ns in orders:
+        if one.answered_ns:
+            at_ns = one.sent_ns + delay_ns
+            yield at_ns, min(DELAY_NS_MAX, max(0, one.answered_ns - at_ns))
+
+
+def _fills(past: Past) -> Iterator[tuple[int, int]]:
+    """Yield when the venue filled, and how long its word took."""
+    for one in past.fills:
+        at_ns = past.seen_at_ns(past.filled_ns(one))
+        yield at_ns, min(DELAY_NS_MAX, max(0, one.told_ns - at_ns))
+
+
+def fitted_delays(delays_ns: Iterable[int]) -> tuple[int, ...]:
     """Return delays to draw spells from: as they came, the first of very many.
 
     Slow messages hold up those behind them, which are slow too: that is in their order alone.
     """
-    return tuple(delays_ns[:DELAYS_KEPT])
+    return tuple(islice(delays_ns, DELAYS_KEPT))
 
 
 def _booked(

@@ -24,9 +24,10 @@ DELAYS: Final = ("ms", "measured", "assumed")
 RANKS: Final = "/".join(f"{one}%" for one in PERCENTILES)
 LEGEND: Final = (
     "exact: in every field, to the nanosecond. matched: the same in kind, order, side, price and "
-    f"quantity, at about the same time. Several figures: {RANKS}. lots off: filled too much or too "
-    "little, order by order, as a share of what was filled. earlier, later: the model filled it at "
-    "another time; never: not while it looked; ahead: what stood in front, by the model."
+    f"quantity, at about the same time. Several figures: {RANKS}. lots off: filled too much, too "
+    "little, or at another time, order by order, as a share of what was filled. earlier, later: "
+    "the model filled it at another time; never: not while it looked; ahead: what stood in front, "
+    "by the model."
 )
 
 
@@ -126,7 +127,7 @@ def page(drift: Drift) -> str:
         section("Orders and fills", data_table(COUNTS, counts(drift))),
         section(
             "Queue", data_table(QUEUES, queues(drift)),
-            figure("Lots filled too much or too little", bars("lots off", off)),
+            figure("Lots filled too much, too little, or at another time", bars("lots off", off)),
         ),
         section("Delays", data_table(DELAYS, delays(drift))),
         section(

@@ -9,7 +9,7 @@ of its round trip, and a market message as long as the answers do.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, Final, TypeAlias, cast, final
 
@@ -68,6 +68,13 @@ def _amends(sent: Sent, event: OrderUpdated, seq: int) -> bool:
         (one.price_ticks, one.qty_lots) == (event.price_ticks, event.qty_lots)
         for one in sent.own if one.seq == seq
     )  # fmt: skip
+
+
+def _grain(times_ns: Sequence[int]) -> int:
+    """Return what a venue cuts its times to, 1 where it told none."""
+    if not times_ns:
+        return 1
+    return next(one for one in GRAINS_NS if not any(at_ns % one for at_ns in times_ns))
 
 
 @final
@@ -410,7 +417,8 @@ class Past:
         recv = np.array(self._recv, np.int64)
         raw = np.array(self._venue, np.int64)
         told = [one.venue_ns for one in self.sent if one.venue_ns and not one.stamped]
-        self.grain_ns = next(one for one in GRAINS_NS if not any(at % one for at in told))
+        self.grain_ns = _grain(told)
+        self._fills_grain_ns = _grain([one.venue_ns for one in self.fills])
         self.offset_ns = self._offset(recv, raw)
         known = raw > 0
         self.requests_ns, self.answers_ns = self._arrivals()
@@ -455,12 +463,26 @@ class Past:
 
     def filled_ns(self, fill: Got) -> int:
         """Return when the venue filled, by the bot's clock; of a cut time its end."""
-        return fill.venue_ns + self.offset_ns + (self.grain_ns - 1 if self.is_coarse else 0)
+        grain_ns = self._fills_grain_ns
+        return fill.venue_ns + self.offset_ns + (grain_ns - 1 if grain_ns > FINE_NS else 0)
 
     @property
     def is_coarse(self) -> bool:
         """Whether the venue cuts its times to what is too coarse to order by."""
         return self.grain_ns > FINE_NS
+
+    def carried(self) -> Iterator[tuple[Sent, ActionRecord]]:
+        """Yield each action with the message that carried it, in the order in which they left."""
+        left = 0
+        while left < len(self.sent):
+            batch = self.sent[left].batch
+            messages = [self.sent[left]]
+            while left + len(messages) < len(self.sent) and self.sent[left + len(messages)].place:
+                messages.append(self.sent[left + len(messages)])
+            left += len(messages)
+            for action in batch:
+                # One that no message names is on one of them: the last, to be careful.
+                yield next((one for one in messages if action in one.own), messages[-1]), action
 
     def seen_at_ns(self, at_ns: int) -> int:
         """Return when the bot had seen the market that the venue had at a moment."""
@@ -479,15 +501,18 @@ class Past:
         known = venue > 0
         most = [int((recv - venue)[known].min())] if known.any() else []
         least = []
+        stamped = _grain([one.venue_ns for one in self.sent if one.venue_ns and one.stamped])
         for one in self.sent:
             if one.venue_ns:
-                least.append(one.sent_ns - one.venue_ns)
+                # A time that was cut is a little early.
+                cut_ns = (stamped if one.stamped else self.grain_ns) - 1
+                least.append(one.sent_ns - one.venue_ns - cut_ns)
                 most.append(one.answered_ns - one.venue_ns)
         if not least:
             return min(most, default=0)
         low, high = max(least), min(most)
-        # Clocks that agree need none: a time that was cut is a little early.
-        if low - self.grain_ns <= 0 <= high:
+        # Clocks that agree need none.
+        if low <= 0 <= high:
             return 0
         return (low + high) // 2 if low <= high else high
 

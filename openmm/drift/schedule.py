@@ -246,7 +246,8 @@ class Tally(Struct, frozen=True):
         both: both did, about the same time; earlier, later: the model did at another time.
         never: the session's venue did, the model not while it looked; extra: the other way round.
         lots, lots_expected: filled.
-        lots_differing: the sum over orders of what the model filled too much or too little.
+        lots_differing: the sum over orders of what the model filled too much, too little, or at
+            another time.
         ahead_lots: what stood in front, by the model, of orders when they were filled.
     """
 
@@ -266,8 +267,37 @@ class Tally(Struct, frozen=True):
 
     @property
     def error(self) -> float:
-        """Lots filled too much or too little, as a share of those that the session's venue did."""
+        """Lots that the model filled too much, too little, or at another time, as a share of those
+        that the session's venue filled.
+        """
         return self.lots_differing / self.lots if self.lots else float(self.lots_differing > 0)
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Where the model stands among others, the least first: by `error`, of equals by how far
+        its fills are apart, on average.
+        """
+        apart_ns = sum(map(abs, self.apart_ns))
+        return self.error, apart_ns / len(self.apart_ns) if self.apart_ns else 0.0
+
+
+def _differing(fate: Fate) -> int:
+    """Return how many lots the model filled too much, too little, or at another time."""
+    expected = fate.in_time()
+    differing = abs(sum(lots for *_, lots in expected) - fate.got_lots)
+    at, left = 0, expected[0][2] if expected else 0
+    for got_ns, _, lots in fate.got:
+        # Lot after lot, in the order in which they were filled.
+        while lots and at < len(expected):
+            part = min(lots, left)
+            if abs(expected[at][0] - got_ns) > SAME_NS:
+                differing += part
+            lots -= part
+            left -= part
+            if not left:
+                at += 1
+                left = expected[at][2] if at < len(expected) else 0
+    return differing
 
 
 def tally(fates: Sequence[Fate]) -> Tally:
@@ -280,7 +310,7 @@ def tally(fates: Sequence[Fate]) -> Tally:
         expected_lots = sum(lots for _, _, lots in one.in_time())
         lots += one.got_lots
         lots_expected += expected_lots
-        differing += abs(expected_lots - one.got_lots)
+        differing += _differing(one)
         counts["filled"] += bool(one.got)
         counts["expected"] += bool(expected_lots)
         if one.got:
@@ -301,16 +331,3 @@ def tally(fates: Sequence[Fate]) -> Tally:
         len(fates), lots=lots, lots_expected=lots_expected, lots_differing=differing,
         apart_ns=apart, ahead_lots=ahead, **counts,
     )  # fmt: skip
-
-
-def fit(
-    schedule: Schedule, on_progress: Callable[[Model], None] | None = None
-) -> list[tuple[Model, Tally]]:
-    """Try the queue models; the one whose fills are the session's best comes first."""
-    found = []
-    for model in TRIED:
-        if on_progress is not None:
-            on_progress(model)
-        found.append((model, tally(schedule.run(model))))
-    found.sort(key=lambda one: (one[1].error, sum(map(abs, one[1].apart_ns))))
-    return found

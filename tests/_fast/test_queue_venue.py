@@ -242,6 +242,19 @@ def test_links_deliver_in_order_after_their_delays() -> None:
         Link([1, -1])
 
 
+def test_a_delay_that_was_measured_at_a_moment_is_of_what_leaves_then() -> None:
+    link = Link([5, 6, 7, 8, 9], from_ns=[10, 20, 20, 20, 40])
+    # What leaves before the first takes it; it is still there for what leaves then.
+    asked = [3, 10, 11, 20, 20, 20, 20, 25, 39, 41, 41]
+    assert [link.delay(at_ns) for at_ns in asked] == [5, 5, 5, 6, 7, 8, 8, 8, 8, 9, 9]
+    # A moment at which nothing left is passed over, with all its delays.
+    link = Link([5, 6, 7, 8, 9], from_ns=[10, 20, 20, 30, 40])
+    assert [link.delay(at_ns) for at_ns in (10, 30, 30, 90)] == [5, 8, 8, 9]
+    for moments in ([10], [20, 10]):
+        with pytest.raises(ValueError, match="moments"):
+            Link([1, 2], from_ns=moments)
+
+
 def test_levels_beyond_those_it_remembers_are_told() -> None:
     venue, said = linked({(BID, 1): 1}, 0 + QueueModel.QUEUE_CAUTIOUS)
     for price in range(1000, 1200):

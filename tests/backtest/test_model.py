@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from openmm.backtest.model import Model, load
 from openmm.errors import ConfigError
@@ -13,6 +14,7 @@ from openmm.errors import ConfigError
 
 def test_a_saved_model_is_the_one_that_is_loaded(tmp_path: Path) -> None:
     told = Model(queue="power", power=2, orders_ns=(1, 2), seed=7, impact_ns=5, rate_threshold=180)
+    told = replace(told, seed=0, orders_from_ns=(3, 3))
     path = tmp_path / "model.json"
     told.save(path)
     assert load(path) == told
@@ -58,7 +60,9 @@ def test_a_missing_file_is_told_with_its_name(tmp_path: Path) -> None:
     "told",
     [
         {"answers_ns": (1 << 62, 1)}, {"orders_ns": (-1,)}, {"orders_ns": ()},
-        {"every_ns": 1 << 62}, {"timer_ns": -1},
+        {"every_ns": 1 << 62}, {"timer_ns": -1}, {"orders_from_ns": (1, 2)},
+        {"answers_from_ns": (2, 1), "answers_ns": (3, 4)}, {"orders_from_ns": (1,), "seed": 1},
+        {"answers_from_ns": (-1,)},
     ],
 )  # fmt: skip
 def test_one_that_is_made_is_checked_too(told: dict[str, Any]) -> None:

@@ -165,6 +165,8 @@ def test_assumptions_say_every_part_of_the_model() -> None:
     told = assumptions([Model(orders_ns=tuple(range(MS, 101 * MS, MS)), seed=3, impact_ns=MS)])
     assert "100 delays drawn from (median 50 ms, 99% within 99 ms)" in told
     assert "stays missing for 1 ms" in told
+    told = assumptions([Model(orders_ns=(MS, 2 * MS), orders_from_ns=(7, 8))])
+    assert "2 delays each at its moment" in told
     assert assumptions([Model(), Model()]) == assumptions([Model()])
 
 

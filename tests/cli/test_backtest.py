@@ -123,6 +123,12 @@ def test_a_model_file_is_taken_and_options_go_before_it(
     assert main([*arguments, "--queue", "careful"]) == 0
     model = told(capsys)["runs"][0]["model"]
     assert (model["queue"], model["orders_ns"]) == ("careful", [MS, 2 * MS])
+    # Delays of another time are of no use, unless others are told.
+    Model(orders_ns=(MS, 2 * MS), orders_from_ns=(1, 2)).save(path)
+    assert main(arguments) == 2
+    assert "data of that time" in capsys.readouterr().err
+    assert main([*arguments, "--latency", "5ms"]) == 0
+    assert told(capsys)["runs"][0]["model"]["orders_from_ns"] == []
 
 
 def test_a_span_is_cut_by_times_into_the_data_and_by_the_clock(store: str, capsys: Capture) -> None:

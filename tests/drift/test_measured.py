@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+from decimal import Decimal
+from itertools import combinations, permutations
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from openmm._fast.planner import ActionKind
+from openmm._fast.queue_venue import Link
+from openmm.backtest import columns
 from openmm.backtest.model import Model, load
+from openmm.data.session import convert
 from openmm.drift.measured import (
     count_fates,
     count_fills,
@@ -22,9 +31,10 @@ from openmm.drift.measured import (
 from openmm.drift.own import Got, Ordered
 from openmm.drift.past import Past
 from openmm.drift.schedule import Fate
-from openmm.errors import JournalError
+from openmm.errors import ConfigError, JournalError
 from openmm.journal import ActionRecord, read_session, session_record
 from tests.drift import live
+from tests.rerun.test_shadow import write
 
 MS = 1_000_000
 PLACE, AMEND, CANCEL = (
@@ -42,7 +52,52 @@ def test_the_nearest_of_the_same_is_its_pair_and_none_is_taken_twice() -> None:
     assert matched(session, expected, 5) == [(0, 0), (1, 1)]
     assert matched(session, [("b", 66)], 5) == []
     assert matched(session, [("b", 65)], 5) == [(2, 0)]
-    assert matched([("a", 1), ("a", 2)], [("a", 2)], 5) == [(0, 0)]
+    assert matched([("a", 1), ("a", 2)], [("a", 2)], 5) == [(1, 0)]
+
+
+def test_as_many_are_paired_as_can_be() -> None:
+    # The nearest of the first is the second's only one.
+    assert matched([("a", 400), ("a", 600)], [("a", 0), ("a", 600)], 400) == [(0, 0), (1, 1)]
+    session = [("a", at * 500 + 300) for at in range(100)]
+    expected = [("a", at * 500) for at in range(100)]
+    assert matched(session, expected, 1000) == [(at, at) for at in range(100)]
+    # Where one is left over it is the one that is farthest from any.
+    assert matched([("a", 10), ("a", 30), ("a", 50)], [("a", 11), ("a", 49)], 100) == [
+        (0, 0), (2, 1),
+    ]  # fmt: skip
+    assert matched([("a", 11), ("a", 49)], [("a", 10), ("a", 30), ("a", 50)], 100) == [
+        (0, 0), (1, 2),
+    ]  # fmt: skip
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 30)), max_size=5),
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 30)), max_size=5),
+    st.integers(0, 12),
+)
+def test_no_other_pairing_is_better(
+    session: list[tuple[str, int]], expected: list[tuple[str, int]], within_ns: int
+) -> None:
+    found = matched(session, expected, within_ns)
+    best = max(
+        (
+            (
+                len(mine),
+                -sum(
+                    abs(session[a][1] - expected[b][1]) for a, b in zip(mine, theirs, strict=True)
+                ),
+            )
+            for count in range(min(len(session), len(expected)) + 1)
+            for mine in combinations(range(len(session)), count)
+            for theirs in permutations(range(len(expected)), count)
+            if all(
+                session[a][0] == expected[b][0] and abs(session[a][1] - expected[b][1]) <= within_ns
+                for a, b in zip(mine, theirs, strict=True)
+            )
+        ),
+    )
+    assert best == (len(found), -sum(abs(session[a][1] - expected[b][1]) for a, b in found))
+    assert len(dict(found)) == len(found) == len({b for _, b in found})
 
 
 def test_orders_are_exact_in_every_field_and_the_same_by_what_they_ask() -> None:
@@ -126,15 +181,76 @@ def test_a_session_over_rest_is_its_backtest_and_its_delays_are_fitted(tmp_path:
     assert min(fitted.answers_ns) < 2 * MS
     assert fitted.seed == 1
     past = Past(records)
-    each = model_of(past, Model(), each=True)
-    assert (each.seed, len(each.orders_ns)) == (0, len(past.orders))
-    assert len(each.answers_ns) == len(past.orders) + len(past.fills)
-    assert each.orders_ns == fitted.orders_ns
-    assert each.answers_ns == fitted.answers_ns
+    # Drawn are one of each decision and one of each answer.
+    assert len(fitted.orders_ns) == len({one.sent_ns for one in past.sent if one.arrived_ns})
+    assert len(fitted.answers_ns) == len(past.orders) + len(past.fills)
     # What was assumed is the bot's own [paper].
     latency_ns = past.config.paper.latency_ns
     assert told.delays.assumed_requests == (latency_ns,) * 4
     assert told.delays.requests[1] == 4 * MS  # requests over REST take the constant part alone
+
+
+@pytest.mark.parametrize("venue", ["kraken", "mexc"])
+def test_each_order_of_the_session_takes_its_own_delay_to_the_nanosecond(
+    shared: Path, venue: str
+) -> None:
+    past = Past(live.recorded(shared / "data") if venue == "kraken" else live.over_rest())
+    each = model_of(past, Model(), each=True)
+    # Several messages of one decision arrived at several moments.
+    arrivals = {(one.sent_ns, one.arrived_ns) for one in past.sent}
+    several = len(arrivals) > len({sent_ns for sent_ns, _ in arrivals})
+    assert several == (venue == "kraken")  # requests over REST take the constant part alone
+    link = Link(each.orders_ns, each.seed, each.orders_from_ns)
+    last_ns = 0
+    placed = []
+    for message in past.sent:
+        for action in message.own:
+            last_ns = max(last_ns, message.sent_ns + link.delay(message.sent_ns))
+            placed.append((action, last_ns))
+    # A backtest's venue has the market when the bot does: at the same place among its messages.
+    assert placed == [
+        (action, past.seen_at_ns(one.arrived_ns)) for one in past.sent for action in one.own
+    ]
+    assert [action for action, _ in placed] == [one.action for one in past.orders]
+    # And so do its answers, but for those that overtook the market that they follow from.
+    answers = Link(each.answers_ns, each.seed, each.answers_from_ns)
+    told = [(one.answered_ns, at_ns) for one, (_, at_ns) in zip(
+        (one for one in past.sent for _ in one.own), placed, strict=True
+    ) if one.answered_ns]  # fmt: skip
+    fills = [(one.told_ns, past.seen_at_ns(past.filled_ns(one))) for one in past.fills]
+    for answered_ns, at_ns in sorted((*told, *fills), key=itemgetter(1)):
+        assert at_ns + answers.delay(at_ns) == max(at_ns, answered_ns)
+
+
+def test_a_backtest_of_the_sessions_data_has_its_orders_where_they_were(
+    tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = live.recorded(shared / "data")
+    past = Past(records)
+    write(tmp_path, list(records))
+    (converted,) = convert(tmp_path)
+    fees = {"maker_fee_ppm": 0, "taker_fee_ppm": 1000}
+    config = past.config.model_copy(update={"venue": (past.config.quoted.model_copy(update=fees),)})
+    # The session's account: a backtest would open at the target.
+    monkeypatch.setattr(columns, "placed_in", lambda config, *_: config)
+    held = {one: Decimal(past.opening[name]) for one, name in (("base", "BTC"), ("quote", "USD"))}
+    config = config.model_copy(update={"paper": config.paper.model_copy(update=held)})
+    each = model_of(past, Model(), each=True)
+    start_ns = next(one.ts_ns for one in records if one.payload.startswith(b'["start"'))
+    session = {
+        (past.seen_at_ns(one.arrived_ns), action.side, action.price_ticks)
+        for one, action in past.carried() if action.kind != CANCEL
+    }  # fmt: skip
+
+    def there(model: Model) -> int:
+        made = columns.run(config, [converted.events], model, start_ns=start_ns)
+        return sum((row[1], row[2], row[4]) in session for row in made.orders.tolist())
+
+    assert there(each) >= 6  # its answers come with the market, and the session's own way ends
+    assert there(replace(each, orders_from_ns=(), answers_from_ns=())) < there(each)
+    late = dataclasses.replace(converted.events, recv_ns=converted.events.recv_ns + 3_600_000 * MS)
+    with pytest.raises(ConfigError, match="data of that time"):
+        columns.run(config, [late], each)
 
 
 def test_a_market_with_queues_drifts_and_says_how_far(tmp_path: Path) -> None:

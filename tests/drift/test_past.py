@@ -61,6 +61,22 @@ def test_a_clock_that_is_off_by_an_hour_changes_no_delay(
         assert min(told) >= 0
 
 
+def test_a_venue_that_stamps_its_answers_is_not_taken_to_cut_its_times(
+    past: Past, records: Sequence[JournalRecord]
+) -> None:
+    # As long as the stream told no request of its own: answers alone, in microseconds.
+    last_ns = next(one.sent_ns for one in past.sent if not one.stamped)
+    cut = Past([one for one in records if one.ts_ns < last_ns])
+    assert len(cut.sent) > 50
+    assert all(one.stamped for one in cut.sent if one.venue_ns)
+    assert [cut.filled_ns(one) for one in cut.fills] == [one.venue_ns for one in cut.fills]
+    behind_ns = 400 * MS
+    shifted = Past([
+        one._replace(ts_ns=one.ts_ns + behind_ns) for one in records if one.ts_ns < last_ns
+    ])  # fmt: skip
+    assert abs(shifted.offset_ns - behind_ns) < 21 * MS
+
+
 def test_own_orders_of_a_market_of_their_own_stand_in_its_book() -> None:
     past = Past(live.synthetic())
     assert not past.apart

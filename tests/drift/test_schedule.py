@@ -13,7 +13,7 @@ from openmm.backtest.model import Model
 from openmm.data.events import ASK, LEVEL, MESSAGE_END, ROW, TRADE
 from openmm.drift.own import Got, Moved
 from openmm.drift.past import Past
-from openmm.drift.schedule import SAME_NS, STAY_NS, TRIED, Fate, Schedule, fit, tally
+from openmm.drift.schedule import SAME_NS, STAY_NS, TRIED, Fate, Schedule, tally
 from tests.drift import live
 
 BUY, SELL = int(Side.BUY), int(Side.SELL)
@@ -123,18 +123,43 @@ def test_a_cancel_ahead_is_where_models_differ() -> None:
     assert sum(lots for *_, lots in power.expected) > 1
 
 
-def test_a_market_with_queues_tells_models_apart(tmp_path: Any) -> None:
-    past = Past(live.queued())
-    schedule = Schedule(past)
-    found = fit(schedule)
-    assert {(one.queue, one.power) for one, _ in found} == {(one.queue, one.power) for one in TRIED}
-    assert len({(told.lots_expected, sum(told.apart_ns)) for _, told in found}) > 1
-    errors = [told.error for _, told in found]
-    assert errors == sorted(errors)
-    best = found[0][1]
+def test_a_market_with_queues_tells_models_apart() -> None:
+    schedule = Schedule(Past(live.queued()))
+    found = sorted((tally(schedule.run(one)) for one in TRIED), key=lambda told: told.rank)
+    assert len({(told.lots_expected, sum(told.apart_ns)) for told in found}) > 1
+    best = found[0]
     assert best.filled > 5
     assert best.both + best.earlier + best.later + best.never == best.filled
     assert best.ahead_lots  # some were filled although something stood ahead, by the model
+
+
+def test_lots_that_are_filled_at_another_time_are_off() -> None:
+    second = SAME_NS
+    right, short, early, parts, late = (
+        tally([Fate(k, BUY, 10, 0, 0, [(60 * second, 100, 10)], fills) for k in range(4)])
+        for fills in (
+            [(60 * second, 100, 10)], [(60 * second, 100, 9)], [(second, 100, 10)],
+            [(second, 100, 3), (59 * second, 100, 4), (61 * second, 100, 3)],
+            [(62 * second, 100, 10)],
+        )
+    )  # fmt: skip
+    assert [one.lots_differing for one in (right, short, early, parts, late)] == [0, 4, 40, 12, 40]
+    assert sorted((late, early, parts, short, right), key=lambda one: one.rank)[:3] == [
+        right, short, parts,
+    ]  # fmt: skip
+    # Lot after lot: the first five came when the model fills all ten.
+    (one,) = [Fate(1, BUY, 10, 0, 0, [(9, 100, 5), (9 * second, 100, 5)], [(9, 100, 10)])]
+    assert tally([one]).lots_differing == 5
+
+
+def test_of_equals_the_nearest_on_average_is_taken_however_many_it_fills() -> None:
+    far, near = (
+        tally([Fate(k, BUY, 10, 0, 0, [(100, 100, 10)], told) for k, told in enumerate(fills)])
+        for fills in ([[(60, 100, 10)], []], [[(80, 100, 10)], [(75, 100, 10), (75, 100, 10)]])
+    )  # fmt: skip
+    assert (far.error, near.error) == (0.5, 0.5)
+    assert sum(near.apart_ns) > sum(far.apart_ns)
+    assert near.rank < far.rank
 
 
 @pytest.mark.parametrize("venue", ["kraken", "mexc", "synthetic"])
