@@ -13,6 +13,7 @@ bit 32 says so, bits 0 to 15 are our flags, bit 33 that the venue told no time.
 from __future__ import annotations
 
 import zipfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ from openmm.data.events import (
     Events,
     Market,
     joined,
+    plain,
 )
 from openmm.data.store import replacing
 from openmm.errors import DataError
@@ -53,6 +55,9 @@ EXCH, LOCAL, BUY, SELL = 1 << 31, 1 << 30, 1 << 29, 1 << 28
 OURS, UNTIMED = 1 << 32, 1 << 33
 FLAG_BITS: Final = 0xFFFF
 WHOLE_MAX: Final = float(1 << 52)
+# How far from a whole number of steps a value may lie, and what its two roundings add a step.
+APART_MAX: Final = 1e-6
+ROUNDING: Final = 2.0**-51
 
 
 def export(events: Events, path: Path, *, latency_ns: int = 0) -> int:
@@ -128,7 +133,9 @@ def read(path: Path, market: Market) -> Events:
     begin with a snapshot and no clearing get one ahead of it.
 
     Raises:
-        DataError: it is no such file, or holds what no book of levels can (single orders).
+        DataError: it is no such file, holds what no book of levels can (single orders), or a price
+            or quantity that the market's steps do not: the arrays do not tell theirs, and what is
+            rounded to wrong ones is another market.
     """
     table = _table(path)
     known = (table["ev"] & np.uint64(EXCH | LOCAL)) != 0
@@ -139,8 +146,10 @@ def read(path: Path, market: Market) -> Events:
     if bad.any():
         at = int(np.argmax(bad))
         raise DataError(path, f"ev, our event {at}", int(kinds[at]), "a kind of 1 to 5")
-    prices = _steps(path, "px", table["px"], float(market.tick_size))
-    qtys = _steps(path, "qty", table["qty"], float(market.lot_size))
+    cleared = kinds == CLEARED
+    whole = cleared & ((table["ev"] & np.uint64(BUY | SELL)) == 0)
+    prices = _steps(path, "px", table["px"], whole, "tick", market.tick_size)
+    qtys = _steps(path, "qty", table["qty"], cleared, "lot", market.lot_size)
     ask = (table["ev"] & np.uint64(SELL)) != 0
     kind = np.zeros(8, np.int64)
     kind[[DEPTH, TRADES, CLEARED, SNAPSHOT, BEST]] = LEVEL, TRADE, CLEAR, LEVEL, QUOTE
@@ -150,8 +159,6 @@ def read(path: Path, market: Market) -> Events:
     flags = np.where(ours, table["ival"] & FLAG_BITS, derived)
     untimed = ours & ((table["ival"] & UNTIMED) != 0)
     venue = np.where(untimed, 0, table["exch_ts"])
-    whole = (kinds == CLEARED) & ((table["ev"] & np.uint64(BUY | SELL)) == 0)
-    prices[whole] = qtys[whole] = 0
     events = Events(
         market, table["local_ts"].astype(np.int64), venue.astype(np.int64), prices, qtys,
         flags.astype(np.uint16),
@@ -182,13 +189,24 @@ def _table(path: Path) -> NDArray[Any]:
     return made
 
 
-def _steps(path: Path, name: str, values: NDArray[Any], step: float) -> NDArray[np.int64]:
-    steps = values / step
+def _steps(
+    path: Path, name: str, values: NDArray[Any], unused: NDArray[np.bool_], step: str, size: Decimal
+) -> NDArray[np.int64]:
+    """Return int64[n], values in steps of a size; 0 where they mean nothing."""
+    steps = np.where(unused, 0.0, values) / float(size)
     bad = ~np.isfinite(steps) | (np.abs(steps) > WHOLE_MAX)
     if bad.any():
         at = int(np.argmax(bad))
         raise DataError(path, f"{name}, our event {at}", float(values[at]), "a number in bounds")
-    return np.rint(steps).astype(np.int64)
+    nearest = np.rint(steps)
+    # A value that is next to nothing of a step is no zero.
+    near = APART_MAX * np.minimum(1.0, np.abs(steps)) + ROUNDING * np.abs(nearest)
+    apart = np.abs(steps - nearest) > near
+    if apart.any():
+        at = int(np.argmax(apart))
+        allowed = f"whole steps of --{step} {plain(size)}: {np.count_nonzero(apart):,} are not"
+        raise DataError(path, f"{name}, our event {at}", float(values[at]), allowed)
+    return nearest.astype(np.int64)
 
 
 def _ends(table: NDArray[Any], kinds: NDArray[np.int64]) -> NDArray[np.bool_]:

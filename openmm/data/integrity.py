@@ -162,7 +162,9 @@ def _book(events: Events, bids: Int64s, asks: Int64s, whole: NDArray[np.bool_]) 
     both = (bids > 0) & (asks > 0)
     times = events.recv_ns
     span = int(times[-1] - times[0]) if len(times) else 0
-    held = int(np.diff(times)[whole[:-1]].sum()) if len(times) else 0
+    # A book of which nothing is left is told whole by its events, and is none.
+    held_at = whole & ((bids > 0) | (asks > 0))
+    held = int(np.diff(times)[held_at[:-1]].sum()) if len(times) else 0
     levels = events.kinds == LEVEL
     # What nothing follows on is the end of the recording: the connection was closed.
     gaps = np.count_nonzero(events.kinds[:-1] == BROKEN)
@@ -171,7 +173,7 @@ def _book(events: Events, bids: Int64s, asks: Int64s, whole: NDArray[np.bool_]) 
         "snapshots": int(np.count_nonzero(events.kinds == CLEAR)),
         "crossed": int(np.count_nonzero(ends & whole & both & (bids >= asks))),
         "one_sided": int(np.count_nonzero(ends & whole & ~both & levels)),
-        "whole_share": round(held / span, 6) if span else float(bool(len(whole) and whole[-1])),
+        "whole_share": round(held / span, 6) if span else float(bool(len(times) and held_at[-1])),
     }
 
 

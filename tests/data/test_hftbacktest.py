@@ -180,6 +180,43 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
     refused(path, "qty, our event 0: a number in bounds")
 
 
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        ({"tick_size": Decimal("0.7")}, "px, our event 1: whole steps of --tick 0.7: 6 are not"),
+        ({"lot_size": Decimal("0.001")}, "whole steps of --lot 0.001: 2 are not; got 0.0007"),
+        ({"lot_size": Decimal(1_000_000)}, "qty, our event 1: whole steps of --lot 1000000:"),
+    ],
+)  # fmt: skip
+def test_steps_that_are_not_the_arrays_are_refused(
+    tmp_path: Path, steps: dict[str, Any], told: str
+) -> None:
+    """Nothing in the arrays says which they are: rounded, they would be another market."""
+    path = tmp_path / "a.npz"
+    hftbacktest.export(small(), path)
+    with pytest.raises(DataError) as caught:
+        hftbacktest.read(path, replace(MARKET, **steps))
+    assert told in str(caught.value)
+
+
+def test_steps_finer_than_the_arrays_and_their_floats_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    big = events_of(
+        [(START_NS, 0, 0, 0, CLEAR), (START_NS, 0, (1 << 40) + 1, (1 << 49) + 1, LEVEL)]
+    )
+    hftbacktest.export(big, path)
+    assert hftbacktest.read(path, MARKET).qty_lots.tolist() == [0, (1 << 49) + 1]
+    finer = hftbacktest.read(path, replace(MARKET, tick_size=Decimal("0.01")))
+    assert finer.price_ticks.tolist() == [0, 10 * ((1 << 40) + 1)]
+
+
+def test_what_a_cleared_book_holds_besides_is_nothing(tmp_path: Path) -> None:
+    at, both = START_NS, LOCAL | EXCH
+    rows = [(both | 3, at, at, float("nan"), 0.123456), (both | BUY | 1, at, at, 100.0, 1.0)]
+    events = hftbacktest.read(written(tmp_path, rows), MARKET)
+    assert (events.price_ticks.tolist(), events.qty_lots.tolist()) == ([0, 1000], [0, 10_000])
+
+
 def test_no_event_is_an_array_too(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     assert hftbacktest.export(events_of([]), path) == 0

@@ -64,6 +64,19 @@ def test_gap_is_broken_and_the_book_not_whole_until_the_next() -> None:
     assert names(found) == {"gaps", "whole_share"}
 
 
+def test_book_without_a_level_is_not_whole() -> None:
+    at = START_NS
+    gone: list[Row] = [
+        (at + 5 * S, 0, 1000, 0, LEVEL), (at + 5 * S, 0, 1002, 0, LEVEL | ASK),
+        (at + 5 * S, 0, 900, 0, LEVEL | END),
+    ]  # fmt: skip
+    empty = [row for row in rows() if row[2] != 900]
+    found = examine(events_of(sorted([*empty, *gone, (at + 20 * S, 0, 1, 1, TRADE | END)])))
+    assert found.figures["whole_share"] == 5 / 20
+    assert "whole_share" in names(found)
+    assert examine(events_of([(at, 0, 0, 0, CLEAR | END)])).figures["whole_share"] == 0.0
+
+
 def test_end_of_a_recording_is_no_gap() -> None:
     end = (START_NS + 30 * S, 0, 0, 0, BROKEN | END)
     found = examine(events_of(rows(end, last=30)))
