@@ -260,7 +260,9 @@ def _late_trades(events: Events) -> LateTrades:
     told_ns = np.where((kinds == LEVEL) | (kinds == CLEAR), venue_ns[ends], 0)
     newest_ns = np.maximum.accumulate(told_ns) if len(told_ns) else told_ns
     trades = np.flatnonzero((flags & np.uint16(KIND_BITS | FILTERED)) == TRADE)
-    trades = trades[venue_ns[trades] > 0]
+    # One of nothing fills nothing: a run passes over it, and would wait for its place for good.
+    is_any = (events.price_ticks[trades] > 0) & (events.qty_lots[trades] > 0)
+    trades = trades[(venue_ns[trades] > 0) & is_any]
     # That many messages are before the first of a book that is newer than the trade.
     message = np.searchsorted(newest_ns, venue_ns[trades], side="right")
     starts = np.concatenate([[0], ends + 1])

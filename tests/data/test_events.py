@@ -170,6 +170,10 @@ def test_late_trades_are_those_a_newer_book_came_ahead_of() -> None:
     assert found.at.tolist() == [0, 3]
     assert found.skip.tolist() == [5, 6]
     assert late_trades(events) is found
+    # A trade of nothing, or at no price, fills nothing: a run does not stop to skip it.
+    empty = np.where(np.arange(len(prices)) == 5, 0, prices)
+    assert late_trades(replace(events, qty_lots=empty)).skip.tolist() == [6]
+    assert late_trades(replace(events, price_ticks=empty)).skip.tolist() == [6]
     # Another column beside the same others is another market.
     soon = replace(events, recv_ns=np.minimum(recv_ns, 170))
     assert late_trades(soon).skip.tolist() == [5, 6, 10]
