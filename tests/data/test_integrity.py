@@ -74,7 +74,6 @@ def test_book_without_a_level_is_not_whole() -> None:
     found = examine(events_of(sorted([*empty, *gone, (at + 20 * S, 0, 1, 1, TRADE | END)])))
     assert found.figures["whole_share"] == 5 / 20
     assert "whole_share" in names(found)
-    assert examine(events_of([(at, 0, 0, 0, CLEAR | END)])).figures["whole_share"] == 0.0
 
 
 def test_end_of_a_recording_is_no_gap() -> None:
@@ -174,7 +173,8 @@ def test_what_the_conversion_met_counts(notes: Mapping[str, int], verdict: str) 
 def test_few_events_or_none_are_no_fault_of_the_report() -> None:
     assert examine(events_of([])).figures["whole_share"] == 0.0
     one = examine(events_of(rows(last=0)[:1]))
-    assert (one.figures["events"], one.figures["whole_share"]) == (1, 1.0)
+    assert (one.figures["events"], one.figures["whole_share"]) == (1, 0.0)
+    assert examine(events_of(rows(last=0)[:3])).figures["whole_share"] == 1.0
     trades = examine(events_of([(START_NS, 0, 10, 1, TRADE | END)]))
     assert (trades.verdict, trades.figures["trades_outside"]) == ("good", 0)
 
