@@ -203,10 +203,7 @@ cdef class Backtest:
         if count and (recv_ns[0] < 0 or recv_ns[count - 1] > TIME_NS_MAX):
             raise ValueError(f"no receive times: {recv_ns[0]} to {recv_ns[count - 1]}")
         source = &self.sources[self.source_count]
-        self.source_count += 1
-        self.columns.append((recv_ns, venue_ns, price_ticks, qty_lots, flags))
-        source.stop = count
-        if late_at is not None and late_at.shape[0] and (<Feed>self.feeds[self.source_count - 1]).quoted:
+        if late_at is not None and late_at.shape[0] and (<Feed>self.feeds[self.source_count]).quoted:
             if late_trade is None or late_skip is None or not (
                 late_at.shape[0] == late_trade.shape[0] == late_skip.shape[0]
             ):
@@ -219,6 +216,10 @@ cdef class Backtest:
             source.late_trade = &late_trade[0]
             source.late_skip = &late_skip[0]
             source.late_count = late_at.shape[0]
+        # Taken in once nothing of it can be refused any more.
+        self.source_count += 1
+        self.columns.append((recv_ns, venue_ns, price_ticks, qty_lots, flags))
+        source.stop = count
         if count:
             source.recv_ns = &recv_ns[0]
             source.venue_ns = &venue_ns[0]
@@ -382,6 +383,8 @@ cdef class Backtest:
                     if decoded == DECODED_IGNORED:
                         decoded = DECODED_TRADE
                     side = <int>SELL if flags & EVENT_ASK else <int>BUY
+                    while source.late_skipped < source.late_count and source.late_skip[source.late_skipped] < i:
+                        source.late_skipped += 1    # one of nothing
                     if source.late_skipped < source.late_count and source.late_skip[source.late_skipped] == i:
                         source.late_skipped += 1
                     elif quoted:

@@ -30,12 +30,15 @@ from openmm.config import BotConfig, Venue, check_with_instrument, maker_fee_ppm
 from openmm.config.load import read_options
 from openmm.data.events import Events, Market, from_rows, late_trades, sealed
 from openmm.engine import wiring
+from openmm.engine.failures import FAILURES_IN_A_ROW
 from openmm.errors import ConfigError
 from openmm.instrument import Instrument
 from openmm.rerun.listed import as_listed, in_steps_of_data, listed, refuse_contracts
 from openmm.rerun.runs import OUTSIDE_LEVELS, placed_in
 from openmm.rerun.streams import Stream
 from openmm.sim.dialects import dialect, paper_threshold
+from openmm.strategy.fenced import FencedStrategy
+from openmm.strategy.python import PythonStrategy
 from openmm.venues import registry
 
 EVENTS_AT_ONCE: Final = 1_000_000
@@ -476,6 +479,14 @@ def _problems(guard: Guard, made: Backtest) -> tuple[str, ...]:
         # A row of zeros would look like a bot that nobody traded with.
         refused = ", ".join(one.name for one in pipeline.checks.refusals())
         told.append(f"nothing was quoted: {refused or 'the strategy wanted nothing'}")
+    strategy = pipeline.strategy
+    if isinstance(strategy, PythonStrategy | FencedStrategy) and (
+        failed := strategy.take_failures()
+    ):
+        told.append(
+            f"the strategy failed {failed.count:,} times, at the end {failed.row:,} in a row, the "
+            f"last: {failed.text}; a session halts after {FAILURES_IN_A_ROW} in a row"
+        )
     if forgotten := made.venue.forgotten_count:
         told.append(f"{forgotten} levels that were taken from counted as whole again: too many")
     return (*told, *guard.notes)

@@ -9,7 +9,7 @@ import numpy as np
 
 from openmm.data.events import CLEAR, MESSAGE_END, Events, Market, coarser, many
 from openmm.errors import ConfigError
-from openmm.instrument import Instrument
+from openmm.instrument import LOTS_MAX, TICKS_MAX, Instrument
 from openmm.rerun.listed import decimals_of
 from openmm.sim.dialects import WATCHED, Dialect, dialect
 from openmm.sim.recorded import DECIMALS_MAX
@@ -77,6 +77,12 @@ def in_steps_of(instrument: Instrument, events: Events) -> Events:
     except ValueError as error:
         told = f"{market.label}, steps of {market.tick_size} and {market.lot_size}"
         raise ConfigError("data", told, f"steps near {instrument.name}'s ({error})") from error
+    for name, numbers, most in (("price", prices, TICKS_MAX), ("quantity", qtys, LOTS_MAX)):
+        if len(numbers) and int(numbers.max()) > most:
+            raise ConfigError(
+                "data", f"{market.label}, a {name} of {int(numbers.max()):,} steps of "
+                f"{instrument.name}", f"at most {most:,}: a book holds no more",
+            )  # fmt: skip
     return Events(market, events.recv_ns, events.venue_ns, prices, qtys, events.flags)
 
 

@@ -26,8 +26,8 @@ COLUMNS: Final = (
 LEGEND: Final = (
     "spread, adverse and drift less fees are net, the P&L at the last reference; the opening "
     "inventory's own way is none of it. fees: what was paid, below zero what was received. "
-    "flattened: net if what is left of the position were sold or bought back, at half the last "
-    "spread and the taker fee. drawdown: deepest fall of net from its highest so far. "
+    "flattened: net if what is left of the position were traded away through the last book, for "
+    "the taker fee. drawdown: deepest fall of net from its highest so far. "
     "sharpe: mean over standard deviation of its changes from second to second, not annualised. "
     "inventory: least and greatest position off the opening one, in base. quoted: time with orders "
     "at the venue on both sides, one side: on one alone, in percent of that since quoting began. "
@@ -161,7 +161,10 @@ def facts(one: Measures) -> list[tuple[str, str]]:
         )
     found += [
         ("drawdown", f"{money(fall.amount)} {quote}, {fall.ppm / 1e4:.3f}%{when}"),
-        ("position", f"{one.least} to {one.greatest} {base} off the opening, {one.position} last"),
+        (
+            "position",
+            f"{one.least:f} to {one.greatest:f} {base} off the opening, {one.position:f} last",
+        ),
         (
             "quoted",
             f"on both sides {percent(one.quoted)}% of {one.quoting_s:,.0f} s, on one "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -36,15 +37,14 @@ class Columns:
                 flags |= EventFlag.EVENT_MESSAGE_END | EventFlag.EVENT_READ_END
             self.rows.append((recv_ns, price, qty, flags))
 
-    def add_to(self, backtest: Backtest, late_at: int | None = None) -> None:
-        """Give them to a run; `late_at`: where the last event, a late trade, belongs."""
+    def add_to(self, backtest: Backtest, late: Sequence[tuple[int, int]] = ()) -> None:
+        """Give them to a run; `late`: where trades belong, and where they are."""
         table = np.array(self.rows, dtype=np.int64).reshape(-1, 4)
         recv_ns = np.ascontiguousarray(table[:, 0])
-        last = np.array([len(self.rows) - 1])
-        late = () if late_at is None else (np.array([late_at]), last, last)
+        at, trade = (np.array([one[place] for one in late], np.int64) for place in (0, 1))
         backtest.add(
             recv_ns, recv_ns, np.ascontiguousarray(table[:, 1]), np.ascontiguousarray(table[:, 2]),
-            table[:, 3].astype(np.uint16), *late,
+            table[:, 3].astype(np.uint16), at, trade, trade,
         )  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def market(seconds: int = 60, seed: int = 1, drift: int = 0) -> Columns:
 
 def make(
     events: Columns, *, latency_ns: int = 5_000_000, every_ns: int = 0, fee_ppm: int = 0,
-    atoms: tuple[int, int] = (1, 1), timer_ns: int = 0, late_at: int | None = None,
+    atoms: tuple[int, int] = (1, 1), timer_ns: int = 0, late: Sequence[tuple[int, int]] = (),
 ) -> tuple[Backtest, CanonicalBot]:  # fmt: skip
     outlet, answers = Outlet(Link([latency_ns])), Link([latency_ns])
     bot = make_bot(encoder=outlet, transport=OutletTransport(), own_in_book=False)
@@ -85,7 +85,7 @@ def make(
         bot.pipeline, [bot.feed], QueueVenue(bot.book, answers), outlet, every_ns=every_ns,
         maker_fee_ppm=fee_ppm, atoms=atoms, timer_ns=timer_ns,
     )  # fmt: skip
-    events.add_to(made, late_at)
+    events.add_to(made, late)
     return made, bot
 
 
@@ -204,7 +204,7 @@ def test_the_venue_has_a_late_print_ahead_of_the_book_that_holds_it() -> None:
         gone = [(LEVEL, 0, price, 0) for price in range(MID - 2_000, MID + 2_000)]
         rows.message(at_ns, *gone, (LEVEL, 0, MID - 3_000, LOTS))
         rows.message(at_ns + 200_000_000, (TRADE, 1, MID - 3_000, 9_000 * LOTS))
-        backtest, bot = make(rows, late_at=at if late else None)
+        backtest, bot = make(rows, late=[(at, len(rows.rows) - 1)] if late else [])
         backtest.run(at_ns + 50_000_000)
         if cancel:
             bot.pipeline.quoting = False
@@ -232,6 +232,34 @@ def test_places_of_late_trades_are_checked() -> None:
     backtest = Backtest(bot.pipeline, [bot.feed], QueueVenue(bot.book, Link([0])), outlet)
     with pytest.raises(ValueError, match="beyond the columns: 1"):
         backtest.add(one, one, one, one, flags, one + 1, one, one)
+    # What was refused is not there: neither read, nor in the next one's place.
+    assert not backtest.run()
+    assert backtest.event_count == 0
+    backtest.add(one, one, one, one, flags)
+    backtest.run()
+    assert backtest.event_count == 1
+
+
+def test_a_late_trade_of_nothing_makes_no_other_count_twice() -> None:
+    """The places of all late trades are told; one of them has no quantity."""
+    rows = market(20)
+    at_ns, first = 21 * NS, len(rows.rows)
+    gone = [(LEVEL, 0, price, 0) for price in range(MID - 2_000, MID + 2_000)]
+    rows.message(at_ns, *gone, (LEVEL, 0, MID - 3_000, LOTS))
+    rows.message(at_ns + 100_000_000, (TRADE, 1, MID - 3_000, 0))
+    nothing = len(rows.rows) - 1
+    rows.message(at_ns + 200_000_000, (TRADE, 1, MID - 3_000, 9_000 * LOTS))
+    last = len(rows.rows) - 1
+    found = []
+    for late in ([(first, nothing), (first, last)], [(first, last)]):
+        backtest, _ = make(rows, late=late)
+        backtest.run(at_ns + 50_000_000)
+        filled = backtest.fill_count
+        assert filled, "by the trade that the book holds"
+        backtest.run()
+        found.append([one for one in backtest.fill_rows() if one.told_ns > at_ns])
+        assert backtest.fill_count == filled, "not once more when it is received"
+    assert found[0] == found[1]
 
 
 def test_it_begins_once_and_not_in_the_past() -> None:

@@ -301,6 +301,17 @@ def test_no_reference_of_a_moment_is_told_as_none(thin: Events) -> None:
     assert measure(run(bot(), [late])).markouts["10s"].late >= 1
 
 
+def test_quantities_beyond_a_book_are_refused(thin: Events) -> None:
+    # Ten thousand times finer lots of the venue: what they come to is more than a book holds.
+    coarse = replace(thin, market=replace(thin.market, lot_size=Decimal("0.0001")))
+    many = replace(coarse, qty_lots=np.where(coarse.qty_lots > 0, 1 << 40, 0))
+    with pytest.raises(
+        ConfigError, match=r"at most 4,503,599,627,370,496: .* a quantity of 10,995"
+    ):
+        run(bot(), [many])
+    assert run(bot(), [replace(coarse, qty_lots=coarse.qty_lots // 10_000 + 1)]).events
+
+
 def test_orders_that_take_join_no_queue(thin: Events) -> None:
     take = {
         "rebalance": "take", "rebalance_threshold": "0.5%", "rebalance_exit": "0.1%",

@@ -17,6 +17,8 @@ from openmm.config import BotConfig, load
 from openmm.events import OrderFilled
 from openmm.rerun import runs
 from openmm.rerun.streams import Stream, synthetic
+from openmm.strategy.python import View
+from openmm.strategy.quotes import Quotes
 from tests.rerun.made import bot
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +65,46 @@ def check_same(whole: runs.Result, booked: list[OrderFilled], made: Outcome) -> 
     assert quote * pair.tick_size * pair.lot_size == -paid[pair.quote] - sum(
         fill.cost if fill.side is Side.BUY else -fill.cost for fill in booked
     )
+
+
+class Around:
+    """Quote both sides of the reference; fail in every so many-th call."""
+
+    def __init__(self, fail_every: int = 0) -> None:
+        self.fail_every = fail_every
+        self.calls = 0
+
+    def quote(self, view: View) -> Quotes:
+        """Return a level a side."""
+        self.calls += 1
+        if self.fail_every and self.calls % self.fail_every == 0:
+            raise ValueError("no idea")
+        mid = view.reference_uticks // 1_000_000
+        return Quotes([(mid - 40, 1_000_000)], [(mid + 40, 1_000_000)])
+
+
+def own(**params: int) -> BotConfig:
+    return bot(
+        {"kind": "python", "class": f"{__name__}:Around", "params": params}, of_grid=False
+    )  # fmt: skip
+
+
+def test_a_strategy_of_ones_own_comes_to_the_same() -> None:
+    whole, booked, made = both(own(), synthetic("volatile", 5, 120))
+    assert len(booked) > 20
+    check_same(whole, booked, made)
+    assert not made.problems
+
+
+def test_failures_of_a_strategy_are_told() -> None:
+    market = events_of(synthetic("volatile", 5, 20))
+    (told,) = columns.run(own(fail_every=2), [market]).problems
+    assert "the strategy failed" in told
+    assert "no idea" in told
+    assert "in a row" in told
+    nothing, told = columns.run(own(fail_every=1), [market]).problems
+    assert nothing == "nothing was quoted: the strategy wanted nothing"
+    assert "ValueError: no idea" in told
 
 
 @pytest.mark.parametrize("regime", ["calm", "volatile", "trending", "thin"])
