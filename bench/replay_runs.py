@@ -154,7 +154,7 @@ class Peers:
 def ours(replay: Replay, every_ns: int, frames: bool) -> tuple[int, Backtest]:
     """Run ours once; returns the time of the run alone and the run.
 
-    What wiring took in, the first whole book, is not timed: the rest is charged for it in proportion.
+    What wiring took in, the first whole book, is not timed: the rest pays for it in proportion.
     """
     model = Model(
         queue="power", power=3, orders_ns=(LATENCY_NS,), answers_ns=(LATENCY_NS,),
