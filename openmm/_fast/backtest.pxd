@@ -11,9 +11,12 @@ from openmm._fast.units cimport i128
 cdef class Tap(Sink):
     cdef QueueVenue venue
     cdef Feed feed
+    cdef const int64_t[::1] skip            # places of trades that it is not shown, rising
+    cdef Py_ssize_t skipped
+    cdef int64_t trade_count
     cdef void on_trade_c(self, const Trade* trade) noexcept nogil
 
-cdef struct Source:             # columns, or messages of which recv_ns alone is set
+cdef struct Source:             # columns, or messages: then price, qty and flags are of their trades
     const int64_t* recv_ns
     const int64_t* venue_ns
     const int64_t* price_ticks

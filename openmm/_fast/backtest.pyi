@@ -65,7 +65,7 @@ class BacktestStay(NamedTuple):
 
 @final
 class Tap(Sink):
-    def __new__(cls, venue: QueueVenue, feed: Feed) -> Tap: ...
+    def __new__(cls, venue: QueueVenue, feed: Feed, skip: _Column | None = None) -> Tap: ...
 
 @final
 class Backtest:
@@ -96,7 +96,16 @@ class Backtest:
         late_trade: _Column | None = None,
         late_skip: _Column | None = None,
     ) -> None: ...
-    def add_frames(self, frames: Frames) -> None: ...
+    def add_frames(
+        self,
+        frames: Frames,
+        price_ticks: _Column | None = None,
+        qty_lots: _Column | None = None,
+        flags: npt.NDArray[np.uint16] | None = None,
+        late_at: _Column | None = None,
+        late_trade: _Column | None = None,
+        late_skip: _Column | None = None,
+    ) -> None: ...
     def run(self, until_ns: int = ..., events_max: int = ...) -> bool: ...
     def start(self, now_ns: int) -> None: ...
     def warm(self, until_ns: int) -> None: ...

@@ -64,14 +64,25 @@ cdef inline int64_t later(int64_t at_ns, int64_t every_ns, int64_t now_ns) noexc
 
 @final
 cdef class Tap(Sink):
-    """Show the venue each trade of a feed's messages before the feed sees it."""
+    """Show the venue each trade of a feed's messages before the feed sees it.
 
-    def __cinit__(self, QueueVenue venue not None, Feed feed not None):
+    Args:
+        skip: places, rising, of those that it is not shown: among all but the snapshots'.
+    """
+
+    def __cinit__(self, QueueVenue venue not None, Feed feed not None, const int64_t[::1] skip=None):
         self.venue = venue
         self.feed = feed
+        self.skip = skip
 
     cdef void on_trade_c(self, const Trade* trade) noexcept nogil:
-        if not trade.snapshot and (trade.taker_side == BUY or trade.taker_side == SELL):
+        cdef bint shown = True
+        if not trade.snapshot:
+            if self.skip is not None and self.skipped < self.skip.shape[0]:
+                shown = self.skip[self.skipped] != self.trade_count
+                self.skipped += not shown
+            self.trade_count += 1
+        if shown and not trade.snapshot and (trade.taker_side == BUY or trade.taker_side == SELL):
             self.venue.trade_c(trade.taker_side, trade.price_ticks, trade.qty_lots, self.feed.recv_ns)
         self.feed.on_trade_c(trade)
 
@@ -227,24 +238,55 @@ cdef class Backtest:
             source.qty_lots = &qty_lots[0]
             source.flags = &flags[0]
 
-    def add_frames(self, Frames frames not None):
+    def add_frames(
+        self, Frames frames not None, const int64_t[::1] price_ticks=None, const int64_t[::1] qty_lots=None,
+        const uint16_t[::1] flags=None, const int64_t[::1] late_at=None, const int64_t[::1] late_trade=None,
+        const int64_t[::1] late_skip=None,
+    ):
         """Add the messages of the next feed, as its decoder reads them; an event is a message then.
 
+        Args:
+            price_ticks, qty_lots, flags: of all trades that the messages tell as news, in their order.
+            late_at, late_trade, late_skip: as of `add`, a message's place and two of trades.
+
         Raises:
-            ValueError: more sources than feeds.
+            ValueError: more sources than feeds, columns of different lengths, or places beyond them.
         """
         cdef Source* source
         cdef Feed feed
+        cdef Py_ssize_t i
+        cdef bint late = late_at is not None and late_at.shape[0] > 0
         if self.source_count == len(self.feeds):
             raise ValueError(f"there are {len(self.feeds)} feeds")
         feed = self.feeds[self.source_count]
         if frames.count and (frames.recv_ns[0] < 0 or frames.recv_ns[frames.count - 1] > TIME_NS_MAX):
             raise ValueError(f"no receive times: {frames.recv_ns[0]} to {frames.recv_ns[frames.count - 1]}")
+        if late and (price_ticks is None or qty_lots is None or flags is None or late_trade is None or late_skip is None):
+            raise ValueError("late trades of which not all is told")
+        if late:
+            if not price_ticks.shape[0] == qty_lots.shape[0] == flags.shape[0] or not (
+                late_at.shape[0] == late_trade.shape[0] == late_skip.shape[0]
+            ):
+                raise ValueError("trades, or places of late ones, of different lengths")
+            for i in range(late_at.shape[0]):
+                if not (
+                    0 <= late_at[i] < frames.count and 0 <= late_trade[i] < flags.shape[0]
+                    and 0 <= late_skip[i] < flags.shape[0]
+                ):
+                    raise ValueError(f"a late trade beyond them: {late_at[i]}, {late_trade[i]}, {late_skip[i]}")
         if feed.quoted:
-            feed.decoder.sink = Tap(self.venue, feed)
+            feed.decoder.sink = Tap(self.venue, feed, late_skip if late else None)
         source = &self.sources[self.source_count]
         self.source_count += 1
         self.columns.append(frames)
+        if late and feed.quoted:
+            self.columns.append((price_ticks, qty_lots, flags, late_at, late_trade))
+            source.price_ticks = &price_ticks[0]
+            source.qty_lots = &qty_lots[0]
+            source.flags = &flags[0]
+            source.late_at = &late_at[0]
+            source.late_trade = &late_trade[0]
+            source.late_count = late_at.shape[0]
         source.stop = frames.count
         source.recv_ns = frames.recv_ns
         source.data = frames.data
@@ -465,6 +507,8 @@ cdef class Backtest:
             self.pass_c(recv_ns)
         self.begin_read_c(feed, recv_ns)
         while not last:
+            if source.late_next < source.late_count:
+                self.late_c(source, i, recv_ns)
             decoded = feed.decoder.decode_c(
                 source.data + source.offsets[i], source.offsets[i + 1] - source.offsets[i], recv_ns
             )

@@ -28,7 +28,7 @@ from openmm.backtest.model import QUEUES, Model
 from openmm.backtest.steps import in_base, in_steps_of, opening, speaker
 from openmm.config import BotConfig, Venue, check_with_instrument, maker_fee_ppm, taker_fee_ppm
 from openmm.config.load import read_options
-from openmm.data.events import Events, Market, from_rows, late_trades, sealed
+from openmm.data.events import TRADE, Events, Market, from_rows, late_trades, sealed
 from openmm.engine import wiring
 from openmm.engine.failures import FAILURES_IN_A_ROW
 from openmm.errors import ConfigError
@@ -147,7 +147,9 @@ class _Columns:
     ) -> Decoder:
         return Decoder()
 
-    def add_to(self, made: Backtest, instrument: Instrument, model: Model) -> None:
+    def add_to(
+        self, made: Backtest, instrument: Instrument, model: Model, *, quoted: bool
+    ) -> None:  # fmt: skip
         one = in_steps_of(instrument, self.events)
         if len(one) and not 0 <= one.recv_ns[0] <= one.recv_ns[-1] <= TIME_NS_MAX:
             raise ConfigError(
@@ -155,7 +157,7 @@ class _Columns:
                 f"receive times of 0 to {TIME_NS_MAX} ns",
             )  # fmt: skip
         columns = (one.recv_ns, one.venue_ns, one.price_ticks, one.qty_lots, one.flags)
-        if model.as_received:
+        if model.as_received or not quoted:
             made.add(*columns)
             return
         late = late_trades(self.events)  # places, the same in any steps
@@ -184,8 +186,22 @@ class _Messages:
     def listed(self, venue: str, own: str) -> Instrument | None:
         return listed(dialect(venue), self._stream.pair, own)
 
-    def add_to(self, made: Backtest, instrument: Instrument, model: Model) -> None:
-        made.add_frames(self._stream.frames())
+    def add_to(
+        self, made: Backtest, instrument: Instrument, model: Model, *, quoted: bool
+    ) -> None:  # fmt: skip
+        frames = self._stream.frames()
+        if model.as_received or not quoted:
+            made.add_frames(frames)
+            return
+        # Read once beforehand: that a trade is late follows from what comes after its book.
+        events, ends = _decoded(self._stream, instrument)
+        late = late_trades(events)
+        trades = np.flatnonzero(events.kinds == TRADE)
+        made.add_frames(
+            frames, events.price_ticks[trades], events.qty_lots[trades], events.flags[trades],
+            np.searchsorted(ends, late.at, side="right"), np.searchsorted(trades, late.trade),
+            np.searchsorted(trades, late.skip),
+        )  # fmt: skip
 
 
 _Market = _Columns | _Messages
@@ -193,15 +209,21 @@ _Market = _Columns | _Messages
 
 def events_of(stream: Stream) -> Events:
     """Put a stream through its decoder into columns, in the steps that a venue lists it in."""
-    instrument = stream.instrument(stream.venue)
+    return _decoded(stream, stream.instrument(stream.venue))[0]
+
+
+def _decoded(stream: Stream, instrument: Instrument) -> tuple[Events, NDArray[np.int64]]:
+    """Return a stream's events, and int64[messages], how many there are when each is read."""
     book = Book(outside_levels=OUTSIDE_LEVELS)
     log = ChangeLog(book)
     decoder = stream.market_decoder(instrument, book, depth=0, verify=True)
     decoder.set_sink(log)
-    for one in stream.records:
+    ends = np.empty(len(stream.records), np.int64)
+    for at, one in enumerate(stream.records):
         log.decode(decoder, one.data, one.recv_ns)
+        ends[at] = len(log)
     market = Market(stream.venue, stream.pair, instrument.tick_size, instrument.lot_size)
-    return sealed(from_rows(market, log.take()))[0]
+    return sealed(from_rows(market, log.take()))[0], ends
 
 
 def instrument_of(venue: str, events: Events, own: str = "") -> Instrument:
@@ -398,8 +420,8 @@ def _wire(config: BotConfig, markets: Sequence[_Market], model: Model, start_ns:
         timer_ns=model.timer_ns, maker_fee_ppm=maker, taker_fee_ppm=taker,
         atoms=atoms.as_integer_ratio(), lot_atoms=lot_atoms, guard=guard,
     )  # fmt: skip
-    for one, steps in zip(markets, instruments, strict=True):
-        one.add_to(made, steps, model)
+    for at, (one, steps) in enumerate(zip(markets, instruments, strict=True)):
+        one.add_to(made, steps, model, quoted=at == 0)
     held = instrument.floor_lots(placed.paper.base), int(placed.paper.quote / unit)
     if held[0] * mid_ticks + held[1] > WORTH_MAX:
         told = f"base {config.paper.base}, quote {config.paper.quote}"

@@ -55,7 +55,7 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
         impact_ns: what we took of a level stays missing for so long whatever the recording says
             of it; 0: until it is told again.
         as_received: the venue has a trade when we have it, though a book that holds it was received
-            before; of recordings' messages it always is so.
+            before.
         rate_threshold: of the venue's counter of requests, as an account's tier has it; None: as of
             paper mode's account.
     """

@@ -185,7 +185,7 @@ def backtest(
 
 def models(
     path: Path | None, queue: str | None, power: int | None, latency: str | None,
-    every: str | None, *, frames: bool = False,
+    every: str | None,
 ) -> Callable[[BotConfig], Model]:  # fmt: skip
     """Return what is assumed of the venue, by bot: the file's, with what options say instead.
 
@@ -206,7 +206,7 @@ def models(
     from openmm.config.values import parse_duration_ns
     from openmm.errors import ConfigError
 
-    told: dict[str, object] = {"as_received": True} if frames else {}
+    told: dict[str, object] = {}
     if queue is not None:
         if queue not in QUEUES:
             raise ConfigError("--queue", queue, f"one of {', '.join(QUEUES)}")

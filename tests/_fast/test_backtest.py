@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from openmm._fast.backtest import Backtest, BacktestFill
 from openmm._fast.book import Book
 from openmm._fast.changes import EventFlag, EventKind
+from openmm._fast.pipeline import Frames
 from openmm._fast.queue import QueueModel
 from openmm._fast.queue_venue import Link, Outlet, OutletTransport, QueueVenue
 from openmm._fast.units import Side
@@ -260,6 +261,23 @@ def test_a_late_trade_of_nothing_makes_no_other_count_twice() -> None:
         found.append([one for one in backtest.fill_rows() if one.told_ns > at_ns])
         assert backtest.fill_count == filled, "not once more when it is received"
     assert found[0] == found[1]
+
+
+def test_places_of_late_trades_among_messages_are_checked() -> None:
+    one, two = np.zeros(1, np.int64), np.zeros(2, np.int64)
+    flags, frames = np.zeros(1, np.uint16), Frames([b"{}"], [NS])
+    for told, text in (
+        ((one, one, flags, one, one), "not all is told"),
+        ((one, two, flags, one, one, one), "different lengths"),
+        ((one, one, flags, one, one, two), "different lengths"),
+        ((one, one, flags, one + 1, one, one), "beyond them: 1, 0, 0"),
+        ((one, one, flags, one, one + 1, one), "beyond them: 0, 1, 0"),
+        ((one, one, flags, one, one, one - 1), "beyond them: 0, 0, -1"),
+    ):
+        bot = make_bot(encoder=(outlet := Outlet(Link([0]))), transport=OutletTransport())
+        backtest = Backtest(bot.pipeline, [bot.feed], QueueVenue(bot.book, Link([0])), outlet)
+        with pytest.raises(ValueError, match=text):
+            backtest.add_frames(frames, *told)
 
 
 def test_it_begins_once_and_not_in_the_past() -> None:

@@ -220,19 +220,23 @@ def test_broken_data_is_told_loudly(tmp_path: Path, capsys: Capture) -> None:
     assert "gap.omd is broken" in captured.out
 
 
+@pytest.mark.parametrize("as_received", [False, True])
 def test_messages_come_to_what_their_columns_come_to(
-    shared: Path, capsys: Capture, tmp_path: Path
+    as_received: bool, shared: Path, capsys: Capture, tmp_path: Path
 ) -> None:
     path = str(shared / "data/binance/spot_btcusdt_20240808.gz")
-    # Of messages a trade is known when it is received, and no sooner.
-    Model(as_received=True).save(model := tmp_path / "model.json")
+    # One trade in five was received after a book that holds it.
+    Model(as_received=as_received).save(model := tmp_path / "model.json")
     # Messages are met in the data's ticks: columns are where the venue does not list the pair.
     change = ["--set", "venue.0.quote=BTC/USDT"]
     arguments = ["backtest", TIGHT, "--data", path, "--model", str(model), "--json", *change]
     found = []
     for options in ([], ["--frames"]):
         assert main([*arguments, *options]) == 0
-        as_listed, unlisted = told(capsys)["runs"]
+        text = told(capsys)
+        as_listed, unlisted = text["runs"]
+        assert unlisted["model"]["as_received"] is as_received
+        assert ("The venue has a trade when it was made" in text["assumptions"]) is not as_received
         ticks = "ticks are the data's 0.01" if options else "ticks are kraken's 0.1"
         assert any(note.startswith(ticks) for note in as_listed["notes"])
         found.append(unlisted)
