@@ -33,7 +33,7 @@ from openmm.data.events import (
 )
 from openmm.data.integrity import BAD, DOUBTFUL, GOOD, examine, trades_told
 from openmm.data.raw import Progress
-from openmm.data.session import is_journal
+from openmm.data.session import journal_of
 from openmm.data.store import SUFFIX, load
 from openmm.errors import ConfigError
 from openmm.rerun.streams import Stream, recorded
@@ -391,7 +391,7 @@ def _pieces(texts: Sequence[str], pair: str, on_progress: Progress | None) -> li
 
 
 def _is_session(path: Path) -> bool:
-    return is_journal(path) or is_journal(path / "journal")
+    return journal_of(path) is not None and not any(path.glob(f"*{SUFFIX}"))
 
 
 def _stored(path: Path) -> Piece:

@@ -45,8 +45,8 @@ def convert_files(
     Files of one market that come out in different steps are written again in the finest of them.
 
     Args:
-        texts: `FILE` or `VENUE:FILE` of a recording; a session's folder, or that of its journal;
-            Tardis' CSV files, all those of one market together.
+        texts: `FILE` or `VENUE:FILE` of a recording; a session's journal, or a run's folder, whose
+            last one it is; Tardis' CSV files, all those of one market together.
         pair, quotes, lot_size: as in `raw.convert`.
         replace: files of the same name.
 
@@ -102,9 +102,9 @@ def read_files(
 def _read(
     text: str, pair: str, quotes: bool, lot_size: Decimal | None, on_progress: Progress | None
 ) -> Iterator[Converted]:
-    for folder in (Path(text), Path(text) / "journal"):
-        if session.is_journal(folder):
-            return session.convert(folder, pair=pair, lot_size=lot_size, on_progress=on_progress)
+    folder = session.journal_of(Path(text))
+    if folder is not None:
+        return session.convert(folder, pair=pair, lot_size=lot_size, on_progress=on_progress)
     venue, path = split(text, by_folder=True)
     return raw.convert(
         venue, path, pair=pair, quotes=quotes, lot_size=lot_size, on_progress=on_progress

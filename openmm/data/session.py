@@ -35,6 +35,22 @@ def is_journal(path: Path) -> bool:
     return path.is_dir() and bool(segment_paths(path))
 
 
+def journal_of(path: Path) -> Path | None:
+    """Return the folder of segments that is meant; None: none is.
+
+    That is a session's journal, or the last one of a run's folder (`RUN/journal/SESSION`, as
+    `openmm run` writes it) or of its journal's.
+    """
+    for folder in (path, path / "journal"):
+        if is_journal(folder):
+            return folder
+        # Sessions are named after their begin.
+        sessions = sorted(one for one in folder.glob("*") if is_journal(one))
+        if sessions:
+            return sessions[-1]
+    return None
+
+
 def convert(
     folder: Path,
     *,

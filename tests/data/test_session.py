@@ -10,6 +10,7 @@ import pytest
 
 from openmm import journal
 from openmm._fast.tape import Record
+from openmm.backtest.gather import gather
 from openmm.config import Venue
 from openmm.data import session
 from openmm.data.convert import convert_files
@@ -92,6 +93,25 @@ def test_session_folder_is_converted_by_its_journal(
     assert store.header.pair == "BTC/USD"
     assert [source.name for source in store.header.sources] == ["000000.omj"]
     assert one.found.verdict == "good"  # what closed at the end is no gap
+
+
+def test_a_runs_folder_is_its_last_session(tmp_path: Path, records: list[JournalRecord]) -> None:
+    run = tmp_path / "run"
+    for name in ("bot-20260801T100000Z", "bot-20260802T090000Z", "bot-20260802T080000Z"):
+        made = written(run / "journal" / name, records)
+    last = run / "journal" / "bot-20260802T090000Z"
+    assert session.journal_of(run) == session.journal_of(run / "journal") == last
+    assert session.journal_of(made) == made
+    assert session.journal_of(tmp_path / "none") is None
+    for folder in (run, run / "journal", last):
+        (one,) = convert_files([str(folder)], tmp_path / "market", replace=True)
+        assert [source.name for source in load(one.path).header.sources] == ["000000.omj"]
+        (span,) = gather([str(folder)])
+        assert [len(one) for one in span.columns("")] == [len(load(one.path))]
+    # A folder of .omd files is that, whatever lies beside them.
+    convert_files([str(run)], run)
+    (span,) = gather([str(run)])
+    assert span.pieces[0].name.endswith(".omd")
 
 
 def test_what_is_no_whole_journal_is_refused(tmp_path: Path, records: list[JournalRecord]) -> None:
