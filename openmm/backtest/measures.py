@@ -185,6 +185,7 @@ class Measures:
         quoting_ns: when quoting began.
         quoted, one_sided: shares of the time since with orders at the venue on both sides, and on
             one alone.
+        capital: what the account was worth at the first mark; 0: nobody told.
         flattened: the net with what is left of the position traded away through the last book,
             level by level, less the taker fee; `net` has it at the reference.
     """
@@ -218,6 +219,7 @@ class Measures:
     quoting_ns: int
     quoted: float | None
     one_sided: float | None
+    capital: Decimal
     flattened: Decimal
     orders: Traffic
     queue: QueueAtFill
@@ -228,6 +230,11 @@ class Measures:
     def net(self) -> Decimal:
         """Return the P&L after fees, in quote, at the last reference."""
         return self.causes.net
+
+    @property
+    def net_share(self) -> float | None:
+        """Return the net as a share of the capital; None: that is not known."""
+        return float(self.net / self.capital) if self.capital > 0 else None
 
     @property
     def quoting_s(self) -> float:
@@ -303,6 +310,7 @@ def measure(outcome: Outcome) -> Measures:
         markouts=markouts, least=base(int(held.min(initial=0))),
         greatest=base(int(held.max(initial=0))), position=base(int(held[-1]) if len(held) else 0),
         quoting_ns=quoting_ns, quoted=quoted, one_sided=one_sided,
+        capital=money(_capital(outcome)),
         flattened=money(int(curve.flattened_ticklots[-1])),
         orders=Traffic(
             outcome.placed, outcome.amended, outcome.cancelled, outcome.refused, outcome.batches,
@@ -450,6 +458,14 @@ def _split(
     return (total(captured), total(later), drift, unsplit), tuple(levels), markouts
 
 
+def _capital(outcome: Outcome) -> int:
+    """Return what the account was worth at the first mark, in ticklots; 0: there was none."""
+    if not len(outcome.marks):
+        return 0
+    base, quote = outcome.opening
+    return quote + int(worth(np.array([base]), int(outcome.marks[0, 3]))[0])
+
+
 def _fall(outcome: Outcome, curve: Curve, money: Any) -> Fall:
     highest = np.maximum.accumulate(curve.pnl_ticklots)
     falls = highest - curve.pnl_ticklots
@@ -458,10 +474,7 @@ def _fall(outcome: Outcome, curve: Curve, money: Any) -> Fall:
     if not deepest:
         return Fall(Decimal(0), 0, 0, 0)
     peak = int(np.argmax(curve.pnl_ticklots[: trough + 1]))
-    base, quote = outcome.opening
-    opening = quote
-    if len(outcome.marks):
-        opening += int(worth(np.array([base]), int(outcome.marks[0, 3]))[0])
+    opening = _capital(outcome)
     ppm = deepest * 1_000_000 // opening if opening > 0 else 0
     return Fall(money(deepest), ppm, int(curve.ts_ns[peak]), int(curve.ts_ns[trough]))
 

@@ -8,9 +8,10 @@ from typing import Final
 
 import numpy as np
 
+from openmm._fast.units import UTICKS_PER_TICK, Side
 from openmm.backtest.chances import Chance
-from openmm.backtest.gather import Span, count_of, times_of
-from openmm.backtest.measures import Curve, Int64s, Measures
+from openmm.backtest.gather import Span, count_of, label_of, times_of
+from openmm.backtest.measures import FILL, Curve, Int64s, Measures
 from openmm.backtest.trials import Trial
 from openmm.backtest.trials_text import (
     CHANCE_COLUMNS,
@@ -31,15 +32,30 @@ from openmm.backtest.trials_text import (
     statement,
     tables,
 )
-from openmm.data.events import utc
+from openmm.data.events import FILTERED, KIND_BITS, TRADE, Events, utc
 from openmm.rerun.compare_page import BOTS_STYLE, COLOURS
 from openmm.settlement.page import data_table, document, figure, section
 from openmm.settlement.page_style import STYLE
-from openmm.settlement.plots import Envelope, Line, Plot, bars, over_time, shares
+from openmm.settlement.plots import (
+    BUCKETS,
+    Envelope,
+    Line,
+    Marks,
+    Plot,
+    Point,
+    bars,
+    over_time,
+    shares,
+)
 
 IN_FULL_MAX: Final = 40  # runs of which everything is drawn
+SHOWN: Final = COLUMNS[:-1]  # how fast a run was computed is no figure of it
 PAGE_STYLE: Final = (
-    STYLE + BOTS_STYLE + (".broken{color:var(--bad);font-weight:600}dl+figure{margin-top:18px}\n")
+    STYLE
+    + BOTS_STYLE
+    + ".broken{color:var(--bad);font-weight:600}dl+figure{margin-top:18px}main{max-width:1400px}\n"
+    ".wide table:not(.events) th,.wide table:not(.events) td{white-space:nowrap}\n"
+    ".line.price{stroke:var(--dim)}.key.price{background:var(--dim)}\n"
 )
 
 
@@ -77,7 +93,7 @@ def _span(span: Span, trials: Sequence[Trial], labels: Sequence[str]) -> str:
     )
     body = [
         f'<p class="note">{escape(span.about)}; P&amp;L in {escape(quote)}</p>',
-        f'<div class="wide">{data_table(COLUMNS, [cells(one) for one in mine])}</div>',
+        data_table(SHOWN, [cells(one)[: len(SHOWN)] for one in mine]),
         problems,
         checked,
         figure(
@@ -93,7 +109,7 @@ def _span(span: Span, trials: Sequence[Trial], labels: Sequence[str]) -> str:
         ),
     ]
     if len(mine) == 1:
-        body += _details(mine[0].measures)
+        body += _details(mine[0])
     body.append(_data(span))
     return section(span.name, *body)
 
@@ -112,17 +128,17 @@ def _data(span: Span) -> str:
     if span.broken:
         told = ", ".join(one.name for one in span.broken)
         warning = f'<p class="broken">Broken data: {escape(told)}. Do not trust these figures.</p>'
-    table = f'<div class="wide">{data_table(columns, rows)}</div>'
-    return f"<h3>Data</h3>{warning}{table}"
+    return f"<h3>Data</h3>{warning}{data_table(columns, rows, 'events')}"
 
 
 def _run(one: Trial, several: bool) -> str:
     name = f"{one.label}, {one.span.name}" if several else one.label
     told = "".join(f'<p class="broken">{escape(text)}</p>' for text in one.problems)
-    return section(name, told, *_details(one.measures))
+    return section(name, told, *_details(one))
 
 
-def _details(one: Measures) -> list[str]:
+def _details(trial: Trial) -> list[str]:
+    one = trial.measures
     asset = one.quote
     listed = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts(one)
@@ -141,18 +157,19 @@ def _details(one: Measures) -> list[str]:
     ]
     made = [
         f"<dl>{listed}</dl>",
+        figure(f"The market's price and our fills, {asset}", _price(trial)),
         figure(f"P&L by cause, {asset}", bars("P&L by cause", causes)),
         figure("Markouts, bps of the fill's price", bars("Markouts", markouts)),
     ]
     if one.levels:
         told = data_table(LEVEL_COLUMNS, [level_row(part) for part in one.levels])
-        made.append(f"<h3>By level, {escape(asset)}</h3><div class='wide'>{told}</div>")
+        made.append(f"<h3>By level, {escape(asset)}</h3>{told}")
     for title, unit, first, bins, unknown in tables(one):
         left = f"; {unknown:,} unknown" if unknown else ""
         rows = [chance_row(part, first) for part in bins]
         made += [
             figure(f"{title}{left}", _shares(title, unit, first, bins)),
-            f'<div class="wide">{data_table((unit, *CHANCE_COLUMNS), rows)}</div>',
+            data_table((unit, *CHANCE_COLUMNS), rows),
         ]
     made.append(f'<p class="note">{escape(CHANCE_LEGEND)}</p>')
     return made
@@ -170,6 +187,61 @@ def _shares(title: str, unit: str, first: str, bins: Sequence[Chance]) -> str:
 
 
 # ---------------------------------------------------------------- lines
+
+
+def _price(trial: Trial) -> str:
+    """Draw others' trades, the reference of each second, and where we bought and sold."""
+    one, curve = trial.measures, trial.measures.curve
+    tick = float(trial.outcome.instrument.tick_size)
+    reference = Envelope(one.started_ns, one.ended_ns)
+    known = curve.reference_uticks > 0
+    prices = curve.reference_uticks[known] * (tick / UTICKS_PER_TICK)
+    for ts_ns, value in zip(curve.ts_ns[known].tolist(), prices.tolist(), strict=True):
+        reference.add(ts_ns, value)
+    marks = []
+    fills = trial.outcome.fills
+    for name, css, side in (("bought", "bid", Side.BUY), ("sold", "ask", Side.SELL)):
+        mine = fills[fills[:, FILL["side"]] == int(side)]
+        # Of many the cheapest and the dearest of each stretch are drawn.
+        kept = Envelope(one.started_ns, one.ended_ns)
+        times, prices = mine[:, FILL["told_ns"]], mine[:, FILL["price_ticks"]] * tick
+        for ts_ns, value in zip(times.tolist(), prices.tolist(), strict=True):
+            kept.add(ts_ns, value)
+        points = [point for part in kept.parts() for point in part]
+        marks.append(Marks(f"{name}, {len(mine):,} fills", css, points))
+    lines = [Line("reference", "price", reference.parts())]
+    if traded := _traded(trial):
+        lines.insert(0, Line("others' trades", "market", traded))
+    plot = Plot("price and fills", one.quote, one.started_ns, one.ended_ns, lines, marks)
+    return over_time(plot)
+
+
+def _traded(trial: Trial) -> list[list[Point]]:
+    """Return the least and the greatest price that others traded at, of each of many stretches.
+
+    Nothing of messages: their trades are behind a decoder.
+    """
+    quoted = trial.outcome.markets[0]
+    found = [one for one in trial.span.markets if label_of(one) == quoted]
+    if not found or not isinstance(found[0], Events):
+        return []
+    events = found[0]
+    at = np.flatnonzero((events.flags & np.uint16(KIND_BITS | FILTERED)) == TRADE)
+    if not len(at):
+        return []
+    times, ticks = events.recv_ns[at], events.price_ticks[at]
+    start_ns, end_ns = trial.measures.started_ns, trial.measures.ended_ns
+    wide_ns = max(1, end_ns - start_ns) / BUCKETS
+    places = ((times - start_ns) / wide_ns).astype(np.int64)
+    firsts = np.flatnonzero(np.diff(places, prepend=places[0] - 1))
+    tick = float(events.market.tick_size)
+    low = np.minimum.reduceat(ticks, firsts) * tick
+    high = np.maximum.reduceat(ticks, firsts) * tick
+    middles = np.clip(start_ns + (places[firsts] + 0.5) * wide_ns, start_ns, end_ns)
+    return [
+        [(x, y0), (x, y1)]
+        for x, y0, y1 in zip(middles.tolist(), low.tolist(), high.tolist(), strict=True)
+    ]
 
 
 def _pnl(one: Measures) -> Int64s:

@@ -20,20 +20,23 @@ from openmm.rerun.compare import brief, rounded
 
 TEXT_WIDTH: Final = 140
 COLUMNS: Final = (
-    "run", "fills", "volume", "spread", "adverse", "drift", "fees", "net", "flattened", "drawdown",
-    "sharpe", "inventory", "quoted", "one side", "orders/h", "1s", "10s", "60s", "Mev/s",
+    "run", "fills", "volume", "spread", "adverse", "drift", "fees", "net", "net bps", "flattened",
+    "drawdown", "sharpe", "inventory", "quoted", "one side", "orders/h", "1s", "10s", "60s",
+    "Mev/s",
 )  # fmt: skip
 LEGEND: Final = (
     "spread, adverse and drift less fees are net, the P&L at the last reference; the opening "
     "inventory's own way is none of it. fees: what was paid, below zero what was received. "
+    "net bps: net in bps of what the account was worth at the start. "
     "flattened: net if what is left of the position were traded away through the last book, for "
     "the taker fee. drawdown: deepest fall of net from its highest so far. "
     "sharpe: mean over standard deviation of its changes from second to second, not annualised. "
     "inventory: least and greatest position off the opening one, in base. quoted: time with orders "
     "at the venue on both sides, one side: on one alone, in percent of that since quoting began. "
     "orders/h: orders placed, amended or cancelled in an hour of it. 1s, 10s, 60s: markouts in bps "
-    "of the fill's price. Mev/s: million events dealt with per second of computing."
+    "of the fill's price."
 )
+SPEED: Final = "Mev/s: million events dealt with per second of computing."
 LEVEL_COLUMNS: Final = ("level", "fills", "volume", "spread", "adverse")
 CHANCE_COLUMNS: Final = ("stays", "filled", "share", "95%", "rested", "an hour")
 CHANCE_LEGEND: Final = (
@@ -49,7 +52,8 @@ def cells(one: Trial) -> list[str]:
     sharpe = found.moments.sharpe
     return [
         one.label, f"{found.fills:,}", money(found.volume, 0),
-        *(money(value) for _, value in causes_of(found.causes)), money(found.flattened),
+        *(money(value) for _, value in causes_of(found.causes)),
+        bps(None if found.net_share is None else 1e4 * found.net_share), money(found.flattened),
         money(found.drawdown.amount),
         "-" if sharpe is None else f"{sharpe:.3f}",
         f"{brief(found.least)} {brief(found.greatest, sign=True)}", percent(found.quoted),
@@ -104,7 +108,7 @@ def render(trials: Sequence[Trial], spans: Sequence[Span], console: Console) -> 
         _in_full(trials[0].measures, console)
     for text in notes(trials):
         console.print(Text(text, "yellow"), width=TEXT_WIDTH)
-    for text in statement(trials):
+    for text in (*statement(trials), SPEED):
         console.print(Text(text, "dim"), width=TEXT_WIDTH)
 
 
@@ -144,10 +148,14 @@ def facts(one: Measures) -> list[tuple[str, str]]:
     fall, moments, queue = one.drawdown, one.moments, one.queue
     base, quote = one.base, one.quote
     when = f", {utc(fall.peak_ns)} to {utc(fall.trough_ns)}" if fall.amount else ""
+    share = one.net_share
+    of_account = ""
+    if share is not None:
+        of_account = f", {100 * share:.4f}% of the account's {money(one.capital)}"
     found = [
         (
             "net",
-            f"{money(one.net)} {quote} after {money(one.causes.fees)} fees; "
+            f"{money(one.net)} {quote} after {money(one.causes.fees)} fees{of_account}; "
             f"{money(one.flattened)} flattened",
         ),
         ("volume", f"{money(one.volume)} {quote}, {one.volume_base} {base}, {one.fills:,} fills"),

@@ -222,8 +222,8 @@ def _quoting(plain: Mapping[str, Any], series: Series) -> str:
         )
     ]  # fmt: skip
     marks = [
-        Marks("▲ bought", "bid", series.buys, up=True),
-        Marks("▼ sold", "ask", series.sells, up=False),
+        Marks("bought", "bid", series.buys),
+        Marks("sold", "ask", series.sells),
     ]
     prices = Plot(
         "Quotes and fills on the price", series.quote, series.start_ns, series.end_ns, lines, marks

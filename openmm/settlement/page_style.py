@@ -30,7 +30,9 @@ overflow-wrap:anywhere}
 .good .figure{color:var(--good)}.bad .figure{color:var(--bad)}
 .note,.nothing{margin:2px 0;color:var(--dim);font-size:12.5px}
 figure{margin:0 0 20px}figcaption{font-weight:600;margin-bottom:4px}
-svg{display:block;width:100%;height:auto}
+figure{overflow-x:auto}.plot{display:block;width:100%;max-width:none}
+.drawn{display:block;width:100%;height:auto}
+.plot.field{margin-left:92px;width:calc(100% - 106px);overflow:visible}
 .line{fill:none;stroke-width:1.5;stroke-linejoin:round;vector-effect:non-scaling-stroke}
 .grid{stroke:var(--grid);fill:none}.axis{stroke:var(--dim);fill:none}
 .tick,.label{fill:var(--dim);font-size:12px}.label{fill:var(--ink);font-size:13px}
@@ -40,7 +42,8 @@ svg{display:block;width:100%;height:auto}
 stroke-linecap:round}
 .line.pnl{stroke:var(--good)}.line.held{stroke:var(--bid)}
 .line.target{stroke:var(--aim);stroke-dasharray:6 4}
-.mark{stroke:var(--card);stroke-width:.6}.mark.bid{fill:var(--bid)}.mark.ask{fill:var(--ask)}
+.mark{fill:none;stroke-width:6;stroke-linecap:round;vector-effect:non-scaling-stroke}
+.mark.bid{stroke:var(--bid);stroke-linecap:square;stroke-width:5}.mark.ask{stroke:var(--ask)}
 .bar.gain,.bar.spread,.bar.up{fill:var(--good)}.bar.loss{fill:var(--bad)}
 .bar.up{fill:var(--bid)}
 .span{stroke:var(--market);stroke-width:3;fill:none}
@@ -53,10 +56,12 @@ vertical-align:middle;background:var(--dim)}
 .key.reference{background:var(--ref)}.key.market{background:var(--market)}
 .key.pnl,.key.spread,.key.p50{background:var(--good)}.key.target{background:var(--aim)}
 .key.p999{background:var(--warm)}.key.most{background:var(--bad)}
+.key.dot{width:8px;height:8px}.key.dot.ask{border-radius:50%}.key.dot.bid{border-radius:0}
 .unit{margin-left:auto;font-style:italic}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(400px,1fr));gap:8px 32px;
 align-items:start}
 .wide{overflow-x:auto}
+.wide th:first-child,.wide td:first-child{position:sticky;left:0;background:var(--card)}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:13.5px;
 margin:4px 0 10px}
 th{text-align:right;font-weight:500;color:var(--dim);border-bottom:1px solid var(--rule);
@@ -69,7 +74,12 @@ pre{font-size:12px;line-height:1.4;margin:0;white-space:pre-wrap;overflow-wrap:a
 columns:2;column-gap:32px}
 code{font-family:ui-monospace,"DejaVu Sans Mono",monospace;font-size:.92em}
 footer{color:var(--dim);font-size:12.5px;overflow-wrap:anywhere}
-@media (max-width:760px){.pair{grid-template-columns:1fr}pre{columns:1}}
+@media (max-width:760px){.pair{grid-template-columns:1fr}pre{columns:1}
+main{padding:12px 8px 32px}section,header{padding:14px 12px}
+.plot.field{margin-left:66px;width:calc(100% - 74px)}.more{display:none}.drawn{min-width:760px}
+.drawn .tick{font-size:16px}.drawn .label{font-size:17px}
+.wide th:first-child,.wide td:first-child{white-space:normal;overflow-wrap:anywhere;
+min-width:84px;max-width:34vw;padding-right:6px}.events{min-width:640px}}
 @media print{:root{--bg:#fff;--card:#fff;--ink:#000;--dim:#444;--rule:#bbb;--grid:#ddd;
 --bid:#1f6fd1;--ask:#c2540a;--ref:#000;--market:#888;--good:#14804a;--bad:#c0272d;--aim:#6b3fc0;
 --warm:#b7791f}
@@ -81,7 +91,7 @@ h1{font-size:18px}h2{font-size:15px;border-bottom:1px solid var(--rule);break-af
 h3{break-after:avoid}
 .cards{grid-template-columns:repeat(4,1fr);gap:6px}.card{padding:6px 8px}.figure{font-size:15px}
 figure,.card,tr,.pair{break-inside:avoid}figcaption{break-after:avoid}
-table{font-size:10px}.wide{overflow:visible}pre{font-size:8.5px}
+table{font-size:10px}.wide,figure{overflow:visible}pre{font-size:8.5px}
 .pair{grid-template-columns:1fr 1fr}
 .legend,.note{font-size:10px}}
 """

@@ -1,7 +1,8 @@
 """Plots as inline SVG: lines over time, bars, and times on a logarithmic scale.
 
 Colours and fonts come from the page's style sheet by class, so that a plot follows its theme and
-prints well. Values are floats here: a pixel is coarser than any of them.
+prints well. Lines over time, columns, bars and shares take the width of the page and keep the size
+of their texts; the others have one width. Values are floats: a pixel is coarser than any of them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from html import escape
 BUCKETS = 600
 WIDTH, HEIGHT = 1100, 290
 LEFT, RIGHT, TOP, BOTTOM = 92, 14, 12, 30
+ACROSS = 1000  # of a line's path: stretched to the width that there is, which texts are not
+ROW = 36  # of bars: a line of text, and the bar below it
+SPARSE = 3  # on a narrow page one of so many times stays
 Point = tuple[float, float]
 
 
@@ -70,12 +74,11 @@ class Line:
 
 @dataclass(slots=True)
 class Marks:
-    """Points of a time plot: triangles that point up (buys) or down."""
+    """Points of a time plot: dots, square ones or round by their class."""
 
     name: str
     css: str
     points: Sequence[Point]
-    up: bool
 
 
 @dataclass(slots=True)
@@ -112,20 +115,22 @@ def over_time(plot: Plot) -> str:
     if not values:
         return empty(plot.title)
     y_of, y_ticks = _value_scale(values, plot.zero)
-    x_of = Scale(plot.start_ns, max(plot.end_ns, plot.start_ns + 1), LEFT, WIDTH - RIGHT)
-    out = [_open(plot.title, HEIGHT), *_value_axis(y_of, y_ticks), *_time_axis(x_of)]
+    x_of = Scale(plot.start_ns, max(plot.end_ns, plot.start_ns + 1), 0, ACROSS)
+    out = [
+        *_field(plot.title, y_of, y_ticks, x_of),
+        f'<svg viewBox="0 0 {ACROSS} {HEIGHT}" preserveAspectRatio="none" width="100%" '
+        f'height="{HEIGHT}">',
+    ]
     for line in plot.lines:
         path = "".join(_path(part, x_of, y_of, line.step) for part in line.parts)
         out.append(f'<path class="line {line.css}" d="{path}"/>')
     for marks in plot.marks:
-        lift = 5 if marks.up else -5
-        path = "".join(
-            f"M{x_of(x):.1f} {y_of(y):.1f}l-4 {lift * 1.6:g}h8z" for x, y in marks.points
-        )
+        # A path without length is a dot, whatever the width.
+        path = "".join(f"M{x_of(x):.1f} {y_of(y):.1f}h0" for x, y in marks.points)
         out.append(f'<path class="mark {marks.css}" d="{path}"/>')
-    out.append("</svg>")
+    out.append("</svg></svg>")
     keys = [(line.name, line.css) for line in plot.lines]
-    keys += [(marks.name, marks.css) for marks in plot.marks]
+    keys += [(marks.name, f"dot {marks.css}") for marks in plot.marks]
     return "".join(out) + _legend(keys, plot.unit)
 
 
@@ -137,9 +142,9 @@ def columns(
     if not known:
         return empty(title)
     y_of, ticks = _value_scale([0.0, *known], zero=True)
-    x_of = Scale(start_ns, max(end_ns, start_ns + 1), LEFT, WIDTH - RIGHT)
-    out = [_open(title, HEIGHT), *_value_axis(y_of, ticks), *_time_axis(x_of)]
-    step = (WIDTH - RIGHT - LEFT) / len(values)
+    x_of = Scale(start_ns, max(end_ns, start_ns + 1), 0, ACROSS)
+    out = _field(title, y_of, ticks, x_of)
+    step = 100 / len(values)
     base = y_of(0.0)
     for place, value in enumerate(values):
         if value is None:
@@ -147,8 +152,8 @@ def columns(
         y = y_of(value)
         sign = "" if value >= 0 else " loss"
         out.append(
-            f'<rect class="bar {css}{sign}" x="{LEFT + place * step + 0.5:.1f}" '
-            f'y="{min(y, base):.1f}" width="{max(step - 1, 0.5):.1f}" '
+            f'<rect class="bar {css}{sign}" x="{(place + 0.05) * step:.3f}%" '
+            f'y="{min(y, base):.1f}" width="{0.9 * step:.3f}%" '
             f'height="{max(abs(y - base), 0.5):.1f}"/>'
         )
     out.append("</svg>")
@@ -159,26 +164,25 @@ def bars(title: str, rows: Sequence[tuple[str, float, str]]) -> str:
     """Draw a horizontal bar for each (name, value, value as told), from zero to either side."""
     if not rows:
         return empty(title)
-    height = 26 * len(rows) + 14
-    name_width, value_width = 190, 220
     low = min(0.0, *(value for _, value, _ in rows))
     high = max(0.0, *(value for _, value, _ in rows))
     if low == high:
         high = 1.0
-    x_of = Scale(low, high, name_width + 10, WIDTH - value_width)
-    out = [_open(title, height)]
+    x_of = Scale(low, high, 0, 100)
+    height = ROW * len(rows) + 4
+    out = [_open_wide(title, height)]
+    zero = f"{x_of(0.0):.2f}%"
     for place, (name, value, told) in enumerate(rows):
-        y = 8 + 26 * place
         x0, x1 = sorted((x_of(0.0), x_of(value)))
         sign = "gain" if value >= 0 else "loss"
+        y = ROW * place
         out.append(
-            f'<text class="label end" x="{name_width}" y="{y + 15}">{escape(name)}</text>'
-            f'<rect class="bar {sign}" x="{x0:.1f}" y="{y + 2}" '
-            f'width="{max(x1 - x0, 1):.1f}" height="18"/>'
-            f'<text class="label" x="{WIDTH - value_width + 12}" y="{y + 15}">{escape(told)}</text>'
+            f"{_labels(y, name, told)}"
+            f'<rect class="bar {sign}" x="{x0:.2f}%" y="{y + 20}" '
+            f'width="{max(x1 - x0, 0.1):.2f}%" height="11"/>'
+            f'<line class="axis" x1="{zero}" x2="{zero}" y1="{y + 18}" y2="{y + 33}"/>'
         )
-    x = x_of(0.0)
-    out.append(f'<path class="axis" d="M{x:.1f} 4V{height - 6}"/></svg>')
+    out.append("</svg>")
     return "".join(out)
 
 
@@ -270,25 +274,27 @@ def shares(title: str, unit: str, rows: Sequence[tuple[str, float, float, float,
     """
     if not rows:
         return empty(title)
-    name_width, value_width, foot = 190, 170, 28
-    height = 26 * len(rows) + 14 + foot
-    x_of = Scale(0.0, 1.0, name_width + 10, WIDTH - value_width)
-    out = [_open(title, height)]
+    foot = 24
+    height = ROW * len(rows) + 4 + foot
+    out = [_open_wide(title, height)]
     for tenth in range(0, 11, 2):
-        x = x_of(tenth / 10)
+        x = f'x="{tenth * 10}%"'
+        anchor = "mid" if 0 < tenth < 10 else "end" if tenth else ""
         out.append(
-            f'<path class="grid" d="M{x:.1f} 4V{height - foot}"/>'
-            f'<text class="tick mid" x="{x:.1f}" y="{height - 8}">{tenth * 10}%</text>'
+            f'<line class="grid" {x.replace("x=", "x1=")} {x.replace("x=", "x2=")} y1="4" '
+            f'y2="{height - foot}"/>'
+            f'<text class="tick {anchor}" {x} y="{height - 8}">{tenth * 10}%</text>'
         )
     for place, (name, value, low, high, told) in enumerate(rows):
-        y = 8 + 26 * place
-        x0, x1, x2, x3 = x_of(0.0), x_of(value), x_of(low), x_of(high)
+        y = ROW * place
+        x0, x1 = f"{100 * low:.2f}%", f"{100 * high:.2f}%"
+        ends = "".join(
+            f'<line class="axis" x1="{x}" x2="{x}" y1="{y + 20}" y2="{y + 31}"/>' for x in (x0, x1)
+        )
         out.append(
-            f'<text class="label end" x="{name_width}" y="{y + 15}">{escape(name)}</text>'
-            f'<rect class="bar up" x="{x0:.1f}" y="{y + 4}" width="{max(x1 - x0, 1):.1f}" '
-            f'height="14"/><path class="axis" d="M{x2:.1f} {y + 11}H{x3:.1f}'
-            f'M{x2:.1f} {y + 6}v10M{x3:.1f} {y + 6}v10"/>'
-            f'<text class="label" x="{WIDTH - value_width + 12}" y="{y + 15}">{escape(told)}</text>'
+            f"{_labels(y, name, told)}"
+            f'<rect class="bar up" x="0" y="{y + 21}" width="{100 * value:.2f}%" height="9"/>'
+            f'<line class="axis" x1="{x0}" x2="{x1}" y1="{y + 25.5}" y2="{y + 25.5}"/>{ends}'
         )
     out.append("</svg>")
     return "".join(out) + _legend([("share", "up")], unit)
@@ -312,8 +318,43 @@ def span(span_ns: float) -> str:
 
 def _open(title: str, height: int) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title, quote=True)}" '
-        'preserveAspectRatio="xMidYMid meet">'
+        f'<svg class="drawn" viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'aria-label="{escape(title, quote=True)}" preserveAspectRatio="xMidYMid meet">'
+    )
+
+
+def _open_wide(title: str, height: int, css: str = "plot") -> str:
+    """Open a drawing that is as wide as the page, its texts as large as they are."""
+    label = escape(title, quote=True)
+    return f'<svg class="{css}" height="{height}" role="img" aria-label="{label}">'
+
+
+def _field(
+    title: str, y_of: Scale, ticks: list[tuple[float, str]], x_of: Scale
+) -> list[str]:  # fmt: skip
+    """Open a plot and draw its axes; values are told on its left, where the style leaves room."""
+    out = [_open_wide(title, HEIGHT, "plot field")]
+    for value, told in ticks:
+        y = f"{y_of(value):.1f}"
+        out.append(
+            f'<line class="grid" x1="0" x2="100%" y1="{y}" y2="{y}"/>'
+            f'<text class="tick end" x="-8" y="{y_of(value) + 4:.1f}">{told}</text>'
+        )
+    for place, (at_ns, told) in enumerate(_times(x_of.low, x_of.high)):
+        share = x_of(at_ns) / ACROSS
+        x = f"{100 * share:.2f}%"
+        css = ("mid" if share < 0.96 else "end") + (" more" if place % SPARSE else "")
+        out.append(
+            f'<line class="grid" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+            f'<text class="tick {css}" x="{x}" y="{HEIGHT - 10}">{told}</text>'
+        )
+    return out
+
+
+def _labels(y: int, name: str, told: str) -> str:
+    return (
+        f'<text class="label" x="0" y="{y + 14}">{escape(name)}</text>'
+        f'<text class="label end" x="100%" y="{y + 14}">{escape(told)}</text>'
     )
 
 
@@ -350,29 +391,16 @@ def _nice(step: float) -> float:
     return next(power * unit for unit in (1, 2, 5, 10) if power * unit >= step * (1 - 1e-9))
 
 
-def _value_axis(y_of: Scale, ticks: list[tuple[float, str]]) -> list[str]:
-    return [
-        f'<path class="grid" d="M{LEFT} {y_of(value):.1f}H{WIDTH - RIGHT}"/>'
-        f'<text class="tick end" x="{LEFT - 8}" y="{y_of(value) + 4:.1f}">{told}</text>'
-        for value, told in ticks
-    ]
-
-
-def _time_axis(x_of: Scale) -> list[str]:
-    span_s = (x_of.high - x_of.low) / 1e9
+def _times(low_ns: float, high_ns: float) -> list[tuple[float, str]]:
+    """Return the times of a time axis, and how they are told."""
+    span_s = (high_ns - low_ns) / 1e9
     steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200)
     step_s = next((one for one in steps if span_s / one <= 8), 86400 * math.ceil(span_s / 691200))
     form = "%H:%M:%S" if step_s < 60 else "%H:%M" if step_s < 86400 else "%d %b"
     out = []
-    at_s = math.ceil(x_of.low / 1e9 / step_s) * step_s
-    while at_s * 1e9 <= x_of.high:
-        x = x_of(at_s * 1e9)
-        told = datetime.fromtimestamp(at_s, UTC).strftime(form)
-        out.append(
-            f'<path class="grid" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
-            f'<text class="tick {"mid" if x < WIDTH - 40 else "end"}" x="{x:.1f}" '
-            f'y="{HEIGHT - 10}">{told}</text>'
-        )
+    at_s = math.ceil(low_ns / 1e9 / step_s) * step_s
+    while at_s * 1e9 <= high_ns:
+        out.append((at_s * 1e9, datetime.fromtimestamp(at_s, UTC).strftime(form)))
         at_s += step_s
     return out
 

@@ -82,7 +82,7 @@ def test_fees_are_what_was_paid_wherever_they_are_told(span: Span) -> None:
     assert causes.fees > 0
     paid = money(causes.fees)
     assert cells(one)[COLUMNS.index("fees")] == paid
-    assert f"after {paid} fees; " in dict(facts(one.measures))["net"]
+    assert f"after {paid} fees, " in dict(facts(one.measures))["net"]
     told = dict(causes_of(causes))
     assert told["spread"] + told["adverse"] + told["drift"] - told["fees"] == told["net"]
     assert Decimal(one.to_json()["causes"]["fees"]) == causes.fees

@@ -19,6 +19,20 @@ QUIET: Final = [
 ]  # fmt: skip
 SIZES: Final = {"desktop": (1440, 900), "phone": (390, 844)}
 PATIENCE_MS: Final = 40_000
+# Of every plot of a page: its width, how far what it draws goes beyond its figure (or, where it
+# scrolls, beyond itself), and the size of its smallest text, in pixels of the screen.
+DRAWN: Final = """[...document.querySelectorAll('svg.plot, svg.drawn')].map(svg => {
+    const box = svg.matches('.drawn') ? svg : svg.closest('figure')
+    const b = box.getBoundingClientRect(), view = svg.viewBox.baseVal
+    const scale = view && view.width ? svg.clientWidth / view.width : 1
+    const parts = [...svg.querySelectorAll('text, rect, line, path, circle')].filter(
+        one => getComputedStyle(one).display != 'none').map(one => one.getBoundingClientRect())
+    const beyond = Math.max(...parts.map(
+        p => Math.max(b.left - p.left, b.top - p.top, p.right - b.right, p.bottom - b.bottom)))
+    const texts = [...svg.querySelectorAll('text')].map(
+        one => parseFloat(getComputedStyle(one).fontSize) * scale)
+    return [svg.clientWidth, beyond, Math.min(...texts)]
+})"""
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def test_the_page_draws_each_bot_and_lets_nothing_in() -> None:
     (style,) = re.findall(r"<style>(.*?)</style>", made, re.DOTALL)
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert f"sha256-{digest}" in made
-    for drawn in re.findall(r"<svg.*?</svg>", made, re.DOTALL):
+    for drawn in re.findall(r'<svg class="plot.*?</svg>(?!</svg>)', made, re.DOTALL):
         ElementTree.fromstring(drawn)
     for _, value in causes_of(found[0].report):
         assert f"{rounded(value)} USD" in made

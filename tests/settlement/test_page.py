@@ -20,6 +20,7 @@ from openmm.settlement.page import page
 from openmm.settlement.report import load_report
 from openmm.settlement.series import load_series
 from openmm.settlement.store import Store
+from tests.e2e.browser import DRAWN
 from tests.settlement.made import RecordTuple, Tape, hand_made
 
 EVIL = "<script>document.title='taken'</script><img src=https://example.com/x>\"'&"
@@ -136,16 +137,13 @@ def test_page_in_a_browser_is_whole_in_light_and_dark_and_on_paper(
         assert shown.title() == "grid: s-1"
         assert shown.evaluate("document.documentElement.scrollWidth") <= 1366
         grounds.append(shown.evaluate("getComputedStyle(document.body).backgroundColor"))
-        # Every plot has size, and what it draws lies within it.
-        drawn = shown.evaluate(
-            "[...document.querySelectorAll('svg')].map(s => {const b = s.getBBox(), "
-            "v = s.viewBox.baseVal; return [s.clientWidth, b.x, b.y, b.x + b.width - v.width, "
-            "b.y + b.height - v.height]})"
-        )
+        # Every plot has size, and what it draws lies within it, or left of it where there is room.
+        drawn = shown.evaluate(DRAWN)
         assert len(drawn) >= 6
-        for width, left, top, right, bottom in drawn:
+        for width, beyond, text in drawn:
             assert width > 600
-            assert (left >= -1, top >= -1, right <= 1, bottom <= 1) == (True,) * 4
+            assert beyond <= 1
+            assert text >= 11
         shown.emulate_media(media="print")
         assert shown.evaluate("getComputedStyle(document.body).backgroundColor") == (
             "rgb(255, 255, 255)"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from openmm.settlement.plots import (
+    ACROSS,
     Envelope,
     Line,
     Marks,
@@ -60,15 +60,21 @@ def test_everything_is_drawn_within_the_frame(points: list[tuple[float, float]])
     drawn = over_time(
         Plot(
             "a <b>", "USD", 0, 100 * SECOND,
-            [Line("line", "bid", [points], step=True)], [Marks("mark", "ask", points, up=True)],
+            [Line("line", "bid", [points], step=True)], [Marks("mark", "ask", points)],
         )
     )  # fmt: skip
     assert "<b>" not in drawn
-    path = re.search(r'class="line bid" d="([^"]*)"', drawn)
-    assert path is not None
-    for x, y in re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", path[1]):
-        assert 90 <= float(x) <= 1090
-        assert 10 <= float(y) <= 265
+    for css in ("line bid", "mark ask"):
+        path = re.search(rf'class="{css}" d="([^"]*)"', drawn)
+        assert path is not None
+        found = re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", path[1])
+        assert found
+        for x, y in found:
+            assert 0 <= float(x) <= ACROSS
+            assert 10 <= float(y) <= 265
+    # Texts stand outside of what is stretched.
+    (stretched,) = re.findall(r'<svg viewBox[^>]*preserveAspectRatio="none".*?</svg>', drawn)
+    assert "<text" not in stretched
 
 
 def test_nothing_to_draw_is_said() -> None:
@@ -97,12 +103,7 @@ def test_shares_are_drawn_with_where_they_may_lie() -> None:
     drawn = shares("filled", "share", [("a <b>", 0.5, 0.25, 1.0, "50% of 2"), ("c", 0, 0, 1, "-")])
     assert "<b>" not in drawn
     assert drawn.count('class="bar up"') == 2
-    bar = re.search(r'class="bar up" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', drawn)
-    line = re.search(r'class="axis" d="M([\d.]+) [\d.]+H([\d.]+)', drawn)
-    assert bar is not None
-    assert line is not None
-    (x0, width), (low, high) = (map(float, one.groups()) for one in (bar, line))
     # From 0 to a half; the line from a quarter to one.
-    assert low == pytest.approx(x0 + width / 2, abs=0.2)
-    assert high == pytest.approx(x0 + 2 * width, abs=0.2)
+    assert re.search(r'class="bar up" x="0" y="[\d.]+" width="50.00%"', drawn)
+    assert re.search(r'class="axis" x1="25.00%" x2="100.00%"', drawn)
     assert shares("filled", "share", []) == empty("filled")

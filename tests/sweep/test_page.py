@@ -44,7 +44,7 @@ def test_verdict_comes_first_and_every_part_is_there() -> None:
         "strategy.spread", "luck&#x27;s best", "0.001 to 0.005",
     ):  # fmt: skip
         assert head in body, head
-    assert body.count("<svg") == 5
+    assert body.count('<svg class="plot') == 5
     assert body.count('class="line try') == 5
 
 
