@@ -217,11 +217,14 @@ def _asked(
     bot: Path, texts: Sequence[str], kind: str, model: Path | None, returns: str
 ) -> tuple[Job, list[Dimension]]:
     """Read all but the data, and refuse what is wrong with it."""
+    from msgspec.structs import replace
+
     from openmm.cli.backtest import models as assumed_models
     from openmm.config import load
     from openmm.errors import ConfigError
     from openmm.sweep import space as varied
-    from openmm.sweep.plan import Job, build_of
+    from openmm.sweep.own import build_with
+    from openmm.sweep.plan import Job
 
     config = load(bot)
     # As a backtest takes it: the file's [paper] latency, unless a model says otherwise.
@@ -232,9 +235,15 @@ def _asked(
     if returns_ns > RETURNS_NS_MAX:
         raise ConfigError("--returns", returns, "24h at most")
     job = Job(
-        bot.read_text(encoding="utf-8"), str(bot.absolute().parent), assumed, (),
-        returns_ns, build_of(), RUNNER,
-    )  # fmt: skip
+        bot.read_text(encoding="utf-8"),
+        str(bot.absolute().parent),
+        assumed,
+        (),
+        returns_ns,
+        "",
+        RUNNER,
+    )
+    job = replace(job, build=build_with(job.data))
     kinds = varied.kinds_of(job.data)
     if not texts:
         raise ConfigError(f"--{kind}", "nothing", "KEY=VALUES, such as strategy.spread=2bps,3bps")

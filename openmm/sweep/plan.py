@@ -64,6 +64,7 @@ class Job(msgspec.Struct, frozen=True):
         folder: where it lies: what it names is looked for there.
         model: of `backtest.model.Model`, what is told of it; the rest is its default.
         returns_ns: the length of time over which one return is taken.
+        build: of `own.build_with`.
         runner: what runs, `module:function`: it takes the job and returns a `Runner`.
     """
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from typing import Final, Protocol, final
 
@@ -24,6 +25,7 @@ LOST_MAX: Final = 3  # runs that end workers before there is any result: no faul
 AHEAD_S: Final = 0.05  # of work lies ready at a worker; longer runs are handed out singly
 AHEAD_MAX: Final = 64  # runs; what is under way fits a socket's buffer both ways
 STOP_S: Final = 5.0
+STDERR: Final = 2
 _RESULT = msgspec.msgpack.Decoder(Result)
 
 
@@ -39,19 +41,22 @@ class Pool(Protocol):
 
 @final
 class Worker:
-    """One process and what it was given."""
+    """One process and what it was given.
+
+    Raises:
+        CommandError: it cannot be started.
+    """
 
     def __init__(self, job: bytes) -> None:
-        ours, theirs = socket.socketpair()
-        env = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "openmm.sweep.worker", str(theirs.fileno())], env=env,
-                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        self.connection = Connection(ours.detach())
+        try:
+            ours, theirs = socket.socketpair()
+            with theirs, closing(ours):
+                self.process = _started(theirs.fileno())
+                self.connection = Connection(ours.detach())
+        except OSError as error:
+            raise CommandError(f"no worker process can be started: {error.strerror}") from error
         self.given: deque[Spec] = deque()
-        self.seconds = AHEAD_S  # of a run, lately
+        self.seconds = 2 * AHEAD_S  # of a run, lately: until there is one, none lies ready
         self.is_ready = False
         with suppress(ConnectionError):  # it is found dead when its first result is waited for
             self.connection.send_bytes(job)
@@ -108,12 +113,21 @@ class Worker:
         return self.process.wait()
 
 
+def _started(socket_fd: int) -> subprocess.Popen[bytes]:
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    # What a strategy prints is no part of the results, which alone go to standard output.
+    return subprocess.Popen(
+        [sys.executable, "-m", "openmm.sweep.worker", str(socket_fd)], env=env,
+        pass_fds=[socket_fd], stdin=subprocess.DEVNULL, stdout=STDERR,
+    )  # fmt: skip
+
+
 @final
 class LocalPool:
     """Worker processes that live as long as the sweep.
 
     Args:
-        workers: how many.
+        workers: how many at most; there are no more than runs.
     """
 
     def __init__(self, job: Job, workers: int) -> None:
@@ -138,8 +152,9 @@ class LocalPool:
             CommandError: workers do not even start, or every run ends its worker.
         """
         todo = iter(specs)
-        again: deque[Spec] = deque()
-        while len(self._workers) < self._count:
+        # As many as there are workers for: a process without a run would be made for nothing.
+        again = deque(islice(todo, self._count))
+        while len(self._workers) < min(self._count, len(again)):
             self._workers.append(Worker(self._job))
         while True:
             for one in self._workers:

@@ -25,7 +25,8 @@ import ray
 
 from openmm.data import store
 from openmm.errors import CommandError, DataError
-from openmm.sweep.plan import Job, Part, Spec, build_of
+from openmm.sweep.own import build_with
+from openmm.sweep.plan import Job, Part, Spec
 from openmm.sweep.pool import ATTEMPTS_MAX, LOST_MAX
 from openmm.sweep.store import Result
 from openmm.sweep.worker import Runner, let_go, outcome, runner_of
@@ -105,7 +106,7 @@ class _Node:
 
     def __init__(self, told: bytes) -> None:
         job = msgspec.msgpack.decode(told, type=Job)
-        self.build = build_of()
+        self.build = build_with(job.data)
         self.told = told
         cache = cache_folder()
         spans = tuple(

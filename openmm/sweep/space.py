@@ -134,7 +134,7 @@ def kinds_of(data: Mapping[str, Any]) -> dict[str, str]:
     for table, model in models.items():
         for name, field in model.model_fields.items():
             key = key_of(name)
-            if table == "strategy" and key in FIXED:
+            if table == "strategy" and name in FIXED:
                 continue
             if field.annotation is bool:
                 found[f"{table}.{key}"] = "switch"

@@ -29,7 +29,8 @@ _POINT: Final = msgspec.json.Decoder(Point)
 # What differs, in words: `plan.described`.
 PARTS: Final[Mapping[str, str]] = {
     "bot": "bot's file", "data": "data or spans", "parameters": "parameters",
-    "model": "fill model or length of returns", "build": "build", "runner": "runner",
+    "model": "fill model or length of returns", "runner": "runner",
+    "build": "build or code of the strategy",
 }  # fmt: skip
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;

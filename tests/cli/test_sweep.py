@@ -154,6 +154,46 @@ def test_folder_of_a_changed_bot_is_refused(folder: Path, capsys: Capture) -> No
     assert "this one holds results of other bot's file; got" in capsys.readouterr().err
 
 
+MINE = """
+from openmm import Quotes
+WIDTH = 100
+print("hello from a strategy")
+class Maker:
+    def __init__(self, k=1):
+        self.k = k
+    def quote(self, view):
+        mid, half = view.reference_uticks, view.reference_uticks * WIDTH * self.k // 1_000_000
+        return Quotes([((mid - half) // 1_000_000, 1_000_000)],
+                      [(-(-(mid + half) // 1_000_000), 1_000_000)])
+"""
+OWN = """[strategy]
+kind = "python"
+class = "swept_mine:Maker"
+[strategy.params]
+k = 1
+[risk]"""
+
+
+def test_strategy_of_ones_own_is_swept_and_its_code_is_of_the_folder(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.syspath_prepend(tmp_path)
+    bot_file(tmp_path, re.sub(r"\[strategy\](.|\n)*\[risk\]", OWN, BOT))
+    (tmp_path / "swept_mine.py").write_text(MINE)
+    (tmp_path / "market2.omd").symlink_to(folder / "market2.omd")
+    args = ("--grid", "strategy.params.k=1,3", "--workers", "1", "--json")
+    assert swept(tmp_path, *args) == 0
+    out, err = capfd.readouterr()
+    told = json.loads(out)
+    assert told["runs"] == {"done": 2, "refused": 0, "failed": 0}
+    assert len({one["train"]["pnl"] for one in told["ranking"]}) == 2
+    assert "hello from a strategy" in err
+    (tmp_path / "swept_mine.py").write_text(MINE.replace("WIDTH = 100", "WIDTH = 99"))
+    assert swept(tmp_path, *args) == 2
+    assert "results of other build or code of the strategy" in capfd.readouterr().err
+
+
 def test_combinations_that_do_not_fit_are_results(folder: Path, capsys: Capture) -> None:
     args = ("--random", "12", "strategy.order_amount=0.01,7", "strategy.spread=1bps..9bps:log",
             "--seed", "4", "--workers", "1")  # fmt: skip

@@ -179,6 +179,17 @@ def fatal(job: Job) -> Runner:
     return run
 
 
+def loud(job: Job) -> Runner:
+    """Print, as a strategy may."""
+    made = tiny(job)
+
+    def run(spec: Spec) -> Figures:
+        print("said by a run")
+        return made(spec)
+
+    return run
+
+
 def stillborn(job: Job) -> Runner:
     """Do not even start."""
     raise SystemExit(7)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
+import subprocess
+from collections import deque
 from contextlib import closing
 from pathlib import Path
 
@@ -82,6 +86,41 @@ def test_fault_of_every_run_is_an_error_and_not_a_result_each(
     with pytest.raises(CommandError, match=r"every run ends its worker: (.|\n)*a fault of the"):
         carried_out(job("fatal"), 10_000, workers=1)
     assert capfd.readouterr().err == "", "it is told once, by the owner"
+
+
+def test_what_a_run_prints_is_kept_off_the_standard_output(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert len(carried_out(job("loud"), 3, workers=1)) == 3
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.count("said by a run") == 3
+
+
+def test_there_are_no_more_workers_than_runs_and_each_has_one() -> None:
+    made = job("busy")
+    with closing(LocalPool(made, 50)) as pool:
+        came = pool.run(specs(made, points(2)))
+        first = next(came)
+        assert len(pool.pids) == 2
+        assert len(first) + sum(map(len, came)) == 2
+        assert [one.given for one in pool._workers] == [deque(), deque()]
+        # A later batch may be a larger one.
+        assert sum(map(len, pool.run(specs(made, points(5)[2:], 2)))) == 3
+        assert len(pool.pids) == 3
+
+
+def test_process_that_cannot_be_started_is_an_error_of_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    for module, name in ((socket, "socketpair"), (subprocess, "Popen")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, full)
+            with pytest.raises(CommandError, match="be started: Too many open files"):
+                carried_out(job("tiny"), 4)
 
 
 def test_close_leaves_no_process_behind() -> None:
