@@ -81,6 +81,7 @@ class Outcome:
         taker_fee_ppm: what taking would have cost.
         crossed: messages after which a book was not whole.
         halted: at the end.
+        halts: when it halted and when that ended, in turn.
         problems: moves of the risk state and what else a person would have been told.
         open_orders: that are left though everything was cancelled: none, unless delays are long.
     """
@@ -116,6 +117,7 @@ class Outcome:
     closing_exit_ticklots: int = 0
     quoting_ns: int = 0
     taker_fee_ppm: int = 0
+    halts: tuple[int, ...] = ()
 
 
 @final
@@ -305,7 +307,7 @@ def run(
         cancelled=pipeline.cancel_count, refused=made.refused_count,
         batches=made.outlet.batch_count, decisions=pipeline.decision_count,
         crossed=made.crossed_count, open_orders=open_orders, halted=wired.guard.halted,
-        problems=(*_problems(wired.guard, made), *wired.notes),
+        halts=tuple(wired.guard.halts), problems=(*_problems(wired.guard, made), *wired.notes),
     )  # fmt: skip
 
 

@@ -52,6 +52,7 @@ class Guard:
     Attributes:
         changes: moves of the state, the first thousand.
         change_count: all of them.
+        halts: when it halted and when that ended, in turn.
     """
 
     def __init__(self, config: BotConfig, tables: Tables) -> None:
@@ -65,6 +66,7 @@ class Guard:
         self._quoting = Quoting(tables.pipeline, tables.monitor, self._rebalancer)
         self.changes: list[tuple[int, RiskChanged]] = []
         self.change_count = 0
+        self.halts: list[int] = []
         self.notes: list[str] = []
 
     @property
@@ -129,4 +131,6 @@ class Guard:
             self.change_count += 1
             if len(self.changes) < KEPT_MAX:
                 self.changes.append((now_ns, change))
+            if (change.before is RiskState.HALTED) != (change.after is RiskState.HALTED):
+                self.halts.append(now_ns)
             self._quoting.follow(change, now_ns, open_=True)

@@ -122,7 +122,7 @@ def sweep(
     from openmm.config import load
     from openmm.sweep.run import Search, run_points, run_suggested
     from openmm.sweep.space import models_of
-    from openmm.sweep.spans import most_spans, opened
+    from openmm.sweep.spans import most, opened
     from openmm.sweep.store import SweepStore
 
     told = list(more or [])
@@ -136,8 +136,8 @@ def sweep(
     own, models = models_of(space)
     with _status() as status:
         files = opened(_listed(paths), status)
-    spans = most_spans(load(bot), files, split)
-    _count(kind, own, len(models), spans, random or optuna or 0)
+    _refuse_unfit(bot, files, own)
+    _count(kind, own, len(models), most(load(bot), files, split), random or optuna or 0)
     with SweepStore(folder) as store, _status() as status:
         job = _prepared(asked, bot, files, folder, split, status)
         search = Search(
@@ -256,6 +256,19 @@ def _asked(
     return job, space
 
 
+def _refuse_unfit(bot: Path, files: Sequence[Opened], own: Sequence[Dimension]) -> None:
+    """Refuse a bot's file that no market takes, as a backtest does, whatever its values become."""
+    from openmm.config import load
+    from openmm.errors import ConfigErrors
+    from openmm.sweep.spans import misfits
+
+    varied = {one.key.partition(".")[0] for one in own}
+    config = load(bot)
+    wrong = [one for one in misfits(config, files) if one.path.partition(".")[0] not in varied]
+    if wrong:
+        raise ConfigErrors(config.bot.name, wrong)
+
+
 def _prepared(
     asked: Job, bot: Path, files: Sequence[Opened], folder: Path, split: int,
     status: Callable[[str], None],
@@ -269,19 +282,25 @@ def _prepared(
     return replace(asked, spans=tuple(spans(load(bot), files, folder, split, status)))
 
 
-def _count(kind: str, own: Sequence[Dimension], models: int, spans: int, count: int) -> None:
-    """Refuse a plan of too many runs: one a combination, model and span."""
+def _count(
+    kind: str, own: Sequence[Dimension], models: int, most: tuple[int, int], count: int
+) -> None:
+    """Refuse a plan of too many runs, one a combination, model and span, or of too many rows."""
     from openmm.errors import ConfigError
-    from openmm.sweep.plan import RUNS_MAX
+    from openmm.sweep.plan import ROWS_MAX, RUNS_MAX
     from openmm.sweep.space import count_of
 
     listed = count_of(own)
     points = count
     if listed is not None and kind != "optuna":
         points = listed if kind == "grid" else min(count, listed)
+    spans, slices = most
     if points * models * spans > RUNS_MAX:
         told = f"{points:,} combinations under {models:,} models, each over {spans:,} spans"
         raise ConfigError(f"--{kind}", told, f"{RUNS_MAX:,} runs at most")
+    if points * models * slices > ROWS_MAX:
+        told = f"{points * models:,} runs over {slices:,} slices"
+        raise ConfigError("--split", told, f"{ROWS_MAX:,} rows at most")
 
 
 def _points(
@@ -407,13 +426,13 @@ def _walk(found: Ranking) -> list[list[str]]:
     def told(value: float | None) -> str:
         return "-" if value is None else f"{value:,.2f}"
 
-    rows = [["train", "test", "best try", "train Sharpe", "test Sharpe", "test P&L",
+    rows = [["train", "test", "best try", "train Sharpe", "test Sharpe", "test net",
              "flattened", "fills", "its place"]]  # fmt: skip
     rows += [
         [
             f"{one.train_slices[0]}-{one.train_slices[1]}", str(one.test_slice), str(one.trial),
-            told(found.a_day(one.train.sharpe)), told(found.a_day(one.test.sharpe)),
-            told(one.test.pnl), told(one.test.flattened), f"{one.test.fills:,}", place(one),
+            told(one.train.sharpe_a_day), told(one.test.sharpe_a_day),
+            told(one.test.net), told(one.test.flattened), f"{one.test.fills:,}", place(one),
         ]
         for one in found.folds
     ]  # fmt: skip

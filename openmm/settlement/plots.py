@@ -97,7 +97,7 @@ class Scale:
 
 @dataclass(slots=True)
 class Plot:
-    """What a time plot shows."""
+    """What a time plot shows. `rules`: moments at which a line stands, and what begins there."""
 
     title: str
     unit: str
@@ -106,6 +106,7 @@ class Plot:
     lines: list[Line] = field(default_factory=list)
     marks: list[Marks] = field(default_factory=list)
     zero: bool = False  # keep zero in sight
+    rules: Sequence[tuple[int, str]] = ()
 
 
 def over_time(plot: Plot) -> str:
@@ -116,11 +117,17 @@ def over_time(plot: Plot) -> str:
         return empty(plot.title)
     y_of, y_ticks = _value_scale(values, plot.zero)
     x_of = Scale(plot.start_ns, max(plot.end_ns, plot.start_ns + 1), 0, ACROSS)
-    out = [
-        *_field(plot.title, y_of, y_ticks, x_of),
+    out = _field(plot.title, y_of, y_ticks, x_of)
+    for at_ns, name in plot.rules:
+        x = f"{100 * x_of(at_ns) / ACROSS:.2f}%"
+        out.append(
+            f'<line class="axis" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+            f'<text class="tick" x="{x}" dx="4" y="{TOP + 10}">{escape(name)}</text>'
+        )
+    out.append(
         f'<svg viewBox="0 0 {ACROSS} {HEIGHT}" preserveAspectRatio="none" width="100%" '
-        f'height="{HEIGHT}">',
-    ]
+        f'height="{HEIGHT}">'
+    )
     for line in plot.lines:
         path = "".join(_path(part, x_of, y_of, line.step) for part in line.parts)
         out.append(f'<path class="line {line.css}" d="{path}"/>')

@@ -31,8 +31,8 @@ class Columns:
         self._kinds = kinds_of(self._data)
         self._opened: OrderedDict[int, list[Events]] = OrderedDict()
 
-    def __call__(self, spec: Spec) -> Figures:
-        """Run one.
+    def __call__(self, spec: Spec) -> list[Figures]:
+        """Run one over the whole of its span; what came of it is told slice by slice.
 
         Raises:
             ConfigError: the combination does not fit together, the market or the limits.
@@ -45,7 +45,7 @@ class Columns:
             raise ConfigError("model", told, str(error)) from error
         config = parse(data, source="run", folder=Path(self._job.folder))
         made = columns.run(config, self.events(spec.span), model)
-        return figures_of(made, self._job.returns_ns)
+        return figures_of(made, self._job.returns_ns, self._job.spans[spec.span].cuts)
 
     def events(self, span: int) -> list[Events]:
         """Return a span's markets, the quoted one first, mapped.

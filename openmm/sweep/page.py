@@ -23,14 +23,18 @@ from openmm.sweep.store import Result
 ROWS: Final = 50
 CURVES: Final = 5
 BINS: Final = 8
-POINTS: Final = 64  # of a curve a slice
 # Told apart by people who see colours differently too (Okabe, Ito).
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 LINES_STYLE: Final = "".join(
     f".line.try{place}{{stroke:{colour}}}.key.try{place}{{background:{colour}}}\n"
     for place, colour in enumerate(COLOURS)
 )
-_FIGURES: Final = msgspec.msgpack.Decoder(Figures)
+# Wide enough for every column of a search over two keys, walked forward.
+WIDE_STYLE: Final = (
+    "main{max-width:1400px}"
+    ".wide table:not(.events) th,.wide table:not(.events) td{white-space:nowrap}\n"
+)
+_FIGURES: Final = msgspec.msgpack.Decoder(list[Figures])
 
 
 def page(
@@ -57,8 +61,8 @@ def page(
         section("Against luck", figure("Sharpe ratio a day", _luck(ranking))),
     ]
     if best:
-        drawn = _curves(best, job, results)
-        body.append(section("P&L after fees, span by span", figure("of the best", drawn)))
+        drawn = curves(best, job, results, tested=bool(ranking.folds))
+        body.append(section("P&L of the best, flattened at every mark", *drawn))
     if models := under_models(ranking):
         body.append(section("The best under each model", data_table(models[0], models[1:])))
     body += _effects(ranking)
@@ -66,21 +70,22 @@ def page(
         body.append(section("Walking forward", *_walk(ranking)))
     if ranking.overfit is not None:
         body.append(section("Overfitting", *_overfit(ranking)))
-    return document(f"sweep of {title}", head + "".join(body), STYLE + LINES_STYLE)
+    return document(f"sweep of {title}", head + "".join(body), STYLE + LINES_STYLE + WIDE_STYLE)
 
 
 def _about(ranking: Ranking, job: Job) -> list[str]:
     counts = ranking.counts
     spans = sorted({one.name for one in job.spans})
+    slices = len({place for one in job.spans for place, _, _ in one.slices})
     shown = ", ".join(spans[:12]) + (", …" if len(spans) > 12 else "")
     return [
         f"{counts['done']:,} runs done, {counts['refused']:,} refused by the file's checks, "
         f"{counts['failed']:,} failed; returns over {ranking.returns_ns / 1e9:g} s; "
-        f"{len(job.spans):,} spans: {shown}.",
+        f"{len(job.spans):,} spans, cut into {slices:,} slices of time: {shown}.",
         *(one for one in (ranking.assumed, ranking.disqualified) if one),
-        "P&L: after fees, at the last reference. flattened: with what is left of each span's "
-        "position sold or bought back at half the last spread and the taker fee; Sharpe ratios, "
-        "and so the order, are of this one.",
+        "net: P&L after fees, at the reference. flattened: with what is held at each mark sold or "
+        "bought back through the book of then, as a taker; Sharpe ratios, drawdown, and so the "
+        "order, are of this one. A run has one account and is told slice by slice.",
         f"Deflated: the probability that the true Sharpe ratio is above what luck's best of "
         f"{ranking.trials:,} tries would have. From {SURE:.2f} on one in twenty is left to luck. "
         "Returns and tries count as independent: docs/sweep.md.",
@@ -92,10 +97,10 @@ def columns(ranking: Ranking) -> list[str]:
     """Return the heads of the table."""
     point = ranking.rows[0].point if ranking.rows else ()
     keys = [f"worst {key}" if key.startswith(MODEL) else key for key, _ in point]
-    test = ["test: Sharpe", "P&L", "flattened", "fills"] if ranking.folds else []
+    test = ["test: Sharpe", "net", "flattened", "fills"] if ranking.folds else []
     train = "train: " if ranking.folds else ""
     return [
-        "try", *keys, "deflated", f"{train}Sharpe", "P&L", "flattened", "fees", "fills",
+        "try", *keys, "deflated", f"{train}Sharpe", "net", "flattened", "fees", "fills",
         "drawdown", "halted", *test,
     ]  # fmt: skip
 
@@ -110,24 +115,24 @@ def cells(ranking: Ranking, row: Row) -> list[str]:
     tested = row.test
     test: list[str] = []
     if ranking.folds and tested is not None:
-        test = [_ratio(ranking, tested), *_money(tested), f"{tested.fills:,}"]
-    halts = f"{one.halted} of {one.spans}" if one.halted else "-"
+        test = [_ratio(tested), *_money(tested), f"{tested.fills:,}"]
+    halts = f"{one.halted} of {one.slices}" if one.halted else "-"
     if tested is not None and tested.halted:
         halts = f"{halts}, test"
     return [
         str(row.trial), *values, "-" if row.deflated is None else f"{row.deflated:.3f}",
-        _ratio(ranking, one), *_money(one), f"{one.fees:,.2f}", f"{one.fills:,}",
+        _ratio(one), *_money(one), f"{one.fees:,.2f}", f"{one.fills:,}",
         f"{one.drawdown:,.2f}", halts, *test,
     ]  # fmt: skip
 
 
-def _ratio(ranking: Ranking, one: Score | None) -> str:
-    found = ranking.a_day(one.sharpe) if one is not None else None
+def _ratio(one: Score | None) -> str:
+    found = one.sharpe_a_day if one is not None else None
     return "-" if found is None else f"{found:,.2f}"
 
 
 def _money(one: Score | None) -> list[str]:
-    return ["-"] * 2 if one is None else [f"{one.pnl:,.2f}", f"{one.flattened:,.2f}"]
+    return ["-"] * 2 if one is None else [f"{one.net:,.2f}", f"{one.flattened:,.2f}"]
 
 
 def under_models(ranking: Ranking) -> list[list[str]]:
@@ -136,14 +141,14 @@ def under_models(ranking: Ranking) -> list[list[str]]:
     if row is None or len(row.under) < 2:
         return []
     keys = [key for key, _ in parted(row.point)[1]]
-    rows = [["try", *keys, "Sharpe", "P&L", "flattened", "fills", "drawdown"]]
+    rows = [["try", *keys, "Sharpe", "net", "flattened", "fills", "drawdown"]]
     for one in row.under:
         found = one.train
         assert found is not None, "of a run that is done"
         rows.append(
             [
                 str(one.trial), *(value for _, value in parted(one.point)[1]),
-                _ratio(ranking, found), *_money(found), f"{found.fills:,}",
+                _ratio(found), *_money(found), f"{found.fills:,}",
                 f"{found.drawdown:,.2f}",
             ]
         )  # fmt: skip
@@ -156,45 +161,64 @@ def label(row: Row) -> str:
 
 
 def _luck(ranking: Ranking) -> str:
-    bar = ranking.a_day(ranking.bar) or 0.0
-    rows = [("luck's best", bar, f"{bar:,.2f}")]
+    rows = [("luck's best", ranking.bar_a_day, f"{ranking.bar_a_day:,.2f}")]
     for one in ranking.rows[:20]:
-        found = ranking.a_day(one.train.sharpe) if one.train is not None else None
+        found = one.train.sharpe_a_day if one.train is not None else None
         if found is not None:
             rows.append((f"try {one.trial}", found, f"{found:,.2f}"))
     return bars("Sharpe ratio a day", rows)
 
 
-def _curves(
+def curves(
+    best: Sequence[Row], job: Job, results: Iterable[tuple[Spec, Result]], *, tested: bool
+) -> list[str]:
+    """Draw the P&L of combinations over time, a plot a market; between spans there is no line.
+
+    Args:
+        tested: the last slice is the test: a rule stands where it begins.
+    """
+    lines = lines_of(best, job, results)
+    last = max(place for span in job.spans for place, _, _ in span.slices)
+    drawn = []
+    for label_, of in lines.items():
+        mine = [one for one in job.spans if one.parts[0].label == label_]
+        ends = [one for span in mine for one in span.slices if one[0] == last]
+        rules = [(min(start for _, start, _ in ends), "test")] if tested and ends else []
+        first_ns, last_ns = min(one.start_ns for one in mine), max(one.end_ns for one in mine)
+        quote = label_.rpartition("/")[2]
+        plot = Plot("P&L", quote, first_ns, last_ns, of, zero=True, rules=rules)
+        drawn.append(figure(f"{label_}, {quote}", over_time(plot)))
+    return drawn
+
+
+def lines_of(
     best: Sequence[Row], job: Job, results: Iterable[tuple[Spec, Result]]
-) -> str:  # fmt: skip
-    wanted = {row.trial: {} for row in best}  # type: dict[int, dict[int, list[list[float]]]]
+) -> dict[str, list[Line]]:
+    """Return by market a line a combination, a part a span: its P&L goes on from span to span."""
+    wanted = {row.trial for row in best}
+    kept: dict[tuple[int, int], list[Figures]] = {}
     for spec, result in results:
         if spec.trial in wanted and result.figures is not None:
-            at = job.spans[spec.span].slice
-            curve = _FIGURES.decode(result.figures).curve
-            wanted[spec.trial].setdefault(at, []).append(curve)
-    times: dict[int, tuple[int, int]] = {}
-    for span in job.spans:
-        start, end = times.get(span.slice, (span.start_ns, span.end_ns))
-        times[span.slice] = min(start, span.start_ns), max(end, span.end_ns)
-    lines = []
-    for place, row in enumerate(best):
-        level, points = 0.0, []
-        for at, curves in sorted(wanted[row.trial].items()):
-            xs = np.linspace(*times[at], POINTS)
-            even = np.linspace(0, 1, POINTS)
-            total = sum(
-                (np.interp(even, np.linspace(0, 1, len(one)), one) for one in curves if one),
-                start=np.zeros(POINTS),
-            )
-            points += [(float(x), level + float(y)) for x, y in zip(xs, total, strict=True)]
-            level = points[-1][1]
-        if points:
-            lines.append(Line(f"{row.trial}: {label(row)}", f"try{place}", [points]))
-    first = min(start for start, _ in times.values())
-    last = max(end for _, end in times.values())
-    return over_time(Plot("P&L", "quote", first, last, lines, zero=True))
+            kept[spec.trial, spec.span] = _FIGURES.decode(result.figures)
+    order = sorted(range(len(job.spans)), key=lambda at: job.spans[at].start_ns)
+    found: dict[str, list[Line]] = {}
+    for market in dict.fromkeys(one.parts[0].label for one in job.spans):
+        for place, row in enumerate(best):
+            level, parts = 0.0, []
+            for at in order:
+                if job.spans[at].parts[0].label != market:
+                    continue
+                points: list[tuple[float, float]] = []
+                for one in kept.get((row.trial, at), []):
+                    xs = np.linspace(one.from_ns, one.to_ns, len(one.curve)).tolist()
+                    points += [(x, level + y) for x, y in zip(xs, one.curve, strict=True)]
+                    level += one.flattened
+                if points:
+                    parts.append(points)
+            if parts:
+                line = Line(f"{row.trial}: {label(row)}", f"try{place}", parts)
+                found.setdefault(market, []).append(line)
+    return found
 
 
 def _effects(ranking: Ranking) -> list[str]:
@@ -204,7 +228,7 @@ def _effects(ranking: Ranking) -> list[str]:
     drawn = []
     for at, key in enumerate(keys):
         told = [
-            (row.point[at][1], ranking.a_day(row.train.sharpe) or 0.0)
+            (row.point[at][1], row.train.sharpe_a_day or 0.0)
             for row in rows if row.train is not None
         ]  # fmt: skip
         groups = _grouped(told)
@@ -241,18 +265,18 @@ def _walk(ranking: Ranking) -> list[str]:
     rows = [
         (
             f"{one.train_slices[0]} to {one.train_slices[1]}", str(one.test_slice), str(one.trial),
-            "-" if one.deflated is None else f"{one.deflated:.3f}", _ratio(ranking, one.train),
-            _ratio(ranking, one.test), *_money(one.test), f"{one.test.fills:,}", place(one),
+            "-" if one.deflated is None else f"{one.deflated:.3f}", _ratio(one.train),
+            _ratio(one.test), *_money(one.test), f"{one.test.fills:,}", place(one),
         )
         for one in ranking.folds
     ]  # fmt: skip
     heads = (
         "train slices", "test slice", "best try", "deflated", "train Sharpe", "test Sharpe",
-        "test P&L", "flattened", "fills", "its place in test",
+        "test net", "flattened", "fills", "its place in test",
     )  # fmt: skip
     sure = "-" if ranking.walked_sure is None else f"{ranking.walked_sure:.3f}"
     all_tests = (
-        f"All tests together: Sharpe {_ratio(ranking, ranking.walked)} a day, P&L "
+        f"All tests together: Sharpe {_ratio(ranking.walked)} a day, net "
         f"{', flattened '.join(_money(ranking.walked))}; probability that it is above 0: {sure}."
     )
     notes = [one for one in (all_tests, ranking.blanks) if one]

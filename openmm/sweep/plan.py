@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from openmm.data.events import utc
 from openmm.sweep.space import Point
 
 RUNS_MAX: Final = 1_000_000
+ROWS_MAX: Final = 10_000_000  # slices of runs
 ID_BYTES: Final = 16
 # What no figure follows from: the surfaces, live operation, and of the sweep what plans and tells.
 NOT_OF_FIGURES: Final = frozenset((
@@ -37,13 +39,22 @@ class Part(msgspec.Struct, frozen=True):
 class Span(msgspec.Struct, frozen=True):
     """What one run is over: `parts`, the quoted market first, received in [start_ns, end_ns).
 
-    `slice`: its place in time; spans of several markets at one time share one.
+    Args:
+        slice: the place in time of its first slice; spans of several markets at one time share it.
+        cuts: where in time the next slices begin, rising: figures are told slice by slice.
     """
 
     slice: int
     start_ns: int
     end_ns: int
     parts: tuple[Part, ...]
+    cuts: tuple[int, ...] = ()
+
+    @property
+    def slices(self) -> list[tuple[int, int, int]]:
+        """Return its slices: place in time, beginning and end."""
+        borders = [self.start_ns, *self.cuts, self.end_ns]
+        return [(self.slice + at, *ends) for at, ends in enumerate(pairwise(borders))]
 
     @property
     def name(self) -> str:
@@ -127,7 +138,7 @@ def specs(job: Job, points: Sequence[Point], first_trial: int = 0) -> Iterator[S
     place = first_trial * len(job.spans)
     for at, span in enumerate(job.spans):
         ahead = base.copy()
-        ahead.update(msgspec.json.encode([span.start_ns, span.end_ns, span.contents]))
+        ahead.update(msgspec.json.encode([span.start_ns, span.end_ns, span.cuts, span.contents]))
         for trial, point in enumerate(points, first_trial):
             made = ahead.copy()
             made.update(msgspec.json.encode(point))
@@ -139,7 +150,7 @@ def described(job: Job, search: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a folder's sweep is, part by part, for comparison with one that is asked for."""
     return {
         "bot": digest(job.bot),
-        "data": digest([[one.slice, one.start_ns, one.end_ns, one.contents] for one in job.spans]),
+        "data": digest([[one.slices, one.contents] for one in job.spans]),
         "parameters": digest(search), "model": digest([job.model, job.returns_ns]),
         "build": job.build, "runner": job.runner,
     }  # fmt: skip

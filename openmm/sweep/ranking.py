@@ -14,33 +14,38 @@ from typing import Any, Final, TypeAlias, final
 
 import msgspec
 
-from openmm.sweep.figures import DAY_NS, Figures, Moments, deepest_fall, pooled
+from openmm.sweep.figures import Figures, Moments, a_day, deepest_fall, pooled
 from openmm.sweep.luck import SURE, Overfit, deflated_sharpe, expected_best, overfit
 from openmm.sweep.plan import Span, Spec
 from openmm.sweep.space import Point, parted
 from openmm.sweep.store import Result
 
-_FIGURES: Final = msgspec.msgpack.Decoder(Figures)
-Part: TypeAlias = tuple[str, Figures]  # the market that was quoted, and what came of a span
+_FIGURES: Final = msgspec.msgpack.Decoder(list[Figures])
+Part: TypeAlias = tuple[str, Figures]  # the market that was quoted, and what came of a slice
 
 
 class Score(msgspec.Struct, frozen=True):
-    """Figures of a combination over some spans; money in the quote asset of each, added up."""
+    """Figures of a combination over some slices; money in the quote asset of each, added up."""
 
-    spans: int
-    pnl: float
-    flattened: float  # the P&L with each span's position brought to zero at its end
+    slices: int  # of each market
+    net: float
+    flattened: float
     fees: float
     volume: float
     fills: int
-    drawdown: float  # the deepest of a market, from span to span
+    drawdown: float  # the deepest of a market, from slice to slice
     moments: Moments
-    halted: int = 0  # spans that ended halted
+    halted: int = 0  # slices that ended halted
 
     @property
     def sharpe(self) -> float | None:
         """Return the Sharpe ratio of one return; None where nothing was traded."""
         return self.moments.sharpe
+
+    @property
+    def sharpe_a_day(self) -> float | None:
+        """Return the Sharpe ratio as of a day."""
+        return self.moments.sharpe_a_day
 
     @property
     def traded(self) -> bool:
@@ -104,6 +109,7 @@ class Ranking(msgspec.Struct, frozen=True):
             plan's order.
         trials: how many combinations of the bot's values were run, which is what luck had.
         bar: the Sharpe ratio of one return that luck's best is expected to have.
+        bar_a_day: the same as of a day; returns are those of all combinations in train.
         blank: slices that were to be tested, but nothing traded enough ahead of them, or all of
             it halted.
         walked: what picking the best at each step came to, over all test slices.
@@ -113,6 +119,7 @@ class Ranking(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
     trials: int
     bar: float
+    bar_a_day: float
     returns_ns: int
     folds: tuple[Fold, ...]
     walked: Score | None
@@ -161,10 +168,6 @@ class Ranking(msgspec.Struct, frozen=True):
         best = self.best
         return best is not None and best.deflated is not None and best.deflated >= SURE
 
-    def a_day(self, sharpe: float | None) -> float | None:
-        """Return a Sharpe ratio as of a day, as if returns were independent."""
-        return None if sharpe is None else sharpe * math.sqrt(DAY_NS / self.returns_ns)
-
     @property
     def blanks(self) -> str:
         """Say which steps are missing, and why; nothing where none is."""
@@ -182,7 +185,7 @@ class Ranking(msgspec.Struct, frozen=True):
         best = self.best
         if best is None or best.train is None:
             return "Nothing can be told: no combination traded over enough returns without a halt."
-        bar, found = self.a_day(self.bar) or 0.0, self.a_day(best.train.sharpe) or 0.0
+        bar, found = self.bar_a_day, best.train.sharpe_a_day or 0.0
         told = (
             f"The best of {self.trials:,} tries has a Sharpe ratio of {found:.2f} a day, where "
             f"luck's best would have {bar:.2f}; its deflated one is {best.deflated:.2f}"
@@ -200,13 +203,13 @@ class Ranking(msgspec.Struct, frozen=True):
 
 
 def score(parts: Sequence[Part]) -> Score:
-    """Add up figures over spans; of one market these follow each other."""
+    """Add up figures over slices; of one market these follow each other."""
     figures = [one for _, one in parts]
     markets: dict[str, list[Figures]] = {}
     for market, one in parts:
         markets.setdefault(market, []).append(one)
     return Score(
-        len(figures), math.fsum(one.pnl for one in figures),
+        len(figures), math.fsum(one.net for one in figures),
         math.fsum(one.flattened for one in figures), math.fsum(one.fees for one in figures),
         math.fsum(one.volume for one in figures), sum(one.fills for one in figures),
         max((deepest_fall(some) for some in markets.values()), default=0.0),
@@ -220,12 +223,13 @@ def rank(
 ) -> Ranking:  # fmt: skip
     """Rank combinations.
 
-    With a split the last slice is the test of all others, which are what the order follows from.
+    With a split the last slice is the test of all others, which are what the order follows from. A
+    run goes through all slices of its span, so what it holds, or that it halted, it takes along.
     Each combination counts by the model that it did worst under in train, in test as well.
 
     Args:
         results: of all runs; a combination that lacks one, under any model, is left out.
-        split: how many steps to walk forward; 0: every span is train, and there is no test.
+        split: how many steps to walk forward; 0: every slice is train, and there is no test.
         rolling: train on one slice, the one ahead of the test; else on all ahead of it.
     """
     trials: dict[int, dict[int, tuple[Spec, Result]]] = {}
@@ -233,7 +237,7 @@ def rank(
     for spec, result in results:
         trials.setdefault(spec.trial, {})[spec.span] = spec, result
         counts[result.state] += 1
-    last = max((one.slice for one in spans), default=0)
+    last = max((one.slice + len(one.cuts) for one in spans), default=0)
     train = _train(last, rolling) if split else range(last + 1)
     models: set[Point] = set()
     runs: dict[Point, list[_Run]] = {}
@@ -257,7 +261,8 @@ def rank(
         whole.append(under)
         worst = _worst(under, train).row
         reps.append(msgspec.structs.replace(worst, under=tuple(one.row for one in under)))
-    bar = _bar([row.train for row in reps if row.train is not None])
+    trained = [row.train for row in reps if row.train is not None]
+    bar = _bar(trained)
     rows = [
         msgspec.structs.replace(row, deflated=deflated_sharpe(row.train.moments, bar))
         for row in reps if row.train is not None
@@ -265,7 +270,8 @@ def rank(
     folds, tested = _walk(whole, last, rolling) if split else ([], [])
     walked = score(tested) if folds else None
     return Ranking(
-        tuple(sorted(rows, key=_order) + others), len(whole), bar, returns_ns, tuple(folds), walked,
+        tuple(sorted(rows, key=_order) + others), len(whole), bar,
+        a_day(bar, pooled(one.moments for one in trained)) or 0.0, returns_ns, tuple(folds), walked,
         None if walked is None else deflated_sharpe(walked.moments, 0.0),
         overfit([row.slices for row in rows if not row.halted]), counts,
         tuple(sorted({*range(1, last + 1)} - {one.test_slice for one in folds})) if split else (),
@@ -327,8 +333,10 @@ def _run(
         result = found[at][1]
         if result.state != "done" or result.figures is None:
             return _Run(Row(trial, point, result.state, result.why), {})
-        figures = _FIGURES.decode(result.figures)
-        by_slice.setdefault(span.slice, []).append((span.parts[0].label, figures))
+        for (place, _, _), figures in zip(
+            span.slices, _FIGURES.decode(result.figures), strict=True
+        ):
+            by_slice.setdefault(place, []).append((span.parts[0].label, figures))
     slices = tuple(pooled(one.moments for _, one in by_slice[at]) for at in sorted(by_slice))
     made = _Run(Row(trial, point, "done", ""), by_slice)
     tested = None if test is None else score(made.over((test,)))
@@ -397,10 +405,10 @@ def to_json(ranking: Ranking, most: int) -> dict[str, Any]:
         if one is None:
             return None
         return {
-            "spans": one.spans, "halted": one.halted, "pnl": one.pnl, "flattened": one.flattened,
+            "slices": one.slices, "halted": one.halted, "net": one.net, "flattened": one.flattened,
             "fees": one.fees, "volume": one.volume, "fills": one.fills,
             "drawdown": one.drawdown, "returns": one.moments.count,
-            "sharpe": ranking.a_day(one.sharpe), "skew": one.moments.skew,
+            "sharpe": one.sharpe_a_day, "skew": one.moments.skew,
             "kurtosis": one.moments.kurtosis,
         }  # fmt: skip
 
@@ -409,7 +417,7 @@ def to_json(ranking: Ranking, most: int) -> dict[str, Any]:
         "verdict": ranking.verdict, "beats_luck": ranking.beats_luck, "trials": ranking.trials,
         "models": ranking.models,
         "runs": ranking.counts, "returns_ns": ranking.returns_ns,
-        "luck_sharpe": ranking.a_day(ranking.bar),
+        "luck_sharpe": ranking.bar_a_day,
         "overfit": None if luck is None else {
             "probability": luck.probability, "groups": luck.groups, "splits": len(luck.logits),
             "worse_than_none": luck.worse_than_none,

@@ -10,8 +10,9 @@ from typing import Final, final
 
 from openmm.backtest import gather
 from openmm.backtest.columns import instrument_of, is_of
-from openmm.config import BotConfig
+from openmm.config import BotConfig, instrument_errors
 from openmm.data import store
+from openmm.data.catalogue import ADJOINING_NS
 from openmm.data.events import Events, finer
 from openmm.data.store import SUFFIX, Header, Source
 from openmm.errors import ConfigError, DataError
@@ -93,15 +94,53 @@ def stood_in(config: BotConfig, files: Sequence[Opened]) -> list[str]:
     ))  # fmt: skip
 
 
-def windows(files: Sequence[Opened], split: int) -> list[Window]:
-    """Cut the time that files cover.
+def carried_on(files: Sequence[Opened]) -> list[list[Opened]]:
+    """Put files together that carry one market on within a minute, as a backtest does.
+
+    One that overlaps those before it is a series of its own.
+    """
+    found: list[list[Opened]] = []
+    for one in files:
+        start_ns, _ = one.window
+        for some in found:
+            _, end_ns = some[-1].window
+            same = some[-1].events.market.key == one.events.market.key
+            if same and end_ns - 1 <= start_ns < end_ns + ADJOINING_NS:
+                some.append(one)
+                break
+        else:
+            found.append([one])
+    return found
+
+
+def window_of(files: Sequence[Opened]) -> Window:
+    """Return the time of files that follow each other."""
+    return files[0].window[0], files[-1].window[1]
+
+
+def misfits(config: BotConfig, files: Sequence[Opened]) -> list[ConfigError]:
+    """Return what is wrong with a bot's file by the rules of the markets it quotes, each once."""
+    found: dict[str, ConfigError] = {}
+    for one in files:
+        if is_watched(config, one.events) or one.events.market.contract_size is not None:
+            continue
+        made = instrument_of(config.quoted.name, one.events, config.quoted.pair)
+        quoted = config.quoted.model_copy(update={"quote": made.name})
+        venues = tuple(quoted if venue is config.quoted else venue for venue in config.venue)
+        for error in instrument_errors(config.model_copy(update={"venue": venues}), made):
+            found.setdefault(str(error), error)
+    return list(found.values())
+
+
+def windows(covers: Sequence[Window], split: int) -> list[Window]:
+    """Cut the time that series cover.
 
     Args:
         split: 0: what overlaps in time is one window; else into so many and one more, each with
             as much covered time.
     """
     covered: list[Window] = []
-    for start, end in sorted(one.window for one in files):
+    for start, end in sorted(covers):
         if covered and start < covered[-1][1]:
             covered[-1] = covered[-1][0], max(end, covered[-1][1])
         else:
@@ -124,11 +163,12 @@ def windows(files: Sequence[Opened], split: int) -> list[Window]:
 def spans(
     config: BotConfig, files: Sequence[Opened], folder: Path, split: int, told: Told | None = None
 ) -> list[Span]:
-    """Return what runs are over: each market that the bot does not only watch, window by window.
+    """Return what runs are over: each market that the bot does not only watch, from its first file
+    to the last that carries it on. Windows cut no run: they are the slices that it is told by.
 
     What is not a whole file in the venue's steps is written below `folder`, once, behind the book
     that it meets: all processes map the same pages then, and none makes them again. Files of one
-    watched market within a window are one series, as in a backtest.
+    market within a span are one series, as in a backtest.
 
     Raises:
         ConfigError: all files are of markets that the bot only watches, two of one such market
@@ -150,34 +190,33 @@ def spans(
     by_market: dict[tuple[str, str, str], list[Opened]] = {}
     for one in watched:
         by_market.setdefault(one.events.market.key, []).append(one)
-    markets = list(by_market.values())
-    cuts = windows(quoted, split)
+    together = carried_on(quoted)
+    edges = windows([window_of(some) for some in together], split)
     found = []
-    for place, window in enumerate(cuts):
-        for one in quoted:
-            part = cut(config, one, window, folder, told)
-            if part is None:
-                continue
-            start_ns, end_ns = max(window[0], one.window[0]), min(window[1], one.window[1])
-            beside = [series(config, some, (start_ns, end_ns), folder, told) for some in markets]
-            parts = (part, *(other for other in beside if other is not None))
-            found.append(Span(place, start_ns, end_ns, parts))
+    for some in together:
+        window = start_ns, end_ns = window_of(some)
+        part = series(config, some, window, folder, told)
+        if part is None:
+            continue
+        beside = [series(config, other, window, folder, told) for other in by_market.values()]
+        parts = (part, *(other for other in beside if other is not None))
+        place = max(at for at, (begin, _) in enumerate(edges) if begin <= start_ns)
+        cuts = tuple(begin for begin, _ in edges if start_ns < begin < end_ns)
+        found.append(Span(place, start_ns, end_ns, parts, cuts))
     if len(found) > PARTS_MAX:
-        raise ConfigError(
-            "--split", split, f"{PARTS_MAX:,} spans at most; these are {len(found):,}"
-        )
+        raise ConfigError("--data", f"{len(found):,} spans", f"{PARTS_MAX:,} at most")
     return found
 
 
-def most_spans(config: BotConfig, files: Sequence[Opened], split: int) -> int:
-    """Return how many spans there will be at most; nothing is written."""
-    quoted = [one for one in files if not is_watched(config, one.events)]
-    if not quoted:
-        return 0
-    return sum(
-        one.window[0] < window[1] and window[0] < one.window[1]
-        for window in windows(quoted, split) for one in quoted
-    )  # fmt: skip
+def most(config: BotConfig, files: Sequence[Opened], split: int) -> tuple[int, int]:
+    """Return how many spans there will be at most, and slices of them; nothing is written."""
+    together = carried_on([one for one in files if not is_watched(config, one.events)])
+    times = [window_of(some) for some in together]
+    edges = windows(times, split) if times else []
+    slices = sum(
+        1 for start_ns, end_ns in times for begin, end in edges if start_ns < end and begin < end_ns
+    )
+    return len(together), slices
 
 
 def in_steps(config: BotConfig, events: Events) -> Events:

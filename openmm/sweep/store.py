@@ -24,7 +24,7 @@ from openmm.sweep.space import Point
 
 FILE: Final = "sweep.sqlite"
 LOCK: Final = "lock"
-FORMAT: Final = 1
+FORMAT: Final = 2
 _POINT: Final = msgspec.json.Decoder(Point)
 # What differs, in words: `plan.described`.
 PARTS: Final[Mapping[str, str]] = {
@@ -51,7 +51,7 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
     Args:
         state: `done`; `refused`: the combination does not fit together, the market or the limits;
             `failed`: it could not be run, `why` says what happened.
-        figures: of `figures.Figures`, encoded; None unless done.
+        figures: of `figures.Figures`, one a slice of the span, encoded; None unless done.
         seconds, host: how long it took, and where.
         attempts: how often it was begun.
     """

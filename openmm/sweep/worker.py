@@ -25,7 +25,7 @@ from openmm.sweep.figures import Figures
 from openmm.sweep.plan import Job, Spec
 from openmm.sweep.store import Result
 
-Runner = Callable[[Spec], Figures]
+Runner = Callable[[Spec], list[Figures]]  # slice by slice of the run's span
 # States of what is told on the way only: ready for runs; dying of a fault of the program.
 READY: Final = "ready"
 CRASHED: Final = "crashed"

@@ -70,7 +70,7 @@ def test_grid_is_run_ranked_and_written_and_the_same_command_does_nothing_again(
 ) -> None:
     assert swept(folder, *GRID, "--json") == 0
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert told["runs"] == {"done": 48, "refused": 0, "failed": 0}
+    assert told["runs"] == {"done": 12, "refused": 0, "failed": 0}
     assert (told["trials"], told["models"], len(told["ranking"])) == (6, 2, 6)
     assert told["model"]["orders_ns"] == [20_000_000], "of the file's [paper]"
     assert told["ranking"][0]["train"]["fills"] > 0
@@ -82,14 +82,14 @@ def test_grid_is_run_ranked_and_written_and_the_same_command_does_nothing_again(
     for key in ("strategy.spread", "strategy.num_orders"):
         sums: dict[str, float] = {}
         for one in rows:
-            sums[one[key]] = sums.get(one[key], 0.0) + one["pnl"]
+            sums[one[key]] = sums.get(one[key], 0.0) + one["net"]
         assert len(set(sums.values())) == len(sums), key
     assert "Walking forward" in Path(told["summary"]).read_text()
     before = (folder / "out" / "sweep.sqlite").read_bytes()
     assert swept(folder, *GRID) == 0
     text = capsys.readouterr().out
     assert text.splitlines()[0] == told["verdict"]
-    assert "48 runs done, 0 refused, 0 failed." in text
+    assert "12 runs done, 0 refused, 0 failed." in text
     assert "Orders take 20 ms, answers 20 ms" in " ".join(text.split())
     assert "In place of that: model.queue careful, power." in text
     ahead, _, behind = text.partition("\n\n")
@@ -187,11 +187,35 @@ def test_strategy_of_ones_own_is_swept_and_its_code_is_of_the_folder(
     out, err = capfd.readouterr()
     told = json.loads(out)
     assert told["runs"] == {"done": 2, "refused": 0, "failed": 0}
-    assert len({one["train"]["pnl"] for one in told["ranking"]}) == 2
+    assert len({one["train"]["net"] for one in told["ranking"]}) == 2
     assert "hello from a strategy" in err
     (tmp_path / "swept_mine.py").write_text(MINE.replace("WIDTH = 100", "WIDTH = 99"))
     assert swept(tmp_path, *args) == 2
     assert "results of other build or code of the strategy" in capfd.readouterr().err
+
+
+def test_file_that_no_market_takes_is_refused_before_the_folder_is_claimed(
+    folder: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    without = BOT.replace('maker_fee = "0.01%"\ntaker_fee = "0.1%"\n', "")
+    assert without != BOT
+    bot = bot_file(tmp_path, without)
+    out = tmp_path / "out"
+    args = ["sweep", str(bot), str(folder / "market2.omd"), "--grid", "strategy.num_orders=1,2",
+            "--workers", "1", "--json", "--out", str(out)]  # fmt: skip
+    assert main(args) == 2
+    assert "maker_fee and taker_fee are needed" in capsys.readouterr().err
+    assert not out.exists()
+    # What is varied may mend what the file has: that is for the runs to tell.
+    small = BOT.replace('max_order_size = "0.05"', 'max_order_size = "0.00001"')
+    small = small.replace('order_amount = "0.01"', 'order_amount = "0.000005"')
+    bot_file(tmp_path, small)
+    assert main(args) == 2
+    assert "at least the venue's minimum" in capsys.readouterr().err
+    assert not out.exists()
+    args[4:5] = ["risk.max_order_size=0.05", "strategy.order_amount=0.01"]
+    assert main(args) == 0
+    assert json.loads(capsys.readouterr().out)["runs"]["done"] == 1
 
 
 def test_combinations_that_do_not_fit_are_results(folder: Path, capsys: Capture) -> None:
@@ -257,12 +281,12 @@ def test_suggested_combinations_are_run(folder: Path, capsys: Capture) -> None:
         (("--grid", "strategy.spread=2bps", "bad\udcff.omd"), "paths in UTF-8; got"),
         (("--grid", "strategy.num_orders=1,2", "--model", "none.json"), "none.json"),
         (
-            ("--random", "20000", "strategy.spread=2bps..3bps", "--split", "60"),
-            "--random: 1,000,000 runs at most; got '20,000 combinations",
+            ("--random", "600000", "strategy.spread=2bps..3bps", "model.power=1,2"),
+            "--random: 1,000,000 runs at most; got '600,000 combinations",
         ),
         (
-            ("--optuna", "20000", "strategy.spread=2bps..3bps", "model.power=1,2", "--split", "30"),
-            "--optuna: 1,000,000 runs at most",
+            ("--optuna", "100000", "strategy.spread=2bps..3bps", "--split", "200"),
+            "--split: 10,000,000 rows at most",
         ),
         (("--grid", "model.power=9"), "model.power: of a fill model"),
         (("--grid", "strategy.num_orders=2,99"), "less than or equal to 32; got 99"),

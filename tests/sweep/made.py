@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -70,16 +71,18 @@ def bot_file(folder: Path, text: str = BOT) -> Path:
     return path
 
 
-def span(place: int, name: str = "made", slice_: int | None = None) -> Span:
-    """Return a span of no file."""
+def span(place: int, name: str = "made", slice_: int | None = None, slices: int = 1) -> Span:
+    """Return a span of no file, a minute a slice."""
     start_ns = START_NS + place * 60 * NS
-    part = Part(f"{name}{place}.omd", f"{name}{place}", f"made {name}", 1)
-    return Span(place if slice_ is None else slice_, start_ns, start_ns + 60 * NS, (part,))
+    part = Part(f"{name}{place}.omd", f"{name}{place}", f"made {name}/USD", 1)
+    cuts = tuple(start_ns + at * 60 * NS for at in range(1, slices))
+    end_ns = start_ns + slices * 60 * NS
+    return Span(place if slice_ is None else slice_, start_ns, end_ns, (part,), cuts)
 
 
-def job(runner: str, spans: int = 1, folder: str = "") -> Job:
+def job(runner: str, spans: int = 1, folder: str = "", slices: int = 1) -> Job:
     """Return a job that a runner of this file does."""
-    every = tuple(span(place) for place in range(spans))
+    every = tuple(span(place * slices, slices=slices) for place in range(spans))
     return Job(BOT, folder, {}, every, NS, "made", f"tests.sweep.made:{runner}")
 
 
@@ -88,17 +91,23 @@ def points(count: int) -> list[Point]:
     return [(("strategy.num_orders", str(place)),) for place in range(count)]
 
 
+def sums(returns: Sequence[float]) -> Moments:
+    """Return the moments of returns of a second each."""
+    return moments_of(returns, len(returns) * NS)
+
+
 def figures_with(
     moments: Moments, pnl: float = 0.0, fills: int = 1, halted: bool = False
 ) -> Figures:
     """Return figures of which these count."""
     return Figures(
-        pnl=pnl, flattened=pnl, spread=pnl, adverse=0.0, drift=0.0, unsplit=0.0, fees=0.0,
+        from_ns=START_NS, to_ns=START_NS + 60 * NS, net=pnl, flattened=pnl,
+        spread=pnl, adverse=0.0, drift=0.0, unsplit=0.0, fees=0.0,
         volume=1.0, capital=1.0, drawdown=0.0, highest=max(pnl, 0.0), lowest=min(pnl, 0.0),
-        fills=fills, maker_share=1.0, markout_1s=None, markout_10s=None, markout_60s=None,
-        least=0.0, greatest=0.0, position=0.0, quoted=1.0, one_sided=0.0, placed=1, amended=0,
-        cancelled=1, refused=0, halted=halted, events=1, span_s=60.0, moments=moments,
-        curve=[0.0, pnl],
+        fills=fills, maker_share=1.0, markout_100ms=None, markout_1s=None, markout_10s=None,
+        markout_60s=None, least=0.0, greatest=0.0, position=0.0, quoted=1.0, one_sided=0.0,
+        halted=halted, span_s=60.0, run_placed=1, run_amended=0, run_cancelled=1, run_refused=0,
+        run_events=1, moments=moments, curve=[0.0, pnl],
     )  # fmt: skip
 
 
@@ -108,9 +117,10 @@ def figures_with(
 def tiny(job: Job) -> Runner:
     """Make figures of the run's own number, in no time."""
 
-    def run(spec: Spec) -> Figures:
+    def run(spec: Spec) -> list[Figures]:
         returns = [((spec.trial * 7 + spec.span * 3 + at) % 11 - 5) / 1000 for at in range(40)]
-        return figures_with(moments_of(returns), pnl=float(spec.trial))
+        one = figures_with(sums(returns), pnl=float(spec.trial))
+        return [one] * len(job.spans[spec.span].slices)
 
     return run
 
@@ -118,12 +128,12 @@ def tiny(job: Job) -> Runner:
 def suggested(job: Job) -> Runner:
     """Be best where strategy.x is 0.7; refuse the end of its range."""
 
-    def run(spec: Spec) -> Figures:
+    def run(spec: Spec) -> list[Figures]:
         x = float(dict(spec.point)["strategy.x"])
         if x > 0.95:
             raise ConfigError("strategy.x", x, "0.95 at most")
         mean = 1 - (x - 0.7) ** 2 + spec.span / 100
-        return figures_with(moments_of([mean - 1, mean + 1] * 20))
+        return [figures_with(sums([mean - 1, mean + 1] * 20))]
 
     return run
 
@@ -132,7 +142,7 @@ def picky(job: Job) -> Runner:
     """Refuse every third combination, and fail with every fifth."""
     made = tiny(job)
 
-    def run(spec: Spec) -> Figures:
+    def run(spec: Spec) -> list[Figures]:
         if spec.trial % 3 == 0:
             raise ConfigError("strategy.num_orders", spec.trial, "no multiple of 3")
         if spec.trial % 5 == 0:
@@ -146,7 +156,7 @@ def deadly_once(job: Job) -> Runner:
     """End the process at the third combination, the first time that one is run."""
     made = tiny(job)
 
-    def run(spec: Spec) -> Figures:
+    def run(spec: Spec) -> list[Figures]:
         mark = Path(job.folder) / f"ran{spec.trial}"
         if spec.trial == 2 and not mark.exists():
             mark.touch()
@@ -160,7 +170,7 @@ def deadly(job: Job) -> Runner:
     """End the process at the third combination, each time; at the fifth raise what none should."""
     made = tiny(job)
 
-    def run(spec: Spec) -> Figures:
+    def run(spec: Spec) -> list[Figures]:
         if spec.trial == 2:
             os.kill(os.getpid(), signal.SIGKILL)
         if spec.trial == 4:
@@ -173,7 +183,7 @@ def deadly(job: Job) -> Runner:
 def fatal(job: Job) -> Runner:
     """Raise what no run should, each time."""
 
-    def run(spec: Spec) -> Figures:
+    def run(spec: Spec) -> list[Figures]:
         raise ZeroDivisionError(f"a fault of the program at {spec.trial}")
 
     return run
@@ -183,7 +193,7 @@ def loud(job: Job) -> Runner:
     """Print, as a strategy may."""
     made = tiny(job)
 
-    def run(spec: Spec) -> Figures:
+    def run(spec: Spec) -> list[Figures]:
         print("said by a run")
         return made(spec)
 
@@ -199,7 +209,7 @@ def busy(job: Job) -> Runner:
     """Take about five milliseconds of a processor for each run."""
     made = tiny(job)
 
-    def run(spec: Spec) -> Figures:
+    def run(spec: Spec) -> list[Figures]:
         end = time.process_time() + 0.005
         while time.process_time() < end:
             pass
@@ -210,4 +220,4 @@ def busy(job: Job) -> Runner:
 
 def encoded(moments: Moments, pnl: float = 0.0) -> bytes:
     """Return figures as a result holds them."""
-    return msgspec.msgpack.encode(figures_with(moments, pnl))
+    return msgspec.msgpack.encode([figures_with(moments, pnl)])

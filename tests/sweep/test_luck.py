@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from openmm.sweep.figures import Moments, moments_of
+from openmm.sweep.figures import Moments
 from openmm.sweep.luck import (
     RETURNS_MIN,
     deflated_sharpe,
@@ -16,6 +16,7 @@ from openmm.sweep.luck import (
     overfit,
     probabilistic_sharpe,
 )
+from tests.sweep.made import sums
 
 YEAR = 250
 
@@ -53,14 +54,14 @@ def test_bar_is_what_the_best_of_chance_reaches() -> None:
 
 
 def test_nothing_is_told_of_what_never_traded_or_hardly_ran() -> None:
-    assert deflated_sharpe(moments_of([0.0] * 100), 0.0) is None
-    assert deflated_sharpe(moments_of([0.1, -0.1] * (RETURNS_MIN // 2 - 1)), 0.0) is None
-    assert deflated_sharpe(moments_of([0.1, -0.1] * (RETURNS_MIN // 2)), 0.0) == 0.5
+    assert deflated_sharpe(sums([0.0] * 100), 0.0) is None
+    assert deflated_sharpe(sums([0.1, -0.1] * (RETURNS_MIN // 2 - 1)), 0.0) is None
+    assert deflated_sharpe(sums([0.1, -0.1] * (RETURNS_MIN // 2)), 0.0) == 0.5
 
 
 def spans_of(sharpes: Sequence[float]) -> list[Moments]:
     """Return a span for each Sharpe ratio: 100 returns around it."""
-    return [moments_of([one - 1, one + 1] * 50) for one in sharpes]
+    return [sums([one - 1, one + 1] * 50) for one in sharpes]
 
 
 def test_what_is_best_everywhere_is_not_overfit() -> None:
@@ -91,8 +92,7 @@ def test_noise_is_overfit_about_half_of_the_time() -> None:
     shares = []
     for _ in range(40):
         tries = [
-            [moments_of([chance.gauss(0, 1) for _ in range(20)]) for _ in range(6)]
-            for _ in range(10)
+            [sums([chance.gauss(0, 1) for _ in range(20)]) for _ in range(6)] for _ in range(10)
         ]
         found = overfit(tries)
         assert found is not None

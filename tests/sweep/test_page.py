@@ -6,14 +6,23 @@ import random
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from openmm.sweep.figures import moments_of
-from openmm.sweep.page import cells, columns, page, under_models
+from openmm.sweep.page import cells, columns, curves, lines_of, page, under_models
 from openmm.sweep.plan import specs
 from openmm.sweep.ranking import rank
 from openmm.sweep.space import Choices, grid
 from openmm.sweep.store import Result
-from tests.sweep.made import NS, encoded, figures_with, job
+from tests.sweep.made import (
+    NS,
+    START_NS,
+    encoded,
+    figures_with,
+    job,
+    points,
+    span,
+    sums,
+)
 
 
 def made(trials: int, spans: int, split: int, *, refused: bool = False) -> str:
@@ -25,7 +34,7 @@ def made(trials: int, spans: int, split: int, *, refused: bool = False) -> str:
     ]
     results = []
     for spec in specs(told, combinations):
-        moments = moments_of([chance.gauss(0, 1) for _ in range(60)])
+        moments = sums([chance.gauss(0, 1) for _ in range(60)])
         result = Result(spec.run_id, "done", "", encoded(moments, float(spec.trial)))
         if refused and spec.trial == 0:
             result = Result(spec.run_id, "refused", "strategy.spread: <wider>")
@@ -39,13 +48,46 @@ def test_verdict_comes_first_and_every_part_is_there() -> None:
     body = text[text.index("<body>") :]
     assert body.index("Nothing here beats luck") < body.index("<section>")
     for head in (
-        "The first 40 of 40 combinations", "Against luck", "P&amp;L after fees, span by span",
-        "Mean Sharpe ratio a day by value", "Walking forward", "Overfitting", "gateio is left out",
+        "The first 40 of 40 combinations", "Against luck",
+        "P&amp;L of the best, flattened at every mark", "Mean Sharpe ratio a day by value",
+        "Walking forward", "Overfitting", "gateio is left out",
         "strategy.spread", "luck&#x27;s best", "0.001 to 0.005",
     ):  # fmt: skip
         assert head in body, head
     assert body.count('<svg class="plot') == 5
     assert body.count('class="line try') == 5
+
+
+def test_curves_are_over_their_own_time_and_go_on_from_slice_to_slice() -> None:
+    # Of one market two spans with a gap between them, of the other one beside both.
+    spans = (span(0, slices=2), span(7), span(0, "other", slices=8))
+    told = msgspec.structs.replace(job("tiny"), spans=spans)
+    results = []
+    for spec in specs(told, points(1)):
+        listed = []
+        for at, (_, start_ns, end_ns) in enumerate(spans[spec.span].slices):
+            one = figures_with(sums([0.1, -0.1] * 20), pnl=10.0**spec.span)
+            curve = [0.0, 5.0, one.flattened]
+            listed.append(msgspec.structs.replace(
+                one, from_ns=start_ns - at, to_ns=end_ns - at - 1, curve=curve
+            ))  # fmt: skip
+        results.append((spec, Result(spec.run_id, "done", "", msgspec.msgpack.encode(listed))))
+    ranking = rank(results, spans, NS, 7, False)
+    lines = lines_of(ranking.rows, told, results)
+    assert list(lines) == ["made made/USD", "made other/USD"]
+    (mine,), (other,) = lines.values()
+    first, second = mine.parts
+    assert [y for _, y in first] == [0.0, 5.0, 1.0, 1.0, 6.0, 2.0]
+    assert [y for _, y in second] == [2.0, 7.0, 12.0]
+    middle_ns = START_NS + 30 * NS
+    assert [x for x, _ in first[:3]] == pytest.approx([START_NS, middle_ns, START_NS + 60 * NS])
+    assert second[0][0] == START_NS + 7 * 60 * NS
+    assert [y for _, y in other.parts[0]][-1] == 800.0
+    assert len(other.parts) == 1
+    drawn = curves(ranking.rows, told, results, tested=True)
+    assert ["made made/USD, USD" in one for one in drawn] == [True, False]
+    assert all(">test</text>" in one for one in drawn)
+    assert ">test</text>" not in "".join(curves(ranking.rows, told, results, tested=False))
 
 
 def test_parts_without_anything_to_show_are_left_out() -> None:
@@ -68,9 +110,9 @@ def test_models_and_halts_are_told() -> None:
         [Choices("risk.fills_max", tuple("1234")), Choices("model.queue", ("careful", "log"))], 99
     )):  # fmt: skip
         chance = random.Random(spec.trial * 10 + spec.span)
-        moments = moments_of([chance.gauss(0.1 * (spec.trial % 2), 1) for _ in range(60)])
+        moments = sums([chance.gauss(0.1 * (spec.trial % 2), 1) for _ in range(60)])
         figures = figures_with(moments, halted=spec.trial == 7 and spec.span == 1)
-        results.append((spec, Result(spec.run_id, "done", "", msgspec.msgpack.encode(figures))))
+        results.append((spec, Result(spec.run_id, "done", "", msgspec.msgpack.encode([figures]))))
     ranking = rank(results, told.spans, NS, 2, False)
     text = page(ranking, told, "bot.toml", results)
     for wanted in (

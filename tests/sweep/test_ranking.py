@@ -8,14 +8,14 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from openmm.sweep.figures import Moments, moments_of, pooled
+from openmm.sweep.figures import Moments, pooled
 from openmm.sweep.luck import deflated_sharpe, expected_best
 from openmm.sweep.page import place
 from openmm.sweep.plan import Span, Spec, specs
 from openmm.sweep.ranking import Ranking, inert, rank, to_json
 from openmm.sweep.space import Point
 from openmm.sweep.store import Result
-from tests.sweep.made import NS, encoded, figures_with, job, points, span
+from tests.sweep.made import NS, encoded, figures_with, job, points, span, sums
 
 Of = Callable[[int, int], Moments | Result | None]  # of trial and span
 
@@ -36,7 +36,7 @@ def ranked(
 
 def noise(seed: int, mean: float, count: int = 200) -> Moments:
     chance = random.Random(seed)
-    return moments_of([chance.gauss(mean, 1) for _ in range(count)])
+    return sums([chance.gauss(mean, 1) for _ in range(count)])
 
 
 SPANS = [span(place) for place in range(4)]
@@ -73,9 +73,9 @@ def test_skill_beats_luck_and_stands_first() -> None:
 
 def test_order_is_that_of_the_deflated_figure_and_not_of_the_ratio() -> None:
     # The better ratio over a few returns is worth less than a good one over many.
-    steady = moments_of([1.28, -0.72] * 200)
-    short = moments_of([1.32, -0.68] * 16)
-    flat = moments_of([0.1, -0.1] * 30)
+    steady = sums([1.28, -0.72] * 200)
+    short = sums([1.32, -0.68] * 16)
+    flat = sums([0.1, -0.1] * 30)
     found = ranked(lambda trial, at: (steady, short, flat)[trial], 3, [span(0)])
     one, other = (row.train.sharpe for row in found.rows[:2] if row.train is not None)
     assert [row.trial for row in found.rows[:2]] == [0, 1]
@@ -89,7 +89,7 @@ def test_what_was_refused_is_told_and_counts_for_no_try() -> None:
         if trial == 1:
             return Result("x", "refused", "strategy.spread: wider")
         if trial == 3:
-            return moments_of([0.0] * 50)
+            return sums([0.0] * 50)
         return None if (trial, at) == (4, 2) else noise(10 * trial + at, 0.1)
 
     found = ranked(of, 5, SPANS)
@@ -102,7 +102,7 @@ def test_what_was_refused_is_told_and_counts_for_no_try() -> None:
 
 def test_nothing_at_all_is_told_as_that() -> None:
     assert ranked(lambda trial, at: None, 2, SPANS).verdict.startswith("Nothing can be told")
-    flat = ranked(lambda trial, at: moments_of([0.0] * 50), 2, SPANS)
+    flat = ranked(lambda trial, at: sums([0.0] * 50), 2, SPANS)
     assert flat.best is None
     assert flat.verdict.startswith("Nothing can be told")
 
@@ -119,7 +119,7 @@ def test_split_ranks_on_what_is_before_the_last_slice_and_tests_on_it() -> None:
     first = found.rows[0]
     assert first.train is not None
     assert first.test is not None
-    assert (first.train.spans, first.test.spans) == (3, 1)
+    assert (first.train.slices, first.test.slices) == (3, 1)
     assert first.train.moments == pooled([of(0, 0), of(0, 1), of(0, 2)])
     assert first.test.moments == of(0, 3)
     assert (first.train.sharpe or 0) > 0.3 > 0 > (first.test.sharpe or 0)
@@ -133,7 +133,7 @@ def test_split_ranks_on_what_is_before_the_last_slice_and_tests_on_it() -> None:
 
 
 def test_steps_that_nothing_was_traded_ahead_of_are_told() -> None:
-    flat = moments_of([0.0] * 50)
+    flat = sums([0.0] * 50)
     found = ranked(
         lambda trial, at: flat if at < 2 else noise(10 * trial + at, 0.3), 2, SPANS, split=3
     )
@@ -153,14 +153,14 @@ def test_rolling_ranks_on_the_slice_ahead_of_the_test_alone() -> None:
     assert [one.trial for one in found.folds] == [0, 1, 2]
     assert found.rows[0].trial == 2
     assert found.rows[0].train is not None
-    assert found.rows[0].train.spans == 1
+    assert found.rows[0].train.slices == 1
 
 
 def test_markets_of_one_time_are_one_slice() -> None:
     spans = [span(0), span(0, "other", 0), span(1), span(1, "other", 1)]
     found = ranked(lambda trial, at: noise(10 * trial + at, 0.1), 3, spans, split=1)
     assert all(len(row.slices) == 2 for row in found.rows)
-    assert all(row.train is not None and row.train.spans == 2 for row in found.rows)
+    assert all(row.train is not None and row.train.slices == 2 for row in found.rows)
 
 
 def test_key_that_made_no_difference_is_found() -> None:
@@ -258,7 +258,7 @@ def test_halt_in_train_disqualifies_and_is_told() -> None:
     def of(trial: int, at: int) -> Result:
         moments = noise(100 * trial + at, 0.8 if trial == 0 else 0.1)
         figures = figures_with(moments, halted=(trial, at) in ((0, 0), (1, 3)))
-        return Result("x", "done", "", msgspec.msgpack.encode(figures))
+        return Result("x", "done", "", msgspec.msgpack.encode([figures]))
 
     found = ranked(of, 3, SPANS, split=3)
     assert found.rows[-1].trial == 0
@@ -282,7 +282,7 @@ def test_halt_under_one_model_is_the_worst_of_them() -> None:
     def of(own: int, model: str, at: int) -> bytes:
         moments = noise(100 * own + at, 0.5 if model == "log" else 0.1)
         figures = figures_with(moments, halted=own == 1 and model == "log")
-        return msgspec.msgpack.encode(figures)
+        return msgspec.msgpack.encode([figures])
 
     found = under_models(of)
     assert [one.halted for one in found.rows] == [False, False, False, True]
@@ -292,9 +292,9 @@ def test_halt_under_one_model_is_the_worst_of_them() -> None:
 def test_test_without_a_trade_has_no_place() -> None:
     def of(trial: int, at: int) -> Result:
         silent = trial == 0 and at == 2
-        moments = moments_of([0.0] * 50) if silent else noise(100 * trial + at, 0.9 - trial)
+        moments = sums([0.0] * 50) if silent else noise(100 * trial + at, 0.9 - trial)
         figures = figures_with(moments, fills=0 if silent else 3)
-        return Result("x", "done", "", msgspec.msgpack.encode(figures))
+        return Result("x", "done", "", msgspec.msgpack.encode([figures]))
 
     found = ranked(of, 3, SPANS, split=3)
     assert [one.trial for one in found.folds] == [0, 0, 0]
@@ -309,7 +309,7 @@ def test_falls_are_of_one_market_from_span_to_span() -> None:
 
     def of(trial: int, at: int) -> Result:
         figures = figures_with(noise(10 * trial + at, 0.1), lowest[at])
-        return Result("x", "done", "", msgspec.msgpack.encode(figures))
+        return Result("x", "done", "", msgspec.msgpack.encode([figures]))
 
     found = ranked(of, 2, spans)
     assert found.rows[0].train is not None

@@ -12,25 +12,23 @@ from msgspec.structs import replace as replace_struct
 
 from openmm.backtest.columns import run
 from openmm.backtest.gather import gather
-from openmm.config import parse
+from openmm.config import BotConfig, parse
 from openmm.data import store
 from openmm.data.events import CLEAR, Events
 from openmm.errors import ConfigError, DataError
 from openmm.sweep.columns import Columns
 from openmm.sweep.plan import Spec
-from openmm.sweep.spans import Opened, left_out, opened, spans, windows
+from openmm.sweep.spans import left_out, most, opened, spans, windows
 from openmm.sweep.worker import outcome
 from tests.sweep.made import NS, job, market, market_file
 
 CONFIG = parse(job("tiny").data)
 
 
-def file_of(start: int, end: int, label: str = "kraken") -> Opened:
-    header = store.Header(
-        1, label, "", "BTC/USD", "0.1", "0.001", 10, 9, {}, start, end - 1, 0, 0, [], {}, {},
-        f"{label}{start}",
-    )  # fmt: skip
-    return Opened(Path("none"), header, market(6))
+def watching() -> BotConfig:
+    data = job("tiny").data
+    data["venue"] = [*data["venue"], {"name": "gateio", "reference": "BTC/USD"}]
+    return parse(data)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +46,7 @@ def file_of(start: int, end: int, label: str = "kraken") -> Opened:
 def test_windows_have_as_much_covered_time(
     files: list[tuple[int, int]], split: int, wanted: list[tuple[int, int]]
 ) -> None:
-    assert windows([file_of(*one) for one in files], split) == wanted
+    assert windows(files, split) == wanted
 
 
 def test_whole_file_is_its_own_span(tmp_path: Path) -> None:
@@ -71,10 +69,18 @@ def harm(path: Path) -> None:
     assert store.digest(store.load(path).events) != store.read_header(path).content
 
 
+def coarse_file(folder: Path) -> Path:
+    """Write a market whose lots are ten of the venue's: a part in the venue's has to be made."""
+    made = market(20)
+    lots = replace(made.market, lot_size=made.market.lot_size * 10)
+    store.write(folder / "coarse.omd", replace(made, market=lots, qty_lots=made.qty_lots // 10))
+    return folder / "coarse.omd"
+
+
 def test_part_that_was_harmed_is_written_anew(tmp_path: Path) -> None:
-    files = opened([market_file(tmp_path, 20)])
+    files = opened([coarse_file(tmp_path)])
     found = spans(CONFIG, files, tmp_path / "out", 2)
-    path = Path(found[1].parts[0].path)
+    path = Path(found[0].parts[0].path)
     whole = path.read_bytes()
     harm(path)
     assert spans(CONFIG, files, tmp_path / "out", 2) == found
@@ -85,7 +91,7 @@ def test_part_that_was_harmed_is_written_anew(tmp_path: Path) -> None:
 
 
 def test_part_that_is_harmed_after_the_plan_is_run_by_no_worker(tmp_path: Path) -> None:
-    (found, _, _) = spans(CONFIG, opened([market_file(tmp_path, 20)]), tmp_path / "out", 2)
+    (found,) = spans(CONFIG, opened([coarse_file(tmp_path)]), tmp_path / "out", 2)
     runner = Columns(replace_struct(job("tiny"), spans=(found,)))
     assert len(runner.events(0)[0]) == found.parts[0].events
     harm(Path(found.parts[0].path))
@@ -96,37 +102,73 @@ def test_part_that_is_harmed_after_the_plan_is_run_by_no_worker(tmp_path: Path) 
     assert f"the plan's, {found.parts[0].content}" in told.why
 
 
-def test_parts_are_written_once_behind_the_book_that_they_meet(tmp_path: Path) -> None:
-    whole = market(20)
-    files = opened([market_file(tmp_path, 20)])
-    found = spans(CONFIG, files, tmp_path / "out", 3)
-    assert [one.slice for one in found] == [0, 1, 2, 3]
-    assert found[0].start_ns == whole.recv_ns[0]
-    assert all(a.end_ns == b.start_ns for a, b in pairwise(found))
-    parts = [store.load(one.parts[0].path) for one in found]
-    assert all(one.events.kinds[0] == CLEAR for one in parts)
-    for one, part in zip(found, parts, strict=True):
-        assert store.digest(part.events) == one.contents[0]
-        mine = whole.between(one.start_ns, one.end_ns)
-        assert part.events.recv_ns[-len(mine) :].tolist() == mine.recv_ns.tolist()
-    # Books are those of the whole: at each part's end they have the same best prices.
-    for one, part in zip(found, parts, strict=True):
-        book, theirs = (
-            part.events.book_before(len(part)),
-            whole.book_before(whole.place(one.end_ns)),
-        )
-        assert book.best_bid_ticks == theirs.best_bid_ticks
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "spans").iterdir()}
-    assert spans(CONFIG, files, tmp_path / "out", 3) == found
-    assert before == {one: one.stat().st_mtime_ns for one in (tmp_path / "out" / "spans").iterdir()}
+def test_split_cuts_no_run(tmp_path: Path) -> None:
+    path = market_file(tmp_path, 20)
+    (whole,) = spans(CONFIG, opened([path]), tmp_path / "out", 0)
+    (found,) = spans(CONFIG, opened([path]), tmp_path / "out", 3)
+    assert found.parts == whole.parts
+    assert (whole.cuts, len(found.cuts)) == ((), 3)
+    assert [place for place, _, _ in found.slices] == [0, 1, 2, 3]
+    assert (found.slices[0][1], found.slices[-1][2]) == (found.start_ns, found.end_ns)
+    lengths = [end - start for _, start, end in found.slices]
+    assert max(lengths) - min(lengths) <= 1
+    assert not (tmp_path / "out").exists(), "nothing is written"
+    assert most(CONFIG, opened([path]), 3) == (1, 4)
+
+
+def test_files_that_carry_a_market_on_are_one_span_as_in_a_backtest(tmp_path: Path) -> None:
+    made = market(60)
+    start_ns, end_ns = int(made.recv_ns[0]), int(made.recv_ns[-1]) + 1
+    borders = [start_ns, start_ns + 14 * NS, start_ns + 40 * NS, end_ns]
+    for at, (begin, end) in enumerate(pairwise(borders)):
+        store.write(tmp_path / f"{at}.omd", made.opened(begin, end))
+    later = replace(made, **{name: getattr(made, name) + (end_ns - start_ns) + 60 * NS
+                             for name in ("recv_ns", "venue_ns")})  # fmt: skip
+    store.write(tmp_path / "later.omd", later)
+    paths = sorted(tmp_path.glob("*.omd"))
+    first, second = spans(CONFIG, opened(paths), tmp_path / "out", 0)
+    assert (first.slice, second.slice) == (0, 1), "more than a minute lies between them"
+    assert (first.start_ns, first.end_ns) == (start_ns, end_ns)
+    assert second.parts[0].path == str(tmp_path / "later.omd")
+    joined = store.load(first.parts[0].path).events
+    as_backtest = gather([str(path) for path in paths])
+    assert [len(one.markets) for one in as_backtest] == [1, 1]
+    assert isinstance(as_backtest[0].markets[0], Events)
+    assert store.digest(joined) == store.digest(as_backtest[0].markets[0])
+    # Slices go across files as if there was one.
+    (one, other) = spans(CONFIG, opened(paths), tmp_path / "out", 3)
+    assert [place for place, _, _ in one.slices + other.slices] == [0, 1, 2, 3]
+    assert one.parts == first.parts
+    assert most(CONFIG, opened(paths), 3) == (2, 4)
+
+
+def test_parts_of_a_watched_market_are_behind_the_book_that_they_meet(tmp_path: Path) -> None:
+    config, whole = watching(), market(20, seed=5)
+    whole = replace(whole, market=replace(whole.market, venue="gateio"))
+    traded = market(20)
+    start_ns = int(traded.recv_ns[0])
+    store.write(tmp_path / "a.omd", traded.opened(start_ns + 7 * NS, start_ns + 13 * NS))
+    store.write(tmp_path / "b.omd", whole)
+    files = opened(sorted(tmp_path.glob("*.omd")))
+    (found,) = spans(config, files, tmp_path / "out", 2)
+    path = Path(found.parts[1].path)
+    part = store.load(path).events
+    assert part.kinds[0] == CLEAR
+    assert store.digest(part) == found.contents[1]
+    mine = whole.between(found.start_ns, found.end_ns)
+    assert part.recv_ns[-len(mine) :].tolist() == mine.recv_ns.tolist()
+    # The book is that of the whole: at the part's end it has the same best prices.
+    book, theirs = part.book_before(len(part)), whole.book_before(whole.place(found.end_ns))
+    assert book.best_bid_ticks == theirs.best_bid_ticks
+    before = path.stat().st_mtime_ns
+    assert spans(config, files, tmp_path / "out", 2) == [found]
+    assert path.stat().st_mtime_ns == before, "it is written once"
 
 
 def test_events_in_coarser_steps_are_written_once_in_the_venues(tmp_path: Path) -> None:
-    made = market(20)
-    lots = replace(made.market, lot_size=made.market.lot_size * 10)
-    coarse = replace(made, market=lots, qty_lots=made.qty_lots // 10)
-    store.write(tmp_path / "coarse.omd", coarse)
-    (one,) = spans(CONFIG, opened([tmp_path / "coarse.omd"]), tmp_path / "out", 0)
+    made, path = market(20), coarse_file(tmp_path)
+    coarse = store.load(path).events
+    (one,) = spans(CONFIG, opened([path]), tmp_path / "out", 0)
     found = store.load(one.parts[0].path)
     assert Path(one.parts[0].path).parent == tmp_path / "out" / "spans"
     assert found.market.lot_size == made.market.lot_size
@@ -189,16 +231,14 @@ def test_watched_markets_are_beside_the_quoted_one(tmp_path: Path) -> None:
     found = spans(config, files, tmp_path / "out", 1)
     assert [[part.label for part in one.parts] for one in found] == [
         ["kraken BTC/USD", "gateio BTC/USD"]
-    ] * 2
+    ]
     assert left_out(config, files) == ["coinbase"]
     with pytest.raises(ConfigError, match="does not only watch"):
         spans(config, opened([tmp_path / "b.omd"]), tmp_path / "out", 0)
 
 
 def test_watched_market_in_several_files_is_one_series(tmp_path: Path) -> None:
-    data = job("tiny").data
-    data["venue"] = [*data["venue"], {"name": "gateio", "reference": "BTC/USD"}]
-    config = parse(data)
+    config = watching()
     store.write(tmp_path / "a.omd", market(30))
     watched = market(30, seed=5)
     watched = replace(watched, market=replace(watched.market, venue="gateio"))
@@ -219,13 +259,7 @@ def test_watched_market_in_several_files_is_one_series(tmp_path: Path) -> None:
     assert outcome.events == one.parts[0].events + len(watched.opened(0, middle_ns)) + len(
         watched.opened(middle_ns, end_ns)
     )
-    # Steps within one file map a part of that one alone; the one across has both.
-    steps = spans(config, opened(paths), tmp_path / "steps", 2)
-    assert [len(one.parts) for one in steps] == [2, 2, 2]
-    names = [Path(one.parts[1].path).name.partition("-")[0] for one in steps]
-    assert names == ["b", "b", "c"]
-    assert "-and-1-" in steps[1].parts[1].path
-    assert spans(config, opened(paths), tmp_path / "steps", 2) == steps
+    assert spans(config, opened(paths), tmp_path / "out", 2)[0].parts == one.parts
     store.write(tmp_path / "d.omd", watched.opened(start_ns + 9 * NS, start_ns + 20 * NS))
     with pytest.raises(ConfigError, match="do not overlap"):
         spans(config, opened(sorted(tmp_path.glob("?.omd"))), tmp_path / "twice", 0)
@@ -235,5 +269,5 @@ def test_markets_that_are_not_watched_are_each_quoted(tmp_path: Path) -> None:
     market_file(tmp_path, 6)
     market_file(tmp_path, 6, seed=3)
     found = spans(CONFIG, opened(sorted(tmp_path.glob("*.omd"))), tmp_path / "out", 1)
-    assert [one.slice for one in found] == [0, 0, 1, 1]
+    assert [[place for place, _, _ in one.slices] for one in found] == [[0, 1]] * 2
     assert all(len(one.parts) == 1 for one in found)
