@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from openmm.backtest.columns import is_of
 from openmm.config import BotConfig
@@ -44,6 +45,7 @@ STALE_NS: Final = SECOND_NS
 UNCHECKED: Final = "not checked"
 MADE: Final = "assumed"
 STILL_DIGITS: Final = 6  # of a made rate, behind its first one
+STILL_S: Final = 3600  # it is told on after an event; by then everything else is stale
 NOT_THERE: Final = f"a {SUFFIX} file, a folder of them, or a recording: FILE or VENUE:FILE"
 
 
@@ -339,7 +341,7 @@ def _still(venue: str, pair: str, rate: Decimal, span: Span) -> Events:
     middle = rate / tick_size
     if middle != middle.to_integral_value():
         raise ConfigError("--rate", f"{pair}={rate}", f"at most {STILL_DIGITS + 1} digits")
-    seconds = np.arange(span.start_ns, span.end_ns + 1, SECOND_NS, dtype=np.int64)
+    seconds = span.start_ns + SECOND_NS * _seconds(span)
     # The first message is a whole book; each one after it says the same again.
     count = len(seconds)
     flags = np.tile(np.array([LEVEL, LEVEL | ASK | MESSAGE_END], np.uint16), count)
@@ -356,6 +358,20 @@ def _still(venue: str, pair: str, rate: Decimal, span: Span) -> Events:
             flags,
         )
     )[0]  # fmt: skip
+
+
+def _seconds(span: Span) -> NDArray[np.int64]:
+    """Return int64[n], the seconds since a span's begin but for those long after any event."""
+    found = [np.zeros(1, np.int64)]
+    for events in span.columns("--rate"):
+        places = np.maximum(events.recv_ns - span.start_ns, 0) // SECOND_NS
+        found.append(places[np.flatnonzero(np.diff(places, prepend=-1))])
+    places = np.unique(np.concatenate(found))
+    gaps = np.flatnonzero(np.diff(places) > STILL_S)
+    begins = places[np.append(0, gaps + 1)]
+    ends = np.append(places[gaps] + STILL_S, (span.end_ns - span.start_ns) // SECOND_NS)
+    stretches = zip(begins.tolist(), ends.tolist(), strict=True)
+    return np.concatenate([np.arange(begin, end + 1) for begin, end in stretches])
 
 
 def _pieces(texts: Sequence[str], pair: str, on_progress: Progress | None) -> list[Piece]:

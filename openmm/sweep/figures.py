@@ -30,6 +30,7 @@ MARKOUTS: Final = {"100ms": "0.1s", "1s": "1s", "10s": "10s", "60s": "60s"}
 _TOLD, _SIDE, _PRICE, _QTY = (
     FILL_FIELDS.index(name) for name in ("told_ns", "side", "price_ticks", "qty_lots")
 )
+INT64_MAX: Final = (1 << 63) - 1
 
 
 class Moments(msgspec.Struct, frozen=True, array_like=True):
@@ -342,9 +343,16 @@ def returns_of(
     if len(ts_ns) < 2 or capital <= 0:
         return []
     start_ns, span_ns = int(ts_ns[0]), int(ts_ns[-1] - ts_ns[0])
+    if not span_ns:
+        return []
     count = max(1, (2 * span_ns + returns_ns) // (2 * returns_ns))
-    ends = [start_ns + span_ns * place // count for place in range(count + 1)]
-    marks = np.unique(np.searchsorted(ts_ns, np.array(ends), side="right") - 1)
+    # Stretch k ends at start + span * k // count; a gap may hold a billion of them, so each mark
+    # is asked for the first one that ends at it or later.
+    since = ts_ns - start_ns
+    if span_ns * count > INT64_MAX:
+        since = since.astype(object)
+    stretch = -(-since * count // span_ns)
+    marks = np.append(np.flatnonzero(stretch[1:] > stretch[:-1]), len(ts_ns) - 1)
     gains: list[float] = (np.diff(pnl[marks]) / np.float64(capital)).tolist()
     return gains
 

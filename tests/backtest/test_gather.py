@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from openmm.backtest.gather import Span, cut, first, gather, quoted_first, with_rates
+from openmm.config import BotConfig
 from openmm.data.events import BROKEN, CLEAR, MESSAGE_END, READ_END, Events, Market
 from openmm.data.integrity import examine
 from openmm.data.store import Source, write
@@ -259,12 +260,17 @@ def test_a_cut_begins_behind_the_book_that_was_there(tmp_path: Path) -> None:
         cut([span], start_ns + NS, start_ns + 2 * NS)
 
 
-def test_a_rate_that_the_data_lacks_is_held(tmp_path: Path) -> None:
+def with_rate() -> BotConfig:
+    """Return a bot that watches a market whose rate the data lacks."""
     config = bot()
     venue = config.venue[0].model_copy(
         update={"name": "binance", "label": "parity", "quote": None, "rate": "USDT/USD"}
     )
-    config = config.model_copy(update={"venue": (*config.venue, venue)})
+    return config.model_copy(update={"venue": (*config.venue, venue)})
+
+
+def test_a_rate_that_the_data_lacks_is_held(tmp_path: Path) -> None:
+    config = with_rate()
     path = tmp_path / "a.omd"
     write(path, market(seconds=5))
     (span,) = gather([str(path)])
@@ -281,6 +287,23 @@ def test_a_rate_that_the_data_lacks_is_held(tmp_path: Path) -> None:
     assert with_rates(made, [config], [("USDT/USD", "1")]).markets == made.markets
     with pytest.raises(ConfigError, match="EUR/USD"):
         with_rates(span, [config], [("EUR/USD", "1")])
+
+
+def test_a_rate_is_held_over_a_gap_without_a_message_for_every_second(tmp_path: Path) -> None:
+    config = with_rate()
+    path = tmp_path / "a.omd"
+    write(path, market(seconds=5))
+    (span,) = gather([str(path)])
+    (events,) = columns(span)
+    half = len(events) // 2
+    late = np.arange(len(events)) >= half
+    gone = replace(events, recv_ns=events.recv_ns + np.where(late, 30 * 86_400 * NS, 0))
+    made = columns(with_rates(replace(span, markets=(gone,)), [config], [("USDT/USD", "0.9995")]))
+    told = np.unique(made[1].recv_ns)
+    assert len(told) < 2 * 3600
+    # By the second at each event, and for an hour behind the last one before the gap.
+    for at_ns in (*gone.recv_ns.tolist(), int(gone.recv_ns[half - 1]) + 3600 * NS):
+        assert 0 <= at_ns - told[np.searchsorted(told, at_ns, side="right") - 1] < NS
 
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:

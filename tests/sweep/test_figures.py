@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from dataclasses import replace as changed
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from openmm.backtest.columns import MARK_FIELDS, Outcome, run
@@ -68,6 +71,46 @@ def test_returns_cover_all_of_the_time_in_equal_stretches() -> None:
     assert returns_of(told, pnl, 1000, 99 * NS) == [0.07]
     assert returns_of(told[:1], pnl[:1], 1000, NS) == []
     assert returns_of(told, pnl, 0, NS) == []
+
+
+def plainly(ts_ns: list[int], pnl: list[int], capital: int, returns_ns: int) -> list[float]:
+    """Go through all ends of stretches, however many there are."""
+    span_ns = ts_ns[-1] - ts_ns[0]
+    count = max(1, (2 * span_ns + returns_ns) // (2 * returns_ns))
+    marks: list[int] = []
+    for place in range(count + 1):
+        end_ns = ts_ns[0] + span_ns * place // count
+        last = max(at for at, told_ns in enumerate(ts_ns) if told_ns <= end_ns)
+        marks += [last] if marks[-1:] != [last] else []
+    return [(pnl[b] - pnl[a]) / capital for a, b in pairwise(marks)]
+
+
+@given(
+    st.lists(st.integers(0, 40), min_size=2, max_size=12), st.integers(1, 15),
+    st.sampled_from([1, NS, 1 << 53]),
+)  # fmt: skip
+def test_returns_are_those_of_a_plain_loop(steps: list[int], length: int, unit: int) -> None:
+    told = [START_NS + at * unit for at in accumulate(steps)]
+    if unit > NS:  # so long that products of times do not fit 64 bits
+        told = [at - START_NS for at in told]
+    pnl = [at * at % 17 for at in range(len(told))]
+    found = returns_of(np.array(told), np.array(pnl), 1000, length * unit)
+    assert found == plainly(told, pnl, 1000, length * unit)
+
+
+def test_a_long_gap_takes_no_memory() -> None:
+    ts_ns = np.array([0, NS, 2 * NS, 30 * 86_400 * NS, 30 * 86_400 * NS + NS])
+    tracemalloc.start()
+    try:
+        found = returns_of(ts_ns, np.array([0, 10, 30, 60, 100]), 1000, NS)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == [0.01, 0.02, 0.03, 0.04]
+    assert peak_bytes < 100_000
+    # A clock that began in 1970.
+    whole = returns_of(np.array([0, NS, START_NS]), np.array([0, 10, 30]), 1000, NS)
+    assert whole == [0.01, 0.02]
 
 
 def test_fall_goes_on_from_slice_to_slice() -> None:

@@ -63,7 +63,7 @@ def test_folder_of_another_sweep_is_refused_with_what_differs(tmp_path: Path) ->
         assert store.claim(wanted) is False
     with SweepStore(tmp_path) as store:
         assert store.claim(wanted) is True
-        with pytest.raises(ConfigError, match="of other bot's file, build; got"):
+        with pytest.raises(ConfigError, match="of other bot's file, build or code of the strat"):
             store.claim({**wanted, "bot": "other", "build": "other"})
         with pytest.raises(ConfigError, match="of other parameters; got"):
             store.claim(described(JOB, {"kind": "random"}))
