@@ -93,6 +93,10 @@ def drift(
         raise ConfigError("--within", within, "0s or more")
     if each and fit is None:
         raise ConfigError("--each", each, "only together with --fit")
+    for name, path in (("--fit", fit), ("--html", html)):
+        # Not after the minutes that a long session takes.
+        if path is not None and not path.absolute().parent.is_dir():
+            raise ConfigError(name, str(path), "a file in a folder that is there")
     assumed = None if model is None else load(model)
     folder = pick_journal(session, bot, run_dir)
     with (

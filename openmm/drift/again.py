@@ -309,7 +309,8 @@ class Reproduction:
                 rerun.on_timer(now_ns)
                 if now_ns >= self._token_ns:
                     rerun.renew_token(now_ns)
-                    self._token_ns += TOKEN_NS
+                    # Once, however long nothing happened.
+                    self._token_ns = now_ns - (now_ns - self._token_ns) % TOKEN_NS + TOKEN_NS
             case "market_lost":
                 rerun.market_lost(args[0], now_ns)
             case "dead_man_sent":

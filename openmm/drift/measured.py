@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import islice
+from itertools import accumulate, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -444,7 +444,7 @@ def model_of(past: Past, queue: Model, each: bool) -> Model:
         )  # fmt: skip
     return replace(
         queue, orders_ns=tuple(delay_ns for *_, delay_ns in orders),
-        orders_from_ns=tuple(one.sent_ns for one, *_ in orders),
+        orders_from_ns=tuple(accumulate((one.sent_ns for one, *_ in orders), max)),
         answers_ns=tuple(delay_ns for _, delay_ns in answers),
         answers_from_ns=tuple(at_ns for at_ns, _ in answers), seed=0, rate_threshold=rate,
     )  # fmt: skip

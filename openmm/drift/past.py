@@ -49,7 +49,9 @@ from openmm.venues.connector import Connector, Named, Stamped
 PROGRESS_RECORDS: Final = 4096
 LOOK_EVERY: Final = 16  # market messages between looks whether own orders stand in the book
 SETTLED_NS: Final = 200_000_000  # so long after an order was last touched, the book must show it
-APART_SHARE: Final = 0.02
+APART_SHARE: Final = 0.1  # of own orders that the book does not show
+WORD_NS: Final = 300_000_000  # within which the bot hears what became of an order
+SURE_NS: Final = 5_000_000_000  # after which a look counts though nothing more was heard
 OUTSIDE_LEVELS: Final = 1 << 16
 STALE_NS: Final = 250_000_000  # between a venue's two words about one request
 GRAINS_NS: Final = (1_000_000_000, 1_000_000, 1_000, 1)  # that venues cut their times to
@@ -121,7 +123,11 @@ class Past:
         self._seqs: dict[str, int] = {}  # by the venue's id
         self._ids: dict[int, bytes] = {}  # and the other way round
         self._private = False
-        self._shown = [0, 0]  # looks at own orders, and those that the book did not contain
+        # Of each own order: how many looks more found it missing in the book than there.
+        self._shown: dict[int, int] = defaultdict(int)
+        # Those that do not count yet, by order: when, whether it was missing.
+        self._looks: dict[int, deque[tuple[int, bool]]] = defaultdict(deque)
+        self._doubted: set[int] = set()  # orders that may be gone: the connection was lost
         self._resting: dict[int, tuple[int, int, int, int]] = {}
         self._rows: list[bytes] = []
         self._counts: list[int] = []
@@ -156,9 +162,13 @@ class Past:
 
     def _take(self, one: JournalRecord) -> None:
         kind, self._last_ns = one.kind, one.ts_ns
+        if kind == Record.REC_SESSION:
+            raise JournalError(f"a second session begins at record {one.record_index}")
         if kind in HEADS and not (kind == Record.REC_CALL and self._private):
             self._head = one.record_index
         if kind == Record.REC_FRAME:
+            if len(self.instruments) < len(self.config.venue):
+                raise JournalError("the session never told what its instruments were")
             if one.source == self.quoted:
                 self._market(one)
             self._private = one.source == SOURCE_PRIVATE
@@ -197,6 +207,9 @@ class Past:
                 self._book.break_(BookBreak.BREAK_DISCONNECT)
             elif one.source == SOURCE_PRIVATE and not self._stopped:
                 self._losses += 1
+            if one.source == SOURCE_PRIVATE:
+                self._looks.clear()
+                self._doubted.update(self._resting)
         elif kind == Record.REC_NEIGHBOURS:
             rows = self.neighbours.setdefault(self._head, [])
             rows.append(tuple(journal.read_neighbours(one.payload)))
@@ -254,16 +267,23 @@ class Past:
 
     def _look(self, now_ns: int) -> None:
         """See whether the book contains own orders that have stood long enough to be in it."""
-        for side, price_ticks, left_lots, since_ns in self._resting.values():
+        for seq, (side, price_ticks, left_lots, since_ns) in self._resting.items():
+            self._count_looks(seq, now_ns - SURE_NS)
             book_side = BookSide.BID if side == Side.BUY else BookSide.ASK
             levels = self._book.levels(book_side)
-            if now_ns - since_ns < SETTLED_NS or not levels:
+            if now_ns - since_ns < SETTLED_NS or not levels or seq in self._doubted:
                 continue
             worst = levels[-1][0]
             if price_ticks < worst if side == Side.BUY else price_ticks > worst:
                 continue
-            self._shown[0] += 1
-            self._shown[1] += self._book.qty_at(book_side, price_ticks) < left_lots
+            missing = self._book.qty_at(book_side, price_ticks) < left_lots
+            self._looks[seq].append((now_ns, missing))
+
+    def _count_looks(self, seq: int, until_ns: int) -> None:
+        """Count looks at an order from before a moment."""
+        looks = self._looks.get(seq)
+        while looks and looks[0][0] < until_ns:
+            self._shown[seq] += 1 if looks.popleft()[1] else -1
 
     # ------------------------------------------------------------------ orders
 
@@ -288,7 +308,7 @@ class Past:
         return tuple(named) if named else batch
 
     def _call(self, one: JournalRecord, private: bool) -> None:
-        name = one.payload[2 : one.payload.index(b'"', 2)].decode()
+        name = one.payload[2 : one.payload.find(b'"', 2)].decode(errors="replace")
         self._stopped |= name == "stop"
         if name == "set_opening":
             self.opening = read_call(Step, one.payload)[1][0]
@@ -378,6 +398,10 @@ class Past:
         held = self._resting.get(seq)
         if held is None:
             return
+        # The book may have told first what this word says: what was seen shortly before is void.
+        self._count_looks(seq, self._last_ns - WORD_NS)
+        self._looks.pop(seq, None)
+        self._doubted.discard(seq)
         side, old_price, _, _ = held
         if left <= 0:
             del self._resting[seq]
@@ -412,8 +436,8 @@ class Past:
                 f"the private connection was lost {self._losses} times: what was missed "
                 "meanwhile is told without the delay"
             )
-        looks, missing = self._shown
-        self.apart = looks > 0 and missing > looks * APART_SHARE
+        missing = sum(surplus > 0 for surplus in self._shown.values())
+        self.apart = missing > len(self._shown) * APART_SHARE
         recv = np.array(self._recv, np.int64)
         raw = np.array(self._venue, np.int64)
         told = [one.venue_ns for one in self.sent if one.venue_ns and not one.stamped]

@@ -94,6 +94,10 @@ def test_what_cannot_be_compared_is_said_in_one_line(
     ):  # fmt: skip
         assert main(["drift", str(folder)]) == 1
         assert told in capsys.readouterr().err
+    for option in ("--fit", "--html"):
+        # Before anything is run: the journal is not even looked at.
+        assert main(["drift", str(damaged), option, str(tmp_path / "none" / "file")]) == 2
+        assert f"{option}: a file in a folder that is there" in capsys.readouterr().err
     for span in ("soon", "-1s"):
         assert main(["drift", str(exact), "--within", span]) == 2
         assert "--within" in capsys.readouterr().err

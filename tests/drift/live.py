@@ -71,6 +71,18 @@ def synthetic(seconds: float = 60) -> tuple[JournalRecord, ...]:
 
 
 @cache
+def halted(seconds: float = 30) -> tuple[JournalRecord, ...]:
+    """Return a session that a loss halts after some seconds."""
+    config = virtual.config(max_drawdown="0.001%")
+    with TemporaryDirectory() as folder:
+        made = VirtualBot(config, sim(market=LIVELY), Path(folder))
+        made.start()
+        made.run(seconds)
+        made.stop()
+        return tuple(made.records)
+
+
+@cache
 def queued(seconds: float = 240) -> tuple[JournalRecord, ...]:
     """Return a session in a market whose levels hold several orders: places in them are unknown."""
     market = {

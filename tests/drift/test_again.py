@@ -37,6 +37,19 @@ def test_a_session_on_a_recording_is_reproduced_exactly(
     ]
 
 
+@pytest.mark.parametrize("end", ["halted", "killed"])
+def test_a_session_that_ended_badly_is_reproduced_exactly(tmp_path: Path, end: str) -> None:
+    records = live.halted()
+    if end == "killed":
+        whole = live.synthetic(20)
+        records = whole[: len(whole) * 3 // 4]
+    past, made = again(tmp_path, records)
+    assert past.ended == (end == "halted")
+    assert made.orders == past.orders
+    assert len(made.fills) == len(past.fills) > 5
+    assert made.drawn == 0
+
+
 def test_the_market_of_a_session_with_other_delays_is_another_session(
     tmp_path: Path, shared: Path
 ) -> None:

@@ -269,6 +269,16 @@ def test_a_market_with_queues_drifts_and_says_how_far(tmp_path: Path) -> None:
     assert plain["tried"] == []
 
 
+def test_a_clock_that_went_back_leaves_moments_that_ascend(shared: Path) -> None:
+    records = live.recorded(shared / "data", 60)
+    past = Past([
+        one._replace(ts_ns=one.ts_ns - 3_600_000 * MS * (at > len(records) // 2))
+        for at, one in enumerate(records)
+    ])  # fmt: skip
+    each = model_of(past, Model(), each=True)
+    assert list(each.orders_from_ns) == sorted(each.orders_from_ns)
+
+
 def test_a_session_on_paper_is_refused(tmp_path: Path) -> None:
     records = list(live.synthetic())
     session = read_session(records[0].payload)

@@ -11,6 +11,7 @@ import pytest
 from openmm._fast.tape import Record
 from openmm.drift.own import Sent
 from openmm.drift.past import Past
+from openmm.engine.context import SOURCE_PRIVATE
 from openmm.errors import JournalError
 from openmm.journal import JournalRecord
 from tests.drift import live
@@ -87,6 +88,29 @@ def test_own_orders_of_a_market_of_their_own_stand_in_its_book() -> None:
     assert set(left.values()) == {0}
 
 
+def test_a_fill_that_the_book_told_first_is_no_order_that_the_book_does_not_hold() -> None:
+    # A short session, in which two orders were gone from the book before their fills were told.
+    assert not Past(live.synthetic(20)).apart
+    halted = live.halted()
+    assert not Past(halted).apart
+
+
+def test_an_order_whose_end_may_have_been_missed_is_not_looked_for() -> None:
+    records = live.synthetic(20)
+    # From the loss on nothing is told of what rests, and the book shows it no more.
+    at = next(i for i, one in enumerate(records) if one.ts_ns > records[0].ts_ns + 2_000 * MS)
+    down = records[at]._replace(
+        kind=int(Record.REC_CONNECTION), source=SOURCE_PRIVATE, payload=b"0"
+    )
+    deaf = [
+        one for one in records[at:]
+        if not (one.kind == Record.REC_FRAME and one.source == SOURCE_PRIVATE)
+        and not one.payload.startswith(b'["on_events"') and one.kind != Record.REC_FILL
+    ]  # fmt: skip
+    assert Past([*records[:at], *deaf]).apart  # nobody said that the connection was lost
+    assert not Past([*records[:at], down, *deaf]).apart
+
+
 def test_delays_of_a_venue_that_tells_milliseconds_lie_within_them() -> None:
     past = Past(live.over_rest())
     assert past.is_coarse
@@ -107,6 +131,14 @@ def test_what_is_no_session_of_orders_is_refused(records: Sequence[JournalRecord
     opening = b'["set_opening"'
     with pytest.raises(JournalError, match="never opened"):
         Past([one for one in records if not one.payload.startswith(opening)])
+    with pytest.raises(JournalError, match="second session"):
+        Past([*records, *records])
+    with pytest.raises(JournalError, match="never told what its instruments"):
+        Past([one for one in records if one.kind != Record.REC_INSTRUMENT])
+    call = next(i for i, one in enumerate(records) if one.payload.startswith(b'["on_events"'))
+    for payload in (b'["on_\xffvents",[]]', b'["on_events'):
+        broken = records[call]._replace(payload=payload)
+        Past([*records[:call], broken, *records[call + 1 :]])  # told when it is called again
 
 
 def test_a_lost_connection_is_told(records: Sequence[JournalRecord]) -> None:
