@@ -30,6 +30,8 @@ Bools: TypeAlias = NDArray[np.bool_]
 Columns: TypeAlias = dict[str, Any]
 
 INDEX: Final = "runs.json"
+# From being told of a fill to the references that markouts are taken at.
+HORIZONS: Final = ("100ms", "1s", "10s", "60s")
 _DIGITS: Final = 38  # of a decimal of 128 bits
 _WORD: Final = (1 << 64) - 1
 _NAMED: Final = re.compile(r"[^\w.=+-]+", re.ASCII)
@@ -118,6 +120,7 @@ def fills(one: Trial) -> Columns:
         "maker": pyarrow.array(rows["maker"] != 0), "reference": _references(one, rows),
         "ahead": _lots(one, rows, "ahead"), "joined_at": _times(rows["joined_ns"]),
         "level": _levels(rows),
+        **{f"after_{name}": _uticks(one, rows[f"after_{name}_uticks"]) for name in HORIZONS},
     }  # fmt: skip
 
 
@@ -134,7 +137,7 @@ def orders(one: Trial) -> Columns:
 
 
 def marks(one: Trial) -> Columns:
-    """Return the account at each second, with net: the P&L of `measures.Curve`."""
+    """Return the account at each second, with net and flattened: the P&L of `measures.Curve`."""
     rows = _by_name(one.outcome.marks, MARK_FIELDS)
     unit, lot = one.measures.unit, one.measures.lot_size
     # Of the curve the start and the end are no marks.
@@ -143,6 +146,8 @@ def marks(one: Trial) -> Columns:
         "told_at": _times(rows["told_ns"]),
         "equity": decimals(rows["equity_ticklots"], unit),
         "net": decimals(one.measures.curve.pnl_ticklots[curve], unit),
+        "flattened": decimals(one.measures.curve.flattened_ticklots[curve], unit),
+        "exit_cost": decimals(rows["exit_ticklots"], unit),
         "base": decimals(rows["base_lots"], lot),
         "position": decimals(one.measures.curve.position_lots[curve], lot),
         "reference": _references(one, rows), "live_orders": pyarrow.array(rows["live_count"]),
@@ -209,5 +214,8 @@ def _lots(one: Trial, rows: Mapping[str, Int64s], name: str) -> Any:
 
 
 def _references(one: Trial, rows: Mapping[str, Int64s]) -> Any:
-    found = rows["reference_uticks"]
+    return _uticks(one, rows["reference_uticks"])
+
+
+def _uticks(one: Trial, found: Int64s) -> Any:
     return decimals(found, one.outcome.instrument.tick_size / UTICKS_PER_TICK, found <= 0)

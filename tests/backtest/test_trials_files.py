@@ -86,6 +86,7 @@ def test_columns_are_in_units_and_what_is_unknown_is_null(trials: list[Trial]) -
         [600_000 * U, 600_002 * U],
         orders=[stay(0.1, SELL, 600_005, 9, 0, seq=5, ahead=-1, filled=1, rested_s=0)],
     )
+    outcome = replace(outcome, taker_fee_ppm=1000)
     one = replace(trials[0], outcome=outcome, measures=measure(outcome))
     found = {name: plain(column) for name, column in fills(one).items()}
     assert found == {
@@ -94,6 +95,8 @@ def test_columns_are_in_units_and_what_is_unknown_is_null(trials: list[Trial]) -
         "qty": [Decimal("0.007"), Decimal("0.002")], "maker": [True, False],
         "reference": [Decimal("60000.0000005"), None], "ahead": [Decimal("0.004"), None],
         "joined_at": [START_NS - NS // 2, START_NS + NS // 2], "level": [2, None],
+        "after_100ms": [None, None], "after_1s": [Decimal("60000.2"), None],
+        "after_10s": [None, None], "after_60s": [None, None],
     }  # fmt: skip
     found = {name: plain(column) for name, column in orders(one).items()}
     assert found == {
@@ -109,6 +112,9 @@ def test_columns_are_in_units_and_what_is_unknown_is_null(trials: list[Trial]) -
     assert found["equity"] == [Decimal("119999.9993"), Decimal("120000.2009")]
     assert found["net"] == [Decimal("-0.0007"), Decimal("0.0009")]
     assert found["live_orders"] == [2, 2]
+    assert found["exit_cost"] == [0, 0]
+    # A thousandth of what is held is the fee for trading it away.
+    assert found["flattened"] == [Decimal("-0.4207"), Decimal("-0.2992")]
 
 
 @given(
