@@ -185,6 +185,7 @@ class Measures:
         quoting_ns: when quoting began.
         quoted, one_sided: shares of the time since with orders at the venue on both sides, and on
             one alone.
+        sides: markouts of what was bought, and of what was sold.
         capital: what the account was worth at the first mark; 0: nobody told.
         flattened: the net with what is left of the position traded away through the last book,
             level by level, less the taker fee; `net` has it at the reference.
@@ -213,6 +214,7 @@ class Measures:
     drawdown: Fall
     moments: Moments
     markouts: Mapping[str, Markout]
+    sides: Mapping[str, Mapping[str, Markout]]
     least: Decimal
     greatest: Decimal
     position: Decimal
@@ -307,7 +309,7 @@ def measure(outcome: Outcome) -> Measures:
         maker_share=total(rows.cost[rows.maker]) / volume if volume else None,
         average_fill=money(round(Decimal(volume) / len(rows.ts_ns))) if volume else None,
         drawdown=_fall(outcome, curve, money), moments=_moments(outcome, curve, float(unit)),
-        markouts=markouts, least=base(int(held.min(initial=0))),
+        markouts=markouts.pop(""), sides=markouts, least=base(int(held.min(initial=0))),
         greatest=base(int(held.max(initial=0))), position=base(int(held[-1]) if len(held) else 0),
         quoting_ns=quoting_ns, quoted=quoted, one_sided=one_sided,
         capital=money(_capital(outcome)),
@@ -427,19 +429,25 @@ def _flattened(outcome: Outcome, pnl: Any, position: Any, uticks: Any) -> Any:
 
 def _split(
     outcome: Outcome, rows: _Fills, last_uticks: int, unit: Decimal
-) -> tuple[tuple[int, int, int, int], tuple[Level, ...], dict[str, Markout]]:
-    """Return spread, adverse, drift and unsplit in ticklots, the levels, and the markouts."""
-    markouts: dict[str, Markout] = {}
+) -> tuple[tuple[int, int, int, int], tuple[Level, ...], dict[str, dict[str, Markout]]]:
+    """Return spread, adverse, drift and unsplit in ticklots, the levels, and the markouts.
+
+    Markouts of all fills are named by an empty text, of a side's by what we did.
+    """
+    every = np.ones(len(rows.ts_ns), np.bool_)
+    parts = {"": every, "bought": rows.lots > 0, "sold": rows.lots < 0}
+    markouts: dict[str, dict[str, Markout]] = {part: {} for part in parts}
     aged: Any = np.zeros(len(rows.ts_ns), np.int64)
     for name, column in AFTER.items():
         after = outcome.fills[:, column]
-        there = after > 0
-        aged = worth(rows.lots, np.where(there, after, last_uticks))
-        gained, cost = total((aged - rows.signed_cost)[there]), total(rows.cost[there])
-        markouts[name] = Markout(
-            gained / cost * 1e4 if cost else None, _EXACT.multiply(Decimal(gained), unit),
-            int(np.count_nonzero(there)), int(np.count_nonzero(after < 0)),
-        )  # fmt: skip
+        aged = worth(rows.lots, np.where(after > 0, after, last_uticks))
+        for part, mine in parts.items():
+            there = mine & (after > 0)
+            gained, cost = total((aged - rows.signed_cost)[there]), total(rows.cost[there])
+            markouts[part][name] = Markout(
+                gained / cost * 1e4 if cost else None, _EXACT.multiply(Decimal(gained), unit),
+                int(np.count_nonzero(there)), int(np.count_nonzero(mine & (after < 0))),
+            )  # fmt: skip
     split = rows.uticks > 0
     then = worth(rows.lots, np.where(split, rows.uticks, 1))
     captured = np.where(split, then - rows.signed_cost, 0)

@@ -15,6 +15,7 @@ from openmm.backtest.gather import MADE, Span, label_of, quoted_first
 from openmm.backtest.lookahead import LookAhead, look_ahead
 from openmm.backtest.measures import Measures, measure
 from openmm.backtest.model import Model
+from openmm.backtest.stretches import net_error
 from openmm.config import BotConfig, load, parse
 from openmm.data.events import Events
 from openmm.data.integrity import clocks_told
@@ -88,12 +89,14 @@ class Trial:
     def to_json(self) -> dict[str, Any]:
         """Return plain values, amounts as exact text."""
         one = self.outcome
+        off = net_error(self.measures)
         checked = None if self.look_ahead is None else self.look_ahead.to_json()
         return {
             "run": self.label, "span": self.span.name, "markets": list(one.markets),
             "model": one.model.to_json(), "took_s": self.seconds,
             "events_per_s": self.events_per_s, "problems": list(self.problems),
-            "notes": list(self.notes), "look_ahead": checked, **self.measures.to_json(),
+            "notes": list(self.notes), "look_ahead": checked,
+            "net_error": None if off is None else off.to_json(), **self.measures.to_json(),
         }  # fmt: skip
 
 

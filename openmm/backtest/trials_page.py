@@ -151,8 +151,12 @@ def _details(trial: Trial) -> list[str]:
         )
     ]
     markouts = [
-        (f"{name}, {found.fills:,} fills", found.bps, f"{bps(found.bps)} bps")
-        for name, found in one.markouts.items()
+        (f"{name}, {found.fills:,} {what}", found.bps, f"{bps(found.bps)} bps")
+        for name in one.markouts
+        for what, found in (
+            ("fills", one.markouts[name]),
+            *((side, part[name]) for side, part in one.sides.items()),
+        )
         if found.bps is not None
     ]
     made = [

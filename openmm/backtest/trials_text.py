@@ -14,6 +14,7 @@ from rich.text import Text
 from openmm.backtest.chances import Chance
 from openmm.backtest.gather import Span
 from openmm.backtest.measures import Causes, Level, Measures
+from openmm.backtest.stretches import net_error
 from openmm.backtest.trials import LIMITS, Trial, assumptions
 from openmm.data.events import utc
 from openmm.rerun.compare import brief, rounded
@@ -160,6 +161,13 @@ def facts(one: Measures) -> list[tuple[str, str]]:
         ),
         ("volume", f"{money(one.volume)} {quote}, {one.volume_base} {base}, {one.fills:,} fills"),
     ]
+    if (off := net_error(one)) is not None:
+        told_off = (
+            f"{money(Decimal(off.error))} {quote}, 95% from {money(Decimal(off.low))} to "
+            f"{money(Decimal(off.high))}: {off.draws:,} draws of {off.stretches} stretches of "
+            f"{off.stretch_s} s"
+        )
+        found.insert(1, ("net may be off by", told_off))
     if one.average_fill is not None:
         found.append(
             (
@@ -214,7 +222,11 @@ def facts(one: Measures) -> list[tuple[str, str]]:
     for name, markout in one.markouts.items():
         late = f", {markout.late:,} left out" if markout.late else ""
         told_bps = f"{bps(markout.bps)} bps, {money(markout.quote)} {quote}"
-        found.append((f"markout {name}", f"{told_bps}, {markout.fills:,} fills{late}"))
+        sides = "; ".join(
+            f"{side} {bps(part[name].bps)} bps, {part[name].fills:,}"
+            for side, part in one.sides.items()
+        )
+        found.append((f"markout {name}", f"{told_bps}, {markout.fills:,} fills{late}; {sides}"))
     return found
 
 

@@ -57,6 +57,24 @@ def test_one_round_trip_by_hand() -> None:
     assert found.ended_ns == START_NS + 82 * NS
 
 
+def test_markouts_of_both_sides_add_up_to_those_of_all() -> None:
+    # Bought 2 lots at 99 and sold 1 at 101, a second before the reference is 103.
+    fills = [fill(0.5, BUY, 99, 2, 100 * U), fill(0.6, SELL, 101, 1, 100 * U)]
+    found = measure(made(fills, [100 * U, 103 * U, 103 * U]))
+    bought, sold = found.sides["bought"]["1s"], found.sides["sold"]["1s"]
+    assert (bought.fills, sold.fills) == (1, 1)
+    assert (atoms(bought.quote), atoms(sold.quote)) == (8, -2)
+    assert bought.bps == pytest.approx(8 / 198 * 1e4)
+    assert sold.bps == pytest.approx(-2 / 101 * 1e4)
+    found = measure(chance(5, 300, 80, missing=0.1))
+    for name, whole in found.markouts.items():
+        parts = [one[name] for one in found.sides.values()]
+        assert sum(one.fills for one in parts) == whole.fills
+        assert sum(one.late for one in parts) == whole.late
+        assert sum(one.quote for one in parts) == whole.quote
+        assert all(one.fills for one in parts)
+
+
 def by_oracle(outcome: Outcome) -> tuple[list[int], dict[int, tuple[int, int, int]]]:
     """Put a run through the ledger's causes, a reference at a time."""
     valuer, oracle = Valuer(PAIR.tick_size, 3, 4), Oracle()

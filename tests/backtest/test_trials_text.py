@@ -13,7 +13,9 @@ from rich.console import Console
 from openmm.backtest.chances import Chance
 from openmm.backtest.gather import Piece, Span
 from openmm.backtest.lookahead import HANGS, LookAhead, Shift
+from openmm.backtest.measures import measure
 from openmm.backtest.model import Model
+from openmm.backtest.stretches import net_error
 from openmm.backtest.trials import LIMITS, Trial, Variant, assumptions, run_all
 from openmm.backtest.trials_page import page
 from openmm.backtest.trials_text import (
@@ -29,7 +31,7 @@ from openmm.backtest.trials_text import (
     render,
 )
 from openmm.data.integrity import BAD
-from tests.backtest.outcomes import market
+from tests.backtest.outcomes import chance, market
 from tests.rerun.made import bot
 
 
@@ -89,6 +91,18 @@ def test_fees_are_what_was_paid_wherever_they_are_told(span: Span) -> None:
     # On the page the bar goes to the left, and says why.
     bar = f"{money(-causes.fees)} {one.measures.quote}"
     assert re.search(rf">less fees</text>.*?>{re.escape(bar)}<", page([one], [span]))
+
+
+def test_a_net_is_told_with_its_error_where_there_is_one(trials: list[Trial]) -> None:
+    assert "net may be off by" not in dict(facts(trials[0].measures))
+    assert trials[0].to_json()["net_error"] is None
+    found = measure(chance(3, 600, 40))
+    off = net_error(found)
+    assert off is not None
+    told = dict(facts(found))["net may be off by"]
+    assert told.startswith(f"{money(Decimal(off.error))} USD, 95% from {money(Decimal(off.low))} ")
+    assert told.endswith("2,000 draws of 60 stretches of 10 s")
+    assert replace(trials[0], measures=found).to_json()["net_error"] == off.to_json()
 
 
 def test_nothing_in_front_is_not_unknown(trials: list[Trial]) -> None:
