@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +53,21 @@ def catalogue(folder: Path) -> tuple[list[Listed], list[DataError]]:
     """List the files of a folder and those below it, by market, then by time.
 
     Returns:
-        The files, and what is wrong with those that are none.
+        The files, and what is wrong with those that are none and folders that cannot be read.
     """
-    found, refused = [], []
-    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+    found: list[Listed] = []
+    refused: list[DataError] = []
+    paths: list[Path] = []
+
+    def unread(error: OSError) -> None:
+        allowed = "a folder that can be read"
+        refused.append(DataError(Path(error.filename), "folder", error.strerror, allowed))
+
+    for place, below, names in os.walk(folder, onerror=unread):
+        # What a conversion that was killed left half-done lies in such a one.
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        paths += [Path(place, name) for name in names if name.endswith(SUFFIX)]
+    for path in sorted(paths):
         try:
             found.append(Listed(path, read_header(path), path.stat().st_size))
         except DataError as error:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +16,7 @@ from openmm.data.events import Events, Market, finer, utc
 from openmm.data.integrity import Found, Limits, examine
 from openmm.data.raw import Converted, Progress
 from openmm.data.store import SUFFIX, load, validate, write
-from openmm.errors import ConfigError
+from openmm.errors import ConfigError, DataError
 from openmm.venues.readers import split
 
 NAME_CHARS: Final = str.maketrans({"/": "-", " ": "_", ":": "", ".": ""})
@@ -40,7 +43,7 @@ def convert_files(
     limits: Limits | None = None,
     on_progress: Progress | None = None,
 ) -> list[Written]:
-    """Convert recordings into a folder, one file a market and recording.
+    """Convert recordings into a folder, one file a market and recording: all of them, or none.
 
     Files of one market that come out in different steps are written again in the finest of them.
 
@@ -54,11 +57,53 @@ def convert_files(
         ConfigError: a file is none that can be converted, or is there already.
         DataError, ProtocolError: it is damaged.
     """
-    make_folder(out)
     taken: set[Path] = set()
-    made = read_files(texts, pair, quotes, lot_size, on_progress)
-    written = [write_one(one, out, taken, replace=replace, limits=limits) for one in made]
-    return _alike(written, limits)
+    with together(out) as folder:
+        written = [
+            write_one(one, out, taken, replace=replace, limits=limits, folder=folder)
+            for one in read_files(texts, pair, quotes, lot_size, on_progress)
+        ]
+        return _alike(written, limits, folder)
+
+
+@contextmanager
+def together(out: Path) -> Iterator[Path]:
+    """Give a folder for files that come to stand in `out` all together; after an error none does.
+
+    Raises:
+        ConfigError: `out` is no folder and cannot be made.
+        DataError: it cannot be written to.
+    """
+    make_folder(out)
+    try:
+        made = tempfile.mkdtemp(dir=out, prefix=".")
+    except OSError as error:
+        raise DataError(out, "file", error.strerror, "a place that can be written to") from error
+    try:
+        yield Path(made)
+        for path in sorted(Path(made).iterdir()):
+            _move(path, out / path.name)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _move(path: Path, target: Path) -> None:
+    try:
+        path.replace(target)
+    except OSError as error:
+        raise DataError(target, "file", error.strerror, "a place for a file") from error
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is such a file.
+
+    Raises:
+        ConfigError: there cannot be one, its name is too long, say.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ConfigError("--out", str(path), f"a file's name ({error.strerror})") from error
 
 
 def make_folder(out: Path) -> None:
@@ -113,13 +158,14 @@ def _read(
 
 def write_one(
     one: Converted, out: Path, taken: set[Path] | None = None, *, replace: bool = False,
-    limits: Limits | None = None,
+    limits: Limits | None = None, folder: Path | None = None,
 ) -> Written:  # fmt: skip
     """Write a market's events to a file named after it and its first event.
 
     Args:
         taken: files that were made along with it, which none replaces: a bot may follow one pair of
             a venue twice, and such a file's name ends in -2, -3. It is added.
+        folder: of `together`, where it is written until it comes to stand in `out`.
 
     Raises:
         ConfigError: there is such a file.
@@ -131,11 +177,14 @@ def write_one(
     if same:
         path = path.with_stem(f"{path.stem}-{same + 1}")
     taken.add(path)
-    if path.exists() and not replace:
+    if is_there(path) and not replace:
         raise ConfigError("--out", str(path), "a file that is not there yet, or --replace")
     validate(path, one.events)  # what is none is told as such, not by the book that it meets
     found = examine(one.events, one.notes, limits)
-    write(path, one.events, sources=one.sources, notes=one.notes, integrity=found.to_json())
+    write(
+        (folder or out) / path.name, one.events, sources=one.sources, notes=one.notes,
+        integrity=found.to_json(),
+    )  # fmt: skip
     return Written(path, one.events.market, found)
 
 
@@ -146,7 +195,7 @@ def name_of(events: Events) -> str:
     return f"{events.market.label.translate(NAME_CHARS)}_{stamp}{SUFFIX}"
 
 
-def _alike(written: Sequence[Written], limits: Limits | None) -> list[Written]:
+def _alike(written: Sequence[Written], limits: Limits | None, folder: Path) -> list[Written]:
     """Bring files of one market to the finest steps among them."""
     made = list(written)
     for at, one in enumerate(made):
@@ -155,14 +204,12 @@ def _alike(written: Sequence[Written], limits: Limits | None) -> list[Written]:
         lot_size = min(other.lot_size for other in mine)
         if (one.market.tick_size, one.market.lot_size) == (tick_size, lot_size):
             continue
-        store = load(one.path, whole=False)
+        path = folder / one.path.name
+        store = load(path, whole=False)
         wanted = Market(one.market.venue, one.market.pair, tick_size, lot_size)
         events = finer(store.events, wanted)
         header = store.header
         found = examine(events, header.notes, limits)
-        write(
-            one.path, events, sources=header.sources, notes=header.notes,
-            integrity=found.to_json(),
-        )  # fmt: skip
+        write(path, events, sources=header.sources, notes=header.notes, integrity=found.to_json())
         made[at] = Written(one.path, events.market, found)
     return made

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from openmm.data import hftbacktest, parquet
-from openmm.data.convert import Written, make_folder, write_one
+from openmm.data.convert import Written, is_there, together, write_one
 from openmm.data.events import Market, sealed
 from openmm.data.integrity import Limits
 from openmm.data.raw import Converted, Progress, source_of
@@ -28,7 +28,7 @@ def import_files(
     limits: Limits | None = None,
     on_progress: Progress | None = None,
 ) -> list[Written]:
-    """Read files into a folder, one file each.
+    """Read files into a folder, one file each: all of them, or none.
 
     Args:
         market: what is in them; Parquet of ours tells it, arrays of hftbacktest do not.
@@ -38,13 +38,14 @@ def import_files(
             its venue's several: contracts would be taken for the base.
         DataError: a file is damaged.
     """
-    make_folder(out)
     made = []
     taken: set[Path] = set()
-    for at, path in enumerate(paths):
-        if on_progress is not None:
-            on_progress(path.name, at, len(paths))
-        made.append(write_one(_read(path, market), out, taken, replace=replace, limits=limits))
+    with together(out) as folder:
+        for at, path in enumerate(paths):
+            if on_progress is not None:
+                on_progress(path.name, at, len(paths))
+            one = _read(path, market)
+            made.append(write_one(one, out, taken, replace=replace, limits=limits, folder=folder))
     return made
 
 
@@ -76,7 +77,9 @@ def export_files(
     replace: bool = False,
     on_progress: Progress | None = None,
 ) -> list[tuple[Path, int, int]]:
-    """Write files in another format; returns path, events, and how far venue times were moved, ns.
+    """Write files in another format, all of them or none.
+
+    Returns path, events, and how far venue times were moved, ns, of each.
 
     Raises:
         ConfigError: an unknown format, or a file that is there already.
@@ -84,19 +87,23 @@ def export_files(
     """
     if format_ not in FORMATS:
         raise ConfigError("--format", format_, " or ".join(FORMATS))
-    make_folder(out)
-    made = []
-    for at, path in enumerate(paths):
-        if on_progress is not None:
-            on_progress(path.name, at, len(paths))
-        target = out / f"{path.stem}{FORMATS[format_]}"
-        if target.exists() and not replace:
-            raise ConfigError("--out", str(target), "a file that is not there yet, or --replace")
-        store = load(path)
-        moved_ns = 0
-        if format_ == "npz":
-            moved_ns = hftbacktest.export(store.events, target)
-        else:
-            parquet.export(store, target)
-        made.append((target, len(store), moved_ns))
+    made: list[tuple[Path, int, int]] = []
+    with together(out) as folder:
+        for at, path in enumerate(paths):
+            if on_progress is not None:
+                on_progress(path.name, at, len(paths))
+            target = out / f"{path.stem}{FORMATS[format_]}"
+            beside = folder / target.name
+            if is_there(target) and not replace:
+                allowed = "a file that is not there yet, or --replace"
+                raise ConfigError("--out", str(target), allowed)
+            if beside.exists():
+                raise ConfigError("file", str(path), "names of their own: they are kept")
+            store = load(path)
+            moved_ns = 0
+            if format_ == "npz":
+                moved_ns = hftbacktest.export(store.events, beside)
+            else:
+                parquet.export(store, beside)
+            made.append((target, len(store), moved_ns))
     return made

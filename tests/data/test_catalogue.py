@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +43,33 @@ def test_files_are_listed_by_market_and_time_and_others_told(tmp_path: Path) -> 
     assert [[part.path.name for part in one] for one in series(listed)] == [
         ["other.omd"], ["early.omd", "late.omd"],
     ]  # fmt: skip
+
+
+def test_a_folder_below_that_cannot_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = tmp_path / "below"
+    below.mkdir()
+    write(below / "a.omd", small())
+    write(tmp_path / "b.omd", small())
+    real = os.scandir
+
+    def closed(path: str) -> object:
+        if Path(path) == below:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", closed)  # root reads what nobody may
+    listed, refused = catalogue(tmp_path)
+    assert [one.path.name for one in listed] == ["b.omd"]
+    (told,) = map(str, refused)
+    assert told == f"{below}: folder: a folder that can be read; got 'Permission denied'"
+
+
+def test_what_a_killed_conversion_left_is_no_file_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / ".half").mkdir()
+    write(tmp_path / ".half" / "a.omd", small())
+    assert catalogue(tmp_path) == ([], [])
 
 
 def test_series_breaks_at_a_gap_an_overlap_and_other_steps(tmp_path: Path) -> None:

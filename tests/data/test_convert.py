@@ -14,7 +14,7 @@ import pytest
 from openmm.data.convert import convert_files, make_folder, name_of, write_one
 from openmm.data.raw import Converted
 from openmm.data.store import load
-from openmm.errors import ConfigError, DataError
+from openmm.errors import ConfigError, DataError, OpenMMError
 from tests.data.made import events_of, small
 from tests.data.test_tardis import ROWS, book
 
@@ -77,6 +77,25 @@ def test_what_is_nothing_to_convert_is_refused(shared: Path, tmp_path: Path) -> 
     rows.write_bytes(book(ROWS))
     with pytest.raises(ConfigError, match="no pair with files that hold one market each"):
         convert_files([str(rows)], tmp_path, pair="BTC/USDT")
+
+
+def test_files_come_together_or_none_does(shared: Path, tmp_path: Path) -> None:
+    good, bad, out = str(shared / CAPTURE), tmp_path / "bad.gz", tmp_path / "out"
+    bad.write_bytes((shared / CAPTURE).read_bytes()[:1000])
+    with pytest.raises(OpenMMError):
+        convert_files([good, f"kraken:{bad}"], out)
+    assert list(out.iterdir()) == []
+    (one,) = convert_files([good], out)
+    before = one.path.read_bytes()
+    with pytest.raises(OpenMMError):
+        convert_files([good, f"kraken:{bad}"], out, replace=True)
+    assert (list(out.iterdir()), one.path.read_bytes()) == ([one.path], before)
+
+
+def test_name_that_no_file_can_have_is_told(tmp_path: Path) -> None:
+    long = replace(small(), market=replace(small().market, pair="B" * 300 + "/USD"))
+    with pytest.raises(ConfigError, match="a file's name"):
+        write_one(Converted(long, (), {}), tmp_path)
 
 
 def test_name_of_no_events_and_of_a_market_among_several() -> None:

@@ -13,7 +13,7 @@ from openmm.data.events import CLEAR, Market, sealed
 from openmm.data.formats import export_files, import_files
 from openmm.data.raw import Converted
 from openmm.data.store import Source, load
-from openmm.errors import ConfigError
+from openmm.errors import ConfigError, DataError
 from tests.data.made import MARKET, small
 from tests.data.test_store import alike
 
@@ -39,6 +39,19 @@ def test_arrays_there_and_back_are_the_same_events(stored: Path, tmp_path: Path)
     assert alike(found.events, sealed(small())[0])
     assert found.header.sources[0].name == path.name
     assert found.events.kinds[0] == CLEAR
+
+
+def test_files_are_exchanged_together_or_none_is(stored: Path, tmp_path: Path) -> None:
+    out, back, bad = tmp_path / "out", tmp_path / "in", tmp_path / "bad.parquet"
+    bad.write_bytes(b"none")
+    ((path, _, _),) = export_files([stored], out, "parquet")
+    with pytest.raises(DataError):
+        import_files([path, bad], back, None)
+    assert list(back.iterdir()) == []
+    for paths in ([stored, bad.with_suffix(".omd")], [stored, stored]):
+        with pytest.raises((ConfigError, DataError)):
+            export_files(paths, out, "npz")
+        assert list(out.iterdir()) == [path]
 
 
 def test_what_cannot_be_exchanged_is_refused(stored: Path, tmp_path: Path) -> None:
