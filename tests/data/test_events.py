@@ -195,7 +195,12 @@ def test_a_trade_of_its_books_own_time_is_late_where_the_book_holds_it() -> None
         (124, 20, 52, 1, TRADE | end),  # 9: nothing was lowered there
         (125, 19, 52, 1, TRADE | end),  # 10: older than 3, as ever
     ]  # fmt: skip
-    events = events_of([(START_NS + at, START_NS + venue, *rest) for at, venue, *rest in rows])
+    events = events_of(
+        [
+            (START_NS + at, START_NS + venue, price, qty, kind)
+            for at, venue, price, qty, kind in rows
+        ]
+    )
     found = late_trades(events)
     assert found.skip.tolist() == [5, 7, 8, 10]
     assert dict(zip(found.trade.tolist(), found.at.tolist(), strict=True)) == {
