@@ -13,8 +13,9 @@ from openmm.cli.output import (
     EXIT_DONE,
     EXIT_FAILED,
     Json,
-    emit,
+    emit_beside,
     need,
+    need_place,
     on_terminal,
     progress,
     write_file,
@@ -138,6 +139,7 @@ def backtest(
     asked of a venue, and no key is needed.
     """
     need("numpy", "a backtest")
+    need_place("--html", html)
     if whole:
         return _whole(
             bots, data or [], changes or [], pair, html, json_,
@@ -175,11 +177,16 @@ def backtest(
     for span in spans:
         if span.broken:
             sys.stderr.write(f"openmm: BROKEN {data_told(span)}\n")
-    if html is not None:
-        write_page(made, spans, html)
-    if out is not None:
-        trials_files.write(made, spans, out)
-    emit(trying.to_json(made, spans), json_, lambda: text_of(made, spans))
+
+    def write() -> None:
+        try:
+            if html is not None:
+                write_page(made, spans, html)
+        finally:
+            if out is not None:
+                trials_files.write(made, spans, out)
+
+    emit_beside(write, trying.to_json(made, spans), json_, lambda: text_of(made, spans))
     return EXIT_FAILED if any(one.failed for one in made) else EXIT_DONE
 
 
@@ -307,9 +314,7 @@ def _whole(
     ]
     with compare.progress(len(configs), streams) as on_progress:
         made = comparing.compare(configs, streams, on_progress)
-    if html is not None:
-        compare.write_page(made, html)
-    emit(comparing.to_json(made), json_, lambda: compare.text_of(made, WIDTH))
+    compare.tell(made, html, json_, WIDTH)
     quoted = all(one.messages.placed for one in made)
     return EXIT_DONE if quoted else EXIT_FAILED
 

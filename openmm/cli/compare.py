@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, Json, emit, write_file
+from openmm.cli.output import EXIT_DONE, Json, emit_beside, need_place, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,6 +58,7 @@ def compare(
     from openmm.rerun import compare as comparing
     from openmm.rerun.streams import asked
 
+    need_place("--html", html)
     streams = asked(data or [], regime or "", seed, seconds, pair)
     configs = [load(path) for path in bots]
     called = [one.bot.name for one in configs]
@@ -65,21 +66,25 @@ def compare(
         raise ConfigError("bot.name", ", ".join(called), "a name of its own for each bot")
     with progress(len(configs), streams) as on_progress:
         found = comparing.compare(configs, streams, on_progress)
-    if html is not None:
-        write_page(found, html)
-    emit(comparing.to_json(found), json_, lambda: text_of(found))
+    tell(found, html, json_, WIDTH)
     return EXIT_DONE
 
 
-def write_page(found: Sequence[Result], path: Path) -> None:
-    """Write the page with plots.
+def tell(found: Sequence[Result], html: Path | None, json_: bool, width: int) -> None:
+    """Print results, and write the page with plots where one is wanted.
 
     Raises:
         CommandError: the file cannot be written.
     """
-    from openmm.rerun.compare_page import page
+    from openmm.rerun.compare import to_json
 
-    write_file(path, page(found))
+    def write() -> None:
+        from openmm.rerun.compare_page import page
+
+        if html is not None:
+            write_file(html, page(found))
+
+    emit_beside(write, to_json(found), json_, lambda: text_of(found, width))
 
 
 def text_of(found: Sequence[Result], width: int = WIDTH) -> str:

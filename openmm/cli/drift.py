@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, need, on_terminal, write_file
+from openmm.cli.output import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    Json,
+    emit_beside,
+    need,
+    need_place,
+    on_terminal,
+    write_file,
+)
 from openmm.cli.pick import Bot, Folder, pick_journal
 
 if TYPE_CHECKING:
@@ -82,7 +91,7 @@ def drift(
     from openmm.backtest.model import load
     from openmm.config.values import parse_duration_ns
     from openmm.drift.measured import measured
-    from openmm.errors import CommandError, ConfigError
+    from openmm.errors import ConfigError
     from openmm.journal import Journal
 
     try:
@@ -93,10 +102,11 @@ def drift(
         raise ConfigError("--within", within, "0s or more")
     if each and fit is None:
         raise ConfigError("--each", each, "only together with --fit")
-    for name, path in (("--fit", fit), ("--html", html)):
-        # Not after the minutes that a long session takes.
-        if path is not None and not path.absolute().parent.is_dir():
-            raise ConfigError(name, str(path), "a file in a folder that is there")
+    # Not after the minutes that a long session takes.
+    need_place("--fit", fit)
+    need_place("--html", html)
+    if fit is not None:
+        _need_model(fit)
     assumed = None if model is None else load(model)
     folder = pick_journal(session, bot, run_dir)
     with (
@@ -107,15 +117,6 @@ def drift(
             lambda: Journal(folder), Path(books), assumed, within_ns=within_ns,
             fit=fit is not None, each=each, on_stage=on_stage,
         )  # fmt: skip
-    if fit is not None and found.fitted is not None:
-        try:
-            found.fitted.save(fit)
-        except OSError as error:
-            raise CommandError(f"cannot write {fit}: {error.strerror}") from None
-    if html is not None:
-        from openmm.drift.page import page
-
-        write_file(html, page(found))
     least = {"fills": fills, "orders": orders}
     failed = [
         name
@@ -123,8 +124,47 @@ def drift(
         if one.share * 100 < least[name]
     ]
     told = {**found.to_json(), "limits": least, "failed": failed}
-    emit(told, json_, lambda: text_of(found, failed, least, fit))
+    emit_beside(
+        lambda: _write(found, fit, html), told, json_, lambda: text_of(found, failed, least, fit)
+    )
     return EXIT_FAILED if failed else EXIT_DONE
+
+
+def _write(found: Drift, fit: Path | None, html: Path | None) -> None:
+    """Write what was fitted, and the page.
+
+    Raises:
+        CommandError: a file cannot be written.
+    """
+    from openmm.drift.page import page
+    from openmm.errors import CommandError
+
+    try:
+        if fit is not None and found.fitted is not None:
+            found.fitted.save(fit)
+    except OSError as error:
+        raise CommandError(f"cannot write {fit}: {error.strerror}") from None
+    finally:
+        if html is not None:
+            write_file(html, page(found))
+
+
+def _need_model(path: Path) -> None:
+    """Refuse to write a model over a file that is none: a market, say.
+
+    Raises:
+        ConfigError: it is such a file.
+    """
+    from openmm.backtest.model import load
+    from openmm.errors import ConfigError
+
+    if not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        load(path)
+    except ConfigError:
+        allowed = "a file that is not there yet, or a model's, which is replaced"
+        raise ConfigError("--fit", str(path), allowed) from None
 
 
 @contextmanager

@@ -20,6 +20,7 @@ EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_HALTED = 3
+NAME_BYTES_MAX = 230  # of a file: it is written under a longer one first
 
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON object instead of text.")
@@ -66,14 +67,58 @@ def need(package: str, what: str) -> None:
         ) from None
 
 
+def emit_beside(
+    write: Callable[[], None], payload: Mapping[str, Any], as_json: bool, text: Callable[[], str]
+) -> None:
+    """Write files and print a result, which is printed whatever becomes of the files.
+
+    Raises:
+        CommandError: a file cannot be written, or the result not be printed.
+    """
+    try:
+        write()
+    finally:
+        emit(payload, as_json, text)
+
+
+def need_place(option: str, path: Path | None) -> None:
+    """Refuse a file that cannot be written, before anything is done for it.
+
+    Raises:
+        ConfigError: its folder is not there, or it cannot be written.
+    """
+    if path is None:
+        return
+    folder, allowed = path.absolute().parent, ""
+    if not os.path.isdir(folder):
+        allowed = "a file in a folder that is there"
+    elif os.path.isdir(path):
+        allowed = "a file, no folder"
+    elif len(os.fsencode(path.name)) > NAME_BYTES_MAX:
+        allowed = f"a name of {NAME_BYTES_MAX} bytes at most"
+    elif not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        allowed = "a file that may be written"
+    if allowed:
+        raise ConfigError(option, str(path), allowed)
+
+
 def write_file(path: Path, text: str) -> None:
-    """Write a file that a command was asked for.
+    """Write a file that a command was asked for: whole, or what was there stays.
 
     Raises:
         CommandError: it cannot be written.
     """
     try:
-        path.write_text(text, encoding="utf-8")
+        if os.path.exists(path) and not path.is_file():  # /dev/stdout, a pipe
+            path.write_text(text, encoding="utf-8")
+            return
+        target = path.resolve()
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}") from None
 

@@ -47,6 +47,17 @@ def test_a_session_is_compared_fitted_and_shown(
     assert "<h1>virtual-" in html.read_text()
 
 
+def test_only_a_model_is_replaced_by_one(exact: Path, tmp_path: Path, capsys: Capture) -> None:
+    other, model = tmp_path / "market.omd", tmp_path / "model.json"
+    other.write_bytes(b"OMDATA1\nsomething of value")
+    assert main(["drift", str(exact), "--fit", str(other)]) == 2
+    assert "--fit: a file that is not there yet, or a model's" in capsys.readouterr().err
+    assert other.read_bytes() == b"OMDATA1\nsomething of value"
+    Model(queue="power").save(model)
+    assert main(["drift", str(exact), "--fit", str(model)]) == 0
+    assert load(model).queue == "careful"
+
+
 def test_limits_decide_the_exit_code(drifting: Path, capsys: Capture) -> None:
     assert main(["drift", str(drifting), "--fills", "100", "--orders", "100", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)

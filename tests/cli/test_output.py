@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from openmm.cli.main import main
+from openmm.cli.output import emit_beside, write_file
+from openmm.errors import CommandError
 
 Capture = pytest.CaptureFixture[str]
 
@@ -22,6 +25,66 @@ def test_a_full_disk_is_one_line_and_no_success(tmp_path: Path) -> None:
         )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr == "openmm: cannot print the result: No space left on device\n"
+
+
+def test_page_that_does_not_fit_leaves_the_one_that_was_there(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("the old one")
+    code = """
+import resource, sys
+from pathlib import Path
+from openmm.cli.output import write_file
+from openmm.errors import CommandError
+resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
+try:
+    write_file(Path(sys.argv[1]), "x" * 10_000)
+except CommandError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, page], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"cannot write {page}: File too large\n"
+    assert page.read_text() == "the old one"
+    assert list(tmp_path.iterdir()) == [page]
+
+
+def test_page_is_written_where_a_link_leads_and_to_what_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    real, link, pipe = tmp_path / "far" / "a.html", tmp_path / "b.html", tmp_path / "pipe"
+    link.symlink_to(real)
+    write_file(link, "a page")
+    assert link.is_symlink()
+    assert real.read_text() == "a page"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_file(pipe, "a page")
+    assert os.read(reader, 100) == b"a page"
+    os.close(reader)
+
+
+def test_result_is_printed_whatever_becomes_of_the_files(capsys: Capture) -> None:
+    def full() -> None:
+        raise CommandError("no room")
+
+    with pytest.raises(CommandError, match="no room"):
+        emit_beside(full, {"a": 1}, True, lambda: "")
+    assert json.loads(capsys.readouterr().out) == {"a": 1}
+
+
+def test_place_for_a_file_is_asked_for_before_anything_is_run(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    bot = str(Path(__file__).resolve().parents[2] / "examples" / "bots" / "grid.toml")
+    for place, allowed in (
+        (tmp_path / "none" / "a.html", "a file in a folder that is there"),
+        (tmp_path, "a file, no folder"), (tmp_path / ("a" * 300), "a name of 230 bytes at most"),
+    ):  # fmt: skip
+        for command in (
+            ["backtest", bot, "--data", "none.omd"], ["compare", bot, "--data", "kraken:none"],
+        ):  # fmt: skip
+            assert main([*command, "--html", str(place)]) == 2
+            assert f"openmm: --html: {allowed}; got" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
