@@ -33,6 +33,7 @@ from openmm.backtest.trials_text import (
     tables,
 )
 from openmm.data.events import FILTERED, KIND_BITS, TRADE, Events, utc
+from openmm.rerun.compare import as_bars
 from openmm.rerun.compare_page import BOTS_STYLE, COLOURS
 from openmm.settlement.page import data_table, document, figure, section
 from openmm.settlement.page_style import STYLE
@@ -145,10 +146,7 @@ def _details(trial: Trial) -> list[str]:
     )
     causes = [
         (name, float(value), f"{money(value)} {asset}")
-        for name, value in (
-            ("less fees", -value) if name == "fees" else (name, value)
-            for name, value in causes_of(one.causes)
-        )
+        for name, value in as_bars(causes_of(one.causes))
     ]
     markouts = [
         (f"{name}, {found.fills:,} {what}", found.bps, f"{bps(found.bps)} bps")

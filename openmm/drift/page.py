@@ -7,7 +7,7 @@ from html import escape
 from typing import Final
 
 from openmm.drift.measured import PERCENTILES, Count, Drift, Queued
-from openmm.rerun.compare import rounded
+from openmm.rerun.compare import as_bars, rounded
 from openmm.settlement.page import data_table, document, figure, section
 from openmm.settlement.page_style import STYLE
 from openmm.settlement.plots import bars
@@ -121,7 +121,7 @@ def page(drift: Drift) -> str:
     net = [
         (f"{side}: {name}", float(value), f"{rounded(value)} {drift.got.asset}")
         for side, told in (("got", drift.got), ("expected", drift.expected))
-        for name, value in told.causes.items()
+        for name, value in as_bars(told.causes.items())
     ]
     body = [
         section("Orders and fills", data_table(COUNTS, counts(drift))),

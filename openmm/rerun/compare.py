@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ LIMITS: Final = (
     "the next ones: compare bots on the same stream, and take no figure here for a forecast."
 )
 COLUMNS: Final = (
-    "bot", "fills", "spread", "adverse", "drift", "fees", "net", "fall", "inventory",
+    "bot", "fills", "spread", "adverse", "drift", "fees", "net", "drawdown", "inventory",
     "at touch", "quoted", "frames", "actions", "1s", "10s",
 )  # fmt: skip
 CAUSES: Final = ("spread", "adverse", "drift", "fees", "net")
@@ -84,7 +84,8 @@ def render(results: Sequence[Result], console: Console) -> None:
 
 
 LEGEND: Final = (
-    "spread, adverse, drift and fees add up to net. fall: deepest fall of the P&L. inventory: "
+    "spread, adverse and drift less fees are net. fees: what was paid, below zero what was "
+    "received. drawdown: deepest fall of the P&L after fees. inventory: "
     "least and greatest position off the opening one, in base. at touch, quoted: share of the time "
     "in percent of a bid/an ask no worse than the best of others, and of one live at all. frames: "
     "messages sent; actions: orders placed, amended or cancelled in them. 1s, 10s: markouts in bps "
@@ -111,14 +112,19 @@ def cells(one: Result) -> list[str]:
 
 
 def causes_of(report: Report) -> list[tuple[str, Decimal]]:
-    """Return what a session's P&L is made of, and the net that the rest add up to."""
+    """Return what a session's P&L is made of, and the net: the first three less fees."""
     split = report.by_cause
     if split is None:
         return []
     whole = split.total
     # A fill without a reference is in none of the three: what it made is told with the drift.
-    values = (whole.spread, whole.adverse, whole.drift + whole.unsplit, -whole.fees, whole.net)
+    values = (whole.spread, whole.adverse, whole.drift + whole.unsplit, whole.fees, whole.net)
     return list(zip(CAUSES, values, strict=True))
+
+
+def as_bars(causes: Iterable[tuple[str, Decimal]]) -> list[tuple[str, Decimal]]:
+    """Return causes as what each does to the net: fees, which are paid, go the other way."""
+    return [("less fees", -value) if name == "fees" else (name, value) for name, value in causes]
 
 
 def headline(one: Result) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 
 from openmm.rerun.compare import (
     COLUMNS,
+    as_bars,
     causes_of,
     cells,
     headline,
@@ -51,7 +52,7 @@ def _stream(results: Sequence[Result], bots: Sequence[str]) -> str:
     causes = [
         (f"{one.bot}: {cause}", float(value), f"{rounded(value)} {asset}")
         for one in results
-        for cause, value in causes_of(one.report)
+        for cause, value in as_bars(causes_of(one.report))
     ]
     problems = "".join(
         f'<p class="note">{escape(one.bot)}: {escape(problem)}</p>'

@@ -35,8 +35,14 @@ def test_the_page_draws_each_bot_and_lets_nothing_in() -> None:
     assert f"sha256-{digest}" in made
     for drawn in re.findall(r'<svg class="plot.*?</svg>(?!</svg>)', made, re.DOTALL):
         ElementTree.fromstring(drawn)
-    for _, value in causes_of(found[0].report):
-        assert f"{rounded(value)} USD" in made
+    causes = dict(causes_of(found[0].report))
+    for name, value in causes.items():
+        assert f"{rounded(-value if name == 'fees' else value)} USD" in made
+    # Fees are what was paid.
+    split = found[0].report.by_cause
+    assert split is not None
+    assert causes["fees"] == split.total.fees
+    assert causes["spread"] + causes["adverse"] + causes["drift"] - causes["fees"] == causes["net"]
 
 
 def test_the_command_writes_it(tmp_path: Path) -> None:
