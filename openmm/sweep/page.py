@@ -96,7 +96,11 @@ def _about(ranking: Ranking, job: Job) -> list[str]:
 def columns(ranking: Ranking) -> list[str]:
     """Return the heads of the table."""
     point = ranking.rows[0].point if ranking.rows else ()
-    keys = [f"worst {key}" if key.startswith(MODEL) else key for key, _ in point]
+    names = short([key for key, _ in point])
+    keys = [
+        f"worst {name}" if key.startswith(MODEL) else name
+        for name, (key, _) in zip(names, point, strict=True)
+    ]
     test = ["test: Sharpe", "net", "flattened", "fills"] if ranking.folds else []
     train = "train: " if ranking.folds else ""
     return [
@@ -153,6 +157,12 @@ def under_models(ranking: Ranking) -> list[list[str]]:
             ]
         )  # fmt: skip
     return rows
+
+
+def short(keys: Sequence[str]) -> list[str]:
+    """Return keys by their last part, where no two share it: figures have to fit beside them."""
+    names = [key.rpartition(".")[2] for key in keys]
+    return names if len(set(names)) == len(names) else list(keys)
 
 
 def label(row: Row) -> str:

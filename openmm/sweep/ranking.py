@@ -49,8 +49,8 @@ class Score(msgspec.Struct, frozen=True):
 
     @property
     def traded(self) -> bool:
-        """Tell whether there is anything to place it by."""
-        return self.fills > 0 and self.sharpe is not None
+        """Tell whether there is anything to place it by: fills, or what it holds from before."""
+        return self.sharpe is not None
 
 
 class Row(msgspec.Struct, frozen=True):

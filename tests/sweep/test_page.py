@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from openmm.sweep.page import cells, columns, curves, lines_of, page, under_models
+from openmm.sweep.page import cells, columns, curves, lines_of, page, short, under_models
 from openmm.sweep.plan import specs
 from openmm.sweep.ranking import rank
 from openmm.sweep.space import Choices, grid
 from openmm.sweep.store import Result
+from tests.e2e.browser import DRAWN, chromium
 from tests.sweep.made import (
     NS,
     START_NS,
@@ -23,6 +24,15 @@ from tests.sweep.made import (
     span,
     sums,
 )
+
+# Heads of the first table that are whole in sight, and how far the widest table is cut off.
+SEEN = """(() => {
+    const found = [...document.querySelectorAll('.wide')]
+    const end = found[0].getBoundingClientRect().right
+    const heads = [...found[0].querySelectorAll('th')].filter(
+        one => one.getBoundingClientRect().right <= end).map(one => one.textContent)
+    return [heads, Math.max(...found.map(one => one.scrollWidth - one.clientWidth))]
+})()"""
 
 
 def made(trials: int, spans: int, split: int, *, refused: bool = False) -> str:
@@ -117,7 +127,7 @@ def test_models_and_halts_are_told() -> None:
     text = page(ranking, told, "bot.toml", results)
     for wanted in (
         "4 combinations under 2 models each", "1 of 4 combinations halted in train",
-        "The best under each model", "<th>worst model.queue</th>", "<th>flattened</th>",
+        "The best under each model", "<th>worst queue</th>", "<th>flattened</th>",
     ):  # fmt: skip
         assert wanted in text, wanted
     shown = dict(zip(columns(ranking), cells(ranking, ranking.rows[-1]), strict=True))
@@ -126,6 +136,29 @@ def test_models_and_halts_are_told() -> None:
     assert [one[1] for one in under] == ["model.queue", "careful", "log"]
     assert len({len(one) for one in under}) == 1
     assert "under each model" not in made(3, 2, 1)
+
+
+def test_page_is_readable_on_a_phone_and_whole_on_a_screen(tmp_path: Path) -> None:
+    path = tmp_path / "summary.html"
+    path.write_text(made(40, 5, 4), encoding="utf-8")
+    with chromium() as browser:
+        for wide in (420, 1400):
+            shown = browser.new_page(viewport={"width": wide, "height": 900})
+            shown.goto(path.as_uri())
+            assert shown.evaluate("document.documentElement.scrollWidth") <= wide
+            for width, beyond, text in shown.evaluate(DRAWN):
+                assert width > 0.6 * wide
+                assert beyond <= 1
+                assert text >= 11
+            seen, hidden = shown.evaluate(SEEN)
+            # On a phone a figure stands beside the keys, on a screen nothing is cut off.
+            assert "deflated" in seen
+            assert hidden == 0 or wide == 420
+
+
+def test_keys_are_told_by_their_last_part_unless_two_share_it() -> None:
+    assert short(["strategy.spread", "model.queue"]) == ["spread", "queue"]
+    assert short(["a.b.x", "a.c.x", "d.y"]) == ["a.b.x", "a.c.x", "d.y"]
 
 
 def test_page_lets_nothing_in(tmp_path: Path) -> None:
