@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
-from openmm import journal
+from openmm import __version__, journal
 from openmm._fast.book import Book, BookBreak
 from openmm._fast.changes import ChangeLog
 from openmm._fast.feed import EventClock
@@ -59,6 +59,10 @@ FINE_NS: Final = 1_000  # finer than which no time has to be guessed
 COARSE_NS: Final = 1_000_000  # of market messages
 NOTHING: Final = -1
 DOWN: Final = b"0"
+# What a session's beginning tells, without which it cannot be run again.
+SEEDS: Final = frozenset(
+    {"mid_ticks", "recalled", "session_s", "signals", "symbols", "watchdog"}
+)  # fmt: skip
 HEADS: Final = frozenset({Record.REC_FRAME, Record.REC_BATCH_END, Record.REC_CALL})  # inputs
 
 Progress: TypeAlias = Callable[[int], None]
@@ -152,6 +156,16 @@ class Past:
             self.config = restore(session.config)
         except ConfigError as error:
             raise JournalError(f"the journal's configuration is another build's: {error}") from None
+        if untold := SEEDS - session.seeds.keys():
+            raise JournalError(
+                f"the journal is of a build ({session.build}) that did not record every input; it "
+                f"cannot be run again without {', '.join(sorted(untold))}"
+            )
+        if session.build != __version__:
+            self.notes.append(
+                f"the session is of build {session.build}, and this is {__version__}: what differs "
+                "may be their difference"
+            )
         self.quoted = self.config.venue.index(self.config.quoted)
         self.records = 1
         for one in records:

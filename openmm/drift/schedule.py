@@ -147,9 +147,10 @@ class _Run:
         self._venue = venue
         self._answers = answers
         self._takers = {one.seq for one in past.fills if not one.maker}
-        self._acts: list[tuple[int, Moved | Got]] = [
-            *((one.ts_ns, one) for one in past.moves),
-            *((past.filled_ns(one), one) for one in past.fills),
+        # What an order of ours took, the book tells at the same moment: it comes before that.
+        self._acts: list[tuple[int, int, Moved | Got]] = [
+            *((one.ts_ns - self._takes(one), one.ts_ns, one) for one in past.moves),
+            *((at_ns, at_ns, one) for one in past.fills for at_ns in [past.filled_ns(one)]),
         ]
         self._acts.sort(key=itemgetter(0))
         self._at = 0
@@ -160,6 +161,9 @@ class _Run:
         self.fates: list[Fate] = []
         self.next_ns = 0
         self._look()
+
+    def _takes(self, one: Moved) -> bool:
+        return one.kind == ActionKind.ACTION_PLACE and one.seq in self._takers
 
     def _look(self) -> None:
         self.next_ns = self._acts[self._at][0] if self._at < len(self._acts) else FOREVER_NS
@@ -173,7 +177,7 @@ class _Run:
                 at_ns, slot = self._leaving.popleft()
                 self._drop(slot, at_ns)
             else:
-                at_ns, act = self._acts[self._at]
+                _, at_ns, act = self._acts[self._at]
                 self._at += 1
                 if isinstance(act, Moved):
                     self._move(act, at_ns)

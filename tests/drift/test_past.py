@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from openmm._fast.tape import Record
 from openmm.drift.own import Sent
 from openmm.drift.past import Past
 from openmm.engine.context import SOURCE_PRIVATE
 from openmm.errors import JournalError
-from openmm.journal import JournalRecord
+from openmm.journal import JournalRecord, read_session, session_record
 from tests.drift import live
 
 MS = 1_000_000
@@ -139,6 +140,20 @@ def test_what_is_no_session_of_orders_is_refused(records: Sequence[JournalRecord
     for payload in (b'["on_\xffvents",[]]', b'["on_events'):
         broken = records[call]._replace(payload=payload)
         Past([*records[:call], broken, *records[call + 1 :]])  # told when it is called again
+
+
+def test_a_session_of_another_build_is_told_or_refused(records: Sequence[JournalRecord]) -> None:
+    session = read_session(records[0].payload)
+
+    def past(**changed: object) -> Past:
+        payload = session_record(replace(session, **changed))
+        return Past([records[0]._replace(payload=payload), *records[1:]])
+
+    assert not any("build" in one for one in past().notes)
+    assert any("the session is of build 0.0.1" in one for one in past(build="0.0.1").notes)
+    seeds = {name: one for name, one in session.seeds.items() if name != "symbols"}
+    with pytest.raises(JournalError, match=r"of a build \(.*\) that did .* without symbols"):
+        past(seeds=seeds)
 
 
 def test_a_lost_connection_is_told(records: Sequence[JournalRecord]) -> None:

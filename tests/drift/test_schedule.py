@@ -95,6 +95,13 @@ def test_a_fill_that_the_model_does_not_expect_tells_what_stood_ahead() -> None:
     assert tally([never]).error == 1
 
 
+def test_what_we_take_is_still_there_when_the_book_says_at_once_that_it_is_gone() -> None:
+    gone = [(30, LEVEL | ASK, 110, 0), (30, LEVEL | ASK | MESSAGE_END, 111, 9)]
+    taking = [Got(7, BUY, 110, 9, False, 30, 30)]
+    (one,) = fates([*BOOK, *gone], [placed(30, 9, 111)], taking)
+    assert one.expected == one.got == [(30, 110, 9)]
+
+
 def test_a_fill_that_never_came_counts_until_the_cancel() -> None:
     market = [*BOOK, (30, SOLD, 100, 12), (50, SOLD, 100, 30)]
     cancel = Moved(CANCEL, 7, BUY, 100, 0, 40)
