@@ -181,18 +181,29 @@ def session_folder(journal_dir: Path, session_id: str) -> Path:
 
 
 def segment_paths(folder: Path) -> list[Path]:
-    """Return the segments of a session in order, of one in both forms the plain one."""
-    plain = {path.name: path for path in folder.glob(f"*{SUFFIX}")}
-    packed = {path.stem: path for path in folder.glob(f"*{SUFFIX}{PACKED_SUFFIX}")}
-    return [path for _, path in sorted((packed | plain).items())]
+    """Return the segments of a session in order, of one in both forms the plain one.
+
+    Files whose names are no numbers are none of it.
+    """
+    plain = {path.name: path for path in folder.glob(f"[0-9]*{SUFFIX}")}
+    packed = {path.stem: path for path in folder.glob(f"[0-9]*{SUFFIX}{PACKED_SUFFIX}")}
+    every = sorted((packed | plain).items())
+    return [path for name, path in every if name.removesuffix(SUFFIX).isdecimal()]
 
 
 def opened_segment(path: Path) -> BinaryIO:
-    """Open a segment, which its writer may have compressed since it was listed."""
+    """Open a segment, which its writer may have compressed since it was listed.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
     try:
-        return path.open("rb")
-    except FileNotFoundError:
-        return path.with_name(path.name + PACKED_SUFFIX).open("rb")
+        try:
+            return path.open("rb")
+        except FileNotFoundError:
+            return path.with_name(path.name + PACKED_SUFFIX).open("rb")
+    except OSError as error:
+        raise JournalError(f"{path}: {error.strerror}") from error
 
 
 def segment_content(file: BinaryIO) -> mmap.mmap | bytes:
@@ -248,7 +259,7 @@ class Journal:
                         block = block_at(data, offset)
                         if block is None:
                             try:
-                                torn = _torn_bytes(data, offset, path, last)
+                                torn = torn_bytes_at(data, offset, path, last)
                                 break
                             except JournalError:
                                 # A writer at work may have written it, and more, since the look.
@@ -326,8 +337,12 @@ def block_at(data: mmap.mmap | bytes, offset: int) -> tuple[bytes, bytes, bytes]
     return payload, bytes(head[: BLOCK_PREFIX.size]), chain
 
 
-def _torn_bytes(data: mmap.mmap | bytes, offset: int, path: Path, last: bool) -> int:
-    """Return how many bytes behind the last whole block are torn; raise when they are corrupt."""
+def torn_bytes_at(data: mmap.mmap | bytes, offset: int, path: Path, last: bool) -> int:
+    """Return how many bytes behind the last whole block are torn.
+
+    Raises:
+        JournalError: they are corrupt: it is not the last segment, or whole blocks follow.
+    """
     rest = bytes(data[offset:]).rstrip(b"\0")
     if not rest:
         return 0

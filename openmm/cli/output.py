@@ -33,7 +33,15 @@ def emit(payload: Mapping[str, Any], as_json: bool, text: Callable[[], str]) -> 
     Raises:
         CommandError: it cannot be printed, the place it goes to is full, say.
     """
-    told = json.dumps(payload, default=_plain, indent=2) if as_json else text()
+    line(json.dumps(payload, default=_plain, indent=2) if as_json else text())
+
+
+def line(told: str) -> None:
+    """Print a line, at once.
+
+    Raises:
+        CommandError: it cannot be printed.
+    """
     try:
         typer.echo(told)
     except BrokenPipeError:

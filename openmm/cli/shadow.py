@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, Json, emit
+from openmm.cli.output import EXIT_DONE, Json, emit, line
 from openmm.cli.pick import Bot, Folder, pick_journal
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def follow(
 
 
 def _change(changes: list[str], instead: Path | None, latency: str | None) -> Change:
+    from openmm.backtest.model import DELAY_NS_MAX
     from openmm.config import load
     from openmm.config.values import parse_duration_ns
     from openmm.errors import CommandError, ConfigError
@@ -116,6 +117,8 @@ def _change(changes: list[str], instead: Path | None, latency: str | None) -> Ch
         latency_ns = None if latency is None else parse_duration_ns(latency)
     except ValueError as error:
         raise ConfigError("--latency", latency, str(error)) from None
+    if latency_ns is not None and not 0 <= latency_ns <= DELAY_NS_MAX:
+        raise ConfigError("--latency", latency, f"0s to {DELAY_NS_MAX // 10**9}s")
     return Change(asked, None if instead is None else load(instead), latency_ns)
 
 
@@ -131,8 +134,7 @@ def _tell(made: Shadow, json_: bool, *, last: bool, lines: bool = False) -> None
     if json_ and (lines or not last):
         import orjson
 
-        sys.stdout.write(orjson.dumps(to_json(made, sides)).decode() + "\n")
-        sys.stdout.flush()
+        line(orjson.dumps(to_json(made, sides)).decode())
         return
     emit(to_json(made, sides), json_, lambda: text_of(made, sides))
 

@@ -23,6 +23,7 @@ from openmm.journal import (
     opened_segment,
     segment_content,
     segment_paths,
+    torn_bytes_at,
 )
 
 
@@ -44,25 +45,34 @@ class JournalFollower:
     def read(self) -> Iterator[JournalRecord]:
         """Yield every record that was written since the last call, in order."""
         while True:
-            paths = {_number_of(path): path for path in segment_paths(self.folder)}
+            paths = self._listed()
             path = paths.get(self._number)
+            if path is None and max(paths, default=-1) > self._number:
+                # One that was compressed while the folder was listed may be in neither form.
+                paths = self._listed()
+                path = paths.get(self._number)
+                if path is None:
+                    raise JournalError(f"segment {self._number} is missing: {self.folder}")
             if path is None:
                 return
             # Asked before the read: what was written before a segment was closed is read below.
-            closed = self._number + 1 in paths
-            yield from self._segment(path)
+            closed = max(paths) > self._number
+            yield from self._segment(path, closed)
             if not closed:
                 return
             self._number += 1
             self._offset = 0
 
-    def _segment(self, path: Path) -> Iterator[JournalRecord]:
+    def _listed(self) -> dict[int, Path]:
+        return {int(path.name.partition(".")[0]): path for path in segment_paths(self.folder)}
+
+    def _segment(self, path: Path, closed: bool) -> Iterator[JournalRecord]:
         with opened_segment(path) as file:
             data = segment_content(file)
             try:
                 if self._offset == 0:
                     head = bytes(data[: SEGMENT_HEADER.size])
-                    if not head.startswith(SEGMENT_MAGIC):
+                    if not closed and not head.startswith(SEGMENT_MAGIC):
                         return  # made, and its header is not there yet
                     header = SegmentHeader.decode(head, path)
                     if self._number and header.previous_hash != self._chain:
@@ -80,10 +90,8 @@ class JournalFollower:
                     for record in decode_records(payload, BLOCK_PREFIX.unpack(prefix)[2], where):
                         self.record_count += 1
                         yield record
+                if closed:
+                    torn_bytes_at(data, self._offset, path, last=False)
             finally:
                 if isinstance(data, mmap.mmap):
                     data.close()
-
-
-def _number_of(path: Path) -> int:
-    return int(path.name.partition(".")[0])

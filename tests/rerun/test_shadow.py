@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ from openmm._fast.tape import Record
 from openmm.cli.main import main
 from openmm.cli.shadow import follow
 from openmm.errors import ConfigErrors, JournalError
-from openmm.journal import JournalRecord
+from openmm.journal import Journal, JournalRecord
 from openmm.rerun.follow import JournalFollower
 from openmm.rerun.shadow import Change, Shadow, to_json
 from openmm.settlement import store as tables
@@ -183,6 +187,61 @@ def test_a_torn_block_waits_until_it_is_whole(folder: Path, records: list[Journa
     path.write_bytes(whole)
     assert list(follower.read()) == records[500:1000]
     assert list(follower.read()) == []
+
+
+def test_a_segment_that_is_missing_or_torn_before_another_is_told(
+    folder: Path, records: list[JournalRecord]
+) -> None:
+    write(folder, records, segment_bytes=1 << 16)
+    paths = sorted(folder.iterdir())
+    assert len(paths) > 3
+    (folder / "abc.omj").touch()
+    assert len(list(JournalFollower(folder).read())) == len(records)
+    whole = paths[1].read_bytes()
+    paths[1].write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(JournalError, match=f"block is corrupt at byte .*{paths[1]}"):
+        list(JournalFollower(folder).read())
+    paths[1].write_bytes(b"")
+    with pytest.raises(JournalError, match=str(paths[1])):
+        list(JournalFollower(folder).read())
+    for at in (1, 0):
+        paths[at].unlink()
+        with pytest.raises(JournalError, match=f"segment {at} is missing"):
+            list(JournalFollower(folder).read())
+
+
+def test_a_segment_that_cannot_be_read_is_told(
+    folder: Path, records: list[JournalRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, records[:10])
+
+    def closed(path: Path, *_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "open", closed)  # root reads what nobody may
+    for reading in (JournalFollower(folder).read(), iter(Journal(folder))):
+        with pytest.raises(JournalError, match=r"000000\.omj: Permission denied"):
+            next(reading)
+
+
+@pytest.mark.parametrize("latency", ["-5ms", "9999h"])
+def test_latency_out_of_bounds_is_refused(journal: Path, latency: str, capsys: Capture) -> None:
+    assert main(["shadow", str(journal), "--once", "--latency", latency]) == 2
+    assert "--latency: " in capsys.readouterr().err
+
+
+def test_line_that_cannot_be_printed_is_an_error_of_one(journal: Path) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [
+                sys.executable, "-m", "openmm.cli.main", "shadow", str(journal), "--json",
+                "--once", "--every", "1",
+            ],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    told = json.loads(done.stderr)["error"]["message"]
+    assert told == "cannot print the result: No space left on device"
 
 
 def test_an_altered_block_is_no_record(folder: Path, records: list[JournalRecord]) -> None:
