@@ -29,11 +29,7 @@ LINES_STYLE: Final = "".join(
     f".line.try{place}{{stroke:{colour}}}.key.try{place}{{background:{colour}}}\n"
     for place, colour in enumerate(COLOURS)
 )
-# Wide enough for every column of a search over two keys, walked forward.
-WIDE_STYLE: Final = (
-    "main{max-width:1400px}"
-    ".wide table:not(.events) th,.wide table:not(.events) td{white-space:nowrap}\n"
-)
+WIDE_STYLE: Final = "main{max-width:1400px}\n"  # for every column of a search over several keys
 _FIGURES: Final = msgspec.msgpack.Decoder(list[Figures])
 
 
@@ -94,7 +90,7 @@ def _about(ranking: Ranking, job: Job) -> list[str]:
 
 
 def columns(ranking: Ranking) -> list[str]:
-    """Return the heads of the table."""
+    """Return the heads of the table: what the order is of first, in sight on a phone too."""
     point = ranking.rows[0].point if ranking.rows else ()
     names = short([key for key, _ in point])
     keys = [
@@ -104,7 +100,7 @@ def columns(ranking: Ranking) -> list[str]:
     test = ["test: Sharpe", "net", "flattened", "fills"] if ranking.folds else []
     train = "train: " if ranking.folds else ""
     return [
-        "try", *keys, "deflated", f"{train}Sharpe", "net", "flattened", "fees", "fills",
+        "try", "deflated", f"{train}Sharpe", *keys, "net", "flattened", "fees", "fills",
         "drawdown", "halted", *test,
     ]  # fmt: skip
 
@@ -113,8 +109,8 @@ def cells(ranking: Ranking, row: Row) -> list[str]:
     """Return a combination's cells; what was refused says why in place of its figures."""
     values = [value for _, value in row.point]
     if row.train is None:
-        rest = len(columns(ranking)) - len(values) - 2
-        return [str(row.trial), *values, f"{row.state}: {row.why}", *[""] * rest]
+        rest = len(columns(ranking)) - len(values) - 4
+        return [str(row.trial), "-", "-", *values, f"{row.state}: {row.why}", *[""] * rest]
     one = row.train
     tested = row.test
     test: list[str] = []
@@ -124,8 +120,8 @@ def cells(ranking: Ranking, row: Row) -> list[str]:
     if tested is not None and tested.halted:
         halts = f"{halts}, test"
     return [
-        str(row.trial), *values, "-" if row.deflated is None else f"{row.deflated:.3f}",
-        _ratio(one), *_money(one), f"{one.fees:,.2f}", f"{one.fills:,}",
+        str(row.trial), "-" if row.deflated is None else f"{row.deflated:.3f}", _ratio(one),
+        *values, *_money(one), f"{one.fees:,.2f}", f"{one.fills:,}",
         f"{one.drawdown:,.2f}", halts, *test,
     ]  # fmt: skip
 

@@ -303,6 +303,15 @@ def test_test_without_a_trade_has_no_place() -> None:
     assert [place(one) for one in found.folds] == ["1 of 3", "did not trade", "1 of 3"]
 
 
+def test_test_in_which_something_was_held_has_a_place_without_a_fill() -> None:
+    def of(trial: int, at: int) -> Result:
+        figures = figures_with(noise(100 * trial + at, 0.9 - trial), fills=0 if at == 3 else 3)
+        return Result("x", "done", "", msgspec.msgpack.encode([figures]))
+
+    found = ranked(of, 3, SPANS, split=3)
+    assert [(one.rank, one.ranked) for one in found.folds] == [(1, 3)] * 3
+
+
 def test_falls_are_of_one_market_from_span_to_span() -> None:
     spans = [span(0), span(0, "other", 0), span(1), span(1, "other", 1)]
     lowest = [-3.0, -1.0, -4.0, -1.0]
