@@ -434,19 +434,26 @@ def _split(
 
     Markouts of all fills are named by an empty text, of a side's by what we did.
     """
-    every = np.ones(len(rows.ts_ns), np.bool_)
-    parts = {"": every, "bought": rows.lots > 0, "sold": rows.lots < 0}
-    markouts: dict[str, dict[str, Markout]] = {part: {} for part in parts}
+    markouts: dict[str, dict[str, Markout]] = {"": {}, "bought": {}, "sold": {}}
+    sides = {"bought": rows.lots > 0, "sold": rows.lots < 0}
     aged: Any = np.zeros(len(rows.ts_ns), np.int64)
     for name, column in AFTER.items():
         after = outcome.fills[:, column]
-        aged = worth(rows.lots, np.where(after > 0, after, last_uticks))
-        for part, mine in parts.items():
-            there = mine & (after > 0)
-            gained, cost = total((aged - rows.signed_cost)[there]), total(rows.cost[there])
+        known, late = after > 0, after < 0
+        aged = worth(rows.lots, np.where(known, after, last_uticks))
+        gains = aged - rows.signed_cost
+        added: dict[str, tuple[int, ...]] = {}
+        for side, mine in sides.items():
+            there = np.flatnonzero(mine & known)
+            added[side] = (
+                total(gains[there]), total(rows.cost[there]), len(there),
+                int(np.count_nonzero(mine & late)),
+            )  # fmt: skip
+        added[""] = tuple(map(sum, zip(*added.values(), strict=True)))
+        for part, (gained, cost, count, left) in added.items():
             markouts[part][name] = Markout(
                 gained / cost * 1e4 if cost else None, _EXACT.multiply(Decimal(gained), unit),
-                int(np.count_nonzero(there)), int(np.count_nonzero(mine & (after < 0))),
+                count, left,
             )  # fmt: skip
     split = rows.uticks > 0
     then = worth(rows.lots, np.where(split, rows.uticks, 1))
