@@ -138,7 +138,8 @@ def backtest(
     bots side by side. Exit code 1 when a run quoted nothing, or --look-ahead found one. Nothing is
     asked of a venue, and no key is needed.
     """
-    need("numpy", "a backtest")
+    for package in ("numpy", "pyarrow"):
+        need(package, "a backtest")
     need_place("--html", html)
     if whole:
         return _whole(
@@ -160,7 +161,6 @@ def backtest(
         model_of(one.config)  # told before anything is read
     rates = [_rate(text) for text in rate or []]
     if out is not None:
-        need("pyarrow", "backtest --out")
         from openmm.backtest import trials_files
 
         trials_files.claim("--out", out)

@@ -65,6 +65,7 @@ def convert(
     Messages go through the decoders that trade; what they do to the book is kept, with every
     trade. Exit code 1 when what was converted is broken; the files are written all the same.
     """
+    need("pyarrow", "data convert")
     from openmm.data.convert import convert_files
 
     lots = decimal("--lot", lot) if lot else None

@@ -41,6 +41,7 @@ from openmm.errors import DataError
 
 MAGIC: Final = b"OMDATA1\n"
 SUFFIX: Final = ".omd"
+STEP_DIGITS_MAX: Final = 20  # of a tick or a lot, ahead of the point or behind it
 FORMAT: Final = 1
 PAGE: Final = 4096
 ALIGN: Final = 64
@@ -59,6 +60,19 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     sha256: str
     bytes: int
+
+
+class _Problem(msgspec.Struct):
+    severity: str
+    name: str
+    text: str
+
+
+class _Integrity(msgspec.Struct):
+    """What is read of an integrity report that a file holds."""
+
+    verdict: str = ""
+    problems: list[_Problem] = []
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -341,11 +355,18 @@ def _checked(path: Path, text: bytes) -> Header:
         raise DataError(path, "header", str(error), "the fields of its format") from error
     for place, value in (("tick_size", header.tick_size), ("lot_size", header.lot_size)):
         try:
-            good = Decimal(value).is_finite() and Decimal(value) > 0
+            step = Decimal(value)
+            good = step.is_finite() and step > 0 and abs(step.adjusted()) <= STEP_DIGITS_MAX
         except InvalidOperation:
             good = False
-        if not good:
-            raise DataError(path, f"header, {place}", value, "a decimal above 0")
+        if not good or len(value) > 2 * STEP_DIGITS_MAX:
+            allowed = f"a decimal above 0, within {STEP_DIGITS_MAX} digits of the point"
+            raise DataError(path, f"header, {place}", value, allowed)
+    try:
+        msgspec.convert(header.integrity, _Integrity)
+    except msgspec.ValidationError as error:
+        allowed = "a report's verdict and problems"
+        raise DataError(path, "header, integrity", str(error), allowed) from error
     if header.counts.keys() != {*KINDS, "filtered"}:
         allowed = f"events of each kind: {', '.join((*KINDS, 'filtered'))}"
         raise DataError(path, "header, counts", header.counts, allowed)

@@ -8,7 +8,8 @@ snapshot are to be passed over. `side` of a trade is the taker's, or `unknown`.
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -46,6 +47,7 @@ US_NS: Final = 1_000
 HEAD_BYTES_MAX: Final = 1 << 16
 DECIMALS_MAX: Final = 15
 WHOLE_MAX: Final = float(1 << 52)
+TOP_PRICE: Final = r"(bids|asks)\[\d+\]\.price"
 SHARED: Final = ("exchange", "symbol", "timestamp", "local_timestamp")
 # Their name of a venue, where ours is another: venue and market.
 VENUES: Final[Mapping[str, tuple[str, str]]] = {
@@ -125,6 +127,7 @@ def _read(path: Path) -> _File:
     try:
         with open_bytes(path) as file:
             names = file.readline(HEAD_BYTES_MAX).decode().strip().split(",")
+        _check_names(path, kind, names)
         texts = dict.fromkeys(names, pyarrow.string())
         whole = dict.fromkeys(("timestamp", "local_timestamp"), pyarrow.int64())
         with open_bytes(path) as file:
@@ -145,6 +148,23 @@ def _read(path: Path) -> _File:
             raise DataError(path, f"column {name}", values[:3], "one market in a file")
         told.append(values[0])
     return _File(path, kind, told[0], told[1], table)
+
+
+def _check_names(path: Path, kind: str, names: Sequence[str]) -> None:
+    """Refuse a header that names a column twice, or lacks one that is read.
+
+    Raises:
+        DataError: it does.
+    """
+    needed = {"price", "amount", "side"}
+    if kind == "tops":
+        needed = {f"{one[:-5]}amount" for one in names if re.fullmatch(TOP_PRICE, one)}
+        needed |= {"asks[0].price"}
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    missing = sorted(needed - set(names))
+    if twice or missing:
+        allowed = f"{', '.join(twice or missing)} {'once' if twice else 'among them'}"
+        raise DataError(path, "header", ",".join(names)[:200], allowed)
 
 
 def _market(theirs: str, symbol: str, files: Sequence[_File]) -> Market:

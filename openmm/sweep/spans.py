@@ -252,7 +252,7 @@ def cut(
         events = in_steps(config, one.events if whole else one.events.opened(begin, end))
         if len(events) < EVENTS_MIN:
             return None
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         source = Source(one.path.name, header.content, one.path.stat().st_size)
         store.write(path, events, sources=[source])
     return _part(path, one.label)
@@ -287,7 +287,7 @@ def series(
         events = in_steps(config, gather.one_series(pieces))
         if len(events) < EVENTS_MIN:
             return None
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         sources = [
             Source(one.path.name, one.header.content, one.path.stat().st_size) for one in held
         ]
@@ -304,6 +304,13 @@ def is_sound(path: Path) -> bool:
         return store.digest(found.events) == found.header.content
     except DataError:
         return False
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(folder, "file", error.strerror, "a folder that can be made") from error
 
 
 def _part(path: Path, label: str) -> Part:

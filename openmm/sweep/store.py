@@ -100,12 +100,14 @@ class SweepStore:
         return self
 
     def __exit__(self, kind: object, error: object, *_: object) -> None:
-        """Close it; say of what file it is that it is no database, or has no room.
+        """Close it; say of what file it is that it is no database, is damaged or has no room.
 
         Raises:
             CommandError: in the place of such an error.
         """
         self.close()
+        if isinstance(error, msgspec.DecodeError):  # of its bytes: all else was checked before
+            raise CommandError(f"{self.folder / FILE}: damaged: {error}") from None
         if type(error) in (sqlite3.OperationalError, sqlite3.DatabaseError):
             raise CommandError(f"{self.folder / FILE}: {error}") from None
 

@@ -117,6 +117,8 @@ Path(sys.argv[1]).write_text(f"{done} {' '.join(streams)}")
     ("package", "arguments", "told"),
     [
         ("numpy", ["backtest", "a.toml"], "a backtest needs"),
+        ("pyarrow", ["backtest", "a.toml"], "a backtest needs"),
+        ("pyarrow", ["data", "convert", "a.gz"], "data convert needs"),
         ("numpy", ["drift"], "drift needs"),
         ("numpy", ["data", "list"], "market data needs"),
         ("pyarrow", ["data", "import", "a.npz"], "data import needs"),

@@ -137,8 +137,16 @@ def test_damaged_files_are_one_clear_error(tmp_path: Path) -> None:
     assert "header: JSON" in refused(good[:16] + b"[" + good[17:])
     assert "header, format: 1, the one of this build; got 2" in refused(headed(format=2))
     assert "header: the fields of its format" in refused(headed(extra=1))
-    assert "header, tick_size: a decimal above 0; got '-1'" in refused(headed(tick_size="-1"))
-    assert "header, lot_size: a decimal above 0; got 'x'" in refused(headed(lot_size="x"))
+    for size_name in ("tick_size", "lot_size"):
+        for value in ("-1", "0", "x", "nan", "1E+60", "1E-60", "1E-999999", "0." + "3" * 50):
+            told = refused(headed(**{size_name: value}))
+            assert f"header, {size_name}: a decimal above 0, within 20 digits of the po" in told
+    reports: list[dict[str, object]] = [
+        {"verdict": 5}, {"problems": 7}, {"problems": ["x"]}, {"problems": [{}]},
+    ]  # fmt: skip
+    for report in reports:
+        told = refused(headed(integrity=report))
+        assert "header, integrity: a report's verdict and problems" in told
     assert "size: 4,672 bytes for 12 events; got 4671" in refused(good[:-1])
     assert "bytes for 99 events; got 4672" in refused(headed(events=99))
     assert "header, counts: events of each kind" in refused(headed(counts={}))

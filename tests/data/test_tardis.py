@@ -149,6 +149,15 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     refused(book(ROWS) + b"binance,BTCUSDT,1\n", "rows: whole rows of its columns")
     two = book(ROWS) + book(ROWS, "binance,ETHUSDT").partition(b"\n")[2]
     refused(two, "column symbol: one market in a file; got ['BTCUSDT', 'ETHUSDT']")
+    shared = b"exchange,symbol,timestamp,local_timestamp,"
+    row = b"\nkraken,BTC/USD,1750000000000000,1750000000000000,"
+    refused(shared + b"id,amount,amount,price,side" + row + b"1,5,5,1,buy\n", "header: amount once")
+    refused(shared + b"id,amount,side" + row + b"1,5,buy\n", "header: price among them")
+    refused(shared + b"is_snapshot,amount" + row + b"true,5\n", "header: price, side among them")
+    refused(
+        shared + b"asks[0].price,bids[0].price,bids[0].amount" + row + b"2,1,5\n",
+        "header: asks[0].amount among them",
+    )
 
 
 def test_increments_and_best_levels_of_one_market_are_two_books(tmp_path: Path) -> None:

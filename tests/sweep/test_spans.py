@@ -189,6 +189,13 @@ def test_events_in_finer_ticks_are_written_in_those_that_are_quoted(tmp_path: Pa
     assert run(CONFIG, [found]).fills.tobytes() == run(CONFIG, [told]).fills.tobytes()
 
 
+def test_place_for_parts_that_is_no_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "spans").touch()
+    with pytest.raises(DataError, match=r"out/spans: file: a folder that can be made"):
+        spans(CONFIG, opened([coarse_file(tmp_path)]), tmp_path / "out", 0)
+
+
 def test_contracts_are_watched_and_not_quoted(tmp_path: Path) -> None:
     made = market(20)
     coinm = replace(made, market=replace(made.market, venue="binance", market="coinm"))

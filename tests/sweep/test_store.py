@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from openmm.errors import CommandError, ConfigError
+from openmm.sweep.figures import Moments
 from openmm.sweep.plan import described, specs
+from openmm.sweep.ranking import rank
 from openmm.sweep.store import FILE, Result, SweepStore
-from tests.sweep.made import job, points
+from tests.sweep.made import NS, encoded, job, points
 
 JOB = job("tiny", spans=2)
 SPECS = list(specs(JOB, points(5)))
@@ -89,6 +92,27 @@ def test_file_that_is_no_database_is_told_by_name(
         with pytest.raises(CommandError, match=FILE) as caught:
             SweepStore(tmp_path)
         assert caught.value.code == "command"
+
+
+@pytest.mark.parametrize("harmed", ["about SET value", "run SET point", "result SET figures"])
+def test_values_that_are_damaged_are_told_by_the_files_name(tmp_path: Path, harmed: str) -> None:
+    wanted = described(JOB, {"kind": "grid"})
+    with SweepStore(tmp_path) as store:
+        store.claim(wanted)
+        both = list(specs(JOB, points(1)))
+        store.plan(both)
+        store.add(Result(one.run_id, "done", figures=encoded(Moments())) for one in both)
+    with closing(sqlite3.connect(tmp_path / FILE)) as beside:
+        beside.execute(f"UPDATE {harmed} = x'ff00'")
+        beside.commit()
+
+    def read() -> None:
+        with SweepStore(tmp_path) as store:
+            store.claim(wanted)
+            rank(store.results(), JOB.spans, NS, 0, False)
+
+    with pytest.raises(CommandError, match=f"{FILE}: damaged: "):
+        read()
 
 
 def fill(folder: Path) -> None:
