@@ -383,6 +383,11 @@ def measured(
         tried = [_queue(schedule, one, within_ns, at("queue")) for one in TRIED]
         tried.sort(key=lambda one: one.tally.rank)
         fitted = model_of(past, tried[0].model, each)
+        if not any(one.tally.lots or one.tally.lots_expected for one in tried):
+            past.notes.append(
+                f"nothing was filled, and no queue model expects it: {tried[0].name} was written "
+                "because it comes first, not because it fits"
+            )
     live = _booked(records(), folder, past.session.session_id, at("booking"))
     assert made.report is not None, "a run ends with its report"
     return _drift(past, made, queue, tuple(tried), fitted, assumed, (live, made.report))

@@ -34,6 +34,8 @@ from openmm.drift.schedule import Fate
 from openmm.errors import ConfigError, JournalError
 from openmm.journal import ActionRecord, read_session, session_record
 from tests.drift import live
+from tests.e2e import virtual
+from tests.rerun.paper import LIVELY
 from tests.rerun.test_shadow import write
 
 MS = 1_000_000
@@ -277,6 +279,16 @@ def test_a_clock_that_went_back_leaves_moments_that_ascend(shared: Path) -> None
     ])  # fmt: skip
     each = model_of(past, Model(), each=True)
     assert list(each.orders_from_ns) == sorted(each.orders_from_ns)
+
+
+def test_a_fit_to_a_session_without_fills_says_that_nothing_was_fitted(tmp_path: Path) -> None:
+    far = virtual.config({"spread": "500bps"})
+    records = live.records_of(far, live.sim(market=LIVELY), tmp_path / "bot", 10)
+    told = measured(lambda: records, tmp_path, fit=True)
+    assert told.orders.session == told.orders.exact > 5
+    assert told.fitted is not None
+    assert told.fitted.queue == "careful"
+    assert any("nothing was filled" in one for one in told.notes)
 
 
 def test_a_session_on_paper_is_refused(tmp_path: Path) -> None:
