@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openmm._fast.units import UTICKS_PER_TICK, Side
+from openmm.backtest.chances import STAY
 from openmm.backtest.columns import FILL_FIELDS
 from openmm.backtest.measures import Measures, measure, product, total, worth
 from openmm.backtest.standing import standing
@@ -252,7 +253,9 @@ def _money(outcome: Outcome, run: Measures, part: _Part, path: NDArray[np.int64]
     (first, last), (begin, end) = part.marks, part.fills
     mine = outcome.fills[begin:end]
     alone = len(mine) == len(outcome.fills)
-    own = run if alone else measure(replace(outcome, fills=mine, orders=outcome.orders[:0]))
+    # What its fills are made of follows from them alone: of marks the last reference.
+    few = replace(outcome, fills=mine, marks=outcome.marks[-1:], orders=outcome.orders[:0])
+    own = run if alone else measure(few)
     causes = own.causes
     falls = np.maximum.accumulate(path) - path
     fees = part.fees_ticklots * run.unit
@@ -279,7 +282,9 @@ def _state(outcome: Outcome, run: Measures, part: _Part) -> dict[str, Any]:
     sign = np.where(mine[:, _SIDE] == int(Side.BUY), 1, -1)
     held = part.held_lots + np.concatenate([[0], np.cumsum(mine[:, _QTY] * sign)])
     from_ns, to_ns = max(run.quoting_ns, int(ts_ns[first])), int(ts_ns[last])
-    quoted, one_sided = standing(outcome.orders, from_ns, to_ns) or (None, None)
+    began, ended = (outcome.orders[:, STAY[name]] for name in ("began_ns", "ended_ns"))
+    stood = outcome.orders[(began < to_ns) & ((ended == 0) | (ended > from_ns))]
+    quoted, one_sided = standing(stood, from_ns, to_ns) or (None, None)
     is_last = last == len(ts_ns) - 1
     return {
         "least": float(int(held.min()) * run.lot_size),

@@ -171,6 +171,8 @@ def test_slices_add_up_to_the_run_to_the_ticklot(outcome: Outcome) -> None:
         assert min(one.least for one in found) == whole.least
         assert max(one.greatest for one in found) == whole.greatest
         assert found[-1].position == whole.position
+        quoted = [(one.quoted or 0.0) * one.span_s for one in found]
+        assert sum(quoted) == pytest.approx((whole.quoted or 0.0) * whole.span_s)
         assert deepest_fall(found) == pytest.approx(whole.drawdown)
         # Nor do Sharpe ratios depend on the number of slices, while returns are as long.
         together = pooled(one.moments for one in found)
