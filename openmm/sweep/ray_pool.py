@@ -207,7 +207,8 @@ class RayPool:
         self._flight: dict[Any, list[Spec]] = {}
         self._attempts: dict[str, int] = {}
         self._seconds = CHUNK_S  # of a run, lately
-        self._came = self._given_up = 0
+        self._came = self._given_up = self._lost_count = 0
+        self._address, self._is_gone = address, False
 
     def run(self, specs: Iterable[Spec]) -> Iterator[list[Result]]:
         """Yield results as they come, each run's once.
@@ -230,10 +231,25 @@ class RayPool:
                 )
             ready, _ = ray.wait(list(self._flight), num_returns=1, timeout=WAIT_S)
             came: list[Result] = []
+            lost = self._lost_count
             for reference in ready:
                 came += self._take(reference, again)
+            if not ready or self._lost_count > lost:
+                self._need_head()
             if came:
                 yield came
+
+    def _need_head(self) -> None:
+        """Prove that the head is there: Ray waits a minute for it, then ends the process.
+
+        Raises:
+            CommandError: it is not.
+        """
+        try:
+            reach(self._address)
+        except CommandError as error:
+            self._is_gone = True
+            raise CommandError(f"{error}; the same command goes on, there or here") from None
 
     def _cpus(self) -> int:
         resources: Any = ray.cluster_resources  # untyped there
@@ -280,6 +296,7 @@ class RayPool:
 
     def _lost(self, chunk: list[Spec], again: deque[list[Spec]], why: str) -> list[Result]:
         """Put runs up again, each by itself; give up one that was lost too often."""
+        self._lost_count += 1
         given_up = []
         for spec in chunk:
             begun = self._attempts[spec.run_id] = self._attempts.get(spec.run_id, 0) + 1
@@ -313,7 +330,8 @@ class RayPool:
 
     def close(self) -> None:
         """Leave the cluster; what is under way there is dropped."""
-        for reference in self._flight:
+        # Of a head that is gone nothing can be asked: each question would wait for a minute.
+        for reference in () if self._is_gone else self._flight:
             ray.cancel(reference, force=True)
         self._flight.clear()
         ray.shutdown()

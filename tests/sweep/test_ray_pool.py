@@ -218,6 +218,25 @@ def test_cluster_that_loses_a_node_gives_the_local_results(
         assert [path.name for path in one.cache.glob("*.omd")] == [f"{content}.omd"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_head_that_is_gone_for_good_is_told_soon_and_the_results_stay(
+    cluster: tuple[str, list[Node]], tmp_path: Path
+) -> None:
+    address, nodes = cluster  # the last test of it
+    bot_file(tmp_path)
+    file = market_file(tmp_path, 160)
+    running = sweep(tmp_path, str(file), "ray", "--ray", address)
+    until(lambda: done(tmp_path / "ray" / FILE) or running.poll() is not None, "a result")
+    nodes[0].end()
+    out, errors = running.communicate(timeout=40)  # Ray would wait for a minute
+    assert (running.returncode, out) == (1, ""), errors
+    message = json.loads(errors.splitlines()[-1])["error"]["message"]
+    assert message.startswith(f"no Ray cluster at {address}: ")
+    assert message.endswith("the same command goes on, there or here")
+    assert 0 < done(tmp_path / "ray" / FILE) < RUNS
+
+
 def test_data_that_was_sent_is_proven_and_written_once(tmp_path: Path) -> None:
     from openmm.sweep.ray_pool import keep, placed
 
