@@ -91,6 +91,7 @@ MODULES: dict[str, Profile] = {
     "openmm._fast.backtest": HOT,
     "openmm._fast.rehearsal": HOT,
     "openmm._fast.feed": HOT,
+    "openmm.data.cut": HOT,
     "openmm.engine.spin": HOT,
     "openmm.testing.calls": HOT,
     "openmm.testing.fence": HOT,

@@ -14,6 +14,7 @@ from openmm.cli.output import (
     EXIT_FAILED,
     Json,
     emit_beside,
+    maps_files,
     need,
     need_place,
     on_terminal,
@@ -140,6 +141,7 @@ def backtest(
     """
     for package in ("numpy", "pyarrow"):
         need(package, "a backtest")
+    maps_files(json_)
     need_place("--html", html)
     if whole:
         return _whole(

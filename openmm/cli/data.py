@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, need, progress, table
+from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, maps_files, need, progress, table
 from openmm.cli.spans import decimal, moment, span_s
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ Jump = Annotated[str, typer.Option("--jump", help="Tell jumps of a clock.")]
 def group() -> None:
     """Market data for backtests: convert, check, list and exchange it."""
     need("numpy", "market data")
+    maps_files("--json" in sys.argv)
 
 
 @app.command("convert", epilog=CONVERT_EXAMPLE)

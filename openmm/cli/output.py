@@ -144,11 +144,22 @@ def _plain(value: object) -> object:
 
 def fail(code: str, message: str, as_json: bool, exit_code: int) -> int:
     """Report an error on the error stream; return the exit code."""
-    if as_json:
-        sys.stderr.write(json.dumps({"error": {"code": code, "message": message}}) + "\n")
-    else:
-        sys.stderr.write(f"openmm: {message}\n")
+    sys.stderr.write(_line(code, message, as_json))
     return exit_code
+
+
+def _line(code: str, message: str, as_json: bool) -> str:
+    if as_json:
+        return json.dumps({"error": {"code": code, "message": message}}) + "\n"
+    return f"openmm: {message}\n"
+
+
+def maps_files(as_json: bool) -> None:
+    """Let this command say why it ends when a file that it has mapped is cut short meanwhile."""
+    from openmm.data.cut import say_when_cut
+
+    told = "a data file was cut short while it was read: leave files alone meanwhile, and run again"
+    say_when_cut(_line("data", told, as_json).encode(), EXIT_FAILED)
 
 
 def fail_with(error: OpenMMError, as_json: bool, exit_code: int) -> int:

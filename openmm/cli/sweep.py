@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, fail, table, write_file
+from openmm.cli.output import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    Json,
+    emit,
+    fail,
+    maps_files,
+    table,
+    write_file,
+)
 from openmm.cli.spans import span_s
 
 if TYPE_CHECKING:
@@ -129,6 +138,7 @@ def sweep(
     paths = [*(data or []), *(Path(one) for one in told if "=" not in one)]
     texts = [*(grid or []), *(one for one in told if "=" in one)]
     kind = _kind(grid, random, optuna, rolling, split)
+    maps_files(json_)
     folder = out if out is not None else Path("sweep") / bot.stem
     _refuse_unwritable([bot, *paths, folder])
     # All that can be refused is before the folder is touched.
