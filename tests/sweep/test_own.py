@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -82,10 +83,16 @@ def test_module_that_is_not_there_is_the_runs_to_refuse() -> None:
     assert files_of("no_such_module_at_all") == {}
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_code_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     put(tmp_path, swept_own=SOURCE)
-    (tmp_path / "swept_own.py").chmod(0)
-    with pytest.raises(ConfigError, match="code that can be read"):
+    whole = Path.read_bytes
+
+    def closed(path: Path) -> bytes:
+        if path == tmp_path / "swept_own.py":  # root reads what nobody may
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return whole(path)
+
+    monkeypatch.setattr(Path, "read_bytes", closed)
+    with pytest.raises(ConfigError, match=r"code that can be read \(Permission denied\)"):
         build_with(PYTHON)
