@@ -50,4 +50,4 @@ def test_the_command_writes_it(tmp_path: Path) -> None:
     arguments = ["compare", str(EXAMPLE), "--regime", "thin", "--seconds", "10"]
     assert main([*arguments, "--html", str(out)]) == 0
     assert out.read_text().startswith("<!doctype html>")
-    assert main([*arguments, "--html", str(tmp_path / "none" / "x.html")]) == 1
+    assert main([*arguments, "--html", str(tmp_path / "none" / "x.html")]) == 2
