@@ -121,10 +121,12 @@ def test_session_from_login_to_undo(world: World, browser: Browser, tmp_path: Pa
     )
     assert before <= int(me.text("n_filled")) <= world.page().counters.filled
 
-    # One of them tells its life and its reasons.
-    page.locator("[data-rows=fills] tr").last.click()
+    # One of them tells its life and its reasons: read and clicked at once, rows move as fills come.
+    order = page.evaluate(
+        "() => { const row = [...document.querySelectorAll('[data-rows=fills] tr')].at(-1);"
+        " const told = row.cells[9].innerText; row.click(); return told; }"
+    )
     page.wait_for_selector(".drawer .act")
-    order = shown[-1][9]
     told = page.locator(".drawer").inner_text()
     assert order in told
     assert "pending new → open" in told

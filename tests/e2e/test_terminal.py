@@ -128,9 +128,11 @@ def test_top_follows_the_size_of_its_terminal(home: Home) -> None:
     with top(home, 80, 24) as screen:
         screen.until(lambda s: "◄" in s, "the bot")
         screen.resize(150, 45)
-        shown = screen.until(lambda s: "latency by stage" in s, "everything at once")
-        for words in ("our orders on the book", "venues", "fills", "incidents", "limits in use"):
-            assert words in shown, words
+        every = (
+            "latency by stage", "our orders on the book", "venues", "fills", "incidents",
+            "limits in use",
+        )  # fmt: skip
+        screen.until(lambda s: all(words in s for words in every), f"all of {every} at once")
         screen.resize(60, 15)
         screen.until(lambda s: "latency by stage" not in s and BOT in s, "a page again")
         screen.resize(80, 24)
