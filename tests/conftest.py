@@ -89,7 +89,8 @@ def database(
 
 
 def pytest_runtest_logfinish() -> None:
-    """Let go of the engines that a test did not stop: a started one takes its heap for life."""
+    """Collect what engines leave: a process of its own does without, and has its heap for life."""
+    gc.enable()
     gc.unfreeze()
 
 

@@ -15,6 +15,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -209,6 +210,8 @@ class RayPool:
         self._seconds = CHUNK_S  # of a run, lately
         self._came = self._given_up = self._lost_count = 0
         self._address, self._is_gone = address, False
+        self._asking: threading.Thread | None = None
+        self._cpu_count = 1
 
     def run(self, specs: Iterable[Spec]) -> Iterator[list[Result]]:
         """Yield results as they come, each run's once.
@@ -252,8 +255,28 @@ class RayPool:
             raise CommandError(f"{error}; the same command goes on, there or here") from None
 
     def _cpus(self) -> int:
+        """Return how many processors there are, or were while the head is slow to tell.
+
+        Asked beside: of a head that is gone the answer takes a minute, and ends the process.
+
+        Raises:
+            CommandError: the head is gone.
+        """
+        if self._asking is None:
+            self._asking = threading.Thread(target=self._ask, daemon=True)
+            self._asking.start()
+        self._asking.join(WAIT_S)
+        if self._asking.is_alive():
+            self._need_head()
+        else:
+            self._asking = None
+        return self._cpu_count
+
+    def _ask(self) -> None:
         resources: Any = ray.cluster_resources  # untyped there
-        return int(resources().get("CPU", 0))
+        # Not told: the number stands, and is asked for again.
+        with contextlib.suppress(ray.exceptions.RayError, ConnectionError):
+            self._cpu_count = int(resources().get("CPU", 0))
 
     def _chunk(self, todo: Iterator[Spec]) -> list[Spec]:
         count = max(1, min(CHUNK_MAX, int(CHUNK_S / max(self._seconds, 1e-6))))
