@@ -211,7 +211,8 @@ class RayPool:
         self._came = self._given_up = self._lost_count = 0
         self._address, self._is_gone = address, False
         self._asking: threading.Thread | None = None
-        self._cpu_count = 1
+        self._cpu_count = 0
+        self._ask()  # the head has just answered
 
     def run(self, specs: Iterable[Spec]) -> Iterator[list[Result]]:
         """Yield results as they come, each run's once.

@@ -276,8 +276,10 @@ async def test_what_filled_while_the_bot_was_killed_is_hedged_at_its_next_start(
         assert cross.engine is not None
         async with cross.engine as engine:
             assert engine.step.counters.recovered_fills >= 1
-            await cross.until(lambda: cross.moved == -bought, "what filled meanwhile is hedged")
-            assert cross.hedger.unhedged == 0
+            await cross.until(
+                lambda: cross.moved == -bought and cross.hedger.unhedged == 0,
+                "what filled meanwhile is hedged, and booked as that",
+            )
         assert engine.exit_code == 0
         # Once: a third start is told of the same fills, and knows them.
         cross.make()
