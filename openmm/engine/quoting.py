@@ -29,7 +29,7 @@ class Quoting:
         """Look at equity and inventory; return the moves of the state, each to be followed.
 
         Args:
-            peak_ticklots: the highest equity since the last look, where it was higher than now.
+            peak_ticklots: the highest equity so far, of who looks more often than this is called.
         """
         pipeline, monitor, inventory = self._pipeline, self._monitor, self._pipeline.inventory
         reference = pipeline.reference.price_uticks
