@@ -30,8 +30,6 @@ Bools: TypeAlias = NDArray[np.bool_]
 Columns: TypeAlias = dict[str, Any]
 
 INDEX: Final = "runs.json"
-# From being told of a fill to the references that markouts are taken at.
-HORIZONS: Final = ("100ms", "1s", "10s", "60s")
 _DIGITS: Final = 38  # of a decimal of 128 bits
 _WORD: Final = (1 << 64) - 1
 _NAMED: Final = re.compile(r"[^\w.=+-]+", re.ASCII)
@@ -120,7 +118,10 @@ def fills(one: Trial) -> Columns:
         "maker": pyarrow.array(rows["maker"] != 0), "reference": _references(one, rows),
         "ahead": _lots(one, rows, "ahead"), "joined_at": _times(rows["joined_ns"]),
         "level": _levels(rows),
-        **{f"after_{name}": _uticks(one, rows[f"after_{name}_uticks"]) for name in HORIZONS},
+        **{
+            name.removesuffix("_uticks"): _uticks(one, column)
+            for name, column in rows.items() if name.startswith("after_")
+        },
     }  # fmt: skip
 
 
