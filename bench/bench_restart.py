@@ -149,7 +149,7 @@ def restart(rounds: int = 5, seconds: float = 0.5) -> dict[str, float]:
         # A venue of its own: one account killed over and over runs out of its rate counters.
         with simulated_venue(*MARKET) as venue:
             told = restart_engine(venue, seconds)
-        bare.append(start_bare(libraries(told["modules"])))
+        bare.append(start_bare(libraries(told["modules"]))[0])
         cpu.append(told["cpu_s"])
         ratios.append(told["cpu_s"] / bare[-1])
         wall.append(told["wall_s"])

@@ -1,15 +1,20 @@
-"""Start of the real engine against a simulated venue: CPU until its first quote, resident memory.
+"""Start of the real engine against a simulated venue: work until its first quote, resident memory.
 
 `python -m bench --only bench_start` measures the gates. The yardstick is a process that imports
 the libraries the engine had imported by its first quote, and does nothing else. What it imports is
 counted too: a heavy library weighs on both sides of that ratio. The writer process, which the
 engine starts, is told apart.
+
+Work is told in three ways: instructions of either process (callgrind) and pages the kernel had to
+give it, which are the same wherever they are counted, and CPU seconds, in which code that runs once
+pays for what neighbours of the machine leave of its caches.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -54,13 +59,18 @@ max_drawdown = "2%"
 """
 
 BARE = """\
-import gc, json, sys
+import gc, json, os, sys
 gc.disable()  # as the engine starts
 for name in json.loads(sys.stdin.read()):
     __import__(name)
-import time
-print(time.process_time())
+import resource, time
+print(time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt, flush=True)
+os._exit(0)  # what an interpreter does at its end is no part of it
 """
+
+# In front of a process: its instructions are written to a file, of which `totals` is read.
+COUNTED = ("valgrind", "--tool=callgrind", "--quiet")
+TOTALS = re.compile(r"^totals: (\d+)$", re.MULTILINE)
 
 
 @contextmanager
@@ -90,15 +100,21 @@ def bot_file(folder: str, venue: dict[str, Any]) -> Path:
     return file
 
 
-def spawn_engine(file: Path, venue: dict[str, Any], seconds: float) -> subprocess.Popen[bytes]:
-    """Start the engine in a process of its own, which tells on its output how it went."""
+def spawn_engine(
+    file: Path, venue: dict[str, Any], seconds: float, before: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
+    """Start the engine in a process of its own, which tells on its output how it went.
+
+    Args:
+        before: a command that runs it.
+    """
     keys = {
         f"OPENMM_{LABEL.upper()}_KEY": str(venue["api_key"]),
         f"OPENMM_{LABEL.upper()}_SECRET": str(venue["api_secret"]),
     }
     return subprocess.Popen(
         [
-            sys.executable, "-m", "bench.start_engine", str(file), str(seconds),
+            *before, sys.executable, "-m", "bench.start_engine", str(file), str(seconds),
             str(time.monotonic()),
         ],
         cwd=ROOT, env=os.environ | keys, stdout=subprocess.PIPE,
@@ -115,7 +131,7 @@ def told_by(process: subprocess.Popen[bytes]) -> dict[str, Any]:
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, process.args)
     told: dict[str, Any] = json.loads(output)
-    assert told["orders"] > 0, "the engine sent no order"
+    assert told["placed"] > 0, "the engine sent no order"
     return told
 
 
@@ -139,17 +155,52 @@ def libraries(modules: Sequence[str]) -> list[str]:
     return [name for name in modules if not name.startswith(ours)]
 
 
-def start_bare(names: Sequence[str]) -> float:
-    """Import libraries in a new process; return its CPU seconds.
+def start_bare(names: Sequence[str], before: Sequence[str] = ()) -> tuple[float, int]:
+    """Import libraries in a new process; return its CPU seconds and page faults.
+
+    Args:
+        before: a command that runs it.
 
     Raises:
         subprocess.CalledProcessError: one of them does not import.
     """
     done = subprocess.run(
-        [sys.executable, "-c", BARE], input=json.dumps(list(names)),
+        [*before, sys.executable, "-c", BARE], input=json.dumps(list(names)),
         cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=TIMEOUT_S, text=True,
     )  # fmt: skip
-    return float(done.stdout)
+    cpu_s, faults = done.stdout.split()
+    return float(cpu_s), int(faults)
+
+
+def instructions_ratio() -> float:
+    """Count a start's instructions until its first orders, over those of the bare imports.
+
+    Raises:
+        subprocess.CalledProcessError: either of them did not run.
+    """
+
+    def counted(name: str) -> tuple[Path, list[str]]:
+        out = Path(folder) / f"{name}.out"
+        return out, [*COUNTED, f"--callgrind-out-file={out}"]
+
+    with tempfile.TemporaryDirectory() as folder, simulated_venue() as venue:
+        engine_out, before = counted("engine")
+        told = told_by(spawn_engine(bot_file(folder, venue), venue, -1, before))
+        bare_out, before = counted("bare")
+        start_bare(libraries(told["modules"]), before)
+        return instructions(engine_out) / instructions(bare_out)
+
+
+def instructions(out: Path) -> int:
+    """Return what callgrind counted in all.
+
+    Raises:
+        ValueError: the file does not tell.
+    """
+    found = TOTALS.search(out.read_text())
+    if found is None:
+        raise ValueError(f"{out.name}: no line of totals")
+    return int(found[1])
 
 
 def as_installed() -> None:
@@ -168,13 +219,16 @@ def start(rounds: int = 5, seconds: float = 1.0) -> dict[str, float]:
     """Measure starts of the engine and of the bare libraries in turn."""
     as_installed()
     ratios, engine, bare, resident, wall, writer, foreign = [], [], [], [], [], [], []
+    faults = []
     for _ in range(rounds):
         # A venue of its own: the third start of one account within seconds runs out of its rate
         # counters, and waits for 12 s of them.
         with simulated_venue() as venue:
             told = start_engine(venue, seconds)
         names = libraries(told["modules"])
-        bare.append(start_bare(names))
+        bare_s, bare_faults = start_bare(names)
+        bare.append(bare_s)
+        faults.append(told["page_faults"] / bare_faults)
         foreign.append(len(names))
         writer.append(told["children_cpu_s"])
         engine.append(told["cpu_s"])
@@ -182,6 +236,8 @@ def start(rounds: int = 5, seconds: float = 1.0) -> dict[str, float]:
         resident.append(told["resident_bytes"])
         ratios.append(engine[-1] / bare[-1])
     return {
+        "start/instructions_over_bare_imports": instructions_ratio(),
+        "start/page_faults_over_bare_imports": statistics.median(faults),
         "start/cpu_over_bare_imports": statistics.median(ratios),
         "start/engine_cpu_s": statistics.median(engine),
         "start/engine_wall_s": statistics.median(wall),

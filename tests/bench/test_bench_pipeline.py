@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+
+import pytest
 
 from bench import bench_pipeline, bench_start
 
@@ -45,13 +48,29 @@ def test_libraries_are_all_modules_of_others() -> None:
 
 
 def test_bare_process_imports_what_it_is_told_and_tells_its_cpu() -> None:
-    assert 0 < bench_start.start_bare(["json", "decimal"]) < 30
+    cpu_s, faults = bench_start.start_bare(["json", "decimal"])
+    assert 0 < cpu_s < 30
+    assert 100 < faults < bench_start.start_bare(["json", "decimal", "numpy"])[1]
+
+
+def test_instructions_are_read_of_what_callgrind_wrote_and_missing_ones_are_told(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "one.out"
+    out.write_text("events: Ir\nsummary: 12\ntotals: 2006319250\n")
+    assert bench_start.instructions(out) == 2_006_319_250
+    out.write_text("events: Ir\n")
+    with pytest.raises(ValueError, match=r"one\.out: no line of totals"):
+        bench_start.instructions(out)
 
 
 def test_engine_starts_quotes_and_stops_within_the_memory_it_may_use() -> None:
     found = bench_start.start(rounds=1, seconds=0.2)
     assert math.isfinite(found["start/cpu_over_bare_imports"])
     assert 10 < found["start/resident_mb"] < 150
+    # An engine does more than its imports, and not many times as much.
+    assert 1 < found["start/instructions_over_bare_imports"] < 3
+    assert 1 < found["start/page_faults_over_bare_imports"] < 3
     # The file's own libraries, not the few of a process that failed early; the writer had begun.
     assert 100 < found["start/foreign_modules"] < 1_000
     assert found["start/writer_cpu_s"] > 0
