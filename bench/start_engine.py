@@ -72,9 +72,9 @@ async def trade(engine: Engine, seconds: float, started_s: float) -> dict[str, A
     gc.enable()
     pipeline = engine.tables.pipeline
     deadline = time.monotonic() + FIRST_QUOTE_S
-    while pipeline.placed_count == 0 and time.monotonic() < deadline:
+    while pipeline.placed_count == 0 and time.monotonic() < deadline:  # noqa: ASYNC110 - no event
         # Not `engine.wait`: its tasks and timers would be a part of what is measured here.
-        await asyncio.sleep(LOOK_S)  # noqa: ASYNC110 - the pipeline sets no event
+        await asyncio.sleep(LOOK_S)
     told = {
         "cpu_s": time.process_time(),
         "placed": pipeline.placed_count,
