@@ -32,9 +32,10 @@ def suites(only: str = "") -> list[Suite]:
     found: list[Suite] = []
     for path in sorted(HERE.glob("bench_*.py")):
         module = importlib.import_module(f"bench.{path.stem}")
-        for name in dir(module):
-            if name.startswith("gate_") and only in f"{path.stem}.{name}":
-                found.append(getattr(module, name))
+        for name, suite in sorted(vars(module).items()):
+            own = getattr(suite, "__module__", "") == module.__name__  # not one it imports
+            if own and name.startswith("gate_") and only in f"{path.stem}.{name}":
+                found.append(suite)
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from openmm.errors import CommandError, ConfigError, ConfigErrors, OpenMMError
+from openmm.whole import SHARED, write_whole
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -120,13 +121,7 @@ def write_file(path: Path, text: str) -> None:
         if os.path.exists(path) and not path.is_file():  # /dev/stdout, a pipe
             path.write_text(text, encoding="utf-8")
             return
-        target = path.resolve()
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(path.resolve(), text.encode(), mode=SHARED)
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}") from None
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from openmm.errors import VaultError
+from openmm.whole import write_whole
 
 
 def read_private(path: Path, what: str, bytes_max: int, *, absent: str = "no_vault") -> bytes:
@@ -54,24 +55,9 @@ def write_private(path: Path, data: bytes) -> None:
     Raises:
         VaultError: it cannot be written.
     """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh.unlink(missing_ok=True)
-        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(fd)
-            fresh.replace(path)
-        finally:
-            fresh.unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(path, data)
     except OSError as error:
         raise VaultError(f"cannot be written ({error.strerror}): {path}") from None
 

@@ -20,6 +20,7 @@ from openmm.control.home import Home
 from openmm.control.plain import iso
 from openmm.control.turn import take_turn
 from openmm.errors import ControlError
+from openmm.whole import write_whole
 
 OPEN_MAX: Final = 1_000
 CLOSED_KEPT: Final = 200
@@ -136,11 +137,7 @@ def changing(home: Home) -> Iterator[Book]:
         lasting = book.open()[-OPEN_MAX:]
         passed = sorted((one for one in book.alerts if one.closed_ns), key=lambda a: a.closed_ns)
         book.alerts = [*passed[-CLOSED_KEPT:], *lasting]
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        out = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(out, "wb") as file:
-            file.write(msgspec.json.encode(book))
-        fresh.replace(path)
+        write_whole(path, msgspec.json.encode(book), lasting=False)
     finally:
         os.close(fd)
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -21,6 +19,7 @@ from typing import Any, Final, final
 import msgspec
 import numpy as np
 
+from openmm import whole
 from openmm.data.events import (
     BROKEN,
     CLEAR,
@@ -209,35 +208,17 @@ def write(
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[str]:
-    """Name a file beside `path` to write to; without an error it takes its place, in one step.
+def replacing(path: Path) -> Iterator[Path]:
+    """Name a file beside `path` to write to, as `openmm.whole` does.
 
     Raises:
         DataError: it cannot be written.
     """
-    name = ""
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        os.chmod(name, 0o644)
-        yield name
-        with open(name, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(name, path)
-        _sync_folder(path.parent)
+        with whole.replacing(path, mode=whole.SHARED) as fresh:
+            yield fresh
     except OSError as error:
         raise DataError(path, "file", error.strerror, "a place that can be written to") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def counts_of(flags: Flags) -> dict[str, int]:

@@ -31,7 +31,7 @@ from openmm.engine.step import Step
 from openmm.errors import ConfigError, JournalError
 from openmm.events import Event, RequestAccepted, RequestRefused
 from openmm.journal import ActionRecord, JournalRecord
-from openmm.rerun.engine import TOKEN_NS, Again, Rerun
+from openmm.rerun.engine import Again, Rerun
 from openmm.rerun.runs import TAPE_BYTES
 from openmm.settlement.booking import Booker
 from openmm.settlement.report import Report, load_report
@@ -164,7 +164,6 @@ class Reproduction:
         self._quote_due = self._over = self._heard = False
         self._market = self._venue_market()
         self._ahead = next(self._market, None)
-        self._token_ns = past.session.started_ns + TOKEN_NS
 
     def close(self) -> None:
         """Let the files go."""
@@ -306,11 +305,7 @@ class Reproduction:
                 self._quote_due = False
                 rerun.stop(now_ns)
             case "on_timer":
-                rerun.on_timer(now_ns)
-                if now_ns >= self._token_ns:
-                    rerun.renew_token(now_ns)
-                    # Once, however long nothing happened.
-                    self._token_ns = now_ns - (now_ns - self._token_ns) % TOKEN_NS + TOKEN_NS
+                rerun.tick(now_ns)
             case "market_lost":
                 rerun.market_lost(args[0], now_ns)
             case "dead_man_sent":

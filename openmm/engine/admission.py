@@ -28,6 +28,7 @@ from openmm.config.schema import ENDPOINT_KEYS, Endpoints, Venue
 from openmm.config.values import PPM, is_loopback
 from openmm.errors import RiskError
 from openmm.instrument import Instrument
+from openmm.whole import write_whole
 
 DAY_NS = 86_400_000_000_000
 STRICT = "OPENMM_TREAT_AS_REAL"  # set: every address counts as a real one
@@ -159,14 +160,7 @@ def read_record(path: Path, kind: type[R]) -> R | None:
 
 def write_record(path: Path, record: Struct) -> None:
     """Replace a record as a whole, readable by its user only."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, msgspec.json.encode(record))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    fresh.replace(path)
+    write_whole(path, msgspec.json.encode(record))
 
 
 # ---------------------------------------------------------------- the decision

@@ -7,7 +7,6 @@ session that was killed leaves none, and what then filled is looked up anyway (`
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +16,7 @@ from msgspec import Struct
 
 from openmm.events import OrderFilled
 from openmm.instrument import Instrument
+from openmm.whole import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +33,7 @@ class Left(Struct, frozen=True):
 
 def write_left(path: Path, left: Left) -> None:
     """Replace the file as a whole, readable by its user only."""
-    fresh = path.with_name(f".{path.name}")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(msgspec.json.encode(left))
-    fresh.replace(path)
+    write_whole(path, msgspec.json.encode(left), lasting=False)
 
 
 def take_left(path: Path) -> Left | None:

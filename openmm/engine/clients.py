@@ -17,6 +17,7 @@ import orjson
 from msgspec import Struct
 
 from openmm.errors import CommandError
+from openmm.whole import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -186,16 +187,13 @@ class ClientUses:
             self._closed_until_ns = now_ns + HOUR_NS
 
     def _write_all(self, path: Path) -> None:
-        fresh = path.with_name(f".{path.name}")
         lines = [
             _line(client, use.ts_ns, use.notional)
             for client, uses in self._uses.items() for use in uses
         ]  # fmt: skip
         if self._closed_until_ns:
             lines.insert(0, orjson.dumps({"closed_until_ns": self._closed_until_ns}) + b"\n")
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(b"".join(lines))
-        fresh.replace(path)
+        write_whole(path, b"".join(lines), lasting=False)
 
     def _append(self, client: str, ts_ns: int, notional: Decimal) -> None:
         if self._path is not None:

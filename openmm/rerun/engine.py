@@ -176,6 +176,7 @@ class Rerun:
         self.clock.hold(started_ns)
         self.session_id = session_id
         self.started_ns = started_ns
+        self._token_ns = started_ns + TOKEN_NS
         self.message_count = 0  # that left for the venue
         self.problems: list[str] = []  # alerts and incidents, as people would have been told
         self.is_quoting = False
@@ -348,6 +349,16 @@ class Rerun:
         self._handle(self.step.on_timer(now_ns))
         self._drain_due = True
         self._settle_down(now_ns)
+
+    def tick(self, now_ns: int) -> None:
+        """Let the slow path's timer fire as a session's did, which also renewed its credential.
+
+        Once, however long nothing happened: journals do not tell of it.
+        """
+        self.on_timer(now_ns)
+        if now_ns >= self._token_ns:
+            self.renew_token(now_ns)
+            self._token_ns = now_ns - (now_ns - self._token_ns) % TOKEN_NS + TOKEN_NS
 
     def tell_clock(self, offset_ns: int | None, now_ns: int) -> None:
         """Take over what is known of the venue's clock."""

@@ -37,7 +37,7 @@ from openmm.errors import ConfigError, JournalError
 from openmm.instrument import Instrument
 from openmm.journal import JournalRecord, SessionRecord
 from openmm.rerun.compare import CAUSES, causes_of, rounded, share
-from openmm.rerun.engine import COMMANDS, FILL_MODEL, TOKEN_NS, Rerun
+from openmm.rerun.engine import COMMANDS, FILL_MODEL, Rerun
 from openmm.rerun.runs import Books, Extremes, Messages, Watch
 from openmm.settlement.booking import Booker
 from openmm.settlement.report import Report, load_report
@@ -95,7 +95,6 @@ class Shadow:
         self._rerun: Rerun | None = None
         self._watch: Watch | None = None
         self._quote_due = False
-        self._token_ns = 0
         self._now_ns = 0
         self._live_frames = 0
         self._live_actions = dict.fromkeys(ActionKind, 0)
@@ -190,7 +189,6 @@ class Shadow:
             signals=seeds["signals"],
         )  # fmt: skip
         self._watch = Watch(instrument)
-        self._token_ns = session.started_ns + TOKEN_NS
         return rerun
 
     def _changed(self, live: BotConfig, instrument: Instrument, mid: Decimal) -> BotConfig:
@@ -226,12 +224,9 @@ class Shadow:
         name, args = read_call(Step, payload)
         match name:
             case "on_timer":
-                rerun.on_timer(now_ns)
+                rerun.tick(now_ns)
                 if self._watch is not None:
                     self._watch.look(rerun)
-                if now_ns >= self._token_ns:
-                    rerun.renew_token(now_ns)
-                    self._token_ns += TOKEN_NS
             case "start":
                 self._quote_due = True
             case "stop":

@@ -20,14 +20,18 @@ from numpy.typing import NDArray
 from openmm._fast.units import UTICKS_PER_TICK, Side
 from openmm.backtest.chances import STAY
 from openmm.backtest.columns import FILL_FIELDS
-from openmm.backtest.measures import Measures, measure, product, total, worth
+from openmm.backtest.measures import AFTER, Measures, measure, product, total, worth
 from openmm.backtest.standing import standing
 
 Outcome: TypeAlias = Any  # of `backtest.columns`
 DAY_NS: Final = 86_400_000_000_000
 CURVE_POINTS: Final = 64
 CURVES_POINTS: Final = 640  # of all slices of a run together, 8 of one at least
-MARKOUTS: Final = {"100ms": "0.1s", "1s": "1s", "10s": "10s", "60s": "60s"}
+# Our columns of markouts, by the horizon's name among the measures.
+MARKOUTS: Final = {
+    name: "markout_" + FILL_FIELDS[place].removeprefix("after_").removesuffix("_uticks")
+    for name, place in AFTER.items()
+}
 _TOLD, _SIDE, _PRICE, _QTY = (
     FILL_FIELDS.index(name) for name in ("told_ns", "side", "price_ticks", "qty_lots")
 )
@@ -270,7 +274,7 @@ def _money(outcome: Outcome, run: Measures, part: _Part, path: NDArray[np.int64]
     return {
         **{name: float(amount) for name, amount in amounts.items()}, "fills": len(mine),
         "maker_share": own.maker_share,
-        **{f"markout_{name}": own.markouts[key].bps for name, key in MARKOUTS.items()},
+        **{column: own.markouts[name].bps for name, column in MARKOUTS.items()},
     }  # fmt: skip
 
 

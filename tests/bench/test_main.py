@@ -37,6 +37,8 @@ def test_nothing_is_skipped_where_data_is_required_or_there(
 
 
 def test_suites_are_found_by_file_and_name() -> None:
-    names = {f"{suite.__module__}.{suite.__name__}" for suite in suites()}
+    found = suites()
+    names = {f"{suite.__module__}.{suite.__name__}" for suite in found}
+    assert len(names) == len(found), "a suite runs twice"
     assert {"bench.bench_book.gate_book", "bench.bench_pipeline.gate_lasting"} <= names
     assert [suite.__name__ for suite in suites("bench_start")] == ["gate_start"]

@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "errors",
         "_fast",
         "clock",
-        "address undumped units",
+        "address undumped units whole",
         "instrument",
         "events",
         "config",
