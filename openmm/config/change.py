@@ -93,6 +93,16 @@ def with_strategy(
     return made
 
 
+def need_fit(config: BotConfig, instrument: Instrument, mid: Decimal | None) -> None:
+    """Refuse a configuration of parts of two files where they do not fit together, or the venue.
+
+    Raises:
+        ConfigErrors: all that is wrong, one line each.
+    """
+    if errors := _errors(config, instrument, mid):
+        raise ConfigErrors("change", errors)
+
+
 def unfit(config: BotConfig, instrument: Instrument, mid: Decimal | None) -> list[str]:
     """Tell what of a configuration does not fit together: limits tightened below the ladder."""
     return [str(error) for error in _errors(config, instrument, mid)]

@@ -28,7 +28,7 @@ from openmm._fast.feed import EventClock
 from openmm._fast.planner import ActionKind
 from openmm._fast.tape import Record
 from openmm.config import BotConfig, Venue
-from openmm.config.change import with_strategy
+from openmm.config.change import need_fit, with_strategy
 from openmm.config.restore import restore
 from openmm.engine.entry import read_call
 from openmm.engine.replay import NoRequests
@@ -198,9 +198,12 @@ class Shadow:
             config = live.model_copy(
                 update={"strategy": change.instead.strategy, "risk": change.instead.risk}
             )
-        if not change.strategy:
-            return config
-        return with_strategy(config, config, change.strategy, instrument, mid)
+        if change.strategy:
+            config = with_strategy(config, config, change.strategy, instrument, mid)
+        if change.instead is not None:
+            # The file was checked with its own venues, which may tell other fees and minimums.
+            need_fit(config, instrument, mid)
+        return config
 
     def _follow(self, rerun: Rerun, one: JournalRecord) -> None:
         """Give one input to the shadow's engine, at its time."""

@@ -287,6 +287,32 @@ def test_what_does_not_fit_is_refused(folder: Path, records: list[JournalRecord]
     other.close()
 
 
+@pytest.mark.parametrize(
+    ("strategy", "risk", "changed", "told"),
+    [
+        ({"order_amount": "0.00002"}, {}, {}, "order_amount: at least the venue's minimum"),
+        ({"order_amount": "0.00002"}, {}, {"spread": "5bps"}, "at least the venue's minimum"),
+        ({}, {"max_open_notional": "900"}, {}, "risk.max_open_notional: at least the whole ladder"),
+    ],
+)  # fmt: skip
+def test_another_bots_file_that_does_not_fit_the_market_is_refused(
+    folder: Path, records: list[JournalRecord], strategy: dict[str, str], risk: dict[str, str],
+    changed: dict[str, str], told: str,
+) -> None:  # fmt: skip
+    made = Shadow(folder, Change(changed, instead=bot(strategy, **risk)))
+    with pytest.raises(ConfigErrors, match=told):
+        made.take(records)
+    made.close()
+
+
+def test_what_is_changed_may_mend_another_bots_file(
+    folder: Path, records: list[JournalRecord]
+) -> None:
+    small = bot({"order_amount": "0.00002"})
+    told = shadowed(folder, records, Change({"order_amount": "0.002"}, instead=small))
+    assert told["shadow"]["orders"]["acknowledged"] > 0
+
+
 def test_operators_changes_are_told_as_the_bots_alone(
     folder: Path, records: list[JournalRecord]
 ) -> None:
