@@ -296,7 +296,7 @@ def test_what_does_not_fit_is_refused(folder: Path, records: list[JournalRecord]
     ],
 )  # fmt: skip
 def test_another_bots_file_that_does_not_fit_the_market_is_refused(
-    folder: Path, records: list[JournalRecord], strategy: dict[str, str], risk: dict[str, str],
+    folder: Path, records: list[JournalRecord], strategy: dict[str, Any], risk: dict[str, Any],
     changed: dict[str, str], told: str,
 ) -> None:  # fmt: skip
     made = Shadow(folder, Change(changed, instead=bot(strategy, **risk)))
