@@ -22,19 +22,20 @@ def replacing(path: Path, *, mode: int = PRIVATE, lasting: bool = True) -> Itera
     Raises:
         OSError: it cannot be written; `path` is as it was.
     """
-    fresh, handle = _make_beside(path, mode)
-    try:
-        try:
-            yield fresh
-            if lasting:
-                os.fsync(handle)
-        finally:
-            os.close(handle)
+    with contextlib.ExitStack() as at_end:
+        folder = None
+        if lasting:
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            at_end.callback(os.close, folder)
+        fresh, handle = _make_beside(path, mode)
+        at_end.callback(fresh.unlink, missing_ok=True)
+        at_end.callback(os.close, handle)
+        yield fresh
+        if folder is not None:
+            os.fsync(handle)
         fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-    if lasting:
-        _sync_folder(path.parent)
+        if folder is not None:
+            os.fsync(folder)
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = PRIVATE, lasting: bool = True) -> None:
@@ -50,11 +51,3 @@ def _make_beside(path: Path, mode: int) -> tuple[Path, int]:
         with contextlib.suppress(FileExistsError):
             return fresh, os.open(fresh, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     raise AssertionError("numbers do not end")
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

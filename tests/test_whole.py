@@ -79,3 +79,23 @@ def test_folder_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_whole(tmp_path / "none" / "state", b"")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_cannot_be_made_to_last_is_told_before_anything_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state"
+    path.write_bytes(b"old")
+    opened = os.open
+
+    def unreadable(name: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_DIRECTORY:
+            raise PermissionError(13, "Permission denied")
+        return opened(name, flags, mode)
+
+    monkeypatch.setattr(os, "open", unreadable)
+    with pytest.raises(PermissionError):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    write_whole(path, b"new", lasting=False)
+    assert path.read_bytes() == b"new"

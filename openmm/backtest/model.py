@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from openmm._fast.queue import QueueModel
 from openmm.errors import ConfigError
+from openmm.whole import SHARED, write_whole
 
 MS: Final = 1_000_000
 SECOND: Final = 1000 * MS
@@ -106,8 +107,13 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
         return made
 
     def save(self, path: Path) -> None:
-        """Write it as JSON."""
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
+        """Write it as JSON, all of it or nothing.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        text = msgspec.json.format(msgspec.json.encode(self)) + b"\n"
+        write_whole(path, text, mode=SHARED)
 
 
 def load(path: Path) -> Model:

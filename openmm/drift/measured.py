@@ -436,7 +436,9 @@ def model_of(past: Past, queue: Model, each: bool) -> Model:
     answers = sorted((*_answers(past, orders), *_fills(past)), key=itemgetter(0))
     rate = past.rate_threshold or None
     if not each:
-        last = {one.sent_ns: delay_ns for one, _, delay_ns in orders}
+        # One that was never answered arrived nobody knows when.
+        known = [one for one in orders if one[0].answered_ns] or orders
+        last = {one.sent_ns: delay_ns for one, _, delay_ns in known}
         return replace(
             queue, orders_ns=fitted_delays(last.values()),
             answers_ns=fitted_delays(delay_ns for _, delay_ns in answers), seed=1,

@@ -124,6 +124,7 @@ class Past:
         # Messages whose answer, and whose word on the stream, is still to come: by kind and order.
         self._unanswered: dict[tuple[int, int], deque[Sent]] = defaultdict(deque)
         self._untold: dict[tuple[int, int], deque[Sent]] = defaultdict(deque)
+        self._asked: dict[int, Sent] = {}  # order messages by the id that their answer repeats
         self._seqs: dict[str, int] = {}  # by the venue's id
         self._ids: dict[int, bytes] = {}  # and the other way round
         self._private = False
@@ -306,6 +307,8 @@ class Past:
         made = Sent(one.ts_ns, batch, self._batch_sent, self._carried(one.payload, batch))
         self._batch_sent += 1
         self.sent.append(made)
+        if isinstance(self.trading, Stamped) and (asked := self.trading.asked_id(one.payload)):
+            self._asked[asked] = made
         for action in made.own:
             self._unanswered[action.kind, action.seq].append(made)
             self._untold[action.kind, action.seq].append(made)
@@ -342,6 +345,12 @@ class Past:
                     self.replies.setdefault(event.req_id, (recv_ns, index))
                 seq = self._seq(event.client_id, getattr(event, "venue_order_id", ""))
                 kind = KINDS.get(event.kind)
+                asked = self._asked.get(event.req_id)
+                if not seq and kind is not None and asked is not None:
+                    # An answer about several orders names none, of which none may be left to tell.
+                    asked.answered_ns = min(asked.answered_ns or recv_ns, recv_ns)
+                    if at_ns:
+                        asked.venue_ns, asked.stamped = at_ns, True
                 if seq and kind is not None:
                     made = self._answer(self._unanswered, kind, seq, at_ns, recv_ns)
                     if made is not None and at_ns:

@@ -146,10 +146,14 @@ class Named(Protocol):
 
 @runtime_checkable
 class Stamped(Protocol):
-    """A connector of a venue whose answers tell when the request reached it."""
+    """A connector of a venue whose answers tell when the request reached it, and which it was."""
 
     def answered_ns(self, payload: bytes) -> int:
         """Return that time of an answer, ns since 1970 by the venue's clock; 0: it tells none."""
+        ...
+
+    def asked_id(self, payload: bytes) -> int:
+        """Return the id of an order request, which its answer repeats; 0: it has none."""
         ...
 
 

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from openmm._fast.planner import ActionKind
 from openmm._fast.tape import Record
+from openmm.backtest.model import Model
+from openmm.drift.measured import model_of
 from openmm.drift.own import Sent
 from openmm.drift.past import Past
 from openmm.engine.context import SOURCE_PRIVATE
@@ -19,6 +22,7 @@ from tests.drift import live
 
 MS = 1_000_000
 HOUR_NS = 3_600_000_000_000
+CANCEL = ActionKind.ACTION_CANCEL
 
 
 @pytest.fixture(scope="module")
@@ -66,16 +70,11 @@ def test_a_clock_that_is_off_by_an_hour_changes_no_delay(
 def test_a_venue_that_stamps_its_answers_is_not_taken_to_cut_its_times(
     past: Past, records: Sequence[JournalRecord]
 ) -> None:
-    # As long as the stream told no request of its own: answers alone, in microseconds.
-    last_ns = next(one.sent_ns for one in past.sent if not one.stamped)
-    cut = Past([one for one in records if one.ts_ns < last_ns])
-    assert len(cut.sent) > 50
-    assert all(one.stamped for one in cut.sent if one.venue_ns)
-    assert [cut.filled_ns(one) for one in cut.fills] == [one.venue_ns for one in cut.fills]
+    assert len(past.sent) > 50
+    assert all(one.stamped for one in past.sent)
+    assert [past.filled_ns(one) for one in past.fills] == [one.venue_ns for one in past.fills]
     behind_ns = 400 * MS
-    shifted = Past([
-        one._replace(ts_ns=one.ts_ns + behind_ns) for one in records if one.ts_ns < last_ns
-    ])  # fmt: skip
+    shifted = Past([one._replace(ts_ns=one.ts_ns + behind_ns) for one in records])
     assert abs(shifted.offset_ns - behind_ns) < 21 * MS
 
 
@@ -161,3 +160,35 @@ def test_a_lost_connection_is_told(records: Sequence[JournalRecord]) -> None:
     down = records[middle]._replace(kind=int(Record.REC_CONNECTION), source=100, payload=b"0")
     past = Past([*records[:middle], down, *records[middle:]])
     assert any("lost 1 times" in one for one in past.notes)
+
+
+def test_an_answer_that_names_none_of_its_orders_is_known_by_its_request(
+    records: Sequence[JournalRecord],
+) -> None:
+    # As when the orders of a batch were filled on its way: no word of their end by a cancel.
+    kept = [
+        one for one in records
+        if not (one.kind == Record.REC_CALL and b'"status":"cancelled"' in one.payload)
+    ]  # fmt: skip
+    assert len(kept) < len(records)
+    found = Past(kept)
+    batches = [one for one in found.sent if len(one.own) > 1 and one.own[0].kind == CANCEL]
+    assert batches
+    for one in batches:
+        assert one.told
+        assert one.stamped
+        assert 20 * MS - 1_001 < one.arrived_ns - one.sent_ns < 200 * MS
+        assert 20 * MS - 1_001 < one.answered_ns - one.arrived_ns < 200 * MS
+
+
+def test_a_request_that_was_never_answered_has_no_delay_to_fit(
+    records: Sequence[JournalRecord],
+) -> None:
+    last_ns = Past(records).sent[-1].sent_ns
+    silent = [one for one in records if one.ts_ns <= last_ns or one.kind != Record.REC_CALL]
+    # And then nothing for a while: when the request arrived is anybody's guess.
+    end = silent.pop()
+    found = Past([*silent, end._replace(ts_ns=end.ts_ns + 10_000 * MS)])
+    assert not found.sent[-1].answered_ns
+    model = model_of(found, Model(queue="careful"), each=False)
+    assert max(model.orders_ns) < 200 * MS

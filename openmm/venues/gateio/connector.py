@@ -38,6 +38,7 @@ from openmm.venues.session import Session, bot_mark, session_mark
 
 NS: Final = 1_000_000_000
 IN_TIME: Final = re.compile(rb'"x_in_time":(\d{1,17})')
+REQ_ID: Final = re.compile(rb'"req_id":"(\d{1,18})"')
 ACK_WAIT_S: Final = 5.0
 ACK_LOOK_S: Final = 0.005
 # Half of the venue's ten orders a second at once, half as they decay: never more in any second.
@@ -267,6 +268,11 @@ class GateioConnector(Session[GateioEncoder]):
         """Return when a request reached the venue, by its answer's `x_in_time`; 0: not told."""
         found = IN_TIME.search(payload)
         return int(found[1]) * 1000 if found is not None else 0
+
+    def asked_id(self, payload: bytes) -> int:
+        """Return a request's `req_id`; 0: it has none."""
+        found = REQ_ID.search(payload)
+        return int(found[1]) if found is not None else 0
 
     def redact(self, payload: bytes) -> bytes:
         """Blank the key, which the venue repeats, for the journal."""

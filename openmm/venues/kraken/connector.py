@@ -34,6 +34,7 @@ TOKENS_KEPT: Final = 4
 CLOSED_SINGLY_MAX: Final = 2  # orders looked up one by one among those that are done
 # Sides of pairs whose amends must name the pair: no crypto on either.
 TIME_IN: Final = re.compile(rb'"time_in":"([^"]{1,40})"')
+REQ_ID: Final = re.compile(rb'"req_id":(\d{1,18})')
 FIAT: Final = frozenset({"USD", "EUR", "GBP", "CAD", "AUD", "JPY", "CHF"})
 
 
@@ -271,6 +272,11 @@ class KrakenConnector(Session[KrakenEncoder]):
             return parse_rfc3339(found[1].decode("ascii", "replace"))
         except ValueError:
             return 0
+
+    def asked_id(self, payload: bytes) -> int:
+        """Return a request's `req_id`; 0: it has none."""
+        found = REQ_ID.search(payload)
+        return int(found[1]) if found is not None else 0
 
     def redact(self, payload: bytes) -> bytes:
         """Blank every token of a private message, for the journal."""

@@ -65,6 +65,12 @@ def test_an_answer_tells_when_its_request_came() -> None:
     assert connector.answered_ns(b'{"header":{}}') == 0
 
 
+def test_a_request_tells_the_id_that_its_answer_repeats() -> None:
+    connector = private()[0].connector
+    assert connector.asked_id(b'{"payload":{"req_id":"49","req_param":{}}}') == 49
+    assert connector.asked_id(b'{"channel":"spot.ping"}') == 0
+
+
 @pytest.mark.asyncio
 async def test_questions_of_start_up() -> None:
     venue = Venue()

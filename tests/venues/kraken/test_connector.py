@@ -85,6 +85,12 @@ def test_an_answer_tells_when_its_request_came() -> None:
     assert connector.answered_ns(b'{"time_in":"soon"}') == 0
 
 
+def test_a_request_tells_the_id_that_its_answer_repeats() -> None:
+    connector = made()[0]
+    assert connector.asked_id(b'{"method":"batch_cancel","params":{},"req_id":49}') == 49
+    assert connector.asked_id(b'{"method":"ping"}') == 0
+
+
 @pytest.mark.asyncio
 async def test_questions_of_start_up() -> None:
     connector, sim = made()
