@@ -36,6 +36,7 @@ NOTES_BAD: Final = (
 )  # fmt: skip
 NOTES_DOUBTFUL: Final = (
     "trade_gaps", "trades_repeated", "trades_rounded", "quotes_rounded", "trades_side_unknown",
+    "updates_ahead_of_snapshot",
 )  # fmt: skip
 WHOLE_SHARE_MIN: Final = 0.95
 # Trades that begin or end by so much later or earlier than the book are missing: unless such
@@ -288,6 +289,8 @@ def _problems(
         if figures.get(name, notes.get(name, 0)):
             found.append((severity, name, text))
 
+    if not figures["events"]:
+        found.append((BAD, "events", "no events: there is nothing in it"))
     tell(BAD, "gaps", f"continuity lost {figures['gaps']:,} times")
     tell(BAD, "crossed", f"the book crosses after {figures['crossed']:,} messages")
     for name in NOTES_BAD:
@@ -321,7 +324,7 @@ def _problems(
         if notes.get(name):
             text = f"{name.replace('_', ' ')}: {notes[name]:,}, when converted"
             found.append((DOUBTFUL, name, text))
-    if figures["snapshots"] and figures["whole_share"] < WHOLE_SHARE_MIN:
+    if figures["events"] and figures["whole_share"] < WHOLE_SHARE_MIN:
         share = 100 * figures["whole_share"]
         found.append((DOUBTFUL, "whole_share", f"the book is whole {share:.1f}% of the time"))
     return found

@@ -12,7 +12,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -44,6 +44,7 @@ from openmm.venues.capture import open_bytes
 from openmm.venues.recordings import name_of
 
 US_NS: Final = 1_000
+US_MIN, US_MAX = 10**15, 9 * 10**15  # of a time: others are no microseconds since 1970
 HEAD_BYTES_MAX: Final = 1 << 16
 DECIMALS_MAX: Final = 15
 WHOLE_MAX: Final = float(1 << 52)
@@ -180,18 +181,22 @@ def _market(theirs: str, symbol: str, files: Sequence[_File]) -> Market:
         for name in one.table.column_names:
             what = name.rpartition(".")[2]
             if what in finest:
-                finest[what] = max(finest[what], _decimals(one.table.column(name)))
+                finest[what] = max(finest[what], _decimals(one, name))
     tick_size, lot_size = (plain(Decimal(1).scaleb(-finest[one])) for one in ("price", "amount"))
     return Market(venue, pair, tick_size, lot_size, 0, market)
 
 
-def _decimals(column: Any) -> int:
+def _decimals(one: _File, name: str) -> int:
     """Return how many decimals a column of texts uses at most."""
-    texts = compute.unique(column).drop_null()
+    texts = compute.unique(one.table.column(name)).drop_null()
     most = 0
     powers = compute.match_substring(texts, "e", ignore_case=True)
     for text in texts.filter(powers).to_pylist():
-        exponent: Any = Decimal(text).normalize().as_tuple().exponent
+        try:
+            exponent: Any = Decimal(text).normalize().as_tuple().exponent
+        except InvalidOperation as error:
+            allowed = "a number in each row"
+            raise DataError(one.path, f"column {name}", text, allowed) from error
         most = max(most, -exponent)
     # An empty text has none of either.
     plainly = texts.filter(compute.invert(powers))
@@ -204,6 +209,22 @@ def _decimals(column: Any) -> int:
 
 def _ints(one: _File, name: str) -> Int64s:
     return np.asarray(one.table.column(name).to_numpy(), np.int64)
+
+
+def _times(one: _File) -> tuple[Int64s, Int64s]:
+    """Return when each row was received and the venue's own time, ns; 0: the venue told none."""
+    found = []
+    for name in ("local_timestamp", "timestamp"):
+        times = _ints(one, name)
+        bad = (times < US_MIN) | (times > US_MAX)
+        if name == "timestamp":
+            bad &= times != 0
+        if bad.any():
+            at = int(np.argmax(bad))
+            allowed = "microseconds since 1970"
+            raise DataError(one.path, f"{name}, row {at + 2}", int(times[at]), allowed)
+        found.append(times * US_NS)
+    return found[0], found[1]
 
 
 def _steps(
@@ -222,8 +243,17 @@ def _steps(
     bad = (steps < 0) | (steps > WHOLE_MAX) | (empty if whole else False)
     if bad.any():
         at = int(np.argmax(bad))
-        raise DataError(one.path, f"{name}, row {at + 2}", float(numbers[at]), "0 or more")
-    return np.rint(steps).astype(np.int64), empty
+        allowed = "0 or more"
+        if steps[at] > WHOLE_MAX:
+            allowed = f"{WHOLE_MAX:,.0f} steps of {step} at most, as fine as the files write"
+        raise DataError(one.path, f"{name}, row {at + 2}", float(numbers[at]), allowed)
+    nearest = np.rint(steps)
+    lost = (nearest == 0) & (steps != 0)  # no quantity removes a level
+    if lost.any():
+        at = int(np.argmax(lost))
+        allowed = f"0, or a step of {step} at least"
+        raise DataError(one.path, f"{name}, row {at + 2}", float(numbers[at]), allowed)
+    return nearest.astype(np.int64), empty
 
 
 def _texts(one: _File, name: str) -> NDArray[Any]:
@@ -232,12 +262,17 @@ def _texts(one: _File, name: str) -> NDArray[Any]:
 
 def _levels(one: _File, market: Market, notes: dict[str, int]) -> Events:
     """Read increments: a CLEAR ahead of each snapshot, nothing ahead of the first one."""
-    snapshot = _texts(one, "is_snapshot") == "true"
+    told = np.char.lower(_texts(one, "is_snapshot"))  # a data frame writes True
+    snapshot = told == "true"
+    bad = ~snapshot & (told != "false")
+    if bad.any():
+        at = int(np.argmax(bad))
+        raise DataError(one.path, f"is_snapshot, row {at + 2}", str(told[at]), "true or false")
     begins = snapshot.copy()
     begins[1:] &= ~snapshot[:-1]
     first = int(np.argmax(begins)) if begins.any() else len(begins)
     notes["updates_ahead_of_snapshot"] += first
-    recv, venue = _ints(one, "local_timestamp") * US_NS, _ints(one, "timestamp") * US_NS
+    recv, venue = _times(one)
     prices, _ = _steps(one, "price", market.tick_size)
     qtys, _ = _steps(one, "amount", market.lot_size)
     sides = _texts(one, "side")
@@ -260,7 +295,7 @@ def _levels(one: _File, market: Market, notes: dict[str, int]) -> Events:
 
 
 def _trades(one: _File, market: Market, notes: dict[str, int]) -> Events:
-    recv, venue = _ints(one, "local_timestamp") * US_NS, _ints(one, "timestamp") * US_NS
+    recv, venue = _times(one)
     prices, _ = _steps(one, "price", market.tick_size)
     qtys, _ = _steps(one, "amount", market.lot_size)
     sides = _texts(one, "side")
@@ -292,7 +327,7 @@ def _tops(one: _File, market: Market, notes: dict[str, int]) -> Events:
         ],
         axis=2,
     )  # fmt: skip
-    recv, venue = _ints(one, "local_timestamp") * US_NS, _ints(one, "timestamp") * US_NS
+    recv, venue = _times(one)
     book = Book(outside_levels=OUTSIDE_LEVELS)
     log = ChangeLog(book)
     for levels, recv_ns, venue_ns in zip(rows, recv.tolist(), venue.tolist(), strict=True):

@@ -113,9 +113,9 @@ def test_limits_of_the_check_are_options(tmp_path: Path, capsys: Capture) -> Non
     rows = [(10**18 + at, 10**18, 5, 1, 2 | 32) for at in (0, 3 * 10**9)]
     write(path, events_of(rows))
     for options, names in (
-        ([], {"clock_jumps"}),
-        (["--silence", "2s"], {"clock_jumps", "silences"}),
-        (["--jump", "4s"], set()),
+        ([], {"clock_jumps", "whole_share"}),
+        (["--silence", "2s"], {"clock_jumps", "silences", "whole_share"}),
+        (["--jump", "4s"], {"whole_share"}),  # of trades alone
     ):
         assert main(["data", "check", str(path), *options, "--json"]) == 0
         (one,) = told(capsys)["files"]

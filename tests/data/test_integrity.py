@@ -159,6 +159,7 @@ def test_message_told_twice_is_seen() -> None:
         ({"parse_errors": 1}, "broken"),
         ({"recv_moved": 3, "recv_moved_ns_max": 5}, "doubtful"),
         ({"trade_gaps": 1}, "doubtful"),
+        ({"updates_ahead_of_snapshot": 1}, "doubtful"),
         ({"trades_rounded": 1}, "doubtful"),
         ({"trades_of_before": 50, "levels_rounded": 3}, "good"),
     ],
@@ -176,7 +177,16 @@ def test_few_events_or_none_are_no_fault_of_the_report() -> None:
     assert (one.figures["events"], one.figures["whole_share"]) == (1, 0.0)
     assert examine(events_of(rows(last=0)[:3])).figures["whole_share"] == 1.0
     trades = examine(events_of([(START_NS, 0, 10, 1, TRADE | END)]))
-    assert (trades.verdict, trades.figures["trades_outside"]) == ("good", 0)
+    assert (names(trades), trades.figures["trades_outside"]) == ({"whole_share"}, 0)
+
+
+def test_nothing_is_broken_and_a_book_that_is_never_whole_doubtful() -> None:
+    nothing = examine(events_of([]))
+    assert (nothing.verdict, names(nothing)) == ("broken", {"events"})
+    # Without a snapshot no book is ever whole.
+    never = examine(events_of([row for row in rows() if row[4] != CLEAR]))
+    assert (never.figures["snapshots"], never.figures["whole_share"]) == (0, 0.0)
+    assert (never.verdict, names(never)) == ("doubtful", {"whole_share"})
 
 
 def test_events_that_no_book_takes_are_refused() -> None:

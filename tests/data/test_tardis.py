@@ -11,7 +11,9 @@ import pytest
 
 from openmm.data import tardis
 from openmm.data.events import ASK, CLEAR, LEVEL, MESSAGE_END, READ_END, TRADE
+from openmm.data.integrity import examine
 from openmm.errors import ConfigError, DataError
+from tests.data.test_store import alike
 
 US = 1_750_000_000_000_000
 BOOK = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount"
@@ -146,6 +148,9 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     refused(book(ROWS).replace(b",100,", b",x,"), "column price: a number in each row")
     refused(book(ROWS).replace(b",100,", b",-1,"), "price, row 5: 0 or more; got -1.0")
     refused(book(ROWS).replace(b",100,", b",,"), "price, row 5: 0 or more; got nan")
+    refused(book(ROWS).replace(b",100,", b",None,"), "column price: a number in each row; got 'No")
+    refused(book(ROWS).replace(b",100,", b",5e,"), "column price: a number in each row; got '5e'")
+    refused(book(ROWS).replace(b"false,ask,101", b"0,ask,101"), "is_snapshot, row 8: true or false")
     refused(book(ROWS) + b"binance,BTCUSDT,1\n", "rows: whole rows of its columns")
     two = book(ROWS) + book(ROWS, "binance,ETHUSDT").partition(b"\n")[2]
     refused(two, "column symbol: one market in a file; got ['BTCUSDT', 'ETHUSDT']")
@@ -158,6 +163,62 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
         shared + b"asks[0].price,bids[0].price,bids[0].amount" + row + b"2,1,5\n",
         "header: asks[0].amount among them",
     )
+
+
+def test_a_data_frame_s_true_and_false_are_read(tmp_path: Path) -> None:
+    """What pandas wrote again holds the same rows."""
+    path, again = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_bytes(book(ROWS))
+    again.write_bytes(book(ROWS).replace(b",true,", b",True,").replace(b",false,", b",False,"))
+    (one,), (other,) = tardis.convert([path]), tardis.convert([again])
+    assert len(one.events) == 10
+    assert alike(one.events, other.events)
+
+
+def test_updates_ahead_of_every_snapshot_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(book([row for row in ROWS if row[1] == "false"]))
+    (one,) = tardis.convert([path])
+    found = examine(one.events, one.notes)
+    assert found.verdict == "broken"
+    assert [text for _, _, text in found.problems] == [
+        "no events: there is nothing in it", "updates ahead of snapshot: 4, when converted",
+    ]  # fmt: skip
+    path.write_bytes(book(ROWS))
+    (one,) = tardis.convert([path])
+    assert ("doubtful", "updates_ahead_of_snapshot") in {
+        problem[:2] for problem in examine(one.events, one.notes).problems
+    }
+
+
+def test_numbers_that_would_come_out_as_others_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+
+    def refused(old: bytes, new: bytes, told: str) -> None:
+        path.write_bytes(book(ROWS).replace(old, new))
+        with pytest.raises(DataError) as caught:
+            tardis.convert([path])
+        assert told in str(caught.value)
+
+    us = "microseconds since 1970; got"
+    ns, ms = f"{US + 10}000".encode(), str((US + 10) // 1000).encode()
+    for wrong in (ns, ms):
+        text = f"local_timestamp, row 3: {us} {int(wrong)}"
+        refused(f"{US + 10},true,bid,100.5".encode(), wrong + b",true,bid,100.5", text)
+    refused(f"{US + 4},".encode(), f"{US + 4}000,".encode(), f"timestamp, row 6: {us}")
+    refused(b"100,0.5", b"100,1e-17", "amount, row 5: 0, or a step of 1E-15 at least; got 1e-17")
+    fine = "amount, row 3: 4,503,599,627,370,496 steps of 1E-15 at most, as fine as the files write"
+    path.write_bytes(
+        book(ROWS)
+        .replace(b"100.5,0.25", b"100.5,12.5")
+        .replace(b",0.5\n", b",0.30000000000000004\n")
+    )
+    with pytest.raises(DataError, match=f"{fine}; got 12.5"):
+        tardis.convert([path])
+    # A venue that tells no time of its own is none of them.
+    path.write_bytes(book(ROWS).replace(f"{US + 4},".encode(), b"0,"))
+    (one,) = tardis.convert([path])
+    assert one.events.venue_ns[4] == 0
 
 
 def test_increments_and_best_levels_of_one_market_are_two_books(tmp_path: Path) -> None:
