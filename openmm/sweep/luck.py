@@ -1,8 +1,10 @@
 """What luck alone explains: the Sharpe ratio that the best of many tries reaches without skill.
 
 Assumed: returns of one try are independent of each other (longer returns are more so), and tries
-are independent of each other. Tries that resemble each other are fewer in truth: the bar is then
-higher than it need be, never lower.
+are independent of each other. Tries that resemble each other are fewer in truth, and their ratios
+lie closer together: the number alone would put the bar too high, their spread too low. So the
+spread is never taken for less than what chance gives a single try, and equal tries have one part
+in it (`spread_of`): a try that is made again never lowers the bar.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations
-from statistics import NormalDist
+from statistics import NormalDist, fmean, variance
 from typing import Final
 
 import msgspec
@@ -26,11 +28,11 @@ GROUPS_MIN: Final = 4
 _NORMAL: Final = NormalDist()
 
 
-def expected_best(trials: int, variance: float) -> float:
+def expected_best(trials: int, spread: float) -> float:
     """Return the Sharpe ratio that the best of some tries without skill is expected to have.
 
     Args:
-        variance: of the tries' Sharpe ratios.
+        spread: variance of the tries' Sharpe ratios, `spread_of`.
 
     Source: Bailey and Lopez de Prado 2014, "The Deflated Sharpe Ratio", Journal of Portfolio
         Management 40 (5), equation 1: sqrt(V) ((1 - g) Z^-1[1 - 1/N] + g Z^-1[1 - 1/(N e)]).
@@ -39,7 +41,27 @@ def expected_best(trials: int, variance: float) -> float:
         return 0.0
     first = _NORMAL.inv_cdf(1 - 1 / trials)
     second = _NORMAL.inv_cdf(1 - 1 / (trials * math.e))
-    return math.sqrt(variance) * ((1 - EULER) * first + EULER * second)
+    return math.sqrt(spread) * ((1 - EULER) * first + EULER * second)
+
+
+def spread_of(tries: Sequence[Moments]) -> float:
+    """Return the variance of Sharpe ratios that the best of these tries is to be held against.
+
+    It is the sample variance of the ratios that differ, 0 for a try that nothing was traded in,
+    but at least what the ratio of one try without skill has by chance, 1 / (returns - 1), in the
+    mean over those that were traded: neighbours in a plateau vary by less, and of copies nothing
+    new is learnt.
+
+    Source: the error of an estimated ratio, sqrt((1 + SR^2 / 2) / T) at a true one of 0: Lo 2002,
+        "The Statistics of Sharpe Ratios", Financial Analysts Journal 58 (4); with T - 1 as in
+        `probabilistic_sharpe`, which has the same error for any skew and kurtosis there.
+    """
+    counts = {one.sharpe: one.count for one in tries if one.sharpe is not None}
+    if not counts:
+        return 0.0
+    chance = fmean(1 / (count - 1) for count in counts.values())
+    ratios = {one.sharpe or 0.0 for one in tries}
+    return max(chance, variance(ratios) if len(ratios) > 1 else 0.0)
 
 
 def probabilistic_sharpe(
@@ -56,10 +78,10 @@ def probabilistic_sharpe(
         as in `expected_best`, equation 2: Z[(SR - SR0) sqrt(T - 1) /
         sqrt(1 - g3 SR + (g4 - 1) / 4 SR^2)].
     """
-    spread = 1 - skew * sharpe + (kurtosis - 1) / 4 * sharpe * sharpe
-    if spread <= 0:  # two values alone, of which one almost never: nothing can be told
+    error = 1 - skew * sharpe + (kurtosis - 1) / 4 * sharpe * sharpe
+    if error <= 0:  # two values alone, of which one almost never: nothing can be told
         return 0.5
-    return _NORMAL.cdf((sharpe - above) * math.sqrt(count - 1) / math.sqrt(spread))
+    return _NORMAL.cdf((sharpe - above) * math.sqrt(count - 1) / math.sqrt(error))
 
 
 def deflated_sharpe(moments: Moments, bar: float) -> float | None:
@@ -134,6 +156,6 @@ def _sharpes(sums: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> np.ndar
     count = np.maximum(sums[:, 0], 1.0)
     mean = sums[:, 1] / count
     square = sums[:, 2] / count
-    variance = square - mean * mean
-    moved = variance > 1e-13 * square
-    return np.where(moved, mean / np.sqrt(np.where(moved, variance, 1.0)), 0.0)
+    second = square - mean * mean
+    moved = second > 1e-13 * square
+    return np.where(moved, mean / np.sqrt(np.where(moved, second, 1.0)), 0.0)

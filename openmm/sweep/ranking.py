@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import variance as variance_of
 from typing import Any, Final, TypeAlias, final
 
 import msgspec
 
 from openmm.sweep.figures import Figures, Moments, a_day, deepest_fall, pooled
-from openmm.sweep.luck import SURE, Overfit, deflated_sharpe, expected_best, overfit
+from openmm.sweep.luck import SURE, Overfit, deflated_sharpe, expected_best, overfit, spread_of
 from openmm.sweep.plan import Span, Spec
 from openmm.sweep.space import Point, parted
 from openmm.sweep.store import Result
@@ -356,9 +355,7 @@ def _worst(under: Sequence[_Run], train: Iterable[int]) -> _Run:
 
 def _bar(scores: Sequence[Score]) -> float:
     """Return what luck's best is expected to have of so many tries."""
-    sharpes = [one.sharpe for one in scores]
-    known = [one for one in sharpes if one is not None]
-    return expected_best(len(scores), variance_of(known)) if len(known) > 1 else 0.0
+    return expected_best(len(scores), spread_of([one.moments for one in scores]))
 
 
 def _walk(

@@ -52,6 +52,14 @@ _PLACES: Final[Mapping[str, int]] = {
     "%": 4, "bps": 2, "bp": 2, "ppm": 0, "ns": 0, "us": 3, "ms": 6, "s": 9, "ticks": 0, "tick": 0,
 }  # fmt: skip
 
+# Units that measure one thing, and how many of its smallest each is.
+_SCALES: Final[Mapping[str, tuple[str, int]]] = {
+    "": ("", 1), "ppm": ("ppm", 1), "bp": ("ppm", 100), "bps": ("ppm", 100), "%": ("ppm", 10_000),
+    "ns": ("ns", 1), "us": ("ns", 10**3), "ms": ("ns", 10**6), "s": ("ns", 10**9),
+    "m": ("ns", 60 * 10**9), "min": ("ns", 60 * 10**9), "h": ("ns", 3600 * 10**9),
+    "d": ("ns", 86_400 * 10**9), "tick": ("ticks", 1), "ticks": ("ticks", 1),
+}  # fmt: skip
+
 Point: TypeAlias = tuple[tuple[str, str], ...]  # keys and values as the file has them, in order
 
 
@@ -158,7 +166,8 @@ def _is_whole(annotation: Any) -> bool:
 def read(kinds: Mapping[str, str], told: str, *, ranges: bool) -> Dimension:
     """Read one `KEY=a,b,c` or `KEY=low..high[:log]`.
 
-    Values that hold commas themselves are set apart by semicolons: `KEY=a,b;c,d`.
+    Values that hold commas themselves are set apart by semicolons: `KEY=a,b;c,d`. Of values that
+    are written otherwise and are the same (2bps, 2.0bps, 0.02%) the first is taken.
 
     Args:
         kinds: of `kinds_of`.
@@ -179,10 +188,28 @@ def read(kinds: Mapping[str, str], told: str, *, ranges: bool) -> Dimension:
             raise ConfigError(key, text, "listed values: a grid takes no range, --random does")
         return _range(key, kinds[key], text)
     parts = [part.strip() for part in text.split(";" if ";" in text else ",")]
-    values = tuple(dict.fromkeys(part for part in parts if part))
+    firsts: dict[object, str] = {}
+    for part in filter(None, parts):
+        firsts.setdefault(_meant(key, kinds[key], part), part)
+    values = tuple(firsts.values())
     if not values:
         raise ConfigError(key, text, "one value or more: a,b,c")
     return Choices(key, values)
+
+
+def _meant(key: str, kind: str, text: str) -> object:
+    """Return what is the same of values that are, however they are written."""
+    if kind in ("switch", "whole") or key.startswith("strategy.params."):
+        return _typed(kind, text)  # what a strategy of one's own makes of a text is its affair
+    return tuple(map(_measured, re.split(r"([,|])", text)))
+
+
+def _measured(text: str) -> object:
+    found = NUMBER.fullmatch(text.strip())
+    if found is None or found[2] not in _SCALES:
+        return text.strip()
+    base, scale = _SCALES[found[2]]
+    return base, Decimal(found[1]) * scale if scale != 1 else Decimal(found[1])
 
 
 def _range(key: str, kind: str, text: str) -> Range:

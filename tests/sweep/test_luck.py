@@ -15,6 +15,7 @@ from openmm.sweep.luck import (
     expected_best,
     overfit,
     probabilistic_sharpe,
+    spread_of,
 )
 from tests.sweep.made import sums
 
@@ -109,3 +110,44 @@ def test_odd_span_is_left_out_and_many_are_put_together() -> None:
     many = overfit([spans_of([0.1] * 40), spans_of([0.0] * 40)])
     assert many is not None
     assert (many.groups, len(many.logits)) == (16, 12_870)
+
+
+def plateau(sharpes: Sequence[float], count: int = 600) -> list[Moments]:
+    """Return tries with these Sharpe ratios over as many returns."""
+    return [sums([one - 1, one + 1] * (count // 2)) for one in sharpes]
+
+
+def test_trying_a_loser_again_never_lowers_the_bar() -> None:
+    before = 0.0
+    for copies in (1, 2, 5, 20, 100, 1000):
+        tries = plateau([0.2, *[0.05] * copies])
+        bar = expected_best(len(tries), spread_of(tries))
+        assert bar > before
+        before = bar
+    silent = sums([0.0] * 600)
+    few, many = ([*plateau([0.2, 0.05]), *[silent] * count] for count in (1, 99))
+    assert spread_of(few) == spread_of(many) > spread_of(plateau([0.2, 0.05, 0.0])) * 0.99
+    assert expected_best(101, spread_of(many)) > expected_best(3, spread_of(few))
+
+
+def test_neighbours_and_a_try_that_alone_traded_have_the_error_of_one() -> None:
+    near = plateau([0.05 + at * 1e-9 for at in range(50)])
+    assert spread_of(near) == pytest.approx(1 / 599)
+    alone = [*plateau([0.05]), *[sums([0.0] * 600)] * 58]
+    assert spread_of(alone) == pytest.approx(max(1 / 599, 0.05**2 / 2), rel=2e-2)
+    assert spread_of([sums([0.0] * 600)] * 3) == 0.0
+    # What chance gives a try: of many without skill the spread is about that.
+    chance = random.Random(3)
+    tries = [sums([chance.gauss(0, 1) for _ in range(100)]) for _ in range(400)]
+    assert spread_of(tries) == pytest.approx(1 / 99, rel=0.15)
+
+
+def test_best_of_chance_among_neighbours_seldom_beats_luck() -> None:
+    # 30 tries that resemble each other, without skill: one in twenty may pass, no more.
+    passed, chance = 0, random.Random(8)
+    for _ in range(200):
+        shared = [chance.gauss(0, 1) for _ in range(60)]
+        tries = [sums([one + chance.gauss(0, 0.1) for one in shared]) for _ in range(30)]
+        bar = expected_best(30, spread_of(tries))
+        passed += max(deflated_sharpe(one, bar) or 0.0 for one in tries) >= 0.95
+    assert passed <= 10

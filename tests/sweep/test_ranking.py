@@ -54,7 +54,20 @@ def test_chance_does_not_beat_luck_and_the_verdict_says_so() -> None:
     sharpes = [pooled(row.slices).sharpe or 0.0 for row in found.rows]
     mean = sum(sharpes) / 30
     variance = sum((one - mean) ** 2 for one in sharpes) / 29
-    assert found.bar == pytest.approx(expected_best(30, variance))
+    assert found.bar == pytest.approx(expected_best(30, max(variance, 1 / 799)))
+
+
+def test_copies_of_losers_do_not_make_the_best_one_beat_luck() -> None:
+    # The same returns again and again, as of a key that is inert or a grid too far out to trade.
+    made = [noise(0, 0.2), noise(3, -0.1), sums([0.0] * 200)]
+    few = ranked(lambda trial, at: made[trial], 3, SPANS[:1])
+    many = ranked(lambda trial, at: made[trial % 2 + 1 if trial else 0], 60, SPANS[:1])
+    assert few.rows[0].trial == many.rows[0].trial == 0
+    assert many.bar > few.bar > 0
+    assert (many.rows[0].deflated or 1) < (few.rows[0].deflated or 0)
+    alone = ranked(lambda trial, at: made[0 if trial == 0 else 2], 59, SPANS[:1])
+    assert alone.bar >= expected_best(59, 1 / 199)
+    assert "where luck's best would have 0.00" not in alone.verdict
 
 
 def test_skill_beats_luck_and_stands_first() -> None:

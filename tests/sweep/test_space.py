@@ -132,6 +132,32 @@ def test_value_that_holds_commas_is_set_apart_by_semicolons() -> None:
     check(DATA, KINDS, [found])
 
 
+@pytest.mark.parametrize(
+    ("told", "values"),
+    [
+        ("strategy.spread=2bps,2.0bps,02.00 bps,0.02%,200ppm,2 ticks,20bps", "2bps 2 ticks 20bps"),
+        ("risk.max_inventory=0.3,0.30,+0.3,3", "0.3 3"),
+        ("strategy.num_orders=2,02,3", "2 3"),
+        ("strategy.order_age_max=2m,120s,2min,120001ms", "2m 120001ms"),
+        ("strategy.level_offsets=0bps,1bps;0.0bps,1.0bps;1bps,0bps", "0bps,1bps 1bps,0bps"),
+        ("model.orders=5ms|20ms,5000us|20ms,20ms|5ms", "5ms|20ms 20ms|5ms"),
+    ],
+)
+def test_equal_values_written_otherwise_are_one(told: str, values: str) -> None:
+    found = read(KINDS, told, ranges=False)
+    assert isinstance(found, Choices)
+    assert " ".join(found.values) == values
+
+
+def test_text_of_a_strategy_of_the_users_own_is_taken_by_the_letter() -> None:
+    own = {**DATA, "strategy": {"kind": "python", "class": "a:B",
+                                "params": {"width": 3, "name": "x"}}}  # fmt: skip
+    for told, values in (("width=1,01,2", ("1", "2")), ("name=1.0,1.00", ("1.0", "1.00"))):
+        found = read(kinds_of(own), f"strategy.params.{told}", ranges=False)
+        assert isinstance(found, Choices)
+        assert found.values == values
+
+
 def test_grid_is_every_combination_the_last_key_fastest() -> None:
     space = [Choices("a", ("1", "2")), Choices("b", ("x", "y"))]
     assert [[value for _, value in one] for one in grid(space, 4)] == [
