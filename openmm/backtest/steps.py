@@ -57,7 +57,11 @@ def in_steps_of(instrument: Instrument, events: Events) -> Events:
     """
     market = events.market
     if instrument.tick_size > market.tick_size and not instrument.tick_size % market.tick_size:
-        events = coarser(events, instrument.tick_size)
+        try:
+            events = coarser(events, instrument.tick_size)
+        except ValueError as error:
+            told = f"{market.label}, steps of {market.tick_size}"
+            raise ConfigError("data", told, f"steps near {instrument.name}'s ({error})") from error
         market = events.market
     ticks, lots = market.tick_size / instrument.tick_size, market.lot_size / instrument.lot_size
     if market.contract_size is not None:

@@ -158,7 +158,7 @@ def _read(
 
 def write_one(
     one: Converted, out: Path, taken: set[Path] | None = None, *, replace: bool = False,
-    limits: Limits | None = None, folder: Path | None = None,
+    limits: Limits | None = None, folder: Path | None = None, origin: Path | None = None,
 ) -> Written:  # fmt: skip
     """Write a market's events to a file named after it and its first event.
 
@@ -166,6 +166,7 @@ def write_one(
         taken: files that were made along with it, which none replaces: a bot may follow one pair of
             a venue twice, and such a file's name ends in -2, -3. It is added.
         folder: of `together`, where it is written until it comes to stand in `out`.
+        origin: the one file that the events are from, which is named where they are refused.
 
     Raises:
         ConfigError: there is such a file.
@@ -179,7 +180,9 @@ def write_one(
     taken.add(path)
     if is_there(path) and not replace:
         raise ConfigError("--out", str(path), "a file that is not there yet, or --replace")
-    validate(path, one.events)  # what is none is told as such, not by the book that it meets
+    validate(
+        origin or path, one.events
+    )  # what is none is told as such, not by the book that it meets
     found = examine(one.events, one.notes, limits)
     write(
         (folder or out) / path.name, one.events, sources=one.sources, notes=one.notes,

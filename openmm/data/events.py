@@ -434,12 +434,14 @@ def coarser(events: Events, tick_size: Decimal) -> Events:
     of the side that was taken from. Kept for as long as the events are.
 
     Raises:
-        ValueError: `tick_size` is no multiple of theirs.
+        ValueError: `tick_size` is no multiple of theirs, or one beyond what 62 bits hold.
     """
     mine = events.market
     times = tick_size / mine.tick_size
     if times != int(times) or times < 1:
         raise ValueError(f"ticks of {tick_size} are no multiple of {mine.tick_size}")
+    if times > COUNT_MAX:
+        raise ValueError(f"{times:,f} times {mine.tick_size} is beyond {COUNT_MAX:,} times")
     prices, qtys = _COARSE.find(events, times, lambda: _coarser(events, int(times)))
     market = replace(mine, tick_size=plain(tick_size))
     return replace(events, market=market, price_ticks=prices, qty_lots=qtys)

@@ -45,7 +45,11 @@ def import_files(
             if on_progress is not None:
                 on_progress(path.name, at, len(paths))
             one = _read(path, market)
-            made.append(write_one(one, out, taken, replace=replace, limits=limits, folder=folder))
+            made.append(
+                write_one(
+                    one, out, taken, replace=replace, limits=limits, folder=folder, origin=path
+                )
+            )
     return made
 
 

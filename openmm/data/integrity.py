@@ -36,7 +36,7 @@ NOTES_BAD: Final = (
 )  # fmt: skip
 NOTES_DOUBTFUL: Final = (
     "trade_gaps", "trades_repeated", "trades_rounded", "quotes_rounded", "trades_side_unknown",
-    "updates_ahead_of_snapshot",
+    "updates_ahead_of_snapshot", "changed_since_export",
 )  # fmt: skip
 WHOLE_SHARE_MIN: Final = 0.95
 # Trades that begin or end by so much later or earlier than the book are missing: unless such

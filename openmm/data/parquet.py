@@ -12,12 +12,13 @@ import pyarrow
 from pyarrow import parquet
 
 from openmm.data.events import COLUMNS, Events, Market
-from openmm.data.store import TYPES, Header, Source, Store, replacing
+from openmm.data.store import TYPES, Source, Store, checked_header, digest, replacing
 from openmm.errors import DataError
 
 KEY: Final = b"openmm.market_data"  # of the schema's metadata: the header of the .omd file
 ROWS: Final = 1 << 20  # a row group
 SUFFIX: Final = ".parquet"
+CHANGED: Final = "changed_since_export"  # the note of rows that are not those that were written
 
 
 def export(store: Store, path: Path) -> None:
@@ -32,7 +33,7 @@ def export(store: Store, path: Path) -> None:
     schema = pyarrow.schema(list(kinds.items()), metadata={KEY: msgspec.json.encode(store.header)})
     with (
         replacing(path) as name,
-        parquet.ParquetWriter(name, schema, compression="zstd") as out,
+        parquet.ParquetWriter(name, schema, compression="zstd", write_page_checksum=True) as out,
     ):
         for start in range(0, max(len(store), 1), ROWS):
             part = store.events.cut(start, start + ROWS)
@@ -43,6 +44,9 @@ def export(store: Store, path: Path) -> None:
 def read(path: Path, market: Market | None = None) -> tuple[Events, list[Source], dict[str, int]]:
     """Read events, and where they were from and what was met then.
 
+    Rows that are not those of our metadata's digest, as when a data frame changed them, are noted
+    as `changed_since_export`; damage is found by the checksums of the file's pages.
+
     Args:
         market: what a file without our metadata is of.
 
@@ -50,7 +54,7 @@ def read(path: Path, market: Market | None = None) -> tuple[Events, list[Source]
         DataError: it is no Parquet, has not those columns, or does not tell its market.
     """
     try:
-        file = parquet.ParquetFile(path)
+        file = parquet.ParquetFile(path, page_checksum_verification=True)
         columns = [_column(path, file, name) for name in COLUMNS]
         told = (file.schema_arrow.metadata or {}).get(KEY)
     except OSError as error:
@@ -59,19 +63,24 @@ def read(path: Path, market: Market | None = None) -> tuple[Events, list[Source]
         raise DataError(path, "file", str(error), "Parquet") from error
     sources: list[Source] = []
     notes: dict[str, int] = {}
+    content = ""
     if told is not None:
         try:
-            header = msgspec.json.decode(told, type=Header)
-            market = Market(
-                header.venue, header.pair, Decimal(header.tick_size), Decimal(header.lot_size),
-                header.depth, header.market,
-            )  # fmt: skip
-        except (msgspec.DecodeError, ArithmeticError) as error:
-            raise DataError(path, "metadata", str(error), "the header of an .omd file") from error
-        sources, notes = header.sources, header.notes
+            header = checked_header(path, told)
+        except DataError as error:
+            place = f"metadata, {error.place}"
+            raise DataError(path, place, error.value, error.allowed) from error
+        market = Market(
+            header.venue, header.pair, Decimal(header.tick_size), Decimal(header.lot_size),
+            header.depth, header.market,
+        )  # fmt: skip
+        sources, notes, content = header.sources, header.notes, header.content
     if market is None:
         raise DataError(path, "metadata", None, "our header, or venue, pair, tick and lot told")
-    return Events(market, *columns), sources, notes
+    events = Events(market, *columns)
+    if told is not None and digest(events) != content:
+        notes = {**notes, CHANGED: 1}
+    return events, sources, notes
 
 
 def _column(path: Path, file: Any, name: str) -> Any:

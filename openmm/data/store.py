@@ -40,11 +40,12 @@ from openmm.errors import DataError
 
 MAGIC: Final = b"OMDATA1\n"
 SUFFIX: Final = ".omd"
-STEP_DIGITS_MAX: Final = 20  # of a tick or a lot, ahead of the point or behind it
+STEP_DIGITS_MAX: Final = 18  # of a tick or a lot, ahead of the point or behind it
 FORMAT: Final = 1
 PAGE: Final = 4096
 ALIGN: Final = 64
 HEADER_BYTES_MAX: Final = 1 << 24
+TIME_NS_MAX: Final = (1 << 63) - 1
 # What a book takes: `OPENMM_BOOK_PRICE_MAX` and `OPENMM_BOOK_QTY_MAX`.
 PRICE_TICKS_MAX: Final = 1 << 40
 QTY_LOTS_MAX: Final = 1 << 52
@@ -177,7 +178,8 @@ def write(
     """Write a file; one that was there is replaced in one step, or stays as it is.
 
     Raises:
-        DataError: the events are none that a file may hold, or it cannot be written.
+        DataError: the events or their market are none that a file may hold, or it cannot be
+            written.
     """
     validate(path, events)
     market = events.market
@@ -195,6 +197,7 @@ def write(
         content=digest(events),
     )  # fmt: skip
     text = msgspec.json.encode(header)
+    checked_header(path, text)  # what no one could read replaces nothing
     begin, places, size = _places(len(MAGIC) + 8 + len(text), n)
     with replacing(path) as name, open(name, "wb") as file:
         file.write(MAGIC + len(text).to_bytes(8, "little") + text)
@@ -314,7 +317,7 @@ def _read_header(path: Path) -> tuple[Header, int]:
             text = file.read(n_bytes)
     except OSError as error:
         raise DataError(path, "file", error.strerror, "a file that can be read") from error
-    header = _checked(path, text)
+    header = checked_header(path, text)
     header_bytes = len(MAGIC) + 8 + n_bytes
     wanted = _places(header_bytes, header.events)[2]
     if size != wanted:
@@ -322,7 +325,14 @@ def _read_header(path: Path) -> tuple[Header, int]:
     return header, header_bytes
 
 
-def _checked(path: Path, text: bytes) -> Header:
+def checked_header(path: Path, text: bytes) -> Header:
+    """Read a header's JSON by the rules of the file's format.
+
+    Raises:
+        DataError: naming the field, what it holds and what it may.
+    """
+    if len(text) > HEADER_BYTES_MAX:
+        raise DataError(path, "header", len(text), f"at most {HEADER_BYTES_MAX:,} bytes")
     try:
         found = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
@@ -334,6 +344,7 @@ def _checked(path: Path, text: bytes) -> Header:
         header = msgspec.json.decode(text, type=Header)
     except msgspec.ValidationError as error:
         raise DataError(path, "header", str(error), "the fields of its format") from error
+    _check_words(path, header)
     for place, value in (("tick_size", header.tick_size), ("lot_size", header.lot_size)):
         try:
             step = Decimal(value)
@@ -343,17 +354,36 @@ def _checked(path: Path, text: bytes) -> Header:
         if not good or len(value) > 2 * STEP_DIGITS_MAX:
             allowed = f"a decimal above 0, within {STEP_DIGITS_MAX} digits of the point"
             raise DataError(path, f"header, {place}", value, allowed)
-    try:
-        msgspec.convert(header.integrity, _Integrity)
-    except msgspec.ValidationError as error:
-        allowed = "a report's verdict and problems"
-        raise DataError(path, "header, integrity", str(error), allowed) from error
+    for place in ("first_ns", "last_ns", "first_venue_ns", "last_venue_ns"):
+        time_ns = getattr(header, place)
+        if not 0 <= time_ns <= TIME_NS_MAX:
+            raise DataError(path, f"header, {place}", time_ns, f"0 to {TIME_NS_MAX:,}")
     if header.counts.keys() != {*KINDS, "filtered"}:
         allowed = f"events of each kind: {', '.join((*KINDS, 'filtered'))}"
         raise DataError(path, "header, counts", header.counts, allowed)
     if header.events < 0:
         raise DataError(path, "header, events", header.events, "a number from 0 on")
     return header
+
+
+def _check_words(path: Path, header: Header) -> None:
+    """Refuse what would not come out in one line: a listing is read line by line.
+
+    Raises:
+        DataError: a name, or a word of the report, holds what is not printable, or is none.
+    """
+    try:
+        report = msgspec.convert(header.integrity, _Integrity)
+    except msgspec.ValidationError as error:
+        allowed = "a report's verdict and problems"
+        raise DataError(path, "header, integrity", str(error), allowed) from error
+    words = [
+        ("venue", header.venue), ("market", header.market), ("pair", header.pair),
+        ("integrity", report.verdict), *(("integrity", one.text) for one in report.problems),
+    ]  # fmt: skip
+    for place, word in words:
+        if not word.isprintable():
+            raise DataError(path, f"header, {place}", word, "printable characters")
 
 
 def validate(path: object, events: Events) -> None:

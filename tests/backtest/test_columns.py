@@ -375,6 +375,9 @@ def test_steps_that_do_not_fit_are_refused(thin: Events) -> None:
         wide = replace(thin, market=market)
         with pytest.raises(ConfigError, match=r"steps near .*is beyond"):
             in_steps_of(instrument, wide)
+    dust = replace(finer.market, tick_size=Decimal("1E-20"))
+    with pytest.raises(ConfigError, match=r"steps near .*is beyond"):
+        in_steps_of(instrument, replace(finer, market=dust))
 
 
 def test_a_book_that_never_becomes_whole_is_refused(thin: Events) -> None:

@@ -118,6 +118,9 @@ def test_steps_are_the_coarsest_and_the_finest_asked_for() -> None:
     for tick, lot in (("1e-19", "0.001"), ("0.05", "1e-22")):
         with pytest.raises(ValueError, match="steps too fine"):
             finer(made, Market("", "", Decimal(tick), Decimal(lot)))
+    dust = replace(made, market=replace(made.market, tick_size=Decimal("1E-20")))
+    with pytest.raises(ValueError, match="is beyond"):
+        coarser(dust, Decimal("0.1"))
 
 
 def test_streams_of_one_market_merge_by_receipt_and_then_as_given() -> None:

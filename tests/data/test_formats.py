@@ -6,8 +6,10 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from openmm.data import hftbacktest
 from openmm.data.convert import write_one
 from openmm.data.events import CLEAR, Market, sealed
 from openmm.data.formats import export_files, import_files
@@ -52,6 +54,16 @@ def test_files_are_exchanged_together_or_none_is(stored: Path, tmp_path: Path) -
         with pytest.raises((ConfigError, DataError)):
             export_files(paths, out, "npz")
         assert list(out.iterdir()) == [path]
+
+
+def test_what_is_wrong_is_told_of_the_file_that_was_given(stored: Path, tmp_path: Path) -> None:
+    path = tmp_path / "late.npz"
+    table, _ = hftbacktest.arrays(small())
+    table["local_ts"] = -5
+    np.savez(path, data=table)
+    with pytest.raises(DataError) as caught:
+        import_files([path], tmp_path / "in", MARKET)
+    assert str(caught.value).startswith(f"{path}: recv_ns, event 0: a time, above 0; got -5")
 
 
 def test_what_cannot_be_exchanged_is_refused(stored: Path, tmp_path: Path) -> None:

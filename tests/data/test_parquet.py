@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from pyarrow import parquet as files
 
 from openmm.data import parquet
-from openmm.data.events import COLUMNS, Events
+from openmm.data.events import COLUMNS, Events, sealed
+from openmm.data.integrity import examine
 from openmm.data.store import Source, load, write
 from openmm.errors import DataError
 from tests.data.made import MARKET, any_events, small
@@ -79,7 +81,58 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     refused("column qty_lots: no row without a value")
     table = pyarrow.table(columns).replace_schema_metadata({parquet.KEY: b"{}"})
     files.write_table(table, path)
-    refused("metadata: the header of an .omd file")
+    refused("metadata, header, format: 1, the one of this build")
+
+
+def exported(path: Path) -> pyarrow.Table:
+    """Write a file's Parquet to `path`, and return its rows."""
+    write(path.with_suffix(".omd"), small(), notes={"rounded": 1})
+    parquet.export(load(path.with_suffix(".omd")), path)
+    return files.read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("tick_size", "NaN"), ("tick_size", "0"), ("tick_size", "Infinity"),
+        ("tick_size", "1E+999999"), ("lot_size", "-1"), ("pair", "BTC\0USD"),
+    ],
+)  # fmt: skip
+def test_a_header_in_it_is_held_to_the_rules_of_the_file(
+    tmp_path: Path, field: str, value: str
+) -> None:
+    path = tmp_path / "a.parquet"
+    table = exported(path)
+    header = {**json.loads(table.schema.metadata[parquet.KEY]), field: value}
+    text = json.dumps(header)
+    files.write_table(table.replace_schema_metadata({parquet.KEY: text}), path)
+    with pytest.raises(DataError, match=f"metadata, header, {field}: "):
+        parquet.read(path)
+
+
+def test_rows_that_were_changed_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    table = exported(path)
+    assert parquet.read(path)[2] == {"rounded": 1}
+    for rows in (table.slice(0, 7), table.slice(0, 0)):
+        files.write_table(rows, path)
+        events, _, notes = parquet.read(path)
+        assert len(events) == rows.num_rows
+        assert notes == {"rounded": 1, "changed_since_export": 1}
+        found = examine(sealed(events)[0], notes)
+        assert ("doubtful", "changed_since_export") in {one[:2] for one in found.problems}
+
+
+def test_damage_of_what_was_exported_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    exported(path)
+    data = bytearray(path.read_bytes())
+    column = files.ParquetFile(path).metadata.row_group(0).column(3)
+    # The last byte of a page is of its values: it unpacks as well with another.
+    data[column.data_page_offset + column.total_compressed_size - 1] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError, match=r"file: .*CRC"):
+        parquet.read(path)
 
 
 def test_more_rows_than_a_group_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from openmm.data.events import COLUMNS, FILTERED, LEVEL, TRADE, Events
+from openmm.data.events import COLUMNS, FILTERED, LEVEL, TRADE, Events, Market
 from openmm.data.store import MAGIC, Source, load, read_header, write
 from openmm.errors import DataError
-from tests.data.made import START_NS, any_events, small
+from tests.data.made import MARKET, START_NS, any_events, small
 
 
 def alike(one: Events, other: Events) -> bool:
@@ -72,6 +73,26 @@ def test_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
         write(tmp_path / "no" / "a.omd", small())
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["a.omd"]
+
+
+@pytest.mark.parametrize(
+    ("market", "told"),
+    [
+        (replace(MARKET, tick_size=Decimal("NaN")), "header, tick_size: a decimal above 0"),
+        (replace(MARKET, lot_size=Decimal(-1)), "header, lot_size: a decimal above 0"),
+        (replace(MARKET, pair="BTC\n/USD"), "header, pair: printable characters"),
+    ],
+)
+def test_what_could_not_be_read_again_replaces_nothing(
+    tmp_path: Path, market: Market, told: str
+) -> None:
+    path = tmp_path / "a.omd"
+    write(path, small())
+    before = path.read_bytes()
+    with pytest.raises(DataError) as caught:
+        write(path, replace(small(), market=market))
+    assert told in str(caught.value)
+    assert path.read_bytes() == before
 
 
 def edited(name: str, at: int, value: int) -> Callable[[Events], Events]:
@@ -138,15 +159,34 @@ def test_damaged_files_are_one_clear_error(tmp_path: Path) -> None:
     assert "header, format: 1, the one of this build; got 2" in refused(headed(format=2))
     assert "header: the fields of its format" in refused(headed(extra=1))
     for size_name in ("tick_size", "lot_size"):
-        for value in ("-1", "0", "x", "nan", "1E+60", "1E-60", "1E-999999", "0." + "3" * 50):
+        for value in (
+            "-1",
+            "0",
+            "x",
+            "nan",
+            "1E+60",
+            "1E-60",
+            "1E-19",
+            "1E-999999",
+            "0." + "3" * 50,
+        ):
             told = refused(headed(**{size_name: value}))
-            assert f"header, {size_name}: a decimal above 0, within 20 digits of the po" in told
+            assert f"header, {size_name}: a decimal above 0, within 18 digits of the po" in told
     reports: list[dict[str, object]] = [
         {"verdict": 5}, {"problems": 7}, {"problems": ["x"]}, {"problems": [{}]},
     ]  # fmt: skip
     for report in reports:
         told = refused(headed(integrity=report))
         assert "header, integrity: a report's verdict and problems" in told
+    for name in ("venue", "market", "pair"):
+        for word in ("a\nb", "\x1b[31mred", "a\0b", "\u202e"):
+            told = refused(headed(**{name: word}))
+            assert f"header, {name}: printable characters; got {word!r}" in told
+    lines = {"problems": [{"severity": "doubtful", "name": "a", "text": "one\ntwo"}]}
+    assert "header, integrity: printable characters" in refused(headed(integrity=lines))
+    for name in ("first_ns", "last_ns", "first_venue_ns", "last_venue_ns"):
+        for time_ns in (-1, 1 << 63):
+            assert f"header, {name}: 0 to 9,223" in refused(headed(**{name: time_ns}))
     assert "size: 4,672 bytes for 12 events; got 4671" in refused(good[:-1])
     assert "bytes for 99 events; got 4672" in refused(headed(events=99))
     assert "header, counts: events of each kind" in refused(headed(counts={}))
