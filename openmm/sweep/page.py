@@ -84,7 +84,8 @@ def _about(ranking: Ranking, job: Job) -> list[str]:
         "order, are of this one. A run has one account and is told slice by slice.",
         f"Deflated: the probability that the true Sharpe ratio is above what luck's best of "
         f"{ranking.trials:,} tries would have. From {SURE:.2f} on one in twenty is left to luck. "
-        "Returns and tries count as independent: docs/sweep.md.",
+        "Returns count as independent but for those of one second, whichever market's, which count "
+        "once; tries as well: docs/sweep.md.",
         f"Build {job.build}.",
     ]
 

@@ -33,7 +33,7 @@ class Score(msgspec.Struct, frozen=True):
     volume: float
     fills: int
     drawdown: float  # the deepest of a market, from slice to slice
-    moments: Moments
+    moments: Moments  # each second once: `once`
     halted: int = 0  # slices that ended halted
 
     @property
@@ -212,7 +212,31 @@ def score(parts: Sequence[Part]) -> Score:
         math.fsum(one.flattened for one in figures), math.fsum(one.fees for one in figures),
         math.fsum(one.volume for one in figures), sum(one.fills for one in figures),
         max((deepest_fall(some) for some in markets.values()), default=0.0),
-        pooled(one.moments for one in figures), sum(one.halted for one in figures),
+        once(figures), sum(one.halted for one in figures),
+    )  # fmt: skip
+
+
+def once(figures: Sequence[Figures]) -> Moments:
+    """Return the moments of slices in which each second counts once, however many were quoted then.
+
+    What one bot makes of several markets in the same seconds is nearly the same again and again: as
+    many returns there are as the time has that any market covers, and their mean, deviation, skew
+    and tails are those of all markets' returns together.
+    """
+    moments = pooled(one.moments for one in figures)
+    told = sorted((one.from_ns, one.to_ns) for one in figures if one.moments.count)
+    together_ns = sum(end - start for start, end in told)
+    covered_ns, until_ns = 0, 0
+    for start_ns, end_ns in told:
+        covered_ns += max(end_ns - max(start_ns, until_ns), 0)
+        until_ns = max(until_ns, end_ns)
+    if covered_ns == together_ns:
+        return moments
+    count = (2 * moments.count * covered_ns + together_ns) // (2 * together_ns)
+    share = count / moments.count
+    return Moments(
+        count, moments.sum1 * share, moments.sum2 * share, moments.sum3 * share,
+        moments.sum4 * share, moments.covered_ns * covered_ns // together_ns,
     )  # fmt: skip
 
 

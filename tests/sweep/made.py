@@ -18,6 +18,7 @@ from openmm.rerun.streams import synthetic
 from openmm.sweep.figures import Figures, Moments, moments_of
 from openmm.sweep.plan import Job, Part, Span, Spec
 from openmm.sweep.space import Point
+from openmm.sweep.store import Result
 from openmm.sweep.worker import Runner
 
 NS = 1_000_000_000
@@ -216,6 +217,18 @@ def busy(job: Job) -> Runner:
         return made(spec)
 
     return run
+
+
+def placed(result: Result, span: Span) -> Result:
+    """Return a result whose figures lie in the span's slices."""
+    if result.figures is None:
+        return result
+    figures = msgspec.msgpack.decode(result.figures, type=list[Figures])
+    made = [
+        msgspec.structs.replace(one, from_ns=start_ns, to_ns=end_ns)
+        for one, (_, start_ns, end_ns) in zip(figures, span.slices, strict=True)
+    ]
+    return msgspec.structs.replace(result, figures=msgspec.msgpack.encode(made))
 
 
 def encoded(moments: Moments, pnl: float = 0.0) -> bytes:

@@ -8,14 +8,14 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from openmm.sweep.figures import Moments, pooled
+from openmm.sweep.figures import Figures, Moments, pooled
 from openmm.sweep.luck import deflated_sharpe, expected_best
 from openmm.sweep.page import place
 from openmm.sweep.plan import Span, Spec, specs
-from openmm.sweep.ranking import Ranking, inert, rank, to_json
+from openmm.sweep.ranking import Ranking, inert, once, rank, to_json
 from openmm.sweep.space import Point
 from openmm.sweep.store import Result
-from tests.sweep.made import NS, encoded, figures_with, job, points, span, sums
+from tests.sweep.made import NS, START_NS, encoded, figures_with, job, placed, points, span, sums
 
 Of = Callable[[int, int], Moments | Result | None]  # of trial and span
 
@@ -28,9 +28,9 @@ def ranked(
     for spec in specs(made, points(trials)):
         found = of(spec.trial, spec.span)
         if isinstance(found, Moments):
-            listed.append((spec, Result(spec.run_id, "done", "", encoded(found, spec.trial))))
-        elif found is not None:
-            listed.append((spec, found))
+            found = Result(spec.run_id, "done", "", encoded(found, spec.trial))
+        if found is not None:
+            listed.append((spec, placed(found, spans[spec.span])))
     return rank(listed, spans, NS, split, rolling)
 
 
@@ -176,6 +176,48 @@ def test_markets_of_one_time_are_one_slice() -> None:
     assert all(row.train is not None and row.train.slices == 2 for row in found.rows)
 
 
+def test_seconds_of_markets_beside_each_other_count_once() -> None:
+    # The same returns in four markets at one time: nothing more is known of them than of one.
+    def of(trial: int, at: int) -> Moments:
+        return noise(trial, 0.1)
+
+    beside = [span(0, name, 0) for name in ("a", "b", "c", "d")]
+    one, four = ranked(of, 8, beside[:1]), ranked(of, 8, beside)
+    assert [row.trial for row in four.rows] == [row.trial for row in one.rows]
+    assert four.bar == pytest.approx(one.bar, rel=5e-3)
+    for mine, alone in zip(four.rows, one.rows, strict=True):
+        assert mine.train is not None
+        assert alone.train is not None
+        assert mine.train.moments.count == alone.train.moments.count == 200
+        assert mine.train.moments.covered_ns == alone.train.moments.covered_ns
+        assert mine.train.sharpe_a_day == pytest.approx(alone.train.sharpe_a_day)
+        assert mine.deflated == pytest.approx(alone.deflated, abs=5e-3)
+        assert (mine.train.fills, mine.train.flattened) == (4, 4.0 * mine.trial)
+    # One after the other they are as many returns as there are.
+    apart = ranked(of, 8, SPANS)
+    assert apart.rows[0].train is not None
+    assert apart.rows[0].train.moments.count == 800
+    assert (apart.rows[0].deflated or 0) > (four.rows[0].deflated or 1)
+
+
+def test_what_markets_share_of_their_time_is_what_counts_once() -> None:
+    def figures(start_s: int, end_s: int, seed: int) -> Figures:
+        made = figures_with(noise(seed, 0.1, end_s - start_s))
+        start_ns, end_ns = (START_NS + at * NS for at in (start_s, end_s))
+        return msgspec.structs.replace(made, from_ns=start_ns, to_ns=end_ns)
+
+    a, b, c = figures(0, 100, 1), figures(60, 160, 2), figures(160, 200, 3)
+    silent = msgspec.structs.replace(figures(0, 900, 4), moments=Moments())
+    found = once([c, a, silent, b])
+    every = pooled([a.moments, b.moments, c.moments])
+    assert (found.count, found.covered_ns) == (200, 200 * NS)
+    assert (found.mean, found.skew, found.kurtosis) == pytest.approx(
+        (every.mean, every.skew, every.kurtosis)
+    )
+    assert once([a, c]) == pooled([a.moments, c.moments]), "bit for bit where nothing is shared"
+    assert once([]) == Moments()
+
+
 def test_key_that_made_no_difference_is_found() -> None:
     made = job("tiny", 2)
     values = [(("strategy.a", f"{a}"), ("strategy.b", f"{b}")) for a in range(3) for b in range(2)]
@@ -216,7 +258,13 @@ def under_models(of: Callable[[int, str, int], bytes], split: int = 0) -> Rankin
     ]  # fmt: skip
     made = job("tiny", len(SPANS))
     listed = [
-        (spec, Result(spec.run_id, "done", "", of(int(own[1]), model[1], spec.span)))
+        (
+            spec,
+            placed(
+                Result(spec.run_id, "done", "", of(int(own[1]), model[1], spec.span)),
+                SPANS[spec.span],
+            ),
+        )
         for spec in specs(made, every)
         for own, model in [spec.point]
     ]
