@@ -17,7 +17,7 @@ from openmm.backtest.measures import Causes, Level, Measures
 from openmm.backtest.stretches import net_error
 from openmm.backtest.trials import LIMITS, Trial, assumptions
 from openmm.data.events import utc
-from openmm.rerun.compare import brief, rounded
+from openmm.rerun.compare import brief, print_figures, rounded
 
 TEXT_WIDTH: Final = 140
 COLUMNS: Final = (
@@ -98,7 +98,8 @@ def render(trials: Sequence[Trial], spans: Sequence[Span], console: Console) -> 
         mine = [one for one in trials if one.span is span]
         console.print(Text(f"{span.name}: {span.about}; P&L in {assets(mine)}", "bold"))
         console.print(Text(data_told(span), "bold red" if span.broken else "dim"))
-        console.print(_table(COLUMNS, [cells(one) for one in mine]))
+        rows = [cells(one) for one in mine]
+        print_figures(_table(COLUMNS, rows), [row[0] for row in rows], console)
         for one in mine:
             for text in one.problems:
                 console.print(Text(f"{one.label}: {text}", "bold red"))

@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +28,8 @@ COLUMNS: Final = (
     "bot", "fills", "spread", "adverse", "drift", "fees", "net", "drawdown", "inventory",
     "at touch", "quoted", "frames", "actions", "1s", "10s",
 )  # fmt: skip
+NAME_WIDTH: Final = 32  # of a run's name, at least, where it is folded
+WIDTH_MAX: Final = 1 << 20
 CAUSES: Final = ("spread", "adverse", "drift", "fees", "net")
 # (bot, stream, events dealt with)
 Progress = Callable[[str, str, int], None]
@@ -75,12 +78,30 @@ def render(results: Sequence[Result], console: Console) -> None:
             table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
         for one in mine:
             table.add_row(*(Text(cell) for cell in cells(one)))
-        console.print(table)
+        print_figures(table, [one.bot for one in mine], console)
     for text in statement(results):
         console.print(Text(text), style="dim")
     for one in results:
         for problem in told_once(one.problems):
             console.print(Text(f"{one.bot} on {one.stream}: {problem}", "yellow"))
+
+
+def print_figures(table: Table, names: Iterable[str], console: Console) -> None:
+    """Print a table of names and figures: where it is too wide names are folded, figures never.
+
+    If that is not enough its lines are longer than the console's: half a number is a wrong one.
+
+    Args:
+        names: of the first column.
+    """
+    unbounded = console.options.update(max_width=WIDTH_MAX)
+    over = console.measure(table, options=unbounded).maximum - console.width
+    if over > 0:
+        first, longest = table.columns[0], max(map(cell_len, names), default=0)
+        first.width = max(min(NAME_WIDTH, longest), longest - over)
+        first.no_wrap, first.overflow = False, "fold"
+        table.width = console.measure(table, options=unbounded).maximum
+    console.print(table, crop=False)
 
 
 LEGEND: Final = (

@@ -31,6 +31,7 @@ from openmm.backtest.trials_text import (
     render,
 )
 from openmm.data.integrity import BAD
+from openmm.rerun.compare import NAME_WIDTH
 from tests.backtest.outcomes import chance, market
 from tests.rerun.made import bot
 
@@ -47,10 +48,10 @@ def trials(span: Span) -> list[Trial]:
     return run_all(found, [span], lambda _: Model(), iter(range(8)).__next__)
 
 
-def printed(trials: list[Trial], spans: list[Span]) -> str:
-    console = Console(width=220, record=True, file=io.StringIO())
-    render(trials, spans, console)
-    return console.export_text()
+def printed(trials: list[Trial], spans: list[Span], width: int = 220) -> str:
+    out = io.StringIO()
+    render(trials, spans, Console(width=width, file=out))
+    return out.getvalue()
 
 
 def test_each_run_has_a_row_and_the_model_stands_below(trials: list[Trial], span: Span) -> None:
@@ -64,6 +65,25 @@ def test_each_run_has_a_row_and_the_model_stands_below(trials: list[Trial], span
     for wanted in (assumptions([Model()]), LIMITS, LEGEND, "data: thin good"):
         assert " ".join(wanted.split()) in told
     assert "Filled by" not in text
+
+
+@pytest.mark.parametrize("width", [220, 120])
+def test_a_long_name_is_folded_and_no_figure_is_cut(
+    trials: list[Trial], span: Span, width: int
+) -> None:
+    keys = [f"key_number_{number}=12345.678" for number in range(12)]
+    label = " ".join(("grid-tight", *keys, "of_text=" + "x" * 300))
+    made = [trials[0], replace(trials[1], label=label)]
+    told = printed(made, [span], width)
+    assert "…" not in told
+    lines = told[: told.index("Fill model")].splitlines()
+    first = next(at for at, line in enumerate(lines) if line.startswith(" grid-tight"))
+    rows = [re.split(" {2,}", line.strip()) for line in lines[first - 1 :]]
+    assert [" ".join(row[1:]) for row in rows[:2]] == [" ".join(cells(one)[1:]) for one in made]
+    name = [row[0] for row in rows[1:] if row[0]]
+    assert "".join(name).replace(" ", "") == label.replace(" ", "")
+    assert all(key in name or key in name[0] for key in keys)
+    assert len(name[-2]) >= NAME_WIDTH
 
 
 def test_one_run_is_told_in_full(trials: list[Trial], span: Span) -> None:

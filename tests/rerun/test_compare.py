@@ -35,6 +35,12 @@ def test_the_table_has_a_row_for_each_bot_and_stream_and_states_its_model() -> N
     plain = json.loads(json.dumps(to_json(found)))
     assert plain["fill_model"] == FILL_MODEL
     assert [one["bot"] for one in plain["results"]] == ["grid"] * 4
+    # A console that is too narrow cuts no figure.
+    narrow = io.StringIO()
+    render(found, Console(width=60, file=narrow))
+    assert "…" not in narrow.getvalue()
+    rows = [" ".join(line.split()) for line in narrow.getvalue().splitlines()]
+    assert all(" ".join(cells(one)) in rows for one in found)
 
 
 def test_the_examples_are_compared(capsys: Capture) -> None:
