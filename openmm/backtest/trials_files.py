@@ -24,6 +24,7 @@ from openmm.backtest.columns import FILL_FIELDS, MARK_FIELDS, ORDER_FIELDS
 from openmm.backtest.gather import Span
 from openmm.backtest.trials import Trial, to_json
 from openmm.errors import CommandError, ConfigError
+from openmm.whole import SHARED, write_whole
 
 Int64s: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
@@ -73,7 +74,7 @@ def write(trials: Sequence[Trial], spans: Sequence[Span], folder: Path) -> None:
                 parquet.write_table(table, folder / name / f"{kind}.parquet", compression="zstd")
             run["folder"] = name
         text = json.dumps(told, indent=2)
-        (folder / INDEX).write_text(text, encoding="utf-8")
+        write_whole(folder / INDEX, text.encode(), mode=SHARED)
     except OSError as error:
         told_why = error.strerror or str(error)
         raise CommandError(f"cannot write to {folder}: {told_why}") from None

@@ -16,7 +16,7 @@ from openmm.cli.output import (
     emit_beside,
     maps_files,
     need,
-    need_place,
+    need_page,
     on_terminal,
     progress,
     write_file,
@@ -142,7 +142,7 @@ def backtest(
     for package in ("numpy", "pyarrow"):
         need(package, "a backtest")
     maps_files(json_)
-    need_place("--html", html)
+    need_page("--html", html)
     if whole:
         return _whole(
             bots, data or [], changes or [], pair, html, json_,
@@ -223,8 +223,6 @@ def models(
     if power is not None:
         if not 1 <= power <= 8:
             raise ConfigError("--power", power, "1 to 8")
-        if queue != "power" and path is None:
-            raise ConfigError("--power", power, "with --queue power")
         told["power"] = power
     if latency is not None:
         try:
@@ -241,6 +239,8 @@ def models(
             raise ConfigError("--every", every, "0s, or 10us to 1h")
         told["every_ns"] = ns
     read = None if path is None else load(path)
+    if power is not None and (queue or (read or Model()).queue) != "power":
+        raise ConfigError("--power", power, "with --queue power, or a model's file of that queue")
 
     def model_of(config: BotConfig) -> Model:
         ns = config.paper.latency_ns

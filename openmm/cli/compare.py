@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, Json, emit_beside, need_place, write_file
+from openmm.cli.output import EXIT_DONE, Json, emit_beside, need_page, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,7 +58,7 @@ def compare(
     from openmm.rerun import compare as comparing
     from openmm.rerun.streams import asked
 
-    need_place("--html", html)
+    need_page("--html", html)
     streams = asked(data or [], regime or "", seed, seconds, pair)
     configs = [load(path) for path in bots]
     called = [one.bot.name for one in configs]

@@ -17,6 +17,7 @@ from openmm.cli.output import (
     Json,
     emit_beside,
     need,
+    need_page,
     need_place,
     on_terminal,
     write_file,
@@ -104,7 +105,7 @@ def drift(
         raise ConfigError("--each", each, "only together with --fit")
     # Not after the minutes that a long session takes.
     need_place("--fit", fit)
-    need_place("--html", html)
+    need_page("--html", html)
     if fit is not None:
         _need_model(fit)
     assumed = None if model is None else load(model)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, Json, emit, write_file
+from openmm.cli.output import EXIT_DONE, Json, emit, need_page, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +59,7 @@ def fit(
     from openmm.rerun.fit import fit as fitted_of
     from openmm.rerun.streams import asked
 
+    need_page("--html", html)
     config = load(bot)
     streams = asked(data or [], regime or "", seed, seconds, pair)
     found = [fitted_of(config, one) for one in streams]

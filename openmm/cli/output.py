@@ -111,6 +111,29 @@ def need_place(option: str, path: Path | None) -> None:
         raise ConfigError(option, str(path), allowed)
 
 
+def need_page(option: str, path: Path | None) -> None:
+    """Refuse to write a page over what is none of ours: a market, say, or a bot's file.
+
+    Raises:
+        ConfigError: it is such a file, or none that can be written.
+    """
+    need_place(option, path)
+    if path is None or not path.is_file():
+        return
+    from openmm.settlement.page import OPENING
+
+    wanted = OPENING.encode()
+    try:
+        with path.open("rb") as file:
+            begin = file.read(len(wanted))
+    except OSError as error:
+        allowed = f"a page's file that can be read ({error.strerror})"
+        raise ConfigError(option, str(path), allowed) from None
+    if begin not in (b"", wanted):
+        allowed = "a file that is not there yet, or a page of ours, which is replaced"
+        raise ConfigError(option, str(path), allowed)
+
+
 def write_file(path: Path, text: str) -> None:
     """Write a file that a command was asked for: whole, or what was there stays.
 

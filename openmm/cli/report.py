@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, write_file
+from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, need_page, write_file
 from openmm.cli.pick import Bot, Folder, pick
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def report(
     """
     from openmm.settlement.report import load_report
 
+    need_page("--html", html)
     ledger = find_ledger(store, bot, run_dir, journal)
     # Bots may share a store: the last session is that of the bot asked for.
     owner = ledger.bot if session is None else None

@@ -380,7 +380,9 @@ def measured(
     tried: list[Queued] = []
     fitted = None
     if fit:
-        tried = [_queue(schedule, one, within_ns, at("queue")) for one in TRIED]
+        # All else is as assumed: what the fit is of, it says.
+        models = [replace(assumed, queue=one.queue, power=one.power) for one in TRIED]
+        tried = [_queue(schedule, one, within_ns, at("queue")) for one in models]
         tried.sort(key=lambda one: one.tally.rank)
         fitted = model_of(past, tried[0].model, each)
         if not any(one.tally.lots or one.tally.lots_expected for one in tried):
@@ -434,15 +436,15 @@ def model_of(past: Past, queue: Model, each: bool) -> Model:
     """
     orders = _requests(past)
     answers = sorted((*_answers(past, orders), *_fills(past)), key=itemgetter(0))
-    rate = past.rate_threshold or None
+    rate = past.rate_threshold or queue.rate_threshold
     if not each:
         # One that was never answered arrived nobody knows when.
         known = [one for one in orders if one[0].answered_ns] or orders
         last = {one.sent_ns: delay_ns for one, _, delay_ns in known}
         return replace(
-            queue, orders_ns=fitted_delays(last.values()),
-            answers_ns=fitted_delays(delay_ns for _, delay_ns in answers), seed=1,
-            rate_threshold=rate,
+            queue, orders_ns=fitted_delays(last.values()), orders_from_ns=(),
+            answers_ns=fitted_delays(delay_ns for _, delay_ns in answers), answers_from_ns=(),
+            seed=1, rate_threshold=rate,
         )  # fmt: skip
     if max(len(orders), len(answers)) > DELAYS_MAX:
         raise ConfigError(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from html import escape
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -21,6 +21,12 @@ from openmm.settlement.page_style import STYLE
 from openmm.settlement.plots import Line, Marks, Plot, bars, columns, empty, over_time, spans
 from openmm.settlement.report import Report, percent, text
 from openmm.settlement.series import EVENTS_MAX, Series
+
+# What a page begins with; by it a file is known to be one.
+OPENING: Final = (
+    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+    '<meta http-equiv="Content-Security-Policy" content="'
+)
 
 
 def page(report: Report, series: Series) -> str:
@@ -43,8 +49,7 @@ def document(title: str, body: str, style: str = STYLE) -> str:
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy, quote=True)}">'
+        f'{OPENING}{escape(policy, quote=True)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)}</title><style>{style}</style></head>\n"

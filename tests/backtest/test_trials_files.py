@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from dataclasses import replace
 from decimal import Context, Decimal
 from pathlib import Path
@@ -158,3 +159,18 @@ def test_a_file_that_cannot_be_written_is_one_error(
     with pytest.raises(CommandError, match=r"cannot write to .*: File exists"):
         write(trials, [span], tmp_path)
     assert not (tmp_path / "runs.json").exists()
+
+
+def test_an_index_that_does_not_fit_is_none(
+    trials: list[Trial], span: Span, tmp_path: Path
+) -> None:
+    # By it readers know that a folder is whole: half of one would say so too.
+    long = [replace(trials[0], notes=("x" * 1_000_000,))]
+    bounds = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, bounds[1]))
+    try:
+        with pytest.raises(CommandError, match=r"cannot write to .*: File too large"):
+            write(long, [span], tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, bounds)
+    assert [one.name for one in tmp_path.iterdir()] == ["grid"]

@@ -123,6 +123,17 @@ def test_a_model_file_is_taken_and_options_go_before_it(
     assert main([*arguments, "--queue", "careful"]) == 0
     model = told(capsys)["runs"][0]["model"]
     assert (model["queue"], model["orders_ns"]) == ("careful", [MS, 2 * MS])
+    # An exponent counts with the queue model "power" alone, whoever says that.
+    assert main([*arguments, "--power", "5"]) == 2
+    told_of = "--power: with --queue power, or a model's file of that queue; got 5"
+    assert told_of in capsys.readouterr().err
+    assert main([*arguments, "--queue", "power", "--power", "5"]) == 0
+    assert told(capsys)["runs"][0]["model"]["power"] == 5
+    Model(queue="power", power=2).save(path)
+    assert main([*arguments, "--power", "5"]) == 0
+    assert told(capsys)["runs"][0]["model"]["power"] == 5
+    assert main([*arguments, "--queue", "log", "--power", "5"]) == 2
+    assert told_of in capsys.readouterr().err
     # Delays of another time are of no use, unless others are told.
     Model(orders_ns=(MS, 2 * MS), orders_from_ns=(1, 2)).save(path)
     assert main(arguments) == 2
@@ -145,7 +156,7 @@ def test_a_span_is_cut_by_times_into_the_data_and_by_the_clock(store: str, capsy
     ("options", "wanted"),
     [
         (["--queue", "best"], "--queue: one of careful, power, log; got 'best'"),
-        (["--power", "2"], "--power: with --queue power; got 2"),
+        (["--power", "2"], "--power: with --queue power, or a model's file of that queue"),
         (["--queue", "power", "--power", "9"], "--power: 1 to 8; got 9"),
         (["--latency", "5"], "--latency: "),
         (["--latency", "2h"], "--latency: 0s to 60s; got '2h'"),

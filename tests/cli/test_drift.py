@@ -9,6 +9,7 @@ import pytest
 
 from openmm.backtest.model import Model, load
 from openmm.cli.main import main
+from openmm.drift.past import Past
 from openmm.journal import read_session, session_record
 from tests.drift import live
 from tests.rerun.test_shadow import write
@@ -76,6 +77,29 @@ def test_a_models_file_is_what_is_assumed(exact: Path, tmp_path: Path, capsys: C
     told = json.loads(capsys.readouterr().out)
     assert (told["queue"]["queue"], told["queue"]["power"]) == ("power", 2)
     assert told["delays"]["assumed_requests"] == [7_000_000] * 4
+
+
+def test_a_fit_goes_on_from_the_models_file(exact: Path, tmp_path: Path) -> None:
+    path, fitted = tmp_path / "assumed.json", tmp_path / "fitted.json"
+    assumed = Model(
+        queue="log", orders_ns=(1, 2), orders_from_ns=(5, 6), every_ns=100_000_000, timer_ns=0,
+        impact_ns=5_000_000, as_received=True, rate_threshold=77,
+    )  # fmt: skip
+    assumed.save(path)
+    asked = ["drift", str(exact), "--model", str(path), "--fit", str(fitted)]
+    assert main(asked) == 0
+    found = load(fitted)
+    assert (found.every_ns, found.timer_ns, found.impact_ns) == (100_000_000, 0, 5_000_000)
+    assert found.as_received
+    # What the session tells is the session's.
+    told = Past(list(live.synthetic())).rate_threshold
+    assert found.rate_threshold == (told or 77)
+    assert (found.queue, found.seed, found.orders_from_ns) == ("careful", 1, ())
+    assert len(found.orders_ns) > 2
+    assert main([*asked, "--each"]) == 0
+    found = load(fitted)
+    assert (found.impact_ns, found.seed) == (5_000_000, 0)
+    assert len(found.orders_from_ns) == len(found.orders_ns) > 2
 
 
 def test_what_cannot_be_compared_is_said_in_one_line(

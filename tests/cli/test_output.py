@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from openmm.cli.main import main
-from openmm.cli.output import emit_beside, write_file
+from openmm.cli.output import emit_beside, need_page, write_file
 from openmm.errors import CommandError
+from openmm.settlement.page import document
 
 Capture = pytest.CaptureFixture[str]
 
@@ -85,6 +86,36 @@ def test_place_for_a_file_is_asked_for_before_anything_is_run(
         ):  # fmt: skip
             assert main([*command, "--html", str(place)]) == 2
             assert f"openmm: --html: {allowed}; got" in capsys.readouterr().err
+
+
+def test_no_page_is_written_over_what_is_none(tmp_path: Path, capsys: Capture) -> None:
+    source = Path(__file__).resolve().parents[2] / "examples" / "bots" / "grid.toml"
+    bot, market, foreign = (tmp_path / name for name in ("bot.toml", "market.omd", "other.html"))
+    bot.write_bytes(source.read_bytes())
+    market.write_bytes(b"OMDATA1\nsomething of value")
+    foreign.write_text("<!doctype html>\n<html><head><title>another's</title></head></html>\n")
+    commands = (
+        ["backtest", str(bot), "--data", str(market)], ["drift", "none"],
+        ["compare", str(bot), "--regime", "thin"], ["fit", str(bot), "--regime", "thin"],
+        ["report", "--store", f"sqlite:///{tmp_path}/none"],
+    )  # fmt: skip
+    for path in (bot, market, foreign):
+        before = path.read_bytes()
+        for command in commands:
+            assert main([*command, "--html", str(path)]) == 2
+            told = capsys.readouterr().err
+            allowed = "a file that is not there yet, or a page of ours, which is replaced"
+            assert told == f"openmm: --html: {allowed}; got '{path}'\n"
+            assert path.read_bytes() == before
+
+
+def test_a_page_of_ours_or_an_empty_file_is_written_over(tmp_path: Path) -> None:
+    page, empty, pipe = (tmp_path / name for name in ("page.html", "empty", "pipe"))
+    page.write_text(document("grid", "<p>an old one</p>"))
+    empty.touch()
+    os.mkfifo(pipe)
+    for path in (page, empty, pipe, tmp_path / "new.html", None):
+        need_page("--html", path)
 
 
 @pytest.mark.parametrize(

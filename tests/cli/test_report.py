@@ -141,8 +141,12 @@ def test_page_is_written_and_a_folder_that_is_not_there_is_told(
     assert main(["report", "--store", store, "--html", str(page), "--json"]) == 0
     capsys.readouterr()
     assert page.read_text().startswith("<!doctype html>")
-    assert main(["report", "--store", store, "--html", str(tmp_path / "no" / "x.html")]) == 1
-    assert "cannot write" in capsys.readouterr().err
+    assert main(["report", "--store", store, "--html", str(tmp_path / "no" / "x.html")]) == 2
+    assert "--html: a file in a folder that is there" in capsys.readouterr().err
+    # A page is written over, a file that is none is not.
+    page.write_text(page.read_text().partition("<main>")[0])
+    assert main(["report", "--store", store, "--html", str(page)]) == 0
+    assert page.read_text().endswith("</main></body></html>\n")
 
 
 def test_verify_needs_a_journal_and_says_what_differs(

@@ -265,7 +265,7 @@ def test_what_else_a_memory_holds_stays(made: Fitted) -> None:
     [
         (["fit", str(EXAMPLE)], "--regime"),
         (["fit", str(EXAMPLE), "--regime", "thin", "--seconds", "5", "--write", "{}/m"], "ends"),
-        ([*RUN, "--html", "{}/none/x.html"], "cannot write"),
+        ([*RUN, "--html", "{}/none/x.html"], "--html: a file in a folder that is there"),
         ([*RUN, "--write", "{}/none/x"], "cannot write"),
     ],
 )
