@@ -108,6 +108,8 @@ def drift(
     need_page("--html", html)
     if fit is not None:
         _need_model(fit)
+        if html is not None and fit.resolve() == html.resolve():
+            raise ConfigError("--html", str(html), "another file than --fit")
     assumed = None if model is None else load(model)
     folder = pick_journal(session, bot, run_dir)
     with (

@@ -149,6 +149,5 @@ def text_of(made: Shadow, sides: tuple[Side, Side]) -> str:
 
     out = io.StringIO()
     console = Console(file=out, width=120, force_terminal=sys.stdout.isatty(), highlight=False)
-    for part in render(made, sides):
-        console.print(part)
+    render(made, sides, console)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").splitlines())

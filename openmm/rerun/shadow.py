@@ -20,6 +20,7 @@ from typing import Any, Final, final
 
 from msgspec import Struct
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -36,7 +37,7 @@ from openmm.engine.step import Step
 from openmm.errors import ConfigError, JournalError
 from openmm.instrument import Instrument
 from openmm.journal import JournalRecord, SessionRecord
-from openmm.rerun.compare import CAUSES, causes_of, rounded, share
+from openmm.rerun.compare import CAUSES, causes_of, print_figures, rounded, share
 from openmm.rerun.engine import COMMANDS, FILL_MODEL, Rerun
 from openmm.rerun.runs import Books, Extremes, Messages, Watch
 from openmm.settlement.booking import Booker
@@ -307,8 +308,8 @@ def to_json(shadow: Shadow, sides: tuple[Side, Side]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def render(shadow: Shadow, sides: tuple[Side, Side]) -> list[Table | Text]:
-    """Return both sides as a table, and what their fills rest on."""
+def render(shadow: Shadow, sides: tuple[Side, Side], console: Console) -> None:
+    """Print both sides as a table, and what their fills rest on."""
     head = sides[0].report.session
     table = Table(
         title=f"{head.session_id}: {head.duration_s:.0f} s{'' if shadow.is_over else ' so far'}; "
@@ -318,8 +319,8 @@ def render(shadow: Shadow, sides: tuple[Side, Side]) -> list[Table | Text]:
     )  # fmt: skip
     for place, column in enumerate(("", "fills", *CAUSES, "at touch", "frames", "actions")):
         table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
-    live = f"{head.bot}, {head.mode}"
-    for name, side in zip((live, "shadow, pretended"), sides, strict=True):
+    names = (f"{head.bot}, {head.mode}", "shadow, pretended")
+    for name, side in zip(names, sides, strict=True):
         report, touch = side.report, side.report.time_at_touch
         table.add_row(
             name, f"{report.volume.fills:,}",
@@ -327,8 +328,10 @@ def render(shadow: Shadow, sides: tuple[Side, Side]) -> list[Table | Text]:
             "/".join(share(touch[one].at_touch) for one in ("bid", "ask")),
             f"{side.messages.frames:,}", f"{side.messages.actions:,}",
         )  # fmt: skip
-    notes = [Text(one, "yellow") for one in shadow.notes]
-    return [table, *notes, Text(f"Fill model of the shadow: {FILL_MODEL}", "dim")]
+    print_figures(table, names, console)
+    for one in shadow.notes:
+        console.print(Text(one, "yellow"))
+    console.print(Text(f"Fill model of the shadow: {FILL_MODEL}", "dim"))
 
 
 def _connector(

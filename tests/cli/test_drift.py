@@ -54,6 +54,9 @@ def test_only_a_model_is_replaced_by_one(exact: Path, tmp_path: Path, capsys: Ca
     assert main(["drift", str(exact), "--fit", str(other)]) == 2
     assert "--fit: a file that is not there yet, or a model's" in capsys.readouterr().err
     assert other.read_bytes() == b"OMDATA1\nsomething of value"
+    assert main(["drift", str(exact), "--fit", str(model), "--html", str(model)]) == 2
+    assert "--html: another file than --fit; got" in capsys.readouterr().err
+    assert not model.exists()
     Model(queue="power").save(model)
     assert main(["drift", str(exact), "--fit", str(model)]) == 0
     assert load(model).queue == "careful"

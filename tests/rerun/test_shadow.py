@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from rich.console import Console
 
 from openmm._fast.tape import Record
 from openmm.cli.main import main
@@ -21,7 +23,7 @@ from openmm.cli.shadow import follow
 from openmm.errors import ConfigErrors, JournalError
 from openmm.journal import Journal, JournalRecord
 from openmm.rerun.follow import JournalFollower
-from openmm.rerun.shadow import Change, Shadow, to_json
+from openmm.rerun.shadow import Change, Shadow, render, to_json
 from openmm.settlement import store as tables
 from openmm.settlement.store import Store
 from openmm.venues.http import HttpRoundTrip
@@ -346,6 +348,23 @@ def test_the_command_compares_and_tells_the_model(journal: Path, capsys: Capture
     told = json.loads(capsys.readouterr().out)
     assert told["over"] is True
     assert told["live"]["pnl"] != told["shadow"]["pnl"]
+
+
+def test_a_narrow_console_cuts_no_figure(folder: Path, records: list[JournalRecord]) -> None:
+    made = Shadow(folder, Change())
+    made.take(records)
+    sides = made.sides()
+    assert sides is not None
+    wide, narrow = io.StringIO(), io.StringIO()
+    for out, width in ((wide, 200), (narrow, 60)):
+        render(made, sides, Console(width=width, file=out))
+    rows = [
+        [line.split() for line in out.getvalue().splitlines() if "grid, paper" in line]
+        for out in (wide, narrow)
+    ]
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == 1
+    made.close()
 
 
 @pytest.mark.parametrize(
