@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from openmm.cli.output import EXIT_DONE, EXIT_FAILED, Json, emit, maps_files, need, progress, table
-from openmm.cli.spans import decimal, moment, span_s
+from openmm.cli.spans import decimal, moment, need_utf8, span_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,6 +70,7 @@ def convert(
     need("pyarrow", "data convert")
     from openmm.data.convert import convert_files
 
+    need_utf8("files", files)
     lots = decimal("--lot", lot) if lot else None
     with progress() as on_progress:
         made = convert_files(
@@ -127,6 +128,7 @@ def import_(
     from openmm.data.formats import import_files
     from openmm.errors import ConfigError
 
+    need_utf8("files", files)
     told = None
     if venue or pair or tick or lot:
         for option, value in (("--venue", venue), ("--pair", pair), ("--tick", tick)):
@@ -156,6 +158,7 @@ def export(
     need("pyarrow", "data export")
     from openmm.data.formats import export_files
 
+    need_utf8("files", files)
     with progress() as on_progress:
         made = export_files(files, out, format_, replace=replace, on_progress=on_progress)
     listed = [{"file": path, "events": n, "moved_ns": moved} for path, n, moved in made]

@@ -1,7 +1,8 @@
-"""Read durations and decimals given as options."""
+"""Read durations, decimals and paths given as options."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -48,3 +49,17 @@ def decimal(option: str, text: str) -> Decimal:
     if number <= 0:
         raise ConfigError(option, text, "more than zero")
     return number
+
+
+def need_utf8(option: str, paths: Iterable[object]) -> None:
+    """Refuse names that are no text: what is written has them in.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    for path in paths:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            told = str(path).encode(errors="backslashreplace").decode()
+            raise ConfigError(option, told, "a path in UTF-8") from None

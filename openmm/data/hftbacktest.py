@@ -12,7 +12,9 @@ bit 32 says so, bits 0 to 15 are our flags, bit 33 that the venue told no time.
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -58,6 +60,12 @@ WHOLE_MAX: Final = float(1 << 52)
 # How far from a whole number of steps a value may lie, and what its two roundings add a step.
 APART_MAX: Final = 1e-6
 ROUNDING: Final = 2.0**-51
+# What numpy and zipfile raise of damaged, encrypted or foreign archives; MemoryError: of an array
+# that is told to be larger than there is memory.
+BAD_ARRAYS: Final = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, AttributeError,
+    RuntimeError, KeyError, MemoryError,
+)  # fmt: skip
 
 
 def export(events: Events, path: Path, *, latency_ns: int = 0) -> int:
@@ -171,20 +179,30 @@ def read(path: Path, market: Market) -> Events:
 
 def _table(path: Path) -> NDArray[Any]:
     try:
-        with np.load(path, allow_pickle=False) as members:
+        members = np.load(path, allow_pickle=False)
+        if not isinstance(members, np.lib.npyio.NpzFile):
+            raise DataError(path, "file", "one array (.npy)", f"arrays by name, {MEMBER!r} of them")
+        with members:
             if MEMBER not in members.files:
                 raise DataError(path, "members", members.files, f"{MEMBER!r} among them")
             table = members[MEMBER]
-    except OSError as error:
-        raise DataError(path, "file", error.strerror, "a file that can be read") from error
-    except (zipfile.BadZipFile, ValueError, EOFError, AttributeError) as error:
+    except (OSError, *BAD_ARRAYS) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            allowed = "a file that can be read"
+            raise DataError(path, "file", error.strerror, allowed) from error
         raise DataError(path, "file", str(error), "arrays of numpy (.npz)") from error
+    if not isinstance(table, np.ndarray):
+        raise DataError(path, f"member {MEMBER}", table[:16], "an array of numpy (.npy)")
     names = table.dtype.names or ()
     missing = [name for name in EVENT.names or () if name not in names]
     if missing or table.ndim != 1:
         raise DataError(path, MEMBER, str(table.dtype), f"one row an event of {EVENT.names}")
     made = np.zeros(len(table), EVENT)
     for name in EVENT.names or ():
+        kinds = "iuf" if EVENT[name].kind == "f" else "iu"
+        if table.dtype[name].kind not in kinds:  # of several values a row it is V
+            allowed = f"{'numbers' if kinds == 'iuf' else 'whole numbers'}, one a row"
+            raise DataError(path, f"{MEMBER}, {name}", str(table.dtype[name]), allowed)
         made[name] = table[name]
     return made
 
@@ -193,7 +211,8 @@ def _steps(
     path: Path, name: str, values: NDArray[Any], unused: NDArray[np.bool_], step: str, size: Decimal
 ) -> NDArray[np.int64]:
     """Return int64[n], values in steps of a size; 0 where they mean nothing."""
-    steps = np.where(unused, 0.0, values) / float(size)
+    with np.errstate(over="ignore"):  # told below
+        steps = np.where(unused, 0.0, values) / float(size)
     bad = ~np.isfinite(steps) | (np.abs(steps) > WHOLE_MAX)
     if bad.any():
         at = int(np.argmax(bad))

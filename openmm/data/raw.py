@@ -22,7 +22,7 @@ from openmm.data.store import Source
 from openmm.errors import ConfigError, DataError, ProtocolError
 from openmm.instrument import Instrument
 from openmm.venues.capture import is_capture, read_head
-from openmm.venues.readers import READERS
+from openmm.venues.readers import READERS, named
 from openmm.venues.recordings import Record, RecordedPair, Recording
 
 OUTSIDE_LEVELS: Final = 1 << 16
@@ -81,7 +81,7 @@ def convert(
             yield finished(events, source, notes, lot_size)
         return
     unbased = venue == "binance" and binance.is_unbased(path)
-    recording = binance.read_unbased(path) if unbased else READERS[venue](path)
+    recording = (named(binance.read_unbased) if unbased else READERS[venue])(path)
     if pair and pair not in recording.pairs:
         raise ConfigError("pair", pair, f"one of {', '.join(recording.pairs)}")
     records = _since_1970(path, recording.records)

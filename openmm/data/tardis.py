@@ -40,7 +40,7 @@ from openmm.data.events import (
 )
 from openmm.data.raw import Converted, Progress, finished, source_of
 from openmm.errors import ConfigError, DataError, ProtocolError
-from openmm.venues.capture import open_bytes
+from openmm.venues.capture import reading
 from openmm.venues.recordings import name_of
 
 US_NS: Final = 1_000
@@ -70,10 +70,14 @@ class _File:
 
 
 def kind_of(path: Path) -> str:
-    """Tell what rows a file holds: `book`, `trades`, `tops`; empty: not one of these files."""
+    """Tell what rows a file holds: `book`, `trades`, `tops`; empty: not one of these files.
+
+    Raises:
+        ProtocolError: naming the file, when it is cut or damaged.
+    """
     if ".csv" not in path.name:
         return ""
-    with open_bytes(path) as file:
+    with reading(path) as file:
         names = file.readline(HEAD_BYTES_MAX).decode("utf-8", "replace").strip().split(",")
     if names[:4] != list(SHARED):
         return ""
@@ -126,12 +130,12 @@ def _read(path: Path) -> _File:
         allowed = "a CSV file of incremental_book_L2, trades or book_snapshot"
         raise DataError(path, "header", "other columns", allowed)
     try:
-        with open_bytes(path) as file:
+        with reading(path) as file:
             names = file.readline(HEAD_BYTES_MAX).decode().strip().split(",")
         _check_names(path, kind, names)
         texts = dict.fromkeys(names, pyarrow.string())
         whole = dict.fromkeys(("timestamp", "local_timestamp"), pyarrow.int64())
-        with open_bytes(path) as file:
+        with reading(path) as file:
             table = csv.read_csv(
                 file, convert_options=csv.ConvertOptions(column_types=texts | whole)
             )

@@ -8,9 +8,11 @@ frame up to there, and is read that far.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import logging
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
@@ -26,6 +28,7 @@ MAGIC: Final = b"CBCAP1"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 FRAME_BYTES_MAX: Final = 16 << 20
 HEADER_BYTES_MAX: Final = 256
+READ_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,52 @@ def open_bytes(path: Path) -> IO[bytes]:
     return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
 
 
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file as `open_bytes` does, and read it in the block.
+
+    Raises:
+        ProtocolError: naming the file, when it is cut short or damaged, or cannot be read.
+    """
+    try:
+        with open_bytes(path) as file:
+            yield file
+    except _damages() as error:
+        raise _damaged(path, "", error) from error
+
+
+def _damages() -> tuple[type[Exception], ...]:
+    """Return what reading raises: zstd's own only where something was unpacked with it."""
+    zstd = sys.modules.get("zstandard")
+    return (EOFError, OSError, zlib.error, *([zstd.ZstdError] if zstd is not None else []))
+
+
+def _damaged(path: Path, place: str, error: Exception) -> ProtocolError:
+    if isinstance(error, OSError) and error.errno is not None:
+        return ProtocolError(f"{path}: cannot be read: {error.strerror}")
+    return ProtocolError(f"{path}: cut or damaged{place}: {error}")
+
+
+def ends_inside(path: Path) -> bool:
+    """Whether a zstd file ends inside a frame: its reader takes that for the end."""
+    if not is_zstd(path):
+        return False
+    from zstandard import ZstdDecompressor, ZstdError  # a bot reads no recording
+
+    frame = None
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(READ_BYTES):
+                while chunk:
+                    frame = ZstdDecompressor().decompressobj() if frame is None else frame
+                    frame.decompress(chunk)
+                    chunk = frame.unused_data if frame.eof else b""
+                    frame = None if frame.eof else frame
+    except ZstdError:
+        return False
+    return frame is not None
+
+
 @final
 class CaptureWriter:
     """Write a capture while its frames come: `with CaptureWriter(...) as writer`."""
@@ -152,7 +201,7 @@ def is_capture(path: Path) -> bool:
     try:
         with open_bytes(path) as file:
             return file.read(len(MAGIC) + 1) == MAGIC + b" "
-    except (EOFError, zlib.error, gzip.BadGzipFile):
+    except _damages():
         return False
 
 
@@ -165,8 +214,8 @@ def read_head(path: Path) -> Capture:
     try:
         with open_bytes(path) as file:
             return _head(path, file.readline(HEADER_BYTES_MAX))
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ProtocolError(f"{path}: cut or damaged at byte 0: {error}") from error
+    except _damages() as error:
+        raise _damaged(path, " at byte 0", error) from error
 
 
 def read_frames(path: Path) -> Iterator[Frame]:
@@ -176,8 +225,8 @@ def read_frames(path: Path) -> Iterator[Frame]:
         ProtocolError: naming the file and the offset, when the file is cut or damaged.
     """
     offset = 0
-    growing = is_zstd(path)
     try:
+        growing = is_zstd(path)
         with open_bytes(path) as file:
             line = file.readline(HEADER_BYTES_MAX)
             _head(path, line)
@@ -192,11 +241,13 @@ def read_frames(path: Path) -> Iterator[Frame]:
                     return
                 yield frame
                 offset += len(line) + len(frame.data) + 1
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ProtocolError(f"{path}: cut or damaged after byte {offset}: {error}") from error
+    except _damages() as error:
+        raise _damaged(path, f" after byte {offset}", error) from error
 
 
 def _head(path: Path, line: bytes) -> Capture:
+    if not line and is_zstd(path):
+        raise ProtocolError(f"{path}: cut short before its first line")
     parts = line.decode("ascii", "replace").split()
     if len(parts) != 4 or parts[0] != MAGIC.decode() or not parts[3].isdigit():
         raise ProtocolError(f"{path}: not a CBCAP1 capture: {line[:40]!r}")

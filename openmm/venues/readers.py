@@ -9,20 +9,36 @@ from typing import Final
 from openmm.errors import ConfigError, ProtocolError
 from openmm.venues.binance.recording import read_recording as read_binance
 from openmm.venues.bitget.verify import read_recording as read_bitget
-from openmm.venues.capture import is_capture, open_bytes, read_head
+from openmm.venues.capture import ends_inside, is_capture, read_head, reading
 from openmm.venues.coinbase.recording import read_recording as read_coinbase
 from openmm.venues.gateio.verify import read_recording as read_gateio
 from openmm.venues.kraken.recording import read_recording as read_kraken
 from openmm.venues.mexc.verify import read_recording as read_mexc
 from openmm.venues.recordings import Recording
 
+
+def named(read: Callable[[Path], Recording]) -> Callable[[Path], Recording]:
+    """Return a reader whose errors all name the file, and say so where it is cut."""
+
+    def reader(path: Path) -> Recording:
+        try:
+            return read(path)
+        except ProtocolError as error:
+            told = str(error).replace(f"{path}: ", "")
+            if "cut" not in told and ends_inside(path):
+                told = f"cut short: {told}"
+            raise ProtocolError(f"{path}: {told}") from error
+
+    return reader
+
+
 READERS: Final[Mapping[str, Callable[[Path], Recording]]] = {
-    "binance": read_binance,
-    "bitget": read_bitget,
-    "coinbase": read_coinbase,
-    "gateio": read_gateio,
-    "kraken": read_kraken,
-    "mexc": read_mexc,
+    "binance": named(read_binance),
+    "bitget": named(read_bitget),
+    "coinbase": named(read_coinbase),
+    "gateio": named(read_gateio),
+    "kraken": named(read_kraken),
+    "mexc": named(read_mexc),
 }
 
 
@@ -58,7 +74,7 @@ def _venue_of(path: Path, by_folder: bool) -> str:
     elif ".csv" in path.name:
         return "coinbase"
     else:
-        with open_bytes(path) as file:
+        with reading(path) as file:
             if file.read(16).strip().isdigit():
                 return "binance"
     raise ConfigError("data", str(path), f"VENUE:{path}, VENUE one of {', '.join(READERS)}")

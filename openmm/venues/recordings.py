@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -16,7 +15,7 @@ from openmm._fast.book import Book
 from openmm._fast.ports import Decoder
 from openmm.errors import ProtocolError
 from openmm.instrument import Instrument
-from openmm.venues.capture import open_bytes
+from openmm.venues.capture import reading
 
 NS_DIGITS: Final = 19
 # Ends of symbols that join two names without a mark between them, longest first.
@@ -145,8 +144,5 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises:
         ProtocolError: naming the file, when it is cut or damaged.
     """
-    with open_bytes(path) as file:
-        try:
-            yield from enumerate(file, start=1)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ProtocolError(f"{path}: cut or damaged: {error}") from error
+    with reading(path) as file:
+        yield from enumerate(file, start=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -149,3 +150,39 @@ def test_folder_that_is_not_there_or_holds_nothing(tmp_path: Path, capsys: Captu
     (tmp_path / "a.omd").write_bytes(b"x")
     assert main(["data", "list", str(tmp_path)]) == 1
     assert "the magic" in capsys.readouterr().out
+
+
+def test_a_name_that_is_no_text_is_refused_where_it_would_be_written(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    name = str(tmp_path / "a\udcff.omd")
+    write(Path(name), whole(small()))
+    for command in (["convert"], ["import"], ["export"], ["export", "--format", "npz"]):
+        assert main(["data", *command, name, "--out", str(tmp_path / "out")]) == 2
+        error = capsys.readouterr().err
+        assert f"files: a path in UTF-8; got '{tmp_path}/a\\\\udcff.omd'" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_cut_is_told_with_its_name_and_not_as_aborted(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    rows = tmp_path / "a.csv.gz"
+    rows.write_bytes(gzip.compress(b"exchange,symbol,timestamp,local_timestamp\n" * 9)[:30])
+    log = tmp_path / "a.json.gz"
+    log.write_bytes(gzip.compress(b"{}" * 99)[:-9])
+    for text, path in ((str(rows), rows), (f"gateio:{log}", log)):
+        assert main(["data", "convert", text, "--out", str(tmp_path / "out")]) == 1
+        assert f"{path}: cut or damaged: Compressed file ended" in capsys.readouterr().err
+
+
+def test_a_name_in_a_header_stays_in_its_line(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "a.omd"
+    write(path, whole(small()))
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'"kraken"', b'"k\\nken"', 1))
+    for command in ("list", "check"):
+        place = tmp_path if command == "list" else path
+        assert main(["data", command, str(place)]) == 1
+        told = [line for line in capsys.readouterr().out.splitlines() if "ken" in line]
+        assert told == [f"{path}: header, venue: printable characters; got 'k\\nken'"]

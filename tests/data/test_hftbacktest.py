@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -157,6 +159,60 @@ def test_side_cleared_up_to_a_price_is_the_levels_that_it_removes(tmp_path: Path
     assert (book.levels(0), book.levels(1)) == ([(998, 10_000)], [])
 
 
+@pytest.mark.parametrize("damage", ["deflate", "encrypted", "method", "lzma", "none", "huge"])
+def test_archives_that_cannot_be_unpacked_are_one_error(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "a.npz"
+    table = np.zeros(2000, EVENT)
+    table["local_ts"] = np.random.default_rng(1).integers(0, 1 << 60, len(table))
+    np.savez_compressed(path, data=table)
+    data = bytearray(path.read_bytes())
+    central = data.find(b"PK\x01\x02")
+    if damage == "deflate":
+        data[200:260] = bytes(byte ^ 0xFF for byte in data[200:260])
+    elif damage == "encrypted":
+        data[6] |= 1
+        data[central + 8] |= 1
+    elif damage == "method":
+        data[8] = data[central + 10] = 99
+    path.write_bytes(bytes(data))
+    if damage in ("lzma", "none", "huge"):
+        head = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            head, {"descr": "<f8", "fortran_order": False, "shape": (10**13,)}
+        )
+        content = {"lzma": bytes(3000), "none": b"abc", "huge": head.getvalue()}[damage]
+        method = zipfile.ZIP_LZMA if damage == "lzma" else zipfile.ZIP_STORED
+        with zipfile.ZipFile(path, "w", compression=method) as archive:
+            archive.writestr("data" if damage == "none" else "data.npy", content)
+    if damage == "lzma":
+        data = bytearray(path.read_bytes())
+        data[50:60] = b"\xff" * 10
+        path.write_bytes(bytes(data))
+    with pytest.raises(DataError, match=f"^{path}: (file|member data): "):
+        hftbacktest.read(path, MARKET)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("name", "kind", "told"),
+    [
+        ("px", "U8", "numbers, one a row"),
+        ("px", ("<f8", (2,)), "numbers, one a row"),
+        ("qty", "c16", "numbers, one a row"),
+        ("ev", "<f8", "whole numbers, one a row"),
+        ("ev", "c16", "whole numbers, one a row"),
+    ],
+)
+def test_columns_of_other_kinds_are_refused(
+    tmp_path: Path, name: str, kind: Any, told: str
+) -> None:
+    path = tmp_path / "a.npz"
+    fields = [(one, kind if one == name else EVENT[one]) for one in EVENT.names or ()]
+    np.savez(path, data=np.zeros(3, np.dtype(fields)))
+    with pytest.raises(DataError, match=f"data, {name}: {told}"):
+        hftbacktest.read(path, MARKET)
+
+
 def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
     def refused(path: Path, told: str) -> None:
         with pytest.raises(DataError) as caught:
@@ -172,6 +228,9 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
     refused(other, "members: 'data' among them; got ['x']")
     np.savez(other, data=np.zeros(3))
     refused(other, "one row an event of")
+    with other.open("wb") as file:
+        np.save(file, np.zeros(3, EVENT))
+    refused(other, "file: arrays by name, 'data' of them; got 'one array (.npy)'")
     path = written(tmp_path, [(LOCAL | 10, 1, 1, 1.0, 1.0)])
     refused(path, "ev, our event 0: a kind of 1 to 5; got 10")
     path = written(tmp_path, [(LOCAL | 1, 1, 1, float("nan"), 1.0)])

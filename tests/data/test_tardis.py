@@ -12,7 +12,7 @@ import pytest
 from openmm.data import tardis
 from openmm.data.events import ASK, CLEAR, LEVEL, MESSAGE_END, READ_END, TRADE
 from openmm.data.integrity import examine
-from openmm.errors import ConfigError, DataError
+from openmm.errors import ConfigError, DataError, ProtocolError
 from tests.data.test_store import alike
 
 US = 1_750_000_000_000_000
@@ -230,6 +230,13 @@ def test_increments_and_best_levels_of_one_market_are_two_books(tmp_path: Path) 
     )
     with pytest.raises(ConfigError, match="either incremental_book_L2 or book_snapshot"):
         tardis.convert([books, tops])
+
+
+def test_a_file_cut_in_its_first_block_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(book(ROWS))[:30])
+    with pytest.raises(ProtocolError, match=f"{path}: cut or damaged"):
+        tardis.kind_of(path)
 
 
 def test_only_its_own_files_are_taken_for_one(tmp_path: Path, shared: Path) -> None:

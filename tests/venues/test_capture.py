@@ -6,9 +6,19 @@ import gzip
 from pathlib import Path
 
 import pytest
+from zstandard import ZstdCompressor
 
 from openmm.errors import ProtocolError
-from openmm.venues.capture import Capture, Frame, Verified, is_capture, read_frames, read_head
+from openmm.venues.capture import (
+    Capture,
+    Frame,
+    Verified,
+    ends_inside,
+    is_capture,
+    read_frames,
+    read_head,
+    reading,
+)
 
 HEAD = b"CBCAP1 kraken BTC/USD 1785552832693693000\n"
 BODY = b"5 3\nabc\n7 4\n\n{}\n\n9 0\n\n"
@@ -65,6 +75,38 @@ def test_cut_gzip_is_one_clear_error(tmp_path: Path) -> None:
     assert not is_capture(path)
     with pytest.raises(ProtocolError, match="byte 0"):
         read_head(path)
+
+
+def test_what_is_read_in_a_block_is_named_when_it_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "one.gz"
+    whole = gzip.compress(bytes(range(256)) * 40)
+    wrong_sum = bytearray(whole)
+    wrong_sum[-6] ^= 1
+    packed = bytearray(ZstdCompressor(write_checksum=True).compress(bytes(range(256)) * 40))
+    packed[-1] ^= 1
+    for data in (whole[:-9], bytes(wrong_sum), bytes(packed)):
+        path.write_bytes(data)
+        with pytest.raises(ProtocolError, match="cut or damaged") as caught, reading(path) as file:
+            file.read()
+        assert str(path) in str(caught.value)
+    for none in (tmp_path / "none", tmp_path):
+        with pytest.raises(ProtocolError, match=f"{none}: cannot be read: "), reading(none):
+            pass
+
+
+def test_zstd_that_ends_inside_a_frame_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "one.zst"
+    frame = ZstdCompressor().compress(HEAD + BODY)
+    for data, cut in ((frame, False), (frame * 2, False), (frame[:-5], True)):
+        path.write_bytes(data)
+        assert ends_inside(path) == cut
+    path.write_bytes(frame + frame[:-5])
+    assert ends_inside(path)
+    path.write_bytes(frame[:6])
+    with pytest.raises(ProtocolError, match="cut short before its first line"):
+        read_head(path)
+    path.write_bytes(HEAD)
+    assert not ends_inside(path)
 
 
 def test_counts_add_up() -> None:

@@ -19,7 +19,7 @@ from openmm.instrument import Instrument
 from openmm.venues.bitget.fields import as_decimal, as_list, as_object, loads, text_of
 from openmm.venues.bitget.private import PrivateDecoder
 from openmm.venues.bitget.wire import BitgetDecoder
-from openmm.venues.capture import Verified, is_capture, open_bytes, read_frames, read_head
+from openmm.venues.capture import Verified, is_capture, read_frames, read_head, reading
 from openmm.venues.recordings import Record, RecordedPair, Recording, name_of
 
 JSON_BYTES_MAX: Final = 256 << 20
@@ -70,19 +70,16 @@ def _records(path: Path) -> Iterator[Record]:
 
 def _received(path: Path) -> Iterator[Record]:
     """Read `<seconds>: <json>` lines; sent ones, connects and REST replies are passed over."""
-    with open_bytes(path) as file:
-        try:
-            for number, line in enumerate(file, start=1):
-                stamp, mark, data = line.rstrip(b"\n").partition(b": ")
-                if b" <- " in stamp or b" <-> " in stamp or b" -> " in stamp or not line.strip():
-                    continue
-                if stamp == b"configuration":
-                    continue
-                if not mark:
-                    raise ProtocolError(f"{path}: line {number} is no record: {line[:60]!r}")
-                yield Record(_seconds_to_ns(path, number, stamp), data)
-        except (EOFError, OSError) as error:
-            raise ProtocolError(f"{path}: cut or damaged: {error}") from error
+    with reading(path) as file:
+        for number, line in enumerate(file, start=1):
+            stamp, mark, data = line.rstrip(b"\n").partition(b": ")
+            if b" <- " in stamp or b" <-> " in stamp or b" -> " in stamp or not line.strip():
+                continue
+            if stamp == b"configuration":
+                continue
+            if not mark:
+                raise ProtocolError(f"{path}: line {number} is no record: {line[:60]!r}")
+            yield Record(_seconds_to_ns(path, number, stamp), data)
 
 
 def _seconds_to_ns(path: Path, number: int, stamp: bytes) -> int:
@@ -93,7 +90,7 @@ def _seconds_to_ns(path: Path, number: int, stamp: bytes) -> int:
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
-    with open_bytes(path) as file:
+    with reading(path) as file:
         raw = file.read(JSON_BYTES_MAX)
     try:
         stream = as_object(loads(raw))

@@ -17,7 +17,7 @@ from openmm._fast.book import Book, BookState
 from openmm.errors import ProtocolError
 from openmm.events import StreamGapped, Unrecognised
 from openmm.instrument import Instrument
-from openmm.venues.capture import Verified, is_capture, open_bytes, read_frames
+from openmm.venues.capture import Verified, is_capture, read_frames, reading
 from openmm.venues.gateio.fields import as_decimal, as_int, as_list, as_object, loads, text_of
 from openmm.venues.gateio.private import PrivateDecoder
 from openmm.venues.gateio.spec import OBU_DEPTHS, UPDATE_INTERVALS, our_name
@@ -126,11 +126,8 @@ def _logged(path: Path, check: _Check) -> Iterator[Record]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    with open_bytes(path) as file:
-        try:
-            yield from enumerate(file, start=1)
-        except (EOFError, OSError) as error:
-            raise ProtocolError(f"{path}: cut or damaged: {error}") from error
+    with reading(path) as file:
+        yield from enumerate(file, start=1)
 
 
 def _received(path: Path) -> Iterator[Record]:
@@ -166,7 +163,7 @@ def _seconds_to_ns(text: str) -> int:
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
-    with open_bytes(path) as file:
+    with reading(path) as file:
         raw = file.read(JSON_BYTES_MAX)
     try:
         stream = as_object(loads(raw))

@@ -15,7 +15,7 @@ from typing import Any, Final
 from openmm._fast.book import Book
 from openmm.errors import ProtocolError
 from openmm.events import StreamGapped, Unrecognised
-from openmm.venues.capture import Frame, Verified, is_capture, open_bytes, read_frames
+from openmm.venues.capture import Frame, Verified, is_capture, read_frames, reading
 from openmm.venues.kraken.fields import as_decimal, as_int, as_list, as_object, loads, text_of
 from openmm.venues.kraken.private import PrivateDecoder
 from openmm.venues.kraken.spec import DEPTHS
@@ -50,7 +50,7 @@ def verify(path: Path) -> Verified:
 
 
 def _read_stream(path: Path) -> Mapping[str, Any]:
-    with open_bytes(path) as file:
+    with reading(path) as file:
         raw = file.read(JSON_BYTES_MAX)
     try:
         stream = as_object(loads(raw))

@@ -20,7 +20,7 @@ from openmm._fast.proto import read_fields
 from openmm.errors import ProtocolError
 from openmm.events import StreamGapped, Unrecognised
 from openmm.instrument import Instrument
-from openmm.venues.capture import Verified, is_capture, open_bytes, read_frames, read_head
+from openmm.venues.capture import Verified, is_capture, read_frames, read_head, reading
 from openmm.venues.mexc.fields import as_decimal, as_list, as_object, loads, message_of, proto_text
 from openmm.venues.mexc.private import PrivateDecoder
 from openmm.venues.mexc.spec import WHOLE_DEPTHS
@@ -87,7 +87,7 @@ def _depth(pair: _Pair) -> int:
 
 
 def _sequences(path: Path) -> Iterator[list[Record]]:
-    with open_bytes(path) as file:
+    with reading(path) as file:
         raw = file.read(JSON_BYTES_MAX)
     try:
         told = as_object(loads(raw))
