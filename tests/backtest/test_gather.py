@@ -194,7 +194,7 @@ def test_two_feeds_of_one_market_in_one_recording_are_two_markets(tmp_path: Path
 
 
 def test_steps_that_no_number_holds_are_refused(tmp_path: Path) -> None:
-    fine = replace(later(whole(), 30), market=replace(whole().market, tick_size=Decimal("1e-20")))
+    fine = replace(later(whole(), 30), market=replace(whole().market, tick_size=Decimal("1e-18")))
     files = [stored(tmp_path, "a", whole()), stored(tmp_path, "b", fine)]
     with pytest.raises(ConfigError, match="steps too fine"):
         gather(files)
