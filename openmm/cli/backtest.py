@@ -161,7 +161,7 @@ def backtest(
     model_of = models(model, queue, power, latency, every)
     for one in found:
         model_of(one.config)  # told before anything is read
-    rates = [_rate(text) for text in rate or []]
+    rates = [rate_of(text) for text in rate or []]
     if out is not None:
         from openmm.backtest import trials_files
 
@@ -282,7 +282,12 @@ def _moment(option: str, text: str, first_ns: int) -> int:
     return (told - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
 
 
-def _rate(text: str) -> tuple[str, str]:
+def rate_of(text: str) -> tuple[str, str]:
+    """Read what a rate is held at.
+
+    Raises:
+        ConfigError: it is no PAIR=NUMBER.
+    """
     from openmm.cli.spans import decimal
     from openmm.errors import ConfigError
 

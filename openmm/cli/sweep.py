@@ -15,7 +15,7 @@ from openmm.cli.output import (
     EXIT_DONE,
     EXIT_FAILED,
     Json,
-    emit,
+    emit_beside,
     fail,
     maps_files,
     table,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from openmm.sweep.ranking import Ranking
     from openmm.sweep.run import Search
     from openmm.sweep.space import Dimension, Point
-    from openmm.sweep.spans import Opened
+    from openmm.sweep.spans import Opened, Rates
     from openmm.sweep.store import SweepStore
 
 EXAMPLE = """Example: openmm sweep bot.toml --data btc.omd --grid strategy.spread=2bps,3bps,5bps
@@ -93,6 +93,13 @@ def sweep(
     model: Annotated[
         Path | None, typer.Option("--model", help="What is assumed of the venue: a model's file.")
     ] = None,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rate", metavar="PAIR=NUMBER",
+            help="Hold a [[venue]] with rate at this where the data has none, such as USDT/USD=1.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Folder of plan and results; sweep/BOT unless told."),
@@ -126,9 +133,12 @@ def sweep(
                 f"a sweep needs a package that is not installed ({name}): "
                 "pip install 'openmm-engine[research,sweep]'"
             ) from None
+    from msgspec import to_builtins
     from msgspec.structs import replace
 
+    from openmm.cli.backtest import rate_of
     from openmm.config import load
+    from openmm.sweep.plan import described
     from openmm.sweep.run import Search, run_points, run_suggested
     from openmm.sweep.space import models_of
     from openmm.sweep.spans import most, opened
@@ -138,6 +148,8 @@ def sweep(
     paths = [*(data or []), *(Path(one) for one in told if "=" not in one)]
     texts = [*(grid or []), *(one for one in told if "=" in one)]
     kind = _kind(grid, random, optuna, rolling, split)
+    _refuse_both(workers, ray)
+    rates = [rate_of(one) for one in rate or []]
     maps_files(json_)
     folder = out if out is not None else Path("sweep") / bot.stem
     _refuse_unwritable([bot, *paths, folder])
@@ -146,23 +158,33 @@ def sweep(
     own, models = models_of(space)
     with _status() as status:
         files = opened(_listed(paths), status)
-    _refuse_unfit(bot, files, own)
+    _refuse_unfit(bot, files, own, rates)
     _count(kind, own, len(models), most(load(bot), files, split), random or optuna or 0)
+    search = Search(
+        kind, [one.to_json() for one in space], random or optuna or 0,
+        seed if kind != "grid" else 0, batch if optuna else 1, split, rolling,
+    )  # fmt: skip
+    if kind == "optuna":
+        from openmm.sweep import suggest
+
+        search = replace(search, version=suggest.VERSION)
+    asked = replace(
+        asked,
+        sources=(
+            *(one.header.content for one in files), *("=".join(one) for one in rates)
+        ),
+    )  # fmt: skip
     with SweepStore(folder) as store, _status() as status:
-        job = _prepared(asked, bot, files, folder, split, status)
-        search = Search(
-            kind, [one.to_json() for one in space], random or optuna or 0,
-            seed if kind != "grid" else 0, batch if optuna else 1, split, rolling,
-        )  # fmt: skip
-        notes = _notes(bot, files)
+        whole = described(asked, to_builtins(search))
+        del whole["data"]  # spans are written only into a folder that is this sweep's, or nobody's
+        store.compare(whole)
+        job = _prepared(asked, bot, files, folder, split, rates, status)
+        notes = _notes(bot, files, rates)
         status("")
         try:
             with _progress() as on_progress:
                 make = _pool(job, workers, ray)
                 if kind == "optuna":
-                    from openmm.sweep import suggest
-
-                    search = replace(search, version=suggest.VERSION)
                     suggesting = suggest.Suggestions(own, seed)
                     run_suggested(store, job, search, suggesting, make, on_progress, models)
                 else:
@@ -189,6 +211,13 @@ def _kind(
     if rolling and not split:
         raise ConfigError("--rolling", "no --split", "with --split: how many steps to walk")
     return asked[0].removeprefix("--")
+
+
+def _refuse_both(workers: int | None, ray: str) -> None:
+    from openmm.errors import ConfigError
+
+    if ray and workers is not None:
+        raise ConfigError("--workers", workers, "left out with --ray: a cluster has its own")
 
 
 def _refuse_unwritable(paths: Sequence[Path]) -> None:
@@ -266,21 +295,24 @@ def _asked(
     return job, space
 
 
-def _refuse_unfit(bot: Path, files: Sequence[Opened], own: Sequence[Dimension]) -> None:
+def _refuse_unfit(
+    bot: Path, files: Sequence[Opened], own: Sequence[Dimension], rates: Rates
+) -> None:
     """Refuse a bot's file that no market takes, as a backtest does, whatever its values become."""
     from openmm.config import load
     from openmm.errors import ConfigErrors
-    from openmm.sweep.spans import misfits
+    from openmm.sweep.spans import misfits, refuse_rates
 
     varied = {one.key.partition(".")[0] for one in own}
     config = load(bot)
+    refuse_rates(config, files, rates)
     wrong = [one for one in misfits(config, files) if one.path.partition(".")[0] not in varied]
     if wrong:
         raise ConfigErrors(config.bot.name, wrong)
 
 
 def _prepared(
-    asked: Job, bot: Path, files: Sequence[Opened], folder: Path, split: int,
+    asked: Job, bot: Path, files: Sequence[Opened], folder: Path, split: int, rates: Rates,
     status: Callable[[str], None],
 ) -> Job:  # fmt: skip
     """Cut the data into spans, which the folder keeps."""
@@ -289,7 +321,7 @@ def _prepared(
     from openmm.config import load
     from openmm.sweep.spans import spans
 
-    return replace(asked, spans=tuple(spans(load(bot), files, folder, split, status)))
+    return replace(asked, spans=tuple(spans(load(bot), files, folder, split, status, rates)))
 
 
 def _count(
@@ -335,7 +367,7 @@ def _pool(job: Job, workers: int | None, ray: str) -> Callable[[], Pool]:
     return lambda: LocalPool(job, workers or len(os.sched_getaffinity(0)))
 
 
-def _notes(bot: Path, files: Sequence[Opened]) -> list[str]:
+def _notes(bot: Path, files: Sequence[Opened], rates: Rates) -> list[str]:
     from openmm.config import load
     from openmm.sweep.spans import left_out, stood_in
 
@@ -345,7 +377,8 @@ def _notes(bot: Path, files: Sequence[Opened]) -> list[str]:
         *(f"{label} is quoted as if it were {own}: prices and sizes are of another market."
           for label in stood_in(config, files)),
         *(f"{label} is watched by the bot's file and not in the data: the reference is without it."
-          for label in left_out(config, files)),
+          for label in left_out(config, files, rates)),
+        *(f"{pair} is held at {number} where the data does not have it." for pair, number in rates),
     ]  # fmt: skip
 
 
@@ -365,13 +398,17 @@ def _told(
           for key in ranking.inert(found)),
     ]  # fmt: skip
     parquet, html = store.folder / results.FILE, store.folder / SUMMARY
-    results.write(store, job, [one.key for one in space], parquet)
-    write_file(html, page.page(found, job, bot.name, store.results(), [*assumed, *notes]))
+
+    def write() -> None:
+        results.write(store, job, [one.key for one in space], parquet)
+        write_file(html, page.page(found, job, bot.name, store.results(), [*assumed, *notes]))
+
     payload = {
         **ranking.to_json(found, top), "model": job.model, "assumptions": assumed,
         "results": parquet, "summary": html, "notes": list(notes),
     }  # fmt: skip
-    emit(payload, json_, lambda: text_of(found, top, [*notes, f"{parquet}", f"{html}"], assumed))
+    told = [*notes, f"{parquet}", f"{html}"]
+    emit_beside(write, payload, json_, lambda: text_of(found, top, told, assumed))
     is_done = found.counts["done"] and not found.counts["failed"]
     return EXIT_DONE if is_done else EXIT_FAILED
 

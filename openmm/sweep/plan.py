@@ -77,6 +77,7 @@ class Job(msgspec.Struct, frozen=True):
         returns_ns: the length of time over which one return is taken.
         build: of `own.build_with`.
         runner: what runs, `module:function`: it takes the job and returns a `Runner`.
+        sources: what the spans are made of, known before any is: contents of files, rates held.
     """
 
     bot: str
@@ -86,6 +87,7 @@ class Job(msgspec.Struct, frozen=True):
     returns_ns: int
     build: str
     runner: str
+    sources: tuple[str, ...] = ()
 
     @property
     def data(self) -> dict[str, Any]:
@@ -149,7 +151,7 @@ def specs(job: Job, points: Sequence[Point], first_trial: int = 0) -> Iterator[S
 def described(job: Job, search: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a folder's sweep is, part by part, for comparison with one that is asked for."""
     return {
-        "bot": digest(job.bot),
+        "bot": digest(job.bot), "files": digest(job.sources),
         "data": digest([[one.slices, one.contents] for one in job.spans]),
         "parameters": digest(search), "model": digest([job.model, job.returns_ns]),
         "build": job.build, "runner": job.runner,

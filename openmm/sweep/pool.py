@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -115,11 +116,17 @@ class Worker:
 
 def _started(socket_fd: int) -> subprocess.Popen[bytes]:
     env = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-    # What a strategy prints is no part of the results, which alone go to standard output.
-    return subprocess.Popen(
-        [sys.executable, "-m", "openmm.sweep.worker", str(socket_fd)], env=env,
-        pass_fds=[socket_fd], stdin=subprocess.DEVNULL, stdout=STDERR,
-    )  # fmt: skip
+    # A worker is born with Ctrl-C held back, which it ignores once it runs: one that comes while it
+    # imports is nothing that it should print a trace of.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        # What a strategy prints is no part of the results, which alone go to standard output.
+        return subprocess.Popen(
+            [sys.executable, "-m", "openmm.sweep.worker", str(socket_fd)], env=env,
+            pass_fds=[socket_fd], stdin=subprocess.DEVNULL, stdout=STDERR,
+        )  # fmt: skip
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @final

@@ -24,6 +24,7 @@ FOLDER: Final = "spans"  # below the sweep's own
 
 Window = tuple[int, int]  # from, to: ns since 1970 UTC, the end not in it
 Told = Callable[[str], None]
+Rates = Sequence[tuple[str, str]]  # of `gather.with_rates`: pairs and what one of them is worth
 
 
 @final
@@ -78,12 +79,29 @@ def is_watched(config: BotConfig, events: Events) -> bool:
     return any(venue.quote is None and is_of(venue, events) for venue in config.venue)
 
 
-def left_out(config: BotConfig, files: Sequence[Opened]) -> list[str]:
-    """Return the labels of venues that the bot's file watches and no file is of."""
+def left_out(config: BotConfig, files: Sequence[Opened], rates: Rates = ()) -> list[str]:
+    """Return the labels of venues that the bot's file watches and no file or rate is of."""
+    held = {pair for pair, _ in rates}
     return [
         venue.label for venue in config.venue
-        if venue.quote is None and not any(is_of(venue, one.events) for one in files)
+        if venue.quote is None and venue.rate not in held
+        and not any(is_of(venue, one.events) for one in files)
     ]  # fmt: skip
+
+
+def refuse_rates(config: BotConfig, files: Sequence[Opened], rates: Rates) -> None:
+    """Refuse rates that are none of the bot's, and a market that nothing converts.
+
+    Raises:
+        ConfigError: naming the pair, or the venue that needs a rate.
+    """
+    if rates:
+        gather.with_rates(gather.Span((files[0].events,), ()), [config], rates)
+    missing = left_out(config, files, rates)
+    for venue in config.venue:
+        if venue.label not in missing and venue.convert in missing:
+            allowed = "a venue whose market the data holds, or a rate: --rate PAIR=NUMBER"
+            raise ConfigError(f"venue.{venue.label}.convert", venue.convert, allowed)
 
 
 def stood_in(config: BotConfig, files: Sequence[Opened]) -> list[str]:
@@ -161,14 +179,15 @@ def windows(covers: Sequence[Window], split: int) -> list[Window]:
 
 
 def spans(
-    config: BotConfig, files: Sequence[Opened], folder: Path, split: int, told: Told | None = None
-) -> list[Span]:
+    config: BotConfig, files: Sequence[Opened], folder: Path, split: int, told: Told | None = None,
+    rates: Rates = (),
+) -> list[Span]:  # fmt: skip
     """Return what runs are over: each market that the bot does not only watch, from its first file
     to the last that carries it on. Windows cut no run: they are the slices that it is told by.
 
     What is not a whole file in the venue's steps is written below `folder`, once, behind the book
     that it meets: all processes map the same pages then, and none makes them again. Files of one
-    market within a span are one series, as in a backtest.
+    market within a span are one series, as in a backtest, and rates are held as there.
 
     Raises:
         ConfigError: all files are of markets that the bot only watches, two of one such market
@@ -200,6 +219,7 @@ def spans(
             continue
         beside = [series(config, other, window, folder, told) for other in by_market.values()]
         parts = (part, *(other for other in beside if other is not None))
+        parts = (*parts, *held(config, parts, rates, folder))
         place = max(at for at, (begin, _) in enumerate(edges) if begin <= start_ns)
         cuts = tuple(begin for begin, _ in edges if start_ns < begin < end_ns)
         found.append(Span(place, start_ns, end_ns, parts, cuts))
@@ -293,6 +313,24 @@ def series(
         ]
         store.write(path, events, sources=sources)
     return _part(path, held[0].label)
+
+
+def held(config: BotConfig, parts: Sequence[Part], rates: Rates, folder: Path) -> list[Part]:
+    """Return the made markets of rates that a span's parts do not hold, written once as well."""
+    if not rates:
+        return []
+    known = [store.load(Path(part.path)).events for part in parts]
+    made = gather.with_rates(gather.Span(tuple(known), ()), [config], rates)
+    found = []
+    for events in made.columns("--rate")[len(known) :]:
+        market = events.market
+        name = digest([market.key, rates, [part.content for part in parts]])[:24]
+        path = folder / FOLDER / f"rate-{market.pair.replace('/', '-')}-{name}{SUFFIX}"
+        if not is_sound(path):
+            _make_folder(path.parent)
+            store.write(path, events)
+        found.append(_part(path, gather.label_of(events)))
+    return found
 
 
 def is_sound(path: Path) -> bool:

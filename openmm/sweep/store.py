@@ -24,11 +24,12 @@ from openmm.sweep.space import Point
 
 FILE: Final = "sweep.sqlite"
 LOCK: Final = "lock"
-FORMAT: Final = 2
+FORMAT: Final = 3
+MADE_FIRST: Final = frozenset((LOCK, "spans"))  # what a sweep's folder has before its file
 _POINT: Final = msgspec.json.Decoder(Point)
 # What differs, in words: `plan.described`.
 PARTS: Final[Mapping[str, str]] = {
-    "bot": "bot's file", "data": "data or spans", "parameters": "parameters",
+    "bot": "bot's file", "files": "data", "data": "data or spans", "parameters": "parameters",
     "model": "fill model or length of returns", "runner": "runner",
     "build": "build or code of the strategy",
 }  # fmt: skip
@@ -70,6 +71,7 @@ class SweepStore:
     """One sweep's folder, opened by one process at a time.
 
     Raises:
+        ConfigError: the folder holds something else: results would replace files in it.
         CommandError: another process has it (`busy`), or it cannot be used.
     """
 
@@ -77,6 +79,10 @@ class SweepStore:
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            held = {one.name for one in folder.iterdir()}
+            if FILE not in held and held - MADE_FIRST:
+                allowed = "a sweep's own folder, an empty one, or one that is not there yet"
+                raise ConfigError("--out", str(folder), allowed)
             self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise CommandError(f"{folder}: {error.strerror}") from None
@@ -122,15 +128,29 @@ class SweepStore:
         Raises:
             ConfigError: it is another sweep's: told is what differs.
         """
+        if not self.compare(described):
+            wanted = {**described, "format": FORMAT}
+            rows = [(name, msgspec.json.encode(value)) for name, value in wanted.items()]
+            with self._transaction():
+                self._db.executemany("INSERT INTO about VALUES (?, ?)", rows)
+            return False
+        return True
+
+    def compare(self, described: Mapping[str, Any]) -> bool:
+        """Tell whether the folder is this sweep's already; it may be nobody's.
+
+        Args:
+            described: what is known of the sweep: all of it, or what there is before its spans.
+
+        Raises:
+            ConfigError: it is another sweep's: told is what differs.
+        """
         wanted = {**described, "format": FORMAT}
         kept = {
             str(name): msgspec.json.decode(value)
             for name, value in self._db.execute("SELECT name, value FROM about")
         }
         if not kept:
-            rows = [(name, msgspec.json.encode(value)) for name, value in wanted.items()]
-            with self._transaction():
-                self._db.executemany("INSERT INTO about VALUES (?, ?)", rows)
             return False
         other = [PARTS.get(name, name) for name in wanted if kept.get(name) != wanted[name]]
         if other:

@@ -98,6 +98,7 @@ def main(argv: list[str]) -> int:
     """Serve the socket whose number is given."""
     # Ctrl-C goes to the whole group: the owner decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # held back until here: `pool`
     try:
         serve(Connection(int(argv[0])))
     except (EOFError, ConnectionError):

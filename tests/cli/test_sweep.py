@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from pyarrow import parquet
 from openmm.backtest.model import Model
 from openmm.cli import sweep as sweep_command
 from openmm.cli.main import main
-from tests.sweep.made import BOT, bot_file, market_file
+from openmm.data import store as omd
+from tests.sweep.made import BOT, bot_file, market, market_file
 
 Capture = pytest.CaptureFixture[str]
 
@@ -268,6 +270,15 @@ def test_suggested_combinations_are_run(folder: Path, capsys: Capture) -> None:
         (("--grid", "strategy.spread=2bps", "--random", "3"), "got '--grid and --random'"),
         (("--random", "3"), "--random: KEY=VALUES"),
         (
+            ("--grid", "strategy.spread=2bps", "--ray", "auto", "--workers", "2"),
+            "--workers: left out with --ray",
+        ),
+        (("--grid", "strategy.spread=2bps", "--rate", "USDT=1"), "--rate: PAIR=NUMBER"),
+        (
+            ("--grid", "strategy.spread=2bps", "--rate", "USDT/USD=1"),
+            "--rate: a pair that a [[venue]] has as rate: none",
+        ),
+        (
             ("--random", "3", "strategy.spread=2bps..9bps", "model.orders=1ms..9ms"),
             "model.orders: listed values",
         ),
@@ -322,3 +333,90 @@ def test_folder_of_data_is_taken_as_a_backtest_takes_it(
     market_file(data, 12)
     assert main(args) == 0
     assert json.loads(capsys.readouterr().out)["runs"]["done"] == 1
+
+
+LED = """
+[[venue]]
+name = "gateio"
+reference = "BTC/USDT"
+convert = "tether"
+[[venue]]
+name = "coinbase"
+label = "tether"
+rate = "USDT/USD"
+[strategy]"""
+
+
+def test_bot_that_needs_a_rate_runs_with_one_and_is_refused_without(
+    folder: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    bot = bot_file(tmp_path, BOT.replace("[strategy]", LED, 1))
+    watched = market(160, seed=5)
+    other = replace(watched.market, venue="gateio", pair="BTC/USDT")
+    omd.write(tmp_path / "led.omd", replace(watched, market=other))
+    out = tmp_path / "out"
+    args = ["sweep", str(bot), str(folder / "market2.omd"), str(tmp_path / "led.omd"), "--grid",
+            "strategy.spread=2.5bps", "--workers", "1", "--json", "--out", str(out)]  # fmt: skip
+    assert main(args) == 2
+    assert "venue.gateio.convert: a venue whose market the data holds" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*args, "--rate", "USDT/USD=1"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["runs"] == {"done": 1, "refused": 0, "failed": 0}
+    assert "USDT/USD is held at 1 where the data does not have it." in told["notes"]
+    assert not any("the reference is without it" in one for one in told["notes"])
+    asked = ["backtest", str(bot), "--data", str(folder / "market2.omd"), "--data",
+             str(tmp_path / "led.omd"), "--rate", "USDT/USD=1", "--json"]  # fmt: skip
+    main(asked)
+    run = json.loads(capsys.readouterr().out)["runs"][0]
+    mine = told["ranking"][0]["train"]
+    assert (mine["fills"], mine["net"]) == (
+        run["fills"],
+        pytest.approx(float(run["causes"]["net"])),
+    )
+    # Another rate is another sweep.
+    assert main([*args, "--rate", "USDT/USD=1.001"]) == 2
+    assert "results of other data;" in capsys.readouterr().err
+
+
+def test_ranking_is_printed_though_the_page_cannot_be_written(
+    folder: Path, capsys: Capture
+) -> None:
+    args = ("--grid", "strategy.num_orders=1", "--workers", "1")
+    assert swept(folder, *args, out="page") == 0
+    text = capsys.readouterr().out
+    (folder / "page" / "summary.html").unlink()
+    (folder / "page" / "summary.html").mkdir()
+    assert swept(folder, *args, out="page") == 1
+    out, err = capsys.readouterr()
+    assert out == text
+    assert "cannot write" in err
+    assert err.count("\n") == 1
+
+
+def test_refused_sweep_leaves_nothing_in_anothers_folder(
+    folder: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    args = ("--grid", "strategy.num_orders=1", "--workers", "1")
+    assert swept(folder, *args, out="theirs") == 0
+    made = market(60, seed=9)
+    lots = replace(made.market, lot_size=made.market.lot_size * 10)
+    coarse = tmp_path / "coarse.omd"  # a part has to be written of it
+    omd.write(coarse, replace(made, market=lots, qty_lots=made.qty_lots // 10))
+    before = sorted(one.name for one in (folder / "theirs").rglob("*"))
+    capsys.readouterr()
+    assert swept(folder, *args, str(coarse), out="theirs") == 2
+    assert "this one holds results of other data; got" in capsys.readouterr().err
+    assert sorted(one.name for one in (folder / "theirs").rglob("*")) == before
+
+
+def test_folder_of_something_else_is_refused(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    mine = tmp_path / "results.parquet"
+    mine.write_text("of another program")
+    args = ["sweep", str(folder / "bot.toml"), str(folder / "market2.omd"), "--grid",
+            "strategy.num_orders=1", "--workers", "1", "--out", str(tmp_path)]  # fmt: skip
+    assert main(args) == 2
+    assert "--out: a sweep's own folder, an empty one" in capsys.readouterr().err
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [
+        ("results.parquet", "of another program")
+    ]

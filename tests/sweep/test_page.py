@@ -150,7 +150,9 @@ def test_page_is_readable_on_a_phone_and_whole_on_a_screen(tmp_path: Path) -> No
             shown = browser.new_page(viewport={"width": wide, "height": 900})
             shown.goto(path.as_uri())
             assert shown.evaluate("document.documentElement.scrollWidth") <= wide
-            for width, beyond, text in shown.evaluate(DRAWN):
+            drawn = shown.evaluate(DRAWN)
+            assert len(drawn) == 5
+            for width, beyond, text in drawn:
                 assert width > 0.6 * wide
                 assert beyond <= 1
                 assert text >= 11

@@ -17,9 +17,9 @@ import pytest
 from openmm.data import store
 from openmm.errors import CommandError
 from openmm.sweep.plan import Job, Spec, specs
-from openmm.sweep.pool import LocalPool
+from openmm.sweep.pool import LocalPool, Worker
 from openmm.sweep.store import Result
-from openmm.sweep.worker import outcome, runner_of
+from openmm.sweep.worker import READY, outcome, runner_of
 from tests.sweep.made import bot_file, job, market_file, points, span
 
 
@@ -179,3 +179,24 @@ def test_memory_of_a_worker_is_flat_in_the_number_of_runs(tmp_path: Path) -> Non
                     held[count] = held_kb(pool.pids[0])
     assert done == 2_000
     assert held[1_950] - held[200] < 2_048, held
+
+
+def test_ctrl_c_while_a_worker_imports_is_nothing_to_it(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    made = job("tiny")
+    worker = Worker(msgspec.msgpack.encode(made))
+    os.kill(worker.process.pid, signal.SIGINT)  # before it can have said what that means to it
+    try:
+        ready = worker.take()
+        assert ready is not None
+        assert ready.state == READY
+        os.kill(worker.process.pid, signal.SIGINT)
+        worker.give(list(specs(made, points(1))))
+        done = worker.take()
+        assert done is not None
+        assert done.state == "done"
+    finally:
+        worker.stop()
+    assert capfd.readouterr() == ("", "")
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []), "ours is not held"

@@ -11,14 +11,14 @@ import pytest
 from msgspec.structs import replace as replace_struct
 
 from openmm.backtest.columns import run
-from openmm.backtest.gather import gather
+from openmm.backtest.gather import Span, gather, with_rates
 from openmm.config import BotConfig, parse
 from openmm.data import store
 from openmm.data.events import CLEAR, Events
 from openmm.errors import ConfigError, DataError
 from openmm.sweep.columns import Columns
 from openmm.sweep.plan import Spec
-from openmm.sweep.spans import left_out, most, opened, spans, windows
+from openmm.sweep.spans import left_out, most, opened, refuse_rates, spans, windows
 from openmm.sweep.worker import outcome
 from tests.sweep.made import NS, job, market, market_file
 
@@ -278,3 +278,58 @@ def test_markets_that_are_not_watched_are_each_quoted(tmp_path: Path) -> None:
     found = spans(CONFIG, opened(sorted(tmp_path.glob("*.omd"))), tmp_path / "out", 1)
     assert [[place for place, _, _ in one.slices] for one in found] == [[0, 1]] * 2
     assert all(len(one.parts) == 1 for one in found)
+
+
+def led() -> BotConfig:
+    """Watch a market in another currency, which a rate converts."""
+    data = job("tiny").data
+    data["venue"] = [
+        *data["venue"],
+        {"name": "gateio", "reference": "BTC/USDT", "convert": "tether"},
+        {"name": "coinbase", "label": "tether", "rate": "USDT/USD"},
+    ]
+    return parse(data)
+
+
+def test_rate_is_held_as_in_a_backtest_and_written_once(tmp_path: Path) -> None:
+    config = led()
+    watched = market(30, seed=5)
+    other = replace(watched.market, venue="gateio", pair="BTC/USDT")
+    store.write(tmp_path / "a.omd", market(30))
+    store.write(tmp_path / "b.omd", replace(watched, market=other))
+    files = opened(sorted(tmp_path.glob("?.omd")))
+    rates = [("USDT/USD", "1.0005")]
+    (one,) = spans(config, files, tmp_path / "out", 0, None, rates)
+    assert [part.label for part in one.parts] == [
+        "kraken BTC/USD", "gateio BTC/USDT", "coinbase USDT/USD"
+    ]  # fmt: skip
+    events = [store.load(Path(part.path)).events for part in one.parts]
+    wanted = with_rates(Span(tuple(events[:2]), ()), [config], rates).columns("")[2]
+    assert store.digest(events[2]) == store.digest(wanted) == one.parts[2].content
+    before = Path(one.parts[2].path).stat().st_mtime_ns
+    assert spans(config, files, tmp_path / "out", 0, None, rates) == [one]
+    assert Path(one.parts[2].path).stat().st_mtime_ns == before, "it is written once"
+    (other_rate,) = spans(config, files, tmp_path / "out", 0, None, [("USDT/USD", "0.9")])
+    assert other_rate.contents[2] != one.contents[2]
+    runner = Columns(replace_struct(job("tiny"), spans=(one,)))
+    assert len(runner.events(0)) == 3
+
+
+def test_market_that_nothing_converts_and_rates_of_nobody_are_refused(tmp_path: Path) -> None:
+    config, watched = led(), market(6, seed=5)
+    other = replace(watched.market, venue="gateio", pair="BTC/USDT")
+    store.write(tmp_path / "a.omd", market(6))
+    store.write(tmp_path / "b.omd", replace(watched, market=other))
+    files = opened(sorted(tmp_path.glob("?.omd")))
+    with pytest.raises(ConfigError, match=r"venue.gateio.convert: .*--rate.* got 'tether'"):
+        refuse_rates(config, files, [])
+    refuse_rates(config, files, [("USDT/USD", "1")])
+    assert left_out(config, files, [("USDT/USD", "1")]) == []
+    with pytest.raises(ConfigError, match=r"a pair that a .* has as rate: USDT/USD"):
+        refuse_rates(config, files, [("EUR/USD", "1")])
+    with pytest.raises(ConfigError, match="at most 7 digits"):
+        refuse_rates(config, files, [("USDT/USD", "1.00000001")])
+    # Without the market there is nothing to convert: the reference is without it.
+    alone = [one for one in files if one.events.market.venue == "kraken"]
+    refuse_rates(config, alone, [])
+    assert left_out(config, alone) == ["gateio", "tether"]

@@ -130,3 +130,27 @@ def test_full_disk_is_told_by_name_and_what_was_kept_stays(tmp_path: Path) -> No
         fill(tmp_path)
     with SweepStore(tmp_path) as store:
         assert [result.figures for _, result in store.results()] == [b"kept"]
+
+
+def test_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    mine = tmp_path / "results.parquet"
+    mine.write_text("of another program")
+    with pytest.raises(ConfigError, match="a sweep's own folder, an empty one"):
+        SweepStore(tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["results.parquet"]
+    assert mine.read_text() == "of another program"
+    (tmp_path / "begun" / "spans").mkdir(parents=True)  # of a sweep that was killed at once
+    SweepStore(tmp_path / "begun").close()
+    (tmp_path / "begun" / "results.parquet").touch()
+    SweepStore(tmp_path / "begun").close()
+
+
+def test_what_is_known_before_the_spans_is_compared_by_itself(tmp_path: Path) -> None:
+    wanted = described(JOB, {"kind": "grid"})
+    known = {name: value for name, value in wanted.items() if name != "data"}
+    with SweepStore(tmp_path) as store:
+        assert store.compare(known) is False
+        assert store.claim(wanted) is False
+        assert store.compare(known) is True
+        with pytest.raises(ConfigError, match=r"results of other data;"):
+            store.compare({**known, "files": "others"})
