@@ -249,7 +249,7 @@ def _steps(
         at = int(np.argmax(bad))
         allowed = "0 or more"
         if steps[at] > WHOLE_MAX:
-            allowed = f"{WHOLE_MAX:,.0f} steps of {step} at most, as fine as the files write"
+            allowed = f"{WHOLE_MAX:,.0f} steps of {step} at most: fewer decimals in the files"
         raise DataError(one.path, f"{name}, row {at + 2}", float(numbers[at]), allowed)
     nearest = np.rint(steps)
     lost = (nearest == 0) & (steps != 0)  # no quantity removes a level

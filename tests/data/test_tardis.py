@@ -207,7 +207,9 @@ def test_numbers_that_would_come_out_as_others_are_refused(tmp_path: Path) -> No
         refused(f"{US + 10},true,bid,100.5".encode(), wrong + b",true,bid,100.5", text)
     refused(f"{US + 4},".encode(), f"{US + 4}000,".encode(), f"timestamp, row 6: {us}")
     refused(b"100,0.5", b"100,1e-17", "amount, row 5: 0, or a step of 1E-15 at least; got 1e-17")
-    fine = "amount, row 3: 4,503,599,627,370,496 steps of 1E-15 at most, as fine as the files write"
+    fine = (
+        "amount, row 3: 4,503,599,627,370,496 steps of 1E-15 at most: fewer decimals in the files"
+    )
     path.write_bytes(
         book(ROWS)
         .replace(b"100.5,0.25", b"100.5,12.5")
