@@ -18,7 +18,6 @@ from openmm.cli.output import (
     emit_beside,
     fail,
     maps_files,
-    table,
     write_file,
 )
 from openmm.cli.spans import span_s
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from openmm.sweep.plan import Job
     from openmm.sweep.pool import Pool
-    from openmm.sweep.ranking import Ranking
     from openmm.sweep.run import Search
     from openmm.sweep.space import Dimension, Point
     from openmm.sweep.spans import Opened, Rates
@@ -41,7 +39,6 @@ RUNNER = "openmm.sweep.columns:Columns"
 SUMMARY = "summary.html"
 RETURNS_NS_MAX = 24 * 3600 * 1_000_000_000
 SEED_MAX = (1 << 32) - 1  # Optuna's
-TEXT_WIDTH = 140
 
 
 def sweep(
@@ -387,6 +384,7 @@ def _told(
     notes: Sequence[str], top: int, json_: bool,
 ) -> int:  # fmt: skip
     """Write the files, and print what it came to."""
+    from openmm.cli.sweep_text import text_of
     from openmm.sweep import page, ranking, results
     from openmm.sweep.run import ranking_of
 
@@ -433,57 +431,6 @@ def _assumed(job: Job, space: Sequence[Dimension]) -> list[str]:
             "counts by what it did worst under in train."
         )
     return [*told, LIMITS]
-
-
-def text_of(found: Ranking, top: int, notes: Sequence[str], assumed: Sequence[str] = ()) -> str:
-    """Render a ranking as text, the verdict first, then what it rests on."""
-    import textwrap
-
-    from openmm.sweep.page import cells, columns, under_models
-
-    counts = found.counts
-    lines = [
-        found.verdict,
-        f"{counts['done']:,} runs done, {counts['refused']:,} refused, "
-        f"{counts['failed']:,} failed.",
-        *(line for one in assumed for line in textwrap.wrap(one, TEXT_WIDTH)),
-    ]
-    lines += [one for one in (found.assumed, found.disqualified) if one]
-    shown = [one for one in found.rows[:top] if one.train is not None]
-    if shown:
-        rows = [columns(found), *(cells(found, one) for one in shown)]
-        lines += ["", table([tuple(row) for row in rows])]
-    if told := under_models(found):
-        lines += ["", "the best under each model:", table([tuple(row) for row in told])]
-    refused = [one for one in found.rows if one.train is None]
-    if refused:
-        lines.append(f"{len(refused):,} combinations without figures, the first: {refused[0].why}")
-    if found.folds:
-        lines += ["", "walking forward:", table([tuple(row) for row in _walk(found)])]
-    if found.blanks:
-        lines.append(found.blanks)
-    if found.overfit is not None:
-        lines += ["", f"probability of overfitting: {found.overfit.probability:.2f}"]
-    return "\n".join([*lines, "", *notes])
-
-
-def _walk(found: Ranking) -> list[list[str]]:
-    from openmm.sweep.page import place
-
-    def told(value: float | None) -> str:
-        return "-" if value is None else f"{value:,.2f}"
-
-    rows = [["train", "test", "best try", "train Sharpe", "test Sharpe", "test net",
-             "flattened", "fills", "its place"]]  # fmt: skip
-    rows += [
-        [
-            f"{one.train_slices[0]}-{one.train_slices[1]}", str(one.test_slice), str(one.trial),
-            told(one.train.sharpe_a_day), told(one.test.sharpe_a_day),
-            told(one.test.net), told(one.test.flattened), f"{one.test.fills:,}", place(one),
-        ]
-        for one in found.folds
-    ]  # fmt: skip
-    return rows
 
 
 @contextmanager
