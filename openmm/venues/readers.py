@@ -77,4 +77,6 @@ def _venue_of(path: Path, by_folder: bool) -> str:
         with reading(path) as file:
             if file.read(16).strip().isdigit():
                 return "binance"
+        if ends_inside(path):
+            raise ProtocolError(f"{path}: cut short before it tells whose it is")
     raise ConfigError("data", str(path), f"VENUE:{path}, VENUE one of {', '.join(READERS)}")

@@ -82,6 +82,9 @@ def test_a_damaged_file_of_nobody_is_named(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(bytes(1000))[:12])
     with pytest.raises(ConfigError, match="cut or damaged"):
         split(str(path))
+    path.write_bytes(ZstdCompressor().compress(b"CBCAP1 kraken BTC/USD 5\n")[:12])
+    with pytest.raises(ConfigError, match=f"{path}: cut short before it tells whose it is"):
+        split(str(path))
 
 
 @pytest.mark.parametrize("verify", [kraken, mexc])
