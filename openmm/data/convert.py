@@ -180,9 +180,8 @@ def write_one(
     taken.add(path)
     if is_there(path) and not replace:
         raise ConfigError("--out", str(path), "a file that is not there yet, or --replace")
-    validate(
-        origin or path, one.events
-    )  # what is none is told as such, not by the book that it meets
+    # What is none is told as such, not by the book that it meets.
+    validate(origin or path, one.events)
     found = examine(one.events, one.notes, limits)
     write(
         (folder or out) / path.name, one.events, sources=one.sources, notes=one.notes,
