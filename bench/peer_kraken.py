@@ -1,10 +1,10 @@
 """Time Kraken frames from bytes to book: ours, and what a Python program would use instead.
 
 Runs under the interpreter of `bench.peers`: `python -m bench.peer_kraken [--rounds N]` prints one
-JSON object. Every round times every candidate once, in turn, on the thread's own clock; a figure is
-the median over the rounds, a ratio the median of its rounds. The peers check no checksum, and keep
-floats as they come: the least they can do. All but nautilus_trader's book, which has no call for
-it, cut their book to the subscribed depth.
+JSON object. Every round times every candidate for as long as the others, in turn, on the thread's
+own clock; a figure is the median over the rounds, a ratio the median of its rounds. The peers check
+no checksum, and keep floats as they come: the least they can do. All but nautilus_trader's book,
+which has no call for it, cut their book to the subscribed depth.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Time MEXC frames from bytes to book: ours, and the `protobuf` package with a plain book.
 
 Runs under the interpreter of `bench.peers`: `python -m bench.peer_mexc [--rounds N]` prints one
-JSON object. Every round times both, in turn, on the thread's own clock; a ratio is the median of
-its rounds. The peer parses with upb, the compiled parser of the `protobuf` package, checks that
-versions follow, keeps floats in a SortedDict a side, and reads both best prices after each push.
+JSON object. Every round times both for as long, in turn, on the thread's own clock; a ratio is the
+median of its rounds. The peer parses with upb, the compiled parser of the `protobuf` package,
+checks that versions follow, keeps floats in a SortedDict a side, and reads both best prices after
+each push.
 """
 
 from __future__ import annotations

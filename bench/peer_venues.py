@@ -1,9 +1,9 @@
 """Time frames of `venue_frames` from bytes to book: ours, and what a Python program would use.
 
 Runs under the interpreter of `bench.peers`: `python -m bench.peer_venues [--rounds N]` prints one
-JSON object. Every round times both, in turn, on the thread's own clock; a ratio is the median of
-its rounds. The peer parses with orjson and keeps floats in a SortedDict a side; it checks neither
-sequence nor checksum and reads both best prices at the end alone: the least it can do.
+JSON object. Every round times both for as long, in turn, on the thread's own clock; a ratio is the
+median of its rounds. The peer parses with orjson and keeps floats in a SortedDict a side; it checks
+neither sequence nor checksum and reads both best prices at the end alone: the least it can do.
 """
 
 from __future__ import annotations
