@@ -20,7 +20,7 @@ from openmm.venues.bitget.fields import as_decimal, as_list, as_object, loads, t
 from openmm.venues.bitget.private import PrivateDecoder
 from openmm.venues.bitget.wire import BitgetDecoder
 from openmm.venues.capture import Verified, is_capture, read_frames, read_head, reading
-from openmm.venues.recordings import Record, RecordedPair, Recording, name_of
+from openmm.venues.recordings import Record, RecordedPair, Recording, lines, name_of
 
 JSON_BYTES_MAX: Final = 256 << 20
 LOG_SUFFIXES: Final = (".raw.gz", ".raw")
@@ -70,16 +70,15 @@ def _records(path: Path) -> Iterator[Record]:
 
 def _received(path: Path) -> Iterator[Record]:
     """Read `<seconds>: <json>` lines; sent ones, connects and REST replies are passed over."""
-    with reading(path) as file:
-        for number, line in enumerate(file, start=1):
-            stamp, mark, data = line.rstrip(b"\n").partition(b": ")
-            if b" <- " in stamp or b" <-> " in stamp or b" -> " in stamp or not line.strip():
-                continue
-            if stamp == b"configuration":
-                continue
-            if not mark:
-                raise ProtocolError(f"{path}: line {number} is no record: {line[:60]!r}")
-            yield Record(_seconds_to_ns(path, number, stamp), data)
+    for number, line in lines(path):
+        stamp, mark, data = line.rstrip(b"\n").partition(b": ")
+        if b" <- " in stamp or b" <-> " in stamp or b" -> " in stamp or not line.strip():
+            continue
+        if stamp == b"configuration":
+            continue
+        if not mark:
+            raise ProtocolError(f"{path}: line {number} is no record: {line[:60]!r}")
+        yield Record(_seconds_to_ns(path, number, stamp), data)
 
 
 def _seconds_to_ns(path: Path, number: int, stamp: bytes) -> int:

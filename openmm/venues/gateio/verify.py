@@ -22,7 +22,7 @@ from openmm.venues.gateio.fields import as_decimal, as_int, as_list, as_object, 
 from openmm.venues.gateio.private import PrivateDecoder
 from openmm.venues.gateio.spec import OBU_DEPTHS, UPDATE_INTERVALS, our_name
 from openmm.venues.gateio.wire import GateioDecoder
-from openmm.venues.recordings import Record, RecordedPair, Recording
+from openmm.venues.recordings import Record, RecordedPair, Recording, lines
 
 JSON_BYTES_MAX: Final = 256 << 20
 BOOK_PATH: Final = "/spot/order_book?"
@@ -125,14 +125,9 @@ def _logged(path: Path, check: _Check) -> Iterator[Record]:
     return merged(list(_received(path)), replies)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    with reading(path) as file:
-        yield from enumerate(file, start=1)
-
-
 def _received(path: Path) -> Iterator[Record]:
     """Read `<seconds>: <json>` lines; what the recorder sent and connects are passed over."""
-    for number, line in _lines(path):
+    for number, line in lines(path):
         stamp, mark, data = line.rstrip(b"\n").partition(b": ")
         if b" <- " in stamp or b" <-> " in stamp or b" -> " in stamp or not line.strip():
             continue
@@ -145,7 +140,7 @@ def _received(path: Path) -> Iterator[Record]:
 
 def _replies(path: Path) -> Iterator[tuple[str, int, bytes]]:
     """Read `<url> -> <seconds>: <json>` lines."""
-    for number, line in _lines(path):
+    for number, line in lines(path):
         url, mark, rest = line.rstrip(b"\n").partition(b" -> ")
         if not mark:
             continue
