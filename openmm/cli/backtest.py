@@ -21,6 +21,7 @@ from openmm.cli.output import (
     progress,
     write_file,
 )
+from openmm.cli.spans import rate_of, span_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -211,7 +212,6 @@ def models(
         Model,
         load,
     )
-    from openmm.cli.spans import span_s
     from openmm.config.values import parse_duration_ns
     from openmm.errors import ConfigError
 
@@ -280,21 +280,6 @@ def _moment(option: str, text: str, first_ns: int) -> int:
     if told.tzinfo is None:
         told = told.replace(tzinfo=UTC)
     return (told - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
-
-
-def rate_of(text: str) -> tuple[str, str]:
-    """Read what a rate is held at.
-
-    Raises:
-        ConfigError: it is no PAIR=NUMBER.
-    """
-    from openmm.cli.spans import decimal
-    from openmm.errors import ConfigError
-
-    pair, mark, number = text.partition("=")
-    if not mark or "/" not in pair:
-        raise ConfigError("--rate", text, "PAIR=NUMBER, such as USDT/USD=1")
-    return pair.strip(), format(decimal("--rate", number.strip()), "f")
 
 
 def _whole(

@@ -1,4 +1,4 @@
-"""Read durations, decimals and paths given as options."""
+"""Read durations, decimals, rates and paths given as options."""
 
 from __future__ import annotations
 
@@ -49,6 +49,18 @@ def decimal(option: str, text: str) -> Decimal:
     if number <= 0:
         raise ConfigError(option, text, "more than zero")
     return number
+
+
+def rate_of(text: str) -> tuple[str, str]:
+    """Read what a rate is held at.
+
+    Raises:
+        ConfigError: it is no PAIR=NUMBER.
+    """
+    pair, mark, number = text.partition("=")
+    if not mark or "/" not in pair:
+        raise ConfigError("--rate", text, "PAIR=NUMBER, such as USDT/USD=1")
+    return pair.strip(), format(decimal("--rate", number.strip()), "f")
 
 
 def need_utf8(option: str, paths: Iterable[object]) -> None:

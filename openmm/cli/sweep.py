@@ -20,7 +20,7 @@ from openmm.cli.output import (
     maps_files,
     write_file,
 )
-from openmm.cli.spans import span_s
+from openmm.cli.spans import need_utf8, rate_of, span_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,7 +133,6 @@ def sweep(
     from msgspec import to_builtins
     from msgspec.structs import replace
 
-    from openmm.cli.backtest import rate_of
     from openmm.config import load
     from openmm.sweep.plan import described
     from openmm.sweep.run import Search, run_points, run_suggested
@@ -149,7 +148,7 @@ def sweep(
     rates = [rate_of(one) for one in rate or []]
     maps_files(json_)
     folder = out if out is not None else Path("sweep") / bot.stem
-    _refuse_unwritable([bot, *paths, folder])
+    need_utf8("sweep", [bot, *paths, folder])  # plan, page and results have them in
     # All that can be refused is before the folder is touched.
     asked, space = _asked(bot, texts, kind, model, returns)
     own, models = models_of(space)
@@ -215,18 +214,6 @@ def _refuse_both(workers: int | None, ray: str) -> None:
 
     if ray and workers is not None:
         raise ConfigError("--workers", workers, "left out with --ray: a cluster has its own")
-
-
-def _refuse_unwritable(paths: Sequence[Path]) -> None:
-    """Refuse names that are no text: plan, page and results have them in."""
-    from openmm.errors import ConfigError
-
-    for path in paths:
-        try:
-            str(path).encode()
-        except UnicodeEncodeError:
-            told = str(path).encode(errors="backslashreplace").decode()
-            raise ConfigError("sweep", told, "paths in UTF-8") from None
 
 
 def _listed(paths: Sequence[Path]) -> list[Path]:

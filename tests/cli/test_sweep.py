@@ -289,7 +289,7 @@ def test_suggested_combinations_are_run(folder: Path, capsys: Capture) -> None:
         (("--grid", "strategy.spread=2bps", "none.omd"), "none.omd"),
         (("--grid", "strategy.spread=2bps", "--returns", "9999999h"), "--returns: 24h at most"),
         (("--optuna", "3", "strategy.spread=2bps..3bps", "--seed", "99999999999999"), "--seed"),
-        (("--grid", "strategy.spread=2bps", "bad\udcff.omd"), "paths in UTF-8; got"),
+        (("--grid", "strategy.spread=2bps", "bad\udcff.omd"), "a path in UTF-8; got"),
         (("--grid", "strategy.num_orders=1,2", "--model", "none.json"), "none.json"),
         (
             ("--random", "600000", "strategy.spread=2bps..3bps", "model.power=1,2"),
