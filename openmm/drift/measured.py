@@ -433,13 +433,18 @@ def model_of(past: Past, queue: Model, each: bool) -> Model:
     Args:
         each: every order action and every answer has its own, with its moment; else delays to draw
             from: one a decision, of the last of its messages, and those of all answers.
+
+    Raises:
+        JournalError: no request is known to have arrived, or none was answered.
     """
     orders = _requests(past)
     answers = sorted((*_answers(past, orders), *_fills(past)), key=itemgetter(0))
     rate = past.rate_threshold or queue.rate_threshold
     if not each:
         # One that was never answered arrived nobody knows when.
-        known = [one for one in orders if one[0].answered_ns] or orders
+        known = [one for one in orders if one[0].answered_ns]
+        if not known:
+            raise JournalError("no request of the session was answered: no delay is known")
         last = {one.sent_ns: delay_ns for one, _, delay_ns in known}
         return replace(
             queue, orders_ns=fitted_delays(last.values()), orders_from_ns=(),

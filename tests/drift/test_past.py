@@ -192,3 +192,11 @@ def test_a_request_that_was_never_answered_has_no_delay_to_fit(
     assert not found.sent[-1].answered_ns
     model = model_of(found, Model(queue="careful"), each=False)
     assert max(model.orders_ns) < 200 * MS
+
+
+def test_a_session_without_any_answer_has_nothing_to_fit(records: Sequence[JournalRecord]) -> None:
+    found = Past(records)
+    for one in found.sent:
+        one.answered_ns = 0
+    with pytest.raises(JournalError, match="no request of the session was answered"):
+        model_of(found, Model(queue="careful"), each=False)
