@@ -5,10 +5,6 @@ Runs under the interpreter of `bench.peers`, our kernels imported from the check
 book for as long as the others, in turn; a figure is the median over the rounds, a ratio the median
 of its rounds. Time is the thread's own, so that a busy neighbour weighs less.
 
-As long, because the quick ones would else be timed while they fetch the stream from memory: fifty
-thousand levels are a fifth of a millisecond to ours, and the slow books before it left none of it
-in the caches.
-
 Books are called in two ways. `ladder`: as few calls as the book offers, ours and nautilus_trader's
 one for the whole stream (nautilus' reads no best price then, which favours it). `called`: once a
 message from Python, best prices read after each, ours too.
@@ -33,10 +29,9 @@ from order_book import OrderBook as COrderBook  # type: ignore[import-not-found]
 from sortedcontainers import SortedDict  # type: ignore[import-untyped]
 
 from bench.book_streams import Row, Stream, binance_spot, shared_data, synthetic, table
+from bench.timers import as_long
 from openmm._fast.book import Book
 
-# How long a book is timed in a round, over as many passes of the stream as that takes.
-ROUND_NS = 20_000_000
 # A timer starts from the snapshot and returns nanoseconds, the best bid and ask at the end, and the
 # sums of those read after each message where it reads them.
 Read = tuple[int, int] | None
@@ -227,19 +222,15 @@ def measure(stream: Stream, rounds: int) -> dict[str, float]:
         for way, (own, peers) in WAYS.items()
         for name, make in ({"ours": own} | peers).items()
     }
-    times: dict[tuple[str, str], list[float]] = {key: [] for key in timers}
+    times: dict[tuple[str, str], list[int]] = {key: [] for key in timers}
     for _ in range(rounds):
         last: set[tuple[int, int]] = set()
         sums: set[tuple[int, int]] = set()
         for key, timer in timers.items():
-            passes: list[int] = []
-            while sum(passes) < ROUND_NS:
-                took, at_end, read = timer()
-                passes.append(took)
-                last.add(at_end)
-                if read is not None:
-                    sums.add(read)
-            times[key].append(statistics.median(passes))
+            took, told = as_long(timer)
+            times[key].append(took)
+            last.update(at_end for at_end, _ in told)
+            sums.update(read for _, read in told if read is not None)
         assert len(last) == len(sums) == 1, (stream.name, last, sums)
     figures = {
         f"{way}/{name}_ns": statistics.median(each) / len(stream.rows)

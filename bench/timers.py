@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from openmm._fast.book import Book, BookState
 from openmm._fast.ports import Decoder
@@ -31,13 +32,28 @@ def decoded(make: Callable[[], tuple[Decoder, Book]], frames: list[bytes]) -> Ti
     return run
 
 
+def as_long(timer: Callable[[], tuple[Any, ...]]) -> tuple[int, set[tuple[Any, ...]]]:
+    """Time a candidate for `ROUND_NS`; return the median of its passes, and what they told.
+
+    Candidates are timed for as long as each other: the quick ones would else be timed while they
+    fetch frames and code from memory, out of which the slow ones before them drove both.
+
+    Args:
+        timer: one pass: its nanoseconds, then what it tells.
+    """
+    passes: list[int] = []
+    told: set[tuple[Any, ...]] = set()
+    while sum(passes) < ROUND_NS:
+        took, *rest = timer()
+        passes.append(took)
+        told.add(tuple(rest))
+    return round(statistics.median(passes)), told
+
+
 def in_turn(
     timers: Mapping[str, Timer], rounds: int, what: str, *, apart: Collection[str] = ()
 ) -> dict[str, list[int]]:
-    """Time each for as long as the others in every round: the median of its passes.
-
-    The quick ones would else be timed while they fetch frames and code from memory, out of which
-    the slow ones before them drove both.
+    """Time each for as long as the others in every round, in turn.
 
     Args:
         apart: those that may end elsewhere, as one does that never cuts its book.
@@ -47,14 +63,12 @@ def in_turn(
     """
     times: dict[str, list[int]] = {name: [] for name in timers}
     for _ in range(rounds):
-        ends: dict[str, list[float]] = {}
+        ends: dict[str, tuple[object, ...]] = {}
         for name, timer in timers.items():
-            passes: list[int] = []
-            while sum(passes) < ROUND_NS:
-                took, *end = timer()
-                passes.append(took)
-                assert ends.setdefault(name, end) == end, (what, name)
-            times[name].append(round(statistics.median(passes)))
+            took, told = as_long(timer)
+            times[name].append(took)
+            assert len(told) == 1, (what, name, told)
+            ends[name] = told.pop()
         first, *others = (end for name, end in ends.items() if name not in apart)
         assert all(other == first for other in others), (what, ends)
     return times
